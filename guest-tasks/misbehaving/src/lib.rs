@@ -1,0 +1,192 @@
+//! One task for each way in which a guest can go wrong, each with one argument so that a
+//! command line can drive it. Where the way needs no argument, it is returned or ignored.
+
+#[wasmpool_guest::tasks]
+mod tasks {
+    use std::hint::black_box;
+    use std::io::Write as _;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use serde::ser::{Serialize, SerializeSeq as _, Serializer};
+    use wasmpool_guest::{Failure, context};
+
+    /// What `remember` leaves for `recall`, if both meet the same instance.
+    static MEMORY: AtomicU64 = AtomicU64::new(0);
+
+    /// Computes for ever.
+    pub fn spin(n: u64) -> u64 {
+        let mut counter = n;
+        loop {
+            counter = black_box(counter).wrapping_mul(6_364_136_223_846_793_005);
+        }
+    }
+
+    /// Waits for `ms` milliseconds in the host, then returns them.
+    pub fn sleep(ms: u64) -> u64 {
+        std::thread::sleep(Duration::from_millis(ms));
+        ms
+    }
+
+    /// Holds `mib` MiB of memory that was written to, then returns.
+    pub fn allocate(mib: usize) -> usize {
+        black_box(vec![0xAA_u8; mib << 20]).len() >> 20
+    }
+
+    /// Allocates `step_kib` KiB again and again, and never gives one back.
+    pub fn grow_without_end(step_kib: usize) {
+        loop {
+            std::mem::forget(black_box(vec![0xAA_u8; step_kib << 10]));
+        }
+    }
+
+    /// Calls itself `n` levels deep.
+    pub fn recurse(n: u64) -> u64 {
+        fn descend(n: u64) -> u64 {
+            if n == 0 {
+                0
+            } else {
+                black_box(descend(black_box(n - 1))) + 1
+            }
+        }
+        descend(n)
+    }
+
+    /// Panics with `message`.
+    pub fn panic(message: String) {
+        panic!("{message}");
+    }
+
+    /// Executes an `unreachable` instruction, without a word.
+    pub fn unreachable(n: u64) {
+        black_box(n);
+        #[cfg(target_arch = "wasm32")]
+        core::arch::wasm32::unreachable();
+        #[cfg(not(target_arch = "wasm32"))]
+        std::process::abort();
+    }
+
+    /// Reads a byte that no memory has, up to `n` bytes before the end of the addresses.
+    #[allow(unsafe_code)]
+    pub fn out_of_bounds(n: usize) -> u8 {
+        let address = black_box(usize::MAX - n % 4096);
+        // SAFETY: none. To break the rule is what this task is for; the sandbox ends it at
+        // the instruction.
+        unsafe { (address as *const u8).read_volatile() }
+    }
+
+    /// Divides `n` by zero with a bare instruction, where checked Rust would panic.
+    #[allow(unsafe_code)]
+    pub fn divide_by_zero(n: u32) -> u32 {
+        let divisor = black_box(0);
+        // SAFETY: none, as above; the promise makes the compiler leave out its own check.
+        black_box(n) / unsafe { std::num::NonZero::new_unchecked(divisor) }
+    }
+
+    /// Exits with `code`. Through WASI 0.2 the host learns only whether it was zero.
+    pub fn exit(code: i32) {
+        std::process::exit(code);
+    }
+
+    /// Writes `kib` KiB to standard output and as much to standard error; returns `kib`.
+    pub fn flood(kib: usize) -> Result<usize, Failure> {
+        let (mut stdout, mut stderr) = (std::io::stdout().lock(), std::io::stderr().lock());
+        for index in 0..kib {
+            let line = format!("{index:01023}\n");
+            stdout.write_all(line.as_bytes())?;
+            stderr.write_all(line.as_bytes())?;
+        }
+        stdout.flush()?;
+        Ok(kib)
+    }
+
+    /// Returns `mib` MiB of bytes.
+    pub fn huge_result(mib: usize) -> Bytes {
+        Bytes(vec![0xAA; mib << 20])
+    }
+
+    /// Returns a result that is no MessagePack: it announces `n + 1` elements and has none.
+    pub fn bad_bytes(n: u64) -> Announced {
+        Announced(usize::try_from(n).unwrap_or(usize::MAX - 1) + 1)
+    }
+
+    /// Fails in the ordinary way, with `message` and the code `as-told`.
+    pub fn fail(message: String) -> Result<(), Failure> {
+        Err(Failure::new("as-told", message))
+    }
+
+    /// Leaves `value` in a global; returns what was there before.
+    pub fn remember(value: u64) -> u64 {
+        MEMORY.swap(value, Ordering::Relaxed)
+    }
+
+    /// What `remember` left in this instance, plus `n`.
+    pub fn recall(n: u64) -> u64 {
+        MEMORY.load(Ordering::Relaxed) + n
+    }
+
+    /// Tries to reach `what`: `file`, `environment`, `arguments`, `stdin`, `network` or
+    /// `name-lookup`. Reports what came of it: `denied: ...`, or what it got hold of.
+    pub fn escape(what: &str) -> Result<String, Failure> {
+        let denied = |error: std::io::Error| format!("denied: {error}");
+        Ok(match what {
+            "file" => std::fs::read_to_string("/etc/passwd").unwrap_or_else(denied),
+            "environment" => match std::env::vars().next() {
+                Some((name, value)) => format!("{name}={value}"),
+                None => "denied: no variable".to_owned(),
+            },
+            "arguments" => match std::env::args().next() {
+                Some(argument) => argument,
+                None => "denied: no argument".to_owned(),
+            },
+            "stdin" => match std::io::read_to_string(std::io::stdin()) {
+                Ok(text) if text.is_empty() => "denied: end of file".to_owned(),
+                other => other.unwrap_or_else(denied),
+            },
+            "network" => match std::net::TcpStream::connect("127.0.0.1:9") {
+                Ok(stream) => format!("{stream:?}"),
+                Err(error) => denied(error),
+            },
+            "name-lookup" => match std::net::ToSocketAddrs::to_socket_addrs("localhost:9") {
+                Ok(addresses) => format!("{:?}", addresses.collect::<Vec<_>>()),
+                Err(error) => denied(error),
+            },
+            other => return Err(Failure::new("unknown", format!("no way out by `{other}`"))),
+        })
+    }
+
+    /// Computes for ever and looks away when it is asked to stop; `n` is ignored.
+    pub fn ignore_stop(n: u64) -> u64 {
+        let mut seen = n;
+        loop {
+            seen = seen.wrapping_add(u64::from(context::is_stop_requested()));
+            context::report_progress(seen, None);
+        }
+    }
+
+    /// Computes until it is asked to stop, then returns `n`.
+    pub fn honour_stop(n: u64) -> u64 {
+        while !context::is_stop_requested() {
+            black_box(n);
+        }
+        n
+    }
+
+    /// Bytes, written as MessagePack's own byte type.
+    pub struct Bytes(Vec<u8>);
+
+    impl Serialize for Bytes {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_bytes(&self.0)
+        }
+    }
+
+    /// A sequence that is shorter than it says.
+    pub struct Announced(usize);
+
+    impl Serialize for Announced {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.serialize_seq(Some(self.0))?.end()
+        }
+    }
+}

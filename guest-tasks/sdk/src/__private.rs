@@ -1,0 +1,163 @@
+//! What the code that [`tasks`](crate::tasks) writes calls. Not for people.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Failure;
+
+/// The contract, as Rust types. Generated, and therefore with `unsafe` of its own.
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, missing_docs, clippy::all)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "worker",
+        pub_export_macro: true,
+        export_macro_name: "export_world",
+        generate_all,
+    });
+}
+
+#[cfg(target_arch = "wasm32")]
+pub use bindings::export_world;
+
+/// One task: what callers see of it, and how it is called.
+pub struct TaskEntry {
+    pub name: &'static str,
+    pub params: &'static [&'static str],
+    pub doc: &'static str,
+    pub call: fn(&mut Arguments<'_>) -> Result<Vec<u8>, CallFailure>,
+}
+
+/// Why a call came to no result, as the contract tells them apart.
+#[derive(Debug)]
+pub enum CallFailure {
+    BadArguments(String),
+    Failed(Failure),
+    BadResult(String),
+}
+
+/// The arguments of one call, read one after the other.
+pub struct Arguments<'a> {
+    decoder: rmp_serde::Deserializer<
+        rmp_serde::decode::ReadRefReader<'a, [u8]>,
+        rmp_serde::config::HumanReadableConfig<rmp_serde::config::DefaultConfig>,
+    >,
+}
+
+impl<'a> Arguments<'a> {
+    /// Looks at the array that holds the arguments, and whether it has as many as the task
+    /// has parameters.
+    pub fn new(mut bytes: &'a [u8], params: &[&str]) -> Result<Self, CallFailure> {
+        let count = rmp::decode::read_array_len(&mut bytes).map_err(|_| {
+            CallFailure::BadArguments("the arguments are not a MessagePack array".to_owned())
+        })?;
+        if usize::try_from(count) != Ok(params.len()) {
+            return Err(CallFailure::BadArguments(match params {
+                [] => format!("it takes no argument, not {count}"),
+                [name] => format!("it takes one argument (`{name}`), not {count}"),
+                _ => format!(
+                    "it takes {} arguments (`{}`), not {count}",
+                    params.len(),
+                    params.join("`, `"),
+                ),
+            }));
+        }
+        let decoder = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
+        Ok(Self { decoder })
+    }
+
+    /// The next argument, which belongs to the parameter `name`.
+    pub fn next<T: Deserialize<'a>>(&mut self, name: &str) -> Result<T, CallFailure> {
+        T::deserialize(&mut self.decoder).map_err(|error| {
+            let problem = describe(&error, std::any::type_name::<T>());
+            CallFailure::BadArguments(format!("argument `{name}`: {problem}"))
+        })
+    }
+}
+
+/// What is wrong with an argument, in the words of its author and not of its encoding.
+fn describe(error: &rmp_serde::decode::Error, expected: &str) -> String {
+    use rmp::Marker;
+    use rmp_serde::decode::Error;
+    let Error::TypeMismatch(marker) = error else {
+        return error.to_string();
+    };
+    let got = match marker {
+        Marker::Null => "nothing",
+        Marker::True | Marker::False => "a truth value",
+        Marker::FixPos(_) | Marker::U8 | Marker::U16 | Marker::U32 | Marker::U64 => "a number",
+        Marker::FixNeg(_) | Marker::I8 | Marker::I16 | Marker::I32 | Marker::I64 => {
+            "a negative number"
+        }
+        Marker::F32 | Marker::F64 => "a floating-point number",
+        Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => "text",
+        Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => "bytes",
+        Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => "a list",
+        Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => "a map",
+        _ => "an extension type",
+    };
+    format!("{got} does not fit into `{expected}`")
+}
+
+/// Writes a task's result.
+pub fn encode<T: Serialize>(value: T) -> Result<Vec<u8>, CallFailure> {
+    let mut bytes = Vec::new();
+    let mut encoder = rmp_serde::Serializer::new(&mut bytes)
+        .with_struct_map()
+        .with_human_readable();
+    value
+        .serialize(&mut encoder)
+        .map_err(|error| CallFailure::BadResult(error.to_string()))?;
+    Ok(bytes)
+}
+
+/// Writes the result of a task that may fail.
+pub fn encode_fallible<T: Serialize, E: Into<Failure>>(
+    result: Result<T, E>,
+) -> Result<Vec<u8>, CallFailure> {
+    result
+        .map_err(|error| CallFailure::Failed(error.into()))
+        .and_then(encode)
+}
+
+/// The tasks of a guest. Implemented once, by the macro.
+pub trait TaskSet {
+    const TASKS: &'static [TaskEntry];
+}
+
+#[cfg(target_arch = "wasm32")]
+mod guest {
+    use super::bindings::exports::wasmpool::task::tasks;
+    use super::{Arguments, CallFailure, TaskSet};
+
+    impl<T: TaskSet> tasks::Guest for T {
+        fn list() -> Vec<tasks::Task> {
+            let tasks = T::TASKS.iter().map(|task| tasks::Task {
+                name: task.name.to_owned(),
+                params: task.params.iter().map(|&name| name.to_owned()).collect(),
+                doc: task.doc.to_owned(),
+            });
+            tasks.collect()
+        }
+
+        fn call(name: String, args: Vec<u8>) -> Result<Vec<u8>, tasks::Failure> {
+            // std's own hook ends with a note about `RUST_BACKTRACE`, which no user of a
+            // sandbox can set; the host has the backtrace anyway.
+            std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
+            let task = T::TASKS
+                .iter()
+                .find(|task| task.name == name)
+                .ok_or(tasks::Failure::UnknownTask)?;
+            Arguments::new(&args, task.params)
+                .and_then(|mut arguments| (task.call)(&mut arguments))
+                .map_err(|failure| match failure {
+                    CallFailure::BadArguments(message) => tasks::Failure::BadArguments(message),
+                    CallFailure::BadResult(message) => tasks::Failure::BadResult(message),
+                    CallFailure::Failed(failure) => tasks::Failure::Failed(tasks::TaskError {
+                        code: failure.code,
+                        message: failure.message,
+                    }),
+                })
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Builds the guests of `guest-tasks/` with a cargo of its own, for `wasm32-wasip2`.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-wasip2";
+
+/// The crates to build, and the profile of each. The one that is there to fail keeps its
+/// line tables, so that its backtraces name source lines.
+const GUESTS: &[(&str, &str)] = &[("factorizer", "guest"), ("misbehaving", "guest-with-lines")];
+
+fn main() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for input in ["guest-tasks", "wit", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", root.join(input).display());
+    }
+    ensure_target();
+
+    let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let guests_dir = target_dir(&out_dir).join("guests");
+    let mut consts = String::new();
+    let mut names = String::new();
+    for (name, profile) in GUESTS {
+        let built = build(&root, &guests_dir.join("build"), name, profile);
+        let copy = guests_dir.join(name).with_extension("wasm");
+        replace(&built, &copy);
+        let constant = name.to_uppercase();
+        let path = copy.display().to_string();
+        writeln!(
+            consts,
+            "/// `guest-tasks/{name}`.\n\
+             pub const {constant}: Guest = Guest {{\n    \
+                 name: {name:?}, wasm: include_bytes!({path:?}), path: {path:?},\n}};"
+        )
+        .expect("a String takes all");
+        writeln!(names, "        $macro!({name});").expect("a String takes all");
+    }
+    let each = format!(
+        "/// Calls a macro with the name of every guest: the tests use it to notice one \
+         that no test names.\n\
+         #[macro_export]\nmacro_rules! for_each_guest {{\n    \
+         ($macro:ident) => {{\n{names}    }};\n}}\n"
+    );
+    fs::write(out_dir.join("guests.rs"), consts + &each).expect("OUT_DIR can be written");
+}
+
+/// Builds one guest and says where the component is.
+fn build(root: &Path, build_dir: &Path, name: &str, profile: &str) -> PathBuf {
+    let cargo = env::var_os("CARGO").expect("cargo sets CARGO");
+    let mut command = Command::new(cargo);
+    command
+        .current_dir(root)
+        .args(["build", "--package", name, "--target", TARGET])
+        .args(["--profile", profile, "--target-dir"])
+        .arg(build_dir);
+    // The outer build's flags and wrappers are meant for the host.
+    for variable in [
+        "CARGO_BUILD_TARGET",
+        "CARGO_ENCODED_RUSTFLAGS",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTFLAGS",
+    ] {
+        command.env_remove(variable);
+    }
+    let status = command.status().expect("cargo runs");
+    assert!(
+        status.success(),
+        "building the guest `{name}` failed: {command:?}"
+    );
+    build_dir
+        .join(TARGET)
+        .join(profile)
+        .join(name)
+        .with_extension("wasm")
+}
+
+/// Puts a copy of `built` at `copy`, in one step: another build may be reading it.
+fn replace(built: &Path, copy: &Path) {
+    let temporary = copy.with_extension(format!("{}.tmp", std::process::id()));
+    fs::copy(built, &temporary).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
+    fs::rename(&temporary, copy).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
+}
+
+/// Makes sure that the toolchain in use can build for the sandbox.
+fn ensure_target() {
+    let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
+    let installed = || {
+        let output = Command::new(&rustc)
+            .args(["--print", "target-libdir", "--target", TARGET])
+            .output()
+            .expect("rustc runs");
+        Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
+    };
+    if installed() {
+        return;
+    }
+    let added = Command::new("rustup")
+        .args(["target", "add", TARGET])
+        .status();
+    assert!(
+        added.is_ok_and(|status| status.success()) && installed(),
+        "the guests need the Rust target {TARGET}: run `rustup target add {TARGET}`, or \
+         install the package of your distribution that has it"
+    );
+}
+
+/// The target directory that this build script's own output lies in.
+fn target_dir(out_dir: &Path) -> &Path {
+    out_dir
+        .ancestors()
+        .find(|ancestor| ancestor.join("CACHEDIR.TAG").is_file())
+        .unwrap_or(out_dir)
+}
