@@ -1,0 +1,202 @@
+//! The settings of a pool: their defaults, their ranges, and what they mean.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use crate::error::BuildError;
+use crate::limits::Limits;
+use crate::pool::Pool;
+use crate::sandbox::CacheFolder;
+use crate::worker::Isolation;
+
+/// The most workers that a pool may have: each of them reserves address space for its
+/// instances, of which there is enough for some thousands.
+const MAX_WORKERS: usize = 1024;
+
+/// The stack sizes that make sense, in bytes.
+const STACK_RANGE: RangeInclusive<usize> = 64 << 10..=64 << 20;
+
+/// The settings of a [`Pool`]. Every one has a default that its method names.
+#[derive(Debug, Clone)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct PoolBuilder {
+    workers: Option<usize>,
+    queue_capacity: usize,
+    isolation: Isolation,
+    max_tasks_per_instance: Option<u64>,
+    stack_limit: usize,
+    limits: Limits,
+    cache: CacheFolder,
+}
+
+impl Default for PoolBuilder {
+    fn default() -> Self {
+        Self {
+            workers: None,
+            queue_capacity: 1024,
+            isolation: Isolation::default(),
+            max_tasks_per_instance: None,
+            stack_limit: 1 << 20,
+            limits: Limits::default(),
+            cache: CacheFolder::default(),
+        }
+    }
+}
+
+impl PoolBuilder {
+    /// How many worker threads, and so how many tasks at once: 1 to 1024. Default: the
+    /// parallelism that is available to this process, which its CPU affinity and its cgroup
+    /// may have narrowed.
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// How many tasks may wait for a worker; at least 1. Running tasks do not count.
+    /// Default: 1024.
+    pub fn queue_capacity(mut self, tasks: usize) -> Self {
+        self.queue_capacity = tasks;
+        self
+    }
+
+    /// How much tasks share. Default: [`Isolation::Task`].
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = isolation;
+        self
+    }
+
+    /// How many tasks a warm instance serves before it is replaced by a fresh one; at least
+    /// 1. Matters only under [`Isolation::Worker`]. Default: no end.
+    pub fn max_tasks_per_instance(mut self, tasks: u64) -> Self {
+        self.max_tasks_per_instance = Some(tasks);
+        self
+    }
+
+    /// How long a task may run, from its start on a worker and with the start of its
+    /// instance. Default: no end.
+    pub fn task_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.task_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a task may wait in the queue. One that waits longer ends as
+    /// [`QueueTimedOut`](crate::TaskErrorKind::QueueTimedOut) and never starts. Default: no end.
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.queue_timeout = Some(timeout);
+        self
+    }
+
+    /// How much memory a task may hold, in bytes: the sum of all linear memories and tables
+    /// of its instance. Default: 256 MiB.
+    ///
+    /// The guest that wants more is ended as [`MemoryLimit`](crate::TaskErrorKind::MemoryLimit); it
+    /// is not told that the growth failed.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.limits.memory = bytes;
+        self
+    }
+
+    /// How much stack the calls of a guest may take, in bytes: 64 KiB to 64 MiB. Default:
+    /// 1 MiB.
+    ///
+    /// This is the stack that WebAssembly itself manages. Compilers keep a second one in the
+    /// guest's memory for what has an address; its size is set when the guest is built, and
+    /// running over it shows as an access out of bounds.
+    pub fn stack_limit(mut self, bytes: usize) -> Self {
+        self.stack_limit = bytes;
+        self
+    }
+
+    /// How much a task's standard output may take, and its standard error, in bytes each.
+    /// What is over it pushes out what came first; it is never the guest's failure.
+    /// Default: 64 KiB.
+    pub fn output_limit(mut self, bytes: usize) -> Self {
+        self.limits.output = bytes;
+        self
+    }
+
+    /// How large encoded arguments may be, and an encoded result, in bytes each. Default:
+    /// 128 MiB.
+    pub fn payload_limit(mut self, bytes: usize) -> Self {
+        self.limits.payload = bytes;
+        self
+    }
+
+    /// How much fuel a task may use, about one unit for each instruction. Unlike time it is
+    /// exact: the same task with the same arguments uses the same fuel everywhere. Default:
+    /// fuel is not counted, which is faster.
+    pub fn fuel_limit(mut self, fuel: u64) -> Self {
+        self.limits.fuel = Some(fuel);
+        self
+    }
+
+    /// Where compiled modules are kept between processes. Default: `wasmpool` in the user's
+    /// cache folder.
+    ///
+    /// The files are native code that later processes run: whoever can write to the folder
+    /// can run code as this process. A folder that does not exist is made for its owner
+    /// alone.
+    pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cache = CacheFolder::At(folder.into());
+        self
+    }
+
+    /// Keeps no compiled modules on disk: every process compiles its own.
+    pub fn no_cache(mut self) -> Self {
+        self.cache = CacheFolder::Off;
+        self
+    }
+
+    /// Sets the sandbox up and starts the threads.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is out of its range, the sandbox does not work on this machine, or a
+    /// thread cannot be started.
+    pub fn build(self) -> Result<Pool, BuildError> {
+        let n_workers = self.workers.unwrap_or_else(default_workers);
+        Pool::start(Settings {
+            n_workers: check_range("workers", n_workers, 1..=MAX_WORKERS)?,
+            queue_capacity: check_range("queue_capacity", self.queue_capacity, 1..=usize::MAX)?,
+            isolation: self.isolation,
+            max_tasks_per_instance: self
+                .max_tasks_per_instance
+                .map(|tasks| check_range("max_tasks_per_instance", tasks, 1..=u64::MAX))
+                .transpose()?,
+            stack: check_range("stack_limit", self.stack_limit, STACK_RANGE)?,
+            limits: self.limits,
+            cache: self.cache,
+        })
+    }
+}
+
+/// Settings that have been checked.
+pub(crate) struct Settings {
+    pub(crate) n_workers: usize,
+    pub(crate) queue_capacity: usize,
+    pub(crate) isolation: Isolation,
+    pub(crate) max_tasks_per_instance: Option<u64>,
+    pub(crate) stack: usize,
+    pub(crate) limits: Limits,
+    pub(crate) cache: CacheFolder,
+}
+
+fn default_workers() -> usize {
+    thread::available_parallelism().map_or(1, |parallelism| parallelism.get().min(MAX_WORKERS))
+}
+
+fn check_range<T: PartialOrd + fmt::Display>(
+    setting: &'static str,
+    value: T,
+    range: RangeInclusive<T>,
+) -> Result<T, BuildError> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let (least, most) = range.into_inner();
+    let problem = format!("{value} is out of range, which is {least} to {most}");
+    Err(BuildError::Setting { setting, problem })
+}

@@ -1,0 +1,248 @@
+//! The state that a task and its future share, and the rules by which it settles.
+//!
+//! Generic over the payload, which it keeps while the task is queued and otherwise knows
+//! nothing of.
+//!
+//! A cell goes from queued to running to settled, or from queued straight to settled, and
+//! settles once: the first outcome wins and every later one is dropped. All of that happens
+//! under one lock; the outcome itself lies outside of it, so that looking at a settled cell
+//! takes no lock.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::control::{Control, StopReason};
+use crate::error::{TaskError, TaskErrorKind};
+use crate::report::TaskReport;
+
+/// How a task ended.
+pub(crate) struct Settled {
+    pub(crate) outcome: Result<Vec<u8>, TaskError>,
+    pub(crate) report: TaskReport,
+}
+
+/// Called once when the cell settles, on the thread that settles it.
+pub(crate) type Callback = Box<dyn FnOnce() + Send>;
+
+pub(crate) struct Cell<P> {
+    control: Arc<Control>,
+    submitted: Instant,
+    /// Written once, by the one who moves `phase` to settled, while it holds the lock.
+    settled: OnceLock<Settled>,
+    state: Mutex<State<P>>,
+    /// Signalled when the cell settles and a thread waits in `wait`.
+    done: Condvar,
+}
+
+struct State<P> {
+    phase: Phase<P>,
+    /// Threads inside of `wait`.
+    waiting: usize,
+    /// The async task that polled the future last.
+    waker: Option<Waker>,
+    /// In order of registration.
+    callbacks: Vec<Callback>,
+}
+
+enum Phase<P> {
+    Queued(P),
+    Running,
+    Settled,
+}
+
+/// Where a task is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It waits for a worker.
+    Queued,
+    /// A worker runs it.
+    Running,
+    /// It came to an end: with a result, with an error, or cancelled.
+    Done,
+}
+
+impl<P> Cell<P> {
+    /// A cell that keeps `payload` until the task starts or dies.
+    pub(crate) fn new(payload: P, control: Arc<Control>) -> Self {
+        Self {
+            control,
+            submitted: Instant::now(),
+            settled: OnceLock::new(),
+            state: Mutex::new(State {
+                phase: Phase::Queued(payload),
+                waiting: 0,
+                waker: None,
+                callbacks: Vec::new(),
+            }),
+            done: Condvar::new(),
+        }
+    }
+
+    pub(crate) fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    pub(crate) fn submitted(&self) -> Instant {
+        self.submitted
+    }
+
+    pub(crate) fn settled(&self) -> Option<&Settled> {
+        self.settled.get()
+    }
+
+    pub(crate) fn is_queued(&self) -> bool {
+        self.task_state() == TaskState::Queued
+    }
+
+    pub(crate) fn task_state(&self) -> TaskState {
+        match self.lock().phase {
+            Phase::Queued(_) => TaskState::Queued,
+            Phase::Running => TaskState::Running,
+            Phase::Settled => TaskState::Done,
+        }
+    }
+
+    /// Moves the task from queued to running and hands over its payload; `None` if it died
+    /// in the queue.
+    pub(crate) fn start(&self) -> Option<P> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.phase, Phase::Running) {
+            Phase::Queued(payload) => Some(payload),
+            other => {
+                state.phase = other;
+                None
+            }
+        }
+    }
+
+    /// Ends the task with `settled`, unless it has ended. Says whether it was this one.
+    pub(crate) fn settle(&self, settled: Settled) -> bool {
+        self.settle_if(|_| true, settled)
+    }
+
+    /// Ends the task with `kind` if it is still queued.
+    pub(crate) fn settle_queued(&self, kind: TaskErrorKind, message: &str) -> bool {
+        self.settle_if(
+            |phase| matches!(phase, Phase::Queued(_)),
+            self.unfinished(kind, message),
+        )
+    }
+
+    /// Cancels the task wherever it is: a queued one never starts, a running one is stopped.
+    /// Says whether its outcome is now that it was cancelled.
+    pub(crate) fn cancel(&self) -> bool {
+        let kind = TaskErrorKind::Cancelled;
+        if self.settle(self.unfinished(kind, "cancelled")) {
+            // If it was running, its guest still has to be brought to a halt.
+            self.control.stop(StopReason::Cancelled);
+            return true;
+        }
+        let settled = self.settled();
+        settled
+            .is_some_and(|settled| matches!(&settled.outcome, Err(error) if error.kind() == kind))
+    }
+
+    /// The end of a task that did not come to its own.
+    fn unfinished(&self, kind: TaskErrorKind, message: &str) -> Settled {
+        Settled {
+            outcome: Err(TaskError::new(kind, message)),
+            report: TaskReport {
+                queued: self.submitted.elapsed(),
+                ..TaskReport::default()
+            },
+        }
+    }
+
+    fn settle_if(&self, condition: impl FnOnce(&Phase<P>) -> bool, settled: Settled) -> bool {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Settled) || !condition(&state.phase) {
+            return false;
+        }
+        let former = std::mem::replace(&mut state.phase, Phase::Settled);
+        let set = self.settled.set(settled);
+        debug_assert!(set.is_ok(), "only the move to settled writes the outcome");
+        let waiting = state.waiting;
+        let waker = state.waker.take();
+        let callbacks = std::mem::take(&mut state.callbacks);
+        drop(state);
+
+        // The payload goes first: with it the place in the queue comes back.
+        drop(former);
+        if waiting > 0 {
+            self.done.notify_all();
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        for callback in callbacks {
+            run(callback);
+        }
+        true
+    }
+
+    /// Blocks until the cell has settled, or until `deadline`.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<&Settled> {
+        if let Some(settled) = self.settled() {
+            return Some(settled);
+        }
+        let mut state = self.lock();
+        state.waiting += 1;
+        while !matches!(state.phase, Phase::Settled) {
+            let Some(deadline) = deadline else {
+                state = self
+                    .done
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                break;
+            };
+            (state, _) = self
+                .done
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.waiting -= 1;
+        drop(state);
+        self.settled()
+    }
+
+    /// The outcome, or a promise to wake `waker` when there is one. A later poll replaces
+    /// the waker of an earlier one.
+    pub(crate) fn poll(&self, waker: &Waker) -> Option<&Settled> {
+        if self.settled().is_none() {
+            let mut state = self.lock();
+            if !matches!(state.phase, Phase::Settled) {
+                match &mut state.waker {
+                    Some(known) => known.clone_from(waker),
+                    empty => *empty = Some(waker.clone()),
+                }
+                return None;
+            }
+        }
+        self.settled()
+    }
+
+    /// Calls `callback` when the cell settles: at once, on this thread, if it has.
+    pub(crate) fn on_settled(&self, callback: Callback) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Settled) {
+            drop(state);
+            run(callback);
+        } else {
+            state.callbacks.push(callback);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<P>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs a callback; its panic ends it and nothing else. The panic hook has reported it.
+fn run(callback: Callback) {
+    let _panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(callback));
+}

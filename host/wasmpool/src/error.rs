@@ -1,0 +1,521 @@
+//! What went wrong with a task, a module, a submission or a pool.
+//!
+//! Knows nothing of how it was found out: the sandbox and the pool build these values.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// Why a task came to no result.
+///
+/// Cheap to clone: all clones share one allocation, so an error can be looked at many times
+/// and by many threads. [`Display`](fmt::Display) gives one line for people;
+/// [`kind`](Self::kind) and the predicates are for programs.
+#[derive(Clone)]
+pub struct TaskError(Arc<Detail>);
+
+#[derive(Debug, Clone, Serialize)]
+struct Detail {
+    kind: TaskErrorKind,
+    message: String,
+    code: String,
+    backtrace: Vec<Frame>,
+    stderr: String,
+}
+
+/// The kinds of [`TaskError`].
+///
+/// Its text form, and its name in JSON, is in kebab case: `timed-out`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TaskErrorKind {
+    /// The task itself reported a failure; [`TaskError::code`] and the message are its own.
+    Failed,
+    /// The arguments do not fit the task, or are larger than the payload limit.
+    BadArguments,
+    /// The result is not MessagePack, or not of the type that the caller expects.
+    BadResult,
+    /// The module has no task of that name.
+    UnknownTask,
+    /// The task ran longer than its `task_timeout`.
+    TimedOut,
+    /// The task waited in the queue longer than its `queue_timeout`, and never started.
+    QueueTimedOut,
+    /// Somebody cancelled the task, or the pool shut down before it started.
+    Cancelled,
+    /// The guest wanted more memory than the limit allows.
+    MemoryLimit,
+    /// The result is larger than the payload limit.
+    OutputLimit,
+    /// The guest used up its fuel.
+    OutOfFuel,
+    /// The guest's calls nested too deep for its stack.
+    StackExhausted,
+    /// The guest trapped: it panicked, aborted, or executed an instruction that it may not.
+    Trap(TrapCode),
+    /// The guest exited, with this code.
+    ///
+    /// A component sees only success and failure through WASI 0.2, so every code but 0
+    /// arrives as 1.
+    Exited(i32),
+    /// The module could not be brought to life: its start function trapped, or the sandbox
+    /// had no place for it.
+    StartFailed,
+    /// The pool was terminated while the task ran.
+    ShutDown,
+    /// The pool itself failed; this is a defect of wasmpool or its host.
+    Internal,
+}
+
+/// Which trap ended a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TrapCode {
+    /// An `unreachable` instruction: how panics and aborts end.
+    Unreachable,
+    /// An access outside of the memory.
+    MemoryOutOfBounds,
+    /// An access outside of a table.
+    TableOutOfBounds,
+    /// An indirect call to nothing, or to a function of another type.
+    BadIndirectCall,
+    /// An integer division by zero.
+    DivisionByZero,
+    /// An integer division or conversion whose result does not fit.
+    IntegerOverflow,
+    /// The guest broke a rule of the component model.
+    ComponentRule,
+    /// A trap of another sort; the message says which.
+    Other,
+}
+
+/// Who can do something about a [`TaskError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The guest: it failed, misbehaved, or met a limit.
+    Guest,
+    /// The caller: it passed the wrong thing, or stopped the task.
+    Caller,
+    /// The pool or its machine: too busy, shut down, or broken.
+    Host,
+}
+
+/// One frame of a guest's backtrace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Frame {
+    /// The function's demangled name, or its index in the module where it has no name.
+    pub function: String,
+    /// The source file, where the module carries debug information.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line in that file, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+impl TaskErrorKind {
+    /// The name of the kind: `timed-out`.
+    ///
+    /// All traps share the name `trap`, and all exits the name `exited`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::BadArguments => "bad-arguments",
+            Self::BadResult => "bad-result",
+            Self::UnknownTask => "unknown-task",
+            Self::TimedOut => "timed-out",
+            Self::QueueTimedOut => "queue-timed-out",
+            Self::Cancelled => "cancelled",
+            Self::MemoryLimit => "memory-limit",
+            Self::OutputLimit => "output-limit",
+            Self::OutOfFuel => "out-of-fuel",
+            Self::StackExhausted => "stack-exhausted",
+            Self::Trap(_) => "trap",
+            Self::Exited(_) => "exited",
+            Self::StartFailed => "start-failed",
+            Self::ShutDown => "shut-down",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Who can do something about it.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Failed
+            | Self::BadResult
+            | Self::TimedOut
+            | Self::MemoryLimit
+            | Self::OutputLimit
+            | Self::OutOfFuel
+            | Self::StackExhausted
+            | Self::Trap(_)
+            | Self::Exited(_)
+            | Self::StartFailed => Fault::Guest,
+            Self::BadArguments | Self::UnknownTask | Self::Cancelled => Fault::Caller,
+            Self::QueueTimedOut | Self::ShutDown | Self::Internal => Fault::Host,
+        }
+    }
+}
+
+impl TrapCode {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable code reached",
+            Self::MemoryOutOfBounds => "memory access out of bounds",
+            Self::TableOutOfBounds => "table access out of bounds",
+            Self::BadIndirectCall => "bad indirect call",
+            Self::DivisionByZero => "integer division by zero",
+            Self::IntegerOverflow => "integer overflow",
+            Self::ComponentRule => "a rule of the component model was broken",
+            Self::Other => "trap",
+        }
+    }
+}
+
+impl fmt::Display for TrapCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.describe())
+    }
+}
+
+impl fmt::Display for TaskErrorKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.function)?;
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(formatter, " at {file}:{line}"),
+            (Some(file), None) => write!(formatter, " at {file}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl TaskError {
+    /// An error with no more to it than a kind and a message.
+    pub(crate) fn new(kind: TaskErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Detail {
+            kind,
+            message: message.into(),
+            code: String::new(),
+            backtrace: Vec::new(),
+            stderr: String::new(),
+        }))
+    }
+
+    pub(crate) fn with_code(self, code: String) -> Self {
+        self.change(|detail| detail.code = code)
+    }
+
+    pub(crate) fn with_backtrace(self, backtrace: Vec<Frame>) -> Self {
+        self.change(|detail| detail.backtrace = backtrace)
+    }
+
+    pub(crate) fn with_stderr(self, stderr: String) -> Self {
+        self.change(|detail| detail.stderr = stderr)
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Detail)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// What kind of error this is.
+    pub fn kind(&self) -> TaskErrorKind {
+        self.0.kind
+    }
+
+    /// What happened, for people; the same as the `Display` form.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The code that the task gave its failure; empty if it gave none.
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// Where the guest was, innermost frame first; empty where that is not known.
+    ///
+    /// A guest that was stopped while it waited in the host has no backtrace.
+    pub fn backtrace(&self) -> &[Frame] {
+        &self.0.backtrace
+    }
+
+    /// The last that the task wrote to standard error, at most 4 KiB of it.
+    pub fn stderr(&self) -> &str {
+        &self.0.stderr
+    }
+
+    /// Who can do something about it.
+    pub fn fault(&self) -> Fault {
+        self.kind().fault()
+    }
+
+    /// Whether the task ran out of time, in the queue or while it ran.
+    pub fn is_timeout(&self) -> bool {
+        matches!(
+            self.kind(),
+            TaskErrorKind::TimedOut | TaskErrorKind::QueueTimedOut
+        )
+    }
+
+    /// Whether the task was cancelled, or stopped by a terminating pool.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(
+            self.kind(),
+            TaskErrorKind::Cancelled | TaskErrorKind::ShutDown
+        )
+    }
+
+    /// Whether the guest met one of its limits: time, memory, fuel, stack or output.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self.kind(),
+            TaskErrorKind::TimedOut
+                | TaskErrorKind::MemoryLimit
+                | TaskErrorKind::OutputLimit
+                | TaskErrorKind::OutOfFuel
+                | TaskErrorKind::StackExhausted
+        )
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TaskError")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("code", &self.0.code)
+            .field("backtrace", &self.0.backtrace)
+            .field("stderr", &self.0.stderr)
+            .finish()
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+impl Serialize for TaskError {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// Why a module could not be loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("cannot read `{}`: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The bytes are neither WebAssembly nor its text form.
+    #[error(
+        "not WebAssembly: neither a binary nor the text form; build a guest with \
+         `cargo build --release --target wasm32-wasip2`"
+    )]
+    NotWasm,
+    /// The bytes are native code that was compiled ahead of time.
+    #[error(
+        "compiled ahead of time: such a file is native code, which is never taken from a \
+         caller; load the `.wasm` that it was made from"
+    )]
+    Precompiled,
+    /// The module is a core module, not a component.
+    #[error(
+        "a core module, not a component: build it for `wasm32-wasip2`, or turn it into a \
+         component with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// The bytes claim to be WebAssembly but do not hold.
+    #[error("not a valid component: {0}")]
+    Invalid(String),
+    /// The component exports nothing that can be called as a task.
+    #[error(
+        "nothing to call: the component does not export `wasmpool:task/tasks@0.1.0`{}",
+        exports_hint(exports)
+    )]
+    NothingToCall {
+        /// What it exports instead.
+        exports: Vec<String>,
+    },
+    /// The component exports our world in a version that this pool does not speak.
+    #[error(
+        "made for `{found}`, while this pool speaks `wasmpool:task/tasks@0.1.0`: rebuild the \
+         guest against that version of the contract"
+    )]
+    WorldVersion {
+        /// The interface that it exports.
+        found: String,
+    },
+    /// The component imports what the pool does not offer.
+    #[error(
+        "it imports what the pool does not offer: `{}`; a guest gets `wasmpool:task/context` \
+         and WASI 0.2 (`wasi:cli`, `clocks`, `filesystem`, `io`, `random`, `sockets`)",
+        imports.join("`, `")
+    )]
+    UnknownImport {
+        /// The imports in question.
+        imports: Vec<String>,
+    },
+    /// The component exports or imports our interfaces with other types than ours.
+    #[error("its types do not fit the contract `wasmpool:task@0.1.0`: {0}")]
+    WrongTypes(String),
+    /// The component could not be asked for its tasks.
+    #[error("it could not be asked for its tasks: {0}")]
+    List(TaskError),
+}
+
+fn exports_hint(exports: &[String]) -> String {
+    match exports {
+        [] => "; it exports nothing at all".to_owned(),
+        _ => format!(
+            " but `{}`; write the guest with the crate `wasmpool-guest`, or export the world \
+             `wasmpool:task/worker`",
+            exports.join("`, `")
+        ),
+    }
+}
+
+/// Why a typed reference to a task could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskRefError {
+    /// The module has no task of that name.
+    #[error("the module has no task `{name}`; it has `{}`", tasks.join("`, `"))]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        tasks: Vec<String>,
+    },
+    /// The task takes another number of arguments.
+    #[error("the task `{name}` takes {expected} arguments, not {given}")]
+    Arity {
+        /// The task.
+        name: String,
+        /// How many it takes.
+        expected: usize,
+        /// How many the type of the reference has.
+        given: usize,
+    },
+}
+
+/// Why a submission was refused; it gives the arguments back.
+pub struct SubmitError<Args> {
+    kind: SubmitErrorKind,
+    arguments: Args,
+}
+
+/// The kinds of [`SubmitError`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitErrorKind {
+    /// The queue has no room, and the caller did not want to wait for it, or not any longer.
+    #[error("the queue is full")]
+    Full,
+    /// The pool has been shut down.
+    #[error("the pool is shut down")]
+    ShutDown,
+    /// The arguments cannot be written as MessagePack, or are larger than the payload limit.
+    #[error("{0}")]
+    BadArguments(String),
+    /// The task was loaded by another pool.
+    #[error("the task belongs to another pool; load its module with this one")]
+    ForeignTask,
+}
+
+impl<Args> SubmitError<Args> {
+    pub(crate) fn new(kind: SubmitErrorKind, arguments: Args) -> Self {
+        Self { kind, arguments }
+    }
+
+    /// Why it was refused.
+    pub fn kind(&self) -> &SubmitErrorKind {
+        &self.kind
+    }
+
+    /// Whether there was no room in the queue.
+    pub fn is_full(&self) -> bool {
+        self.kind == SubmitErrorKind::Full
+    }
+
+    /// Whether the pool has been shut down.
+    pub fn is_shut_down(&self) -> bool {
+        self.kind == SubmitErrorKind::ShutDown
+    }
+
+    /// The arguments, for another try.
+    pub fn into_arguments(self) -> Args {
+        self.arguments
+    }
+
+    /// The same refusal, as the outcome of a task.
+    pub(crate) fn into_task_error(self) -> TaskError {
+        let kind = match self.kind {
+            SubmitErrorKind::ShutDown => TaskErrorKind::ShutDown,
+            SubmitErrorKind::BadArguments(_) | SubmitErrorKind::ForeignTask => {
+                TaskErrorKind::BadArguments
+            }
+            SubmitErrorKind::Full => TaskErrorKind::QueueTimedOut,
+        };
+        TaskError::new(kind, self.kind.to_string())
+    }
+}
+
+impl<Args> fmt::Display for SubmitError<Args> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(formatter)
+    }
+}
+
+impl<Args> fmt::Debug for SubmitError<Args> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SubmitError")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Args> std::error::Error for SubmitError<Args> {}
+
+/// Why a pool could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// A setting is out of its range.
+    #[error("{setting}: {problem}")]
+    Setting {
+        /// The builder's method.
+        setting: &'static str,
+        /// What is wrong with its value, and which values are right.
+        problem: String,
+    },
+    /// The sandbox does not work on this machine.
+    #[error("the sandbox cannot be set up: {0}")]
+    Sandbox(String),
+    /// A thread could not be started.
+    #[error("a thread cannot be started: {0}")]
+    Thread(#[source] std::io::Error),
+}

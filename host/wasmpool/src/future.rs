@@ -1,0 +1,147 @@
+//! The caller's side of a submitted task.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use serde::de::DeserializeOwned;
+
+use crate::cell::{Settled, TaskState};
+use crate::control::Progress;
+use crate::error::{TaskError, TaskErrorKind};
+use crate::job::Queued;
+use crate::report::TaskReport;
+use crate::value;
+
+/// A task that was submitted, and its outcome as soon as there is one.
+///
+/// Wait for it with [`wait`](Self::wait), with a time limit, or with `.await` on any
+/// executor; ask for the outcome as often as you like, from as many threads as you like.
+/// The result is decoded anew for each who asks.
+///
+/// Dropping a future neither cancels nor stops its task: the task runs and nobody hears of
+/// it. Call [`cancel`](Self::cancel) first if that is not what you want.
+#[must_use = "a task runs without its future, but nobody will see its outcome"]
+pub struct TaskFuture<Out> {
+    task: Queued,
+    out: PhantomData<fn() -> Out>,
+}
+
+impl<Out> TaskFuture<Out> {
+    pub(crate) fn new(task: Queued) -> Self {
+        Self {
+            task,
+            out: PhantomData,
+        }
+    }
+
+    /// Cancels the task, wherever it is. A queued task never starts; the guest of a running
+    /// one is stopped, within microseconds if it computes or waits in the host. Whoever
+    /// waits is woken at once.
+    ///
+    /// Returns whether the task's outcome is now that it was cancelled: true also when it
+    /// already was, false when it has ended in another way, which it then keeps. Does not
+    /// block.
+    pub fn cancel(&self) -> bool {
+        self.task.cancel()
+    }
+
+    /// Where the task is in its life.
+    pub fn state(&self) -> TaskState {
+        self.task.task_state()
+    }
+
+    /// Whether the task has ended, in whichever way.
+    pub fn is_done(&self) -> bool {
+        self.task.settled().is_some()
+    }
+
+    /// Whether the task was cancelled, or stopped by a terminating pool.
+    pub fn is_cancelled(&self) -> bool {
+        self.error().is_some_and(TaskError::is_cancelled)
+    }
+
+    /// The error that the task ended with; none while it has not ended, or if it succeeded.
+    pub fn error(&self) -> Option<&TaskError> {
+        self.task.settled()?.outcome.as_ref().err()
+    }
+
+    /// What the task cost and printed; none while it has not ended.
+    pub fn report(&self) -> Option<&TaskReport> {
+        Some(&self.task.settled()?.report)
+    }
+
+    /// How far the task has come, by its own account; none if it has said nothing.
+    pub fn progress(&self) -> Option<Progress> {
+        self.task.control().progress()
+    }
+}
+
+impl<Out: DeserializeOwned> TaskFuture<Out> {
+    /// Blocks until the task has ended, and returns its result or error.
+    ///
+    /// # Errors
+    ///
+    /// The error that the task ended with, or a [`BadResult`](TaskErrorKind::BadResult) if
+    /// its result is not of the type `Out`.
+    pub fn wait(&self) -> Result<Out, TaskError> {
+        let settled = self.task.wait(None);
+        decode(settled.expect("without a deadline it waits for the end"))
+    }
+
+    /// Blocks until the task has ended, for `timeout` at the longest. `None` if it has not;
+    /// the task goes on and can be waited for again. A timeout of zero does not block.
+    pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<Out, TaskError>> {
+        // A moment too far away to be expressed never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        self.task.wait(deadline).map(decode)
+    }
+
+    /// Calls `callback` with the outcome when the task ends, or at once if it has ended.
+    ///
+    /// Callbacks run in the order in which they were added, on the thread that settles the
+    /// task: a worker, the one that cancels it, or the caller. Keep them short, since that
+    /// thread does nothing else meanwhile. A callback may submit tasks to the same pool,
+    /// which then never blocks, and may shut the pool down. One that panics ends there; the
+    /// others are called all the same.
+    pub fn on_done(&self, callback: impl FnOnce(Result<Out, TaskError>) + Send + 'static) {
+        let task = Arc::clone(&self.task);
+        self.task.on_settled(Box::new(move || {
+            callback(decode(task.settled().expect("called when it has settled")));
+        }));
+    }
+}
+
+fn decode<Out: DeserializeOwned>(settled: &Settled) -> Result<Out, TaskError> {
+    let bytes = settled.outcome.as_deref().map_err(TaskError::clone)?;
+    value::decode(bytes).map_err(|message| {
+        TaskError::new(
+            TaskErrorKind::BadResult,
+            format!("the result cannot be read: {message}"),
+        )
+    })
+}
+
+impl<Out: DeserializeOwned> Future for TaskFuture<Out> {
+    type Output = Result<Out, TaskError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.task.poll(context.waker()) {
+            Some(settled) => Poll::Ready(decode(settled)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<Out> fmt::Debug for TaskFuture<Out> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TaskFuture")
+            .field("state", &self.state())
+            .field("error", &self.error())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,29 @@
+//! What a queued task carries: everything a worker needs to run it.
+
+use std::sync::Arc;
+
+use crate::cell::Cell;
+use crate::limits::Limits;
+use crate::queue::{Entry, Permit};
+use crate::sandbox::Module;
+
+/// The payload of a queued task.
+pub(crate) struct Job {
+    pub(crate) module: Arc<Module>,
+    /// The task's place in the module's list.
+    pub(crate) task: usize,
+    /// The encoded arguments.
+    pub(crate) arguments: Vec<u8>,
+    pub(crate) limits: Limits,
+    /// Its place in the queue, given back when the job starts or dies.
+    pub(crate) permit: Permit,
+}
+
+/// A task in the queue.
+pub(crate) type Queued = Arc<Cell<Job>>;
+
+impl Entry for Queued {
+    fn is_live(&self) -> bool {
+        self.settled().is_none()
+    }
+}

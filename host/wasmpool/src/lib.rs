@@ -1,0 +1,92 @@
+//! `concurrent.futures`, with a WebAssembly sandbox in the place of the process.
+//!
+//! A [`Pool`] runs tasks on OS threads. Each task runs in a sandbox: a WebAssembly instance
+//! with memory of its own and no rights, which can be stopped at any instruction and is
+//! made in microseconds. Submit a call, get a future:
+//!
+//! ```
+//! use std::time::Duration;
+//! use wasmpool::Pool;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let pool = Pool::builder()
+//!     .workers(4)
+//!     .task_timeout(Duration::from_secs(5))
+//!     .memory_limit(64 << 20)
+//!     .build()?;
+//! # let factorizer = wasmpool_guests::FACTORIZER.path();
+//! let module = pool.load(factorizer)?; // "factorizer.wasm"
+//! let factorize = module.task::<(u64,), Vec<u64>>("factorize")?;
+//!
+//! let future = pool.submit(&factorize, (360,))?;
+//! assert_eq!(future.wait()?, [2, 2, 2, 3, 3, 5]);
+//!
+//! let all = pool.map(&factorize, 2..10).collect::<Result<Vec<_>, _>>()?;
+//! assert_eq!(all[6], [2, 2, 2]);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Modules and tasks
+//!
+//! A module is a WebAssembly component that exports the world `wasmpool:task/worker`; the
+//! crate `wasmpool-guest` makes one out of plain Rust functions. [`Pool::load`] compiles it
+//! once and keeps the code on disk for the next process. [`TaskModule::task`] makes a typed
+//! reference to one of its tasks. Arguments and results are any serde types and travel as
+//! MessagePack. One pool serves any number of modules.
+//!
+//! # What is isolated
+//!
+//! By default every task gets a fresh instance ([`Isolation::Task`]): no memory, global or
+//! output of one task is seen by another. A guest has no file, network, environment,
+//! argument or input of the host; it has clocks and random numbers. What it prints is
+//! captured for its [`TaskReport`]. Its memory, stack, time, output and payloads are bounded,
+//! its fuel if you ask for that.
+//!
+//! Not enforced: guests share the machine's caches and memory bus, and can measure time, so
+//! side channels between them are not closed. A guest that is stopped may have gone on for
+//! some microseconds after the stop.
+//!
+//! # When things go wrong
+//!
+//! A task fails alone. Whatever it does, its future ends with a [`TaskError`] that says what
+//! happened, whose fault it was and where the guest was, the instance is dropped, and the
+//! same worker thread serves the next task. There is no broken pool.
+//!
+//! # Stopping
+//!
+//! [`TaskFuture::cancel`], a `task_timeout` and [`Shutdown::Terminate`] stop a guest that
+//! computes as well as one that waits in the host. An idle pool wakes nobody.
+
+mod builder;
+mod cell;
+mod control;
+mod error;
+mod future;
+mod job;
+mod limits;
+mod map;
+mod pool;
+mod queue;
+mod report;
+mod sandbox;
+mod task;
+mod value;
+mod watch;
+mod worker;
+
+pub use builder::PoolBuilder;
+pub use cell::TaskState;
+pub use control::Progress;
+pub use error::{
+    BuildError, Fault, Frame, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind,
+    TaskRefError, TrapCode,
+};
+pub use future::TaskFuture;
+pub use map::Map;
+pub use pool::{Pool, Shutdown};
+pub use report::{Captured, TaskReport};
+pub use sandbox::{Allocation, TaskInfo, WASMTIME_VERSION};
+pub use task::{Task, TaskModule};
+pub use value::{Arguments, IntoArguments, Value};
+pub use worker::Isolation;

@@ -1,0 +1,33 @@
+//! What a task may use.
+
+use std::time::Duration;
+
+/// The limits of one task. Plain data, copied to wherever they are watched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of linear memory and tables, summed over all of the task's instances.
+    pub(crate) memory: usize,
+    /// Units of fuel, if the pool meters it.
+    pub(crate) fuel: Option<u64>,
+    /// Bytes of standard output, and of standard error, that are kept.
+    pub(crate) output: usize,
+    /// Bytes of encoded arguments, and of an encoded result.
+    pub(crate) payload: usize,
+    /// How long the task may run.
+    pub(crate) task_timeout: Option<Duration>,
+    /// How long it may wait in the queue.
+    pub(crate) queue_timeout: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 256 << 20,
+            fuel: None,
+            output: 64 << 10,
+            payload: 128 << 20,
+            task_timeout: None,
+            queue_timeout: None,
+        }
+    }
+}

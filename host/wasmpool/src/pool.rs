@@ -1,0 +1,510 @@
+//! The pool: its settings, its threads, and the ways into it and out of it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::builder::{PoolBuilder, Settings};
+use crate::cell::Cell;
+use crate::control::{Control, StopReason};
+use crate::error::{BuildError, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind};
+use crate::future::TaskFuture;
+use crate::job::Job;
+use crate::limits::Limits;
+use crate::map::Map;
+use crate::queue::{NoRoom, Patience, Queue};
+use crate::sandbox::{Allocation, Compiled, Driver, EngineSettings, Module, Run, Sandbox};
+use crate::task::{Task, TaskModule};
+use crate::value::{self, Arguments, IntoArguments};
+use crate::watch::Watch;
+use crate::worker::{self, Isolation, Shop, WARM_INSTANCES};
+
+/// How long a module may take to list its tasks, where tasks have no timeout themselves.
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// An executor of tasks in WebAssembly sandboxes.
+///
+/// Owns its worker threads. Can be shared between threads by reference or in an `Arc`.
+///
+/// Dropping the pool [terminates](Shutdown::Terminate) it: queued tasks are cancelled,
+/// running ones are stopped, also those that would never end, and the drop blocks until all
+/// of its threads are gone, which takes milliseconds. To let accepted work finish, call
+/// [`shutdown`](Self::shutdown) first.
+pub struct Pool {
+    shop: Arc<Shop>,
+    limits: Limits,
+    n_workers: usize,
+    /// Modules that are loaded and still used somewhere, by the hash of their bytes.
+    modules: Mutex<HashMap<[u8; blake3::OUT_LEN], Weak<Module>>>,
+    /// Held while a module lists its tasks: one place for an instance is kept for that.
+    listing: Mutex<()>,
+    workers_left: Arc<WorkersLeft>,
+    threads: Vec<JoinHandle<()>>,
+    watch_thread: Option<JoinHandle<()>>,
+}
+
+/// Counts the worker threads that have not ended.
+struct WorkersLeft {
+    count: Mutex<usize>,
+    none_left: Condvar,
+}
+
+/// What becomes of the tasks that a pool has accepted when it is shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shutdown {
+    /// All of them are done.
+    Graceful,
+    /// Running tasks are done, queued ones are cancelled.
+    Cancel,
+    /// Queued tasks are cancelled, running ones are stopped and end as
+    /// [`ShutDown`](TaskErrorKind::ShutDown).
+    Terminate,
+}
+
+impl Pool {
+    /// A pool with settings of your choice.
+    pub fn builder() -> PoolBuilder {
+        PoolBuilder::default()
+    }
+
+    /// A pool with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// As [`PoolBuilder::build`].
+    pub fn new() -> Result<Self, BuildError> {
+        Self::builder().build()
+    }
+
+    pub(crate) fn start(settings: Settings) -> Result<Self, BuildError> {
+        let Settings {
+            n_workers,
+            queue_capacity,
+            isolation,
+            max_tasks_per_instance,
+            stack,
+            limits,
+            cache,
+        } = settings;
+        let instances_per_worker = match isolation {
+            Isolation::Task => 1,
+            Isolation::Worker => WARM_INSTANCES + 1,
+        };
+        // One more for a module that lists its tasks.
+        let instances = n_workers * instances_per_worker + 1;
+        let engine = EngineSettings {
+            instances: u32::try_from(instances).expect("both factors are small"),
+            stack,
+            fuel: limits.fuel.is_some(),
+        };
+        let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
+        let shop = Arc::new(Shop {
+            queue: Queue::new(queue_capacity),
+            watch: Watch::new(n_workers),
+            sandbox,
+            isolation,
+            max_tasks_per_instance,
+        });
+        let mut pool = Self {
+            shop,
+            limits,
+            n_workers,
+            modules: Mutex::default(),
+            listing: Mutex::default(),
+            workers_left: Arc::new(WorkersLeft {
+                count: Mutex::new(0),
+                none_left: Condvar::new(),
+            }),
+            threads: Vec::with_capacity(n_workers),
+            watch_thread: None,
+        };
+        // From here on the pool's own drop clears away what was started, if a thread cannot.
+        pool.start_threads().map_err(BuildError::Thread)?;
+        Ok(pool)
+    }
+
+    fn start_threads(&mut self) -> std::io::Result<()> {
+        let shop = Arc::clone(&self.shop);
+        self.watch_thread = Some(
+            thread::Builder::new()
+                .name("wasmpool-watch".to_owned())
+                .spawn(move || shop.watch.run())?,
+        );
+        for worker in 0..self.n_workers {
+            let shop = Arc::clone(&self.shop);
+            let driver = Driver::new()?;
+            let leaving = self.workers_left.enter();
+            let thread = thread::Builder::new()
+                .name(format!("wasmpool-worker-{worker}"))
+                .spawn(move || {
+                    let _leaving = leaving;
+                    worker::work(&shop, worker, &driver);
+                })?;
+            self.threads.push(thread);
+        }
+        Ok(())
+    }
+
+    /// How many workers the pool has.
+    pub fn workers(&self) -> usize {
+        self.n_workers
+    }
+
+    /// How many tasks wait in the queue at this moment.
+    pub fn queued(&self) -> usize {
+        self.shop.queue.len()
+    }
+
+    /// Where the memory of instances comes from: [`Allocation::OnDemand`] works the same and
+    /// is slower.
+    pub fn allocation(&self) -> &Allocation {
+        self.shop.sandbox.allocation()
+    }
+
+    /// Loads the module in a file: a component, or its text form (`.wat`).
+    ///
+    /// Blocks while it is read, compiled and asked for its tasks; that is the cost of reading
+    /// it if the cache has it, and otherwise about a second for each megabyte. The same bytes
+    /// are loaded once for as long as somebody holds the module.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is not a component, or does not fit this pool. The error
+    /// says what to do about it.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<TaskModule, LoadError> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        self.load_bytes(&bytes)
+    }
+
+    /// Loads a module from memory, otherwise as [`load`](Self::load).
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_bytes(&self, bytes: &[u8]) -> Result<TaskModule, LoadError> {
+        let hash = *blake3::hash(bytes).as_bytes();
+        if let Some(module) = lock(&self.modules).get(&hash).and_then(Weak::upgrade) {
+            return Ok(TaskModule::new(module));
+        }
+        let compiled = self.shop.sandbox.compile(bytes)?;
+        let module = Arc::new(self.list(compiled).map_err(LoadError::List)?);
+        let mut modules = lock(&self.modules);
+        modules.retain(|_, module| module.strong_count() > 0);
+        modules.insert(hash, Arc::downgrade(&module));
+        Ok(TaskModule::new(module))
+    }
+
+    /// Asks a module for its tasks, under the limits of a task: this runs the guest's code.
+    fn list(&self, compiled: Compiled) -> Result<Module, TaskError> {
+        let _one_at_a_time = lock(&self.listing);
+        let limits = Limits {
+            task_timeout: self.limits.task_timeout.or(Some(LIST_TIMEOUT)),
+            ..self.limits
+        };
+        let sandbox = &self.shop.sandbox;
+        let control = Arc::new(Control::new(sandbox.interrupt()));
+        let run = Run {
+            control: Arc::clone(&control),
+            deadline: None,
+            worker: 0,
+        };
+        // On a thread of its own: the caller's may belong to an async runtime, which forbids
+        // to block on another one.
+        let (done, is_done) = std::sync::mpsc::channel();
+        thread::scope(|scope| {
+            let listing = thread::Builder::new()
+                .name("wasmpool-loader".to_owned())
+                .spawn_scoped(scope, move || {
+                    let driver = Driver::new().map_err(internal)?;
+                    let listed = sandbox.list(compiled, &driver, &limits, run);
+                    // Nobody listens any more once the time is up.
+                    let _ = done.send(());
+                    listed
+                })
+                .map_err(internal)?;
+            if is_done
+                .recv_timeout(limits.task_timeout.unwrap_or(LIST_TIMEOUT))
+                .is_err()
+            {
+                control.stop(StopReason::TimedOut);
+            }
+            listing
+                .join()
+                .unwrap_or_else(|_| Err(internal("the loader panicked")))
+        })
+    }
+
+    /// Submits a task and returns its future. Blocks while the queue is full, except on the
+    /// pool's own worker threads (in a callback), where it goes over the queue's capacity
+    /// rather than wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// If the pool is shut down, the task is another pool's, or the arguments cannot be
+    /// encoded or are too large. The error gives the arguments back.
+    pub fn submit<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        self.submit_with(task, arguments, Patience::Endless)
+    }
+
+    /// Submits a task if the queue has room for it. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit), and if the queue is full.
+    pub fn try_submit<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        self.submit_with(task, arguments, Patience::None)
+    }
+
+    /// Submits a task; blocks while the queue is full, for `timeout` at the longest.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit), and if the queue is still full when the time is up.
+    pub fn submit_timeout<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+        timeout: Duration,
+    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        let patience = match Instant::now().checked_add(timeout) {
+            Some(deadline) => Patience::Until(deadline),
+            None => Patience::Endless,
+        };
+        self.submit_with(task, arguments, patience)
+    }
+
+    fn submit_with<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+        patience: Patience,
+    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        let encode = || {
+            let encoded =
+                value::encode_arguments(&arguments).map_err(SubmitErrorKind::BadArguments)?;
+            self.check_payload(encoded)
+        };
+        match self.enqueue(task.module(), task.index(), encode, patience) {
+            Ok(task) => Ok(TaskFuture::new(task)),
+            Err(kind) => Err(SubmitError::new(kind, arguments)),
+        }
+    }
+
+    fn check_payload(&self, encoded: Vec<u8>) -> Result<Vec<u8>, SubmitErrorKind> {
+        let (size, limit) = (encoded.len(), self.limits.payload);
+        if size > limit {
+            return Err(SubmitErrorKind::BadArguments(format!(
+                "the arguments have {size} bytes, over the payload limit of {limit}"
+            )));
+        }
+        Ok(encoded)
+    }
+
+    /// Puts a task into the queue. What `submit` does once the types are gone; the arguments
+    /// are encoded when there is a place for them, and not over and over for a full queue.
+    fn enqueue(
+        &self,
+        module: &Arc<Module>,
+        task: usize,
+        encode: impl FnOnce() -> Result<Vec<u8>, SubmitErrorKind>,
+        patience: Patience,
+    ) -> Result<Arc<Cell<Job>>, SubmitErrorKind> {
+        let Shop {
+            queue,
+            watch,
+            sandbox,
+            ..
+        } = &*self.shop;
+        if !sandbox.owns(module) {
+            return Err(SubmitErrorKind::ForeignTask);
+        }
+        let reserved = if self.shop.is_own_worker() && matches!(patience, Patience::Endless) {
+            queue.overdraw()
+        } else {
+            queue.reserve(patience)
+        };
+        let permit = reserved.map_err(|no_room| match no_room {
+            NoRoom::Full => SubmitErrorKind::Full,
+            NoRoom::Closed => SubmitErrorKind::ShutDown,
+        })?;
+        let job = Job {
+            module: Arc::clone(module),
+            task,
+            arguments: encode()?,
+            limits: self.limits,
+            permit,
+        };
+        let control = Arc::new(Control::new(sandbox.interrupt()));
+        let task = Arc::new(Cell::new(job, control));
+        queue
+            .push(Arc::clone(&task))
+            .map_err(|_refused| SubmitErrorKind::ShutDown)?;
+        let expires = self
+            .limits
+            .queue_timeout
+            .and_then(|timeout| task.submitted().checked_add(timeout));
+        if let Some(moment) = expires {
+            watch.expire_at(moment, &task);
+        }
+        Ok(task)
+    }
+
+    /// Runs `task` over all of `inputs` and gives the outcomes in the order of the inputs.
+    ///
+    /// An input is the arguments of the task, or its only argument. A few are submitted at
+    /// once, and the iterator never pulls more than its window (64, or four for each worker
+    /// if that is more) ahead of the outcomes that were taken: endless inputs are fine. A
+    /// task that fails is an `Err` in its place, and the others come all the same. Blocks as
+    /// [`submit`](Self::submit) does.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = wasmpool::Pool::new()?;
+    /// let module = pool.load("factorizer.wasm")?;
+    /// let factorize = module.task::<(u64,), Vec<u64>>("factorize")?;
+    /// for (n, factors) in (2..100).zip(pool.map(&factorize, 2..100)) {
+    ///     println!("{n} = {:?}", factors?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map<Args, Out, Inputs>(
+        &self,
+        task: &Task<Args, Out>,
+        inputs: Inputs,
+    ) -> Map<'_, Args, Out, Inputs::IntoIter>
+    where
+        Args: Arguments,
+        Inputs: IntoIterator<Item: IntoArguments<Args>>,
+    {
+        Map::new(self, task.clone(), inputs.into_iter())
+    }
+
+    /// Refuses tasks from now on. Does not block; what was accepted is still done.
+    pub fn close(&self) {
+        self.shop.queue.close();
+    }
+
+    /// Refuses tasks from now on, deals with those that were accepted as `how` says, and
+    /// blocks until the workers are through with them.
+    ///
+    /// Can be called again, with the same or a stricter `how`, from any thread: who waits in
+    /// a graceful shutdown comes back when another thread terminates the pool. On the pool's
+    /// own worker threads (in a callback) it does not block.
+    pub fn shutdown(&self, how: Shutdown) {
+        self.close();
+        if how != Shutdown::Graceful {
+            for task in self.shop.queue.drain() {
+                task.settle_queued(
+                    TaskErrorKind::Cancelled,
+                    "cancelled: the pool was shut down before it started",
+                );
+            }
+        }
+        if how == Shutdown::Terminate {
+            self.shop.watch.terminate();
+        }
+        if !self.shop.is_own_worker() {
+            self.workers_left.wait();
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shutdown(Shutdown::Terminate);
+        if self.shop.is_own_worker() {
+            // The last owner was a callback. A thread cannot wait for itself: it ends by
+            // itself after this, and the watch has to stay for as long.
+            let (shop, workers_left) = (Arc::clone(&self.shop), Arc::clone(&self.workers_left));
+            let close = move || {
+                workers_left.wait();
+                shop.watch.close();
+            };
+            // Without that thread the watch would sleep on, which harms nobody.
+            drop(
+                thread::Builder::new()
+                    .name("wasmpool-drop".to_owned())
+                    .spawn(close),
+            );
+            return;
+        }
+        for worker in self.threads.drain(..) {
+            worker
+                .join()
+                .expect("a worker catches the panics of its tasks");
+        }
+        self.shop.watch.close();
+        if let Some(watch) = self.watch_thread.take() {
+            watch
+                .join()
+                .expect("the watch calls nobody's code that panics");
+        }
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Pool")
+            .field("workers", &self.n_workers)
+            .field("queued", &self.queued())
+            .finish_non_exhaustive()
+    }
+}
+
+impl WorkersLeft {
+    /// Counts one more thread, until what is returned is dropped.
+    fn enter(self: &Arc<Self>) -> Leaving {
+        *lock(&self.count) += 1;
+        Leaving(Arc::clone(self))
+    }
+
+    /// Blocks until no thread is left.
+    fn wait(&self) {
+        let mut count = lock(&self.count);
+        while *count > 0 {
+            count = self
+                .none_left
+                .wait(count)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// A worker thread's place in [`WorkersLeft`].
+struct Leaving(Arc<WorkersLeft>);
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        let mut count = lock(&self.0.count);
+        *count -= 1;
+        if *count == 0 {
+            self.0.none_left.notify_all();
+        }
+    }
+}
+
+fn internal(error: impl fmt::Display) -> TaskError {
+    TaskError::new(TaskErrorKind::Internal, error.to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

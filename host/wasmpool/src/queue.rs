@@ -1,0 +1,243 @@
+//! The bounded queue between submitters and workers: first in, first out, closable.
+//!
+//! Written by hand and not a channel, because an entry may die while it waits: a cancelled
+//! task gives its place back at once, not when a worker comes across it. Knows nothing of
+//! tasks; it is generic so that it can be tested without them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// An entry of the queue.
+pub(crate) trait Entry {
+    /// Whether a worker still has a use for it. Once false it stays false.
+    fn is_live(&self) -> bool;
+}
+
+/// How long a submitter waits for room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// Up to this moment.
+    Until(Instant),
+    /// As long as it takes.
+    Endless,
+}
+
+/// Why there is no room for an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    Full,
+    Closed,
+}
+
+pub(crate) struct Queue<T> {
+    entries: Mutex<Entries<T>>,
+    /// Signalled when an entry comes and a worker sleeps, and when the queue closes.
+    not_empty: Condvar,
+    room: Arc<Room>,
+}
+
+struct Entries<T> {
+    queue: VecDeque<T>,
+    closed: bool,
+    /// Workers inside of `pop` that wait for an entry.
+    sleepers: usize,
+    /// Sleepers that were signalled and have not run yet. Without it every push would signal
+    /// (a system call) until the sleeper has come to its feet.
+    signalled: usize,
+}
+
+/// Places in the queue. Apart from the entries, so that whoever ends an entry can give its
+/// place back without the queue's lock.
+struct Room {
+    capacity: usize,
+    /// Places in use. Raised by submitters, lowered when a [`Permit`] drops.
+    taken: AtomicUsize,
+    closed: AtomicBool,
+    /// Submitters that wait for a place. Raised before a submitter's last look at `taken`,
+    /// read after `taken` was lowered: either the submitter sees the free place, or the one
+    /// who freed it sees the submitter.
+    waiting: AtomicUsize,
+    lock: Mutex<()>,
+    freed: Condvar,
+}
+
+/// A place in the queue, given back on drop. An entry holds it for as long as it is queued.
+#[must_use]
+pub(crate) struct Permit(Arc<Room>);
+
+impl<T: Entry> Queue<T> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            entries: Mutex::new(Entries {
+                queue: VecDeque::new(),
+                closed: false,
+                sleepers: 0,
+                signalled: 0,
+            }),
+            not_empty: Condvar::new(),
+            room: Arc::new(Room {
+                capacity,
+                taken: AtomicUsize::new(0),
+                closed: AtomicBool::new(false),
+                waiting: AtomicUsize::new(0),
+                lock: Mutex::new(()),
+                freed: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Takes a place for one entry. Blocks for as long as the caller has patience.
+    pub(crate) fn reserve(&self, patience: Patience) -> Result<Permit, NoRoom> {
+        let room = &self.room;
+        if room.closed.load(Ordering::SeqCst) {
+            return Err(NoRoom::Closed);
+        }
+        if room.try_take() || room.wait_and_take(patience)? {
+            Ok(Permit(Arc::clone(room)))
+        } else {
+            Err(NoRoom::Full)
+        }
+    }
+
+    /// Takes a place whether there is one or not: for those who must not wait.
+    pub(crate) fn overdraw(&self) -> Result<Permit, NoRoom> {
+        let room = &self.room;
+        if room.closed.load(Ordering::SeqCst) {
+            return Err(NoRoom::Closed);
+        }
+        room.taken.fetch_add(1, Ordering::SeqCst);
+        Ok(Permit(Arc::clone(room)))
+    }
+
+    /// Puts an entry at the end, or gives it back if the queue has closed meanwhile.
+    pub(crate) fn push(&self, entry: T) -> Result<(), T> {
+        let mut entries = self.lock();
+        if entries.closed {
+            return Err(entry);
+        }
+        // The dead are passed over by `pop`; while every worker is busy nobody pops, so they
+        // are cleared away here when they outnumber the living.
+        if entries.queue.len() > 2 * self.room.taken.load(Ordering::Relaxed) + 64 {
+            entries.queue.retain(T::is_live);
+        }
+        entries.queue.push_back(entry);
+        if entries.sleepers > entries.signalled {
+            entries.signalled += 1;
+            drop(entries);
+            self.not_empty.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Takes the entry at the front; blocks while there is none. `None` when the queue is
+    /// closed and empty.
+    pub(crate) fn pop(&self) -> Option<T> {
+        let mut entries = self.lock();
+        loop {
+            if let Some(entry) = entries.queue.pop_front() {
+                return Some(entry);
+            }
+            if entries.closed {
+                return None;
+            }
+            entries.sleepers += 1;
+            entries = self
+                .not_empty
+                .wait(entries)
+                .unwrap_or_else(PoisonError::into_inner);
+            entries.sleepers -= 1;
+            // A wake-up for no reason takes away a signal that is not its own: that costs
+            // one signal too many later, and loses none.
+            entries.signalled = entries.signalled.saturating_sub(1).min(entries.sleepers);
+        }
+    }
+
+    /// Refuses entries from now on; those that are queued stay.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.not_empty.notify_all();
+        self.room.closed.store(true, Ordering::SeqCst);
+        let _waiters_wait_or_look = self.room.lock();
+        self.room.freed.notify_all();
+    }
+
+    /// Takes all entries out at once.
+    pub(crate) fn drain(&self) -> VecDeque<T> {
+        std::mem::take(&mut self.lock().queue)
+    }
+
+    /// How many places are taken: the entries that are queued and alive.
+    pub(crate) fn len(&self) -> usize {
+        self.room.taken.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries<T>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn try_take(&self) -> bool {
+        let free = |taken| (taken < self.capacity).then_some(taken + 1);
+        self.taken
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, free)
+            .is_ok()
+    }
+
+    /// Whether a place was taken in time.
+    fn wait_and_take(&self, patience: Patience) -> Result<bool, NoRoom> {
+        if matches!(patience, Patience::None) {
+            return Ok(false);
+        }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let taken = self.take_when_free(patience);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        taken
+    }
+
+    fn take_when_free(&self, patience: Patience) -> Result<bool, NoRoom> {
+        let mut guard = self.lock();
+        loop {
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(NoRoom::Closed);
+            }
+            if self.try_take() {
+                return Ok(true);
+            }
+            let Patience::Until(deadline) = patience else {
+                guard = self
+                    .freed
+                    .wait(guard)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return Ok(false);
+            };
+            (guard, _) = self
+                .freed
+                .wait_timeout(guard, left)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let room = &self.0;
+        room.taken.fetch_sub(1, Ordering::SeqCst);
+        if room.waiting.load(Ordering::SeqCst) > 0 {
+            // The lock makes sure that a submitter which saw no place already waits.
+            drop(room.lock());
+            room.freed.notify_one();
+        }
+    }
+}

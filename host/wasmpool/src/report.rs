@@ -1,0 +1,50 @@
+//! What a finished task cost: plain data, filled by the worker, read by the caller.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// What a finished task cost, and what it printed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct TaskReport {
+    /// The index of the worker that ran it; none if it never started.
+    pub worker: Option<usize>,
+    /// How long it waited in the queue.
+    pub queued: Duration,
+    /// How long it ran, from the start of its instance to its result.
+    pub ran: Duration,
+    /// How many tasks its instance had served before: always 0 under
+    /// [`Isolation::Task`](crate::Isolation::Task).
+    pub instance_age: u64,
+    /// The most memory that its instance has held at once, in bytes: linear memories and
+    /// tables, summed. A warm instance counts what earlier tasks left it with.
+    pub peak_memory: usize,
+    /// The fuel it used, if the pool meters fuel.
+    pub fuel: Option<u64>,
+    /// What it wrote to standard output.
+    pub stdout: Captured,
+    /// What it wrote to standard error.
+    pub stderr: Captured,
+}
+
+/// The captured end of an output stream.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Captured {
+    /// The last bytes that were written, up to the pool's output limit.
+    pub tail: Vec<u8>,
+    /// How many bytes were written in all.
+    pub written: u64,
+}
+
+impl Captured {
+    /// The tail as text, with a replacement character for whatever is not UTF-8.
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.tail)
+    }
+
+    /// Whether more was written than was kept.
+    pub fn is_truncated(&self) -> bool {
+        self.written > self.tail.len() as u64
+    }
+}

@@ -1,0 +1,8 @@
+//! The contract `wasmpool:task`, as Rust types. Generated, with `unsafe` of its own.
+#![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)]
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "worker",
+    exports: { default: async },
+});

@@ -1,0 +1,189 @@
+//! How a call into a guest ended, told in our own words.
+//!
+//! Goes by types and by who asked for a stop, never by the text of a message.
+
+use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use super::limiter::MemoryLimitReached;
+use super::store::Stopped;
+use crate::control::StopReason;
+use crate::error::{Frame, TaskError, TaskErrorKind, TrapCode};
+use crate::limits::Limits;
+use crate::report::Captured;
+
+/// How much of standard error goes into an error; the report has more.
+const STDERR_SIZE: usize = 4 << 10;
+
+/// How many lines of standard error go into the message of a trap.
+const LAST_WORDS: usize = 3;
+
+/// What the guest was doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Coming to life.
+    Start,
+    /// Running a task.
+    Call,
+}
+
+/// Tells what ended a guest.
+pub(super) fn classify(
+    error: &Error,
+    stage: Stage,
+    stop_reason: Option<StopReason>,
+    limits: &Limits,
+    stderr: &Captured,
+) -> TaskError {
+    let stderr_text = last_text(stderr);
+    let (kind, message) = kind_and_message(error, stop_reason, limits, &stderr_text);
+    let (kind, message) = match (stage, kind) {
+        // Met while coming to life, a limit is still that limit.
+        (
+            Stage::Start,
+            TaskErrorKind::Trap(_) | TaskErrorKind::Exited(_) | TaskErrorKind::Internal,
+        ) => (
+            TaskErrorKind::StartFailed,
+            format!("the module could not be started: {message}"),
+        ),
+        (_, kind) => (kind, message),
+    };
+    TaskError::new(kind, message)
+        .with_backtrace(backtrace(error))
+        .with_stderr(stderr_text)
+}
+
+fn kind_and_message(
+    error: &Error,
+    stop_reason: Option<StopReason>,
+    limits: &Limits,
+    stderr: &str,
+) -> (TaskErrorKind, String) {
+    if error.is::<Stopped>() {
+        return match stop_reason {
+            Some(StopReason::Cancelled) => (TaskErrorKind::Cancelled, "cancelled".to_owned()),
+            Some(StopReason::TimedOut) => {
+                let timeout = limits.task_timeout.unwrap_or_default();
+                (
+                    TaskErrorKind::TimedOut,
+                    format!("timed out: it ran longer than {timeout:?}"),
+                )
+            }
+            Some(StopReason::ShutDown) => (
+                TaskErrorKind::ShutDown,
+                "the pool was terminated while the task ran".to_owned(),
+            ),
+            None => (TaskErrorKind::Internal, "stopped for no reason".to_owned()),
+        };
+    }
+    if let Some(reached) = error.downcast_ref::<MemoryLimitReached>() {
+        return (TaskErrorKind::MemoryLimit, reached.to_string());
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref() {
+        return (
+            TaskErrorKind::Exited(*code),
+            format!("exited with code {code}"),
+        );
+    }
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return trapped(*trap, stderr);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return (
+            TaskErrorKind::Internal,
+            format!("no place for the instance: {error}"),
+        );
+    }
+    // What is left are rules of the component model that the guest broke, by name only.
+    (
+        TaskErrorKind::Trap(TrapCode::ComponentRule),
+        format!("trapped: {}", error.root_cause()),
+    )
+}
+
+fn trapped(trap: Trap, stderr: &str) -> (TaskErrorKind, String) {
+    let code = match trap {
+        Trap::OutOfFuel => return (TaskErrorKind::OutOfFuel, "out of fuel".to_owned()),
+        Trap::StackOverflow => {
+            return (
+                TaskErrorKind::StackExhausted,
+                "stack exhausted: its calls nest too deep".to_owned(),
+            );
+        }
+        Trap::UnreachableCodeReached => TrapCode::Unreachable,
+        Trap::MemoryOutOfBounds | Trap::HeapMisaligned => TrapCode::MemoryOutOfBounds,
+        Trap::TableOutOfBounds => TrapCode::TableOutOfBounds,
+        Trap::IndirectCallToNull | Trap::BadSignature => TrapCode::BadIndirectCall,
+        Trap::IntegerDivisionByZero => TrapCode::DivisionByZero,
+        Trap::IntegerOverflow | Trap::BadConversionToInteger => TrapCode::IntegerOverflow,
+        Trap::CannotEnterComponent | Trap::CannotLeaveComponent => TrapCode::ComponentRule,
+        _ => TrapCode::Other,
+    };
+    let what = match code {
+        TrapCode::Other => trap.to_string(),
+        code => code.to_string(),
+    };
+    // A panic's text is on standard error; the trap knows only that code was reached that
+    // should not have been.
+    let last_words = match code {
+        TrapCode::Unreachable => last_words(stderr),
+        _ => String::new(),
+    };
+    let message = if last_words.is_empty() {
+        format!("trapped: {what}")
+    } else {
+        format!("trapped: {what}: {last_words}")
+    };
+    (TaskErrorKind::Trap(code), message)
+}
+
+/// The end of what was written, as text.
+fn last_text(stderr: &Captured) -> String {
+    let start = stderr.tail.len().saturating_sub(STDERR_SIZE);
+    String::from_utf8_lossy(&stderr.tail[start..]).into_owned()
+}
+
+/// The last lines, on one line.
+fn last_words(stderr: &str) -> String {
+    let lines = stderr
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let lines = lines.collect::<Vec<_>>();
+    lines[lines.len().saturating_sub(LAST_WORDS)..].join(" ")
+}
+
+fn backtrace(error: &Error) -> Vec<Frame> {
+    let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
+        return Vec::new();
+    };
+    let mut frames = Vec::new();
+    for frame in backtrace.frames() {
+        let index = || format!("function {}", frame.func_index());
+        if frame.symbols().is_empty() {
+            frames.push(Frame {
+                function: frame.func_name().map(demangle).unwrap_or_else(index),
+                file: None,
+                line: None,
+            });
+        }
+        // Inlined functions share a frame, and have a symbol each.
+        frames.extend(frame.symbols().iter().map(|symbol| {
+            Frame {
+                function: symbol
+                    .name()
+                    .or(frame.func_name())
+                    .map(demangle)
+                    .unwrap_or_else(index),
+                file: symbol.file().map(str::to_owned),
+                line: symbol.line(),
+            }
+        }));
+    }
+    frames
+}
+
+/// The name as its language writes it, without the hash that Rust adds.
+fn demangle(name: &str) -> String {
+    format!("{:#}", rustc_demangle::demangle(name))
+}

@@ -1,0 +1,133 @@
+//! The sandbox: the only room that names wasmtime.
+//!
+//! Takes bytes in and gives bytes out. It knows what a task may use and how it is told to
+//! stop, and nothing of queues, futures or threads.
+
+mod bindings;
+mod cache;
+mod driver;
+mod ending;
+mod engine;
+mod instance;
+mod limiter;
+mod module;
+mod output;
+mod store;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use wasmtime::Engine;
+use wasmtime::component::{HasSelf, Linker};
+
+pub(crate) use cache::CacheFolder;
+pub(crate) use driver::Driver;
+pub use engine::Allocation;
+pub(crate) use engine::EngineSettings;
+pub(crate) use instance::{Ended, Instance};
+pub(crate) use module::Compiled;
+pub(crate) use store::Run;
+
+use self::bindings::wasmpool::task::context;
+use self::store::State;
+use crate::control::Interrupt;
+use crate::error::{LoadError, TaskError};
+use crate::limits::Limits;
+
+/// The version of the WebAssembly engine inside, as in `48.0.8`.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
+/// Everything that the instances of one pool have in common.
+pub(crate) struct Sandbox {
+    engine: Engine,
+    linker: Linker<State>,
+    cache: CacheFolder,
+    interrupt: Arc<dyn Interrupt>,
+    allocation: Allocation,
+    next_module: AtomicU64,
+}
+
+/// A task as its module describes it.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// Its name within the module.
+    pub name: String,
+    /// The names of its parameters, in order.
+    pub params: Vec<String>,
+    /// What it does, as Markdown; empty if its author did not say.
+    pub doc: String,
+}
+
+/// A module that was loaded, with its tasks.
+pub(crate) struct Module {
+    /// Tells it from all others of the same sandbox.
+    pub(crate) id: u64,
+    pub(crate) tasks: Vec<TaskInfo>,
+    compiled: Compiled,
+}
+
+impl Sandbox {
+    pub(crate) fn new(settings: EngineSettings, cache: CacheFolder) -> Result<Self, String> {
+        let (engine, allocation) = engine::build(settings)?;
+        let mut linker = Linker::new(&engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+            .and_then(|()| context::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state))
+            .map_err(|error| format!("{error:#}"))?;
+        Ok(Self {
+            interrupt: engine::interrupt(&engine),
+            engine,
+            linker,
+            cache,
+            allocation,
+            next_module: AtomicU64::new(0),
+        })
+    }
+
+    /// Makes all running guests look at their stop requests.
+    pub(crate) fn interrupt(&self) -> Weak<dyn Interrupt> {
+        Arc::downgrade(&self.interrupt)
+    }
+
+    /// Whether `module` was loaded here, and can be instantiated here.
+    pub(crate) fn owns(&self, module: &Module) -> bool {
+        Engine::same(&self.engine, module.compiled.engine())
+    }
+
+    pub(crate) fn allocation(&self) -> &Allocation {
+        &self.allocation
+    }
+
+    /// Checks, compiles and links a component. Blocks for as long as that takes: a few
+    /// hundred microseconds from the cache, about a second for a megabyte that is new.
+    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Compiled, LoadError> {
+        module::load(&self.engine, &self.linker, &self.cache, bytes)
+    }
+
+    /// Asks a compiled module for its tasks.
+    pub(crate) fn list(
+        &self,
+        compiled: Compiled,
+        driver: &Driver,
+        limits: &Limits,
+        run: Run,
+    ) -> Result<Module, TaskError> {
+        let tasks = instance::list(&self.engine, &compiled, driver, limits, run)?;
+        Ok(Module {
+            id: self.next_module.fetch_add(1, Ordering::Relaxed),
+            tasks,
+            compiled,
+        })
+    }
+
+    /// An instance of `module` for the task that `run` describes.
+    pub(crate) fn instance(&self, module: Arc<Module>, limits: &Limits, run: Run) -> Instance {
+        Instance::new(&self.engine, module, limits, run)
+    }
+
+    /// To be called once by each thread that runs guests, before the first: sets up what the
+    /// first call would otherwise pay for.
+    pub(crate) fn prepare_thread() {
+        Engine::tls_eager_initialize();
+    }
+}

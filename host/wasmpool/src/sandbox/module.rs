@@ -1,0 +1,171 @@
+//! From the bytes of a file to a module that is ready to be instantiated.
+//!
+//! Every step that can fail says what is wrong with the file and what to do about it.
+
+use std::borrow::Cow;
+
+use wasmtime::Engine;
+use wasmtime::component::{Component, Linker};
+
+use super::bindings::WorkerPre;
+use super::cache::{CacheEntry, CacheFolder};
+use super::store::State;
+use crate::error::LoadError;
+
+/// The package of the contract, and the interface that a guest exports.
+const PACKAGE: &str = "wasmpool:task/";
+const TASKS: &str = "wasmpool:task/tasks";
+
+/// A module that is ready to be instantiated.
+pub(crate) struct Compiled {
+    pub(super) pre: WorkerPre<State>,
+}
+
+impl Compiled {
+    pub(super) fn engine(&self) -> &Engine {
+        self.pre.engine()
+    }
+}
+
+/// Compiles a component, or takes it from the cache, and checks it against what the pool
+/// offers and needs.
+pub(super) fn load(
+    engine: &Engine,
+    linker: &Linker<State>,
+    cache: &CacheFolder,
+    bytes: &[u8],
+) -> Result<Compiled, LoadError> {
+    let wasm = component_binary(bytes)?;
+    let entry = cache.entry(engine, &wasm);
+    let cached = entry.as_ref().and_then(|entry| from_cache(engine, entry));
+    let component = match cached {
+        Some(component) => component,
+        None => compile(engine, &wasm, entry.as_ref())?,
+    };
+    link(engine, linker, &component)
+}
+
+/// The binary form of a component, and nothing else.
+fn component_binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
+    /// How every binary begins, and the two kinds of what follows: version and layer.
+    const MAGIC: &[u8] = b"\0asm";
+    const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
+    /// How a precompiled artefact begins.
+    const ELF: &[u8] = b"\x7fELF";
+
+    if bytes.starts_with(ELF) {
+        return Err(LoadError::Precompiled);
+    }
+    let wasm = if bytes.starts_with(MAGIC) {
+        Cow::Borrowed(bytes)
+    } else {
+        let text = std::str::from_utf8(bytes).map_err(|_| LoadError::NotWasm)?;
+        if !text.trim_start().starts_with(['(', ';']) {
+            return Err(LoadError::NotWasm);
+        }
+        let binary = wat::parse_str(text).map_err(|error| LoadError::Invalid(error.to_string()))?;
+        Cow::Owned(binary)
+    };
+    if wasm[MAGIC.len()..].starts_with(CORE_MODULE) {
+        return Err(LoadError::CoreModule);
+    }
+    Ok(wasm)
+}
+
+fn compile(
+    engine: &Engine,
+    wasm: &[u8],
+    entry: Option<&CacheEntry>,
+) -> Result<Component, LoadError> {
+    let component = Component::from_binary(engine, wasm)
+        .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
+    if let Some(entry) = entry
+        && let Ok(code) = component.serialize()
+    {
+        entry.write(&code);
+    }
+    Ok(component)
+}
+
+#[allow(unsafe_code)]
+fn from_cache(engine: &Engine, entry: &CacheEntry) -> Option<Component> {
+    let code = entry.read()?;
+    // SAFETY: `deserialize` asks for bytes that `Component::serialize` has made. These come
+    // from the pool's own cache: `CacheEntry::write` put them there, and `CacheEntry::read`
+    // has compared them, in the memory that is used here, with the digest that was written
+    // along. Who can forge both can write to the user's own cache folder. That they fit this
+    // engine is checked by `deserialize` itself.
+    unsafe { Component::deserialize(engine, code) }.ok()
+}
+
+/// Joins the component with what the pool offers.
+fn link(
+    engine: &Engine,
+    linker: &Linker<State>,
+    component: &Component,
+) -> Result<Compiled, LoadError> {
+    check_exports(engine, component)?;
+    let pre = linker.instantiate_pre(component).map_err(|error| {
+        let imports = unknown_imports(engine, component);
+        if imports.is_empty() {
+            LoadError::WrongTypes(format!("{error:#}"))
+        } else {
+            LoadError::UnknownImport { imports }
+        }
+    })?;
+    let pre = WorkerPre::new(pre).map_err(|error| LoadError::WrongTypes(format!("{error:#}")))?;
+    Ok(Compiled { pre })
+}
+
+fn check_exports(engine: &Engine, component: &Component) -> Result<(), LoadError> {
+    let component_type = component.component_type();
+    let exports = component_type.exports(engine).map(|(name, _)| name);
+    let exports = exports.map(str::to_owned).collect::<Vec<_>>();
+    match exports.iter().find(|name| interface(name) == TASKS) {
+        Some(found) if is_our_version(found) => Ok(()),
+        Some(found) => Err(LoadError::WorldVersion {
+            found: found.clone(),
+        }),
+        None => Err(LoadError::NothingToCall { exports }),
+    }
+}
+
+/// The imports that nobody here provides.
+fn unknown_imports(engine: &Engine, component: &Component) -> Vec<String> {
+    /// What `wasmtime_wasi` provides, all of it in version 0.2.
+    const WASI: &[&str] = &[
+        "wasi:cli/",
+        "wasi:clocks/",
+        "wasi:filesystem/",
+        "wasi:io/",
+        "wasi:random/",
+        "wasi:sockets/",
+    ];
+    let is_known = |name: &str| {
+        let is_wasi = WASI.iter().any(|package| name.starts_with(package));
+        (is_wasi && version(name).starts_with("0.2."))
+            || (name.starts_with(PACKAGE) && is_our_version(name))
+    };
+    component
+        .component_type()
+        .imports(engine)
+        .map(|(name, _)| name)
+        .filter(|name| !is_known(name))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// An interface's name without its version.
+fn interface(name: &str) -> &str {
+    name.split_once('@')
+        .map_or(name, |(interface, _)| interface)
+}
+
+fn version(name: &str) -> &str {
+    name.split_once('@').map_or("", |(_, version)| version)
+}
+
+/// Before 1.0 a new minor version is another contract, a new patch is not.
+fn is_our_version(name: &str) -> bool {
+    version(name).starts_with("0.1.")
+}

@@ -1,0 +1,111 @@
+//! What a guest's store holds on the host's side, and what the guest may ask of it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use wasmtime::component::ResourceTable;
+use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use super::bindings::wasmpool::task::context;
+use super::limiter::Limiter;
+use super::output::Capture;
+use crate::control::{Control, Progress};
+use crate::limits::Limits;
+
+/// Handles (streams, pollables, files) that a guest may hold at once.
+const MAX_HANDLES: usize = 10_000;
+
+/// The host's side of one store.
+pub(super) struct State {
+    pub(super) limiter: Limiter,
+    pub(super) stdout: Capture,
+    pub(super) stderr: Capture,
+    /// The task that runs in the store now.
+    pub(super) run: Run,
+    wasi: WasiCtx,
+    table: ResourceTable,
+}
+
+/// What is of one task, and changes from call to call.
+#[derive(Clone)]
+pub(crate) struct Run {
+    pub(crate) control: Arc<Control>,
+    /// When the task's time is up.
+    pub(crate) deadline: Option<Instant>,
+    /// The index of the worker that runs it.
+    pub(crate) worker: usize,
+}
+
+/// What the epoch callback answers when the task must stop.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped")]
+pub(super) struct Stopped;
+
+/// Makes the store of one instance.
+pub(super) fn new(engine: &Engine, limits: &Limits, run: Run) -> Store<State> {
+    let stdout = Capture::new(limits.output);
+    let stderr = Capture::new(limits.output);
+    // Nothing is granted: no folder, no variable, no argument, no network, an empty standard
+    // input. Clocks and random numbers are there.
+    let wasi = WasiCtx::builder()
+        .stdout(stdout.clone())
+        .stderr(stderr.clone())
+        .build();
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(MAX_HANDLES);
+    let state = State {
+        limiter: Limiter::new(limits.memory),
+        stdout,
+        stderr,
+        run,
+        wasi,
+        table,
+    };
+    let mut store = Store::new(engine, state);
+    store.limiter(|state| &mut state.limiter);
+    store.set_max_component_handles(MAX_HANDLES);
+    // Bounds what one call copies out of the guest. A guest has no more than its memory, so
+    // this only meets one that hands out the same bytes over and over.
+    store.set_hostcall_fuel(limits.memory);
+    store.epoch_deadline_callback(look_at_stop_request);
+    store
+}
+
+/// Called at the first check after the epoch has moved, whomever that was meant for.
+fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
+    match store.data().run.control.stop_reason() {
+        None => Ok(UpdateDeadline::Continue(1)),
+        Some(_) => Err(Stopped.into()),
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl context::Host for State {
+    fn is_stop_requested(&mut self) -> bool {
+        self.run.control.stop_reason().is_some()
+    }
+
+    fn report_progress(&mut self, done: u64, total: Option<u64>) {
+        self.run.control.report_progress(Progress { done, total });
+    }
+
+    fn worker(&mut self) -> u32 {
+        u32::try_from(self.run.worker).unwrap_or(u32::MAX)
+    }
+
+    fn time_left(&mut self) -> Option<u64> {
+        self.run.deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
+        })
+    }
+}
