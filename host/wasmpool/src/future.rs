@@ -100,18 +100,19 @@ impl<Out: DeserializeOwned> TaskFuture<Out> {
         self.task.wait(deadline).map(decode)
     }
 
-    /// Calls `callback` with the outcome when the task ends, or at once if it has ended.
+    /// Calls `callback` with this future when the task ends, or at once if it has ended.
     ///
     /// Callbacks run in the order in which they were added, on the thread that settles the
     /// task: a worker, the one that cancels it, or the caller. Keep them short, since that
     /// thread does nothing else meanwhile. A callback may submit tasks to the same pool,
     /// which then never blocks, and may shut the pool down. One that panics ends there; the
     /// others are called all the same.
-    pub fn on_done(&self, callback: impl FnOnce(Result<Out, TaskError>) + Send + 'static) {
-        let task = Arc::clone(&self.task);
-        self.task.on_settled(Box::new(move || {
-            callback(decode(task.settled().expect("called when it has settled")));
-        }));
+    pub fn on_done(&self, callback: impl FnOnce(&Self) + Send + 'static)
+    where
+        Out: 'static,
+    {
+        let future = Self::new(Arc::clone(&self.task));
+        self.task.on_settled(Box::new(move || callback(&future)));
     }
 }
 

@@ -1,0 +1,171 @@
+//! The command line, as it is typed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use clap::{Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  every task succeeded
+    1  some task failed, or a line of the input is no input
+    2  the command line makes no sense
+    3  the module or the input cannot be used
+  130  interrupted";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  wasmpool run factorizer 360 97 18446744073709551615
+  seq 1 100000 | wasmpool run factorizer --input -
+  wasmpool run rules.wasm -t check '[\"a\", 1]' --timeout 200ms --memory 32MiB";
+
+/// Runs the tasks of WebAssembly modules in a pool of sandboxes.
+#[derive(Debug, Parser)]
+#[command(name = "wasmpool", version = version(), after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a task over inputs, in parallel, each in a sandbox
+    Run(Box<RunArgs>),
+    /// List the tasks of a module
+    List(ListArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Runs a task over inputs, in parallel, each in a sandbox.
+///
+/// Prints one line of JSON for each input, in their order: `{"index":0,"input":360,
+/// "output":[2,2,2,3,3,5]}`, or with an `error` that has a `kind` and a `message`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
+pub(crate) struct RunArgs {
+    /// A component (`.wasm` or `.wat`), or the name of one that comes along: `factorizer`
+    pub(crate) module: String,
+
+    /// The task's argument as JSON; of a task with several parameters the JSON array of its
+    /// arguments. What is not JSON is text
+    pub(crate) inputs: Vec<String>,
+
+    /// Read more inputs from this file, one JSON value a line; `-` is standard input
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+
+    /// The task; needed where the module has several and none is named like the module
+    #[arg(short, long, value_name = "NAME")]
+    pub(crate) task: Option<String>,
+
+    /// How many tasks run at once [default: the parallelism available to this process]
+    #[arg(short, long, value_name = "N")]
+    pub(crate) workers: Option<usize>,
+
+    /// Stop a task that runs longer, such as `5s` or `200ms`
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) timeout: Option<Duration>,
+
+    /// Give up a task that waits longer for a worker
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) queue_timeout: Option<Duration>,
+
+    /// Stop a task that wants more memory, such as `64MiB` [default: 256MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory: Option<ByteSize>,
+
+    /// Stop a task that uses more fuel, about one unit an instruction [default: not counted]
+    #[arg(long, value_name = "N")]
+    pub(crate) fuel: Option<u64>,
+
+    /// What tasks share: with `task` nothing, with `worker` the instance of their worker
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = IsolationArg::Task)]
+    pub(crate) isolation: IsolationArg,
+
+    /// Replace an instance after so many tasks; with `--isolation worker`
+    #[arg(long, value_name = "N")]
+    pub(crate) max_tasks_per_instance: Option<u64>,
+
+    /// Stop everything at the first failure
+    #[arg(long)]
+    pub(crate) fail_fast: bool,
+
+    /// Print each outcome as soon as it is there, in whatever order
+    #[arg(long)]
+    pub(crate) unordered: bool,
+
+    /// Add to each line what the task cost and printed, and to an error where the guest was
+    #[arg(long)]
+    pub(crate) details: bool,
+
+    /// Write a summary as JSON: counts, rate, latency quantiles, peak memory
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+
+    /// Show no progress bar
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+
+    /// Print nothing on standard error but errors of the program itself
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    /// A component (`.wasm` or `.wat`), or the name of one that comes along: `factorizer`
+    pub(crate) module: String,
+
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CacheArgs {
+    /// Keep compiled modules in this folder [default: `wasmpool` in the user's cache folder]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
+    pub(crate) cache_folder: Option<PathBuf>,
+
+    /// Keep no compiled modules
+    #[arg(long)]
+    pub(crate) no_cache: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum IsolationArg {
+    /// A fresh instance for every task
+    Task,
+    /// A warm instance for every worker; its memory stays from task to task
+    Worker,
+}
+
+impl IsolationArg {
+    /// As it is typed.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Task => "task",
+            Self::Worker => "worker",
+        }
+    }
+}
+
+fn version() -> String {
+    format!(
+        "{} (wasmtime {})",
+        env!("CARGO_PKG_VERSION"),
+        wasmpool::WASMTIME_VERSION
+    )
+}

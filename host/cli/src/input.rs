@@ -1,0 +1,220 @@
+//! The inputs of a run: from the command line, then from a file, one at a time.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read as _};
+use std::path::Path;
+
+use anyhow::Context as _;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// A longer line is no input. It bounds what a file can make the program hold.
+const MAX_LINE: u64 = 256 << 20;
+
+/// One input.
+pub(crate) struct Input {
+    /// As it was written, for the output line.
+    pub(crate) text: Box<RawValue>,
+    /// The task's arguments, or why this is no input.
+    pub(crate) arguments: Result<Vec<Value>, String>,
+}
+
+/// All inputs, in order.
+pub(crate) struct Inputs {
+    given: std::vec::IntoIter<String>,
+    file: Option<Lines>,
+    n_params: usize,
+}
+
+struct Lines {
+    reader: Box<dyn BufRead + Send>,
+    /// The number of the line that was read last, from 1.
+    number: u64,
+    buffer: Vec<u8>,
+}
+
+impl Inputs {
+    /// Opens the file, if there is one; `-` is standard input. A task without parameters and
+    /// without any input runs once.
+    pub(crate) fn open(
+        mut given: Vec<String>,
+        file: Option<&Path>,
+        n_params: usize,
+    ) -> anyhow::Result<Self> {
+        if given.is_empty() && file.is_none() && n_params == 0 {
+            given.push("[]".to_owned());
+        }
+        let reader: Option<Box<dyn BufRead + Send>> = match file {
+            None => None,
+            Some(path) if path == Path::new("-") => Some(Box::new(BufReader::new(io::stdin()))),
+            Some(path) => {
+                let file = File::open(path)
+                    .with_context(|| format!("cannot read the input `{}`", path.display()))?;
+                Some(Box::new(BufReader::new(file)))
+            }
+        };
+        Ok(Self {
+            given: given.into_iter(),
+            file: reader.map(|reader| Lines {
+                reader,
+                number: 0,
+                buffer: Vec::new(),
+            }),
+            n_params,
+        })
+    }
+}
+
+impl Iterator for Inputs {
+    /// An error is one of reading, and ends the inputs.
+    type Item = io::Result<Input>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(text) = self.given.next() {
+            return Some(Ok(from_command_line(text, self.n_params)));
+        }
+        let line = self.file.as_mut()?.next()?;
+        Some(line.map(|(number, line)| from_line(number, &line, self.n_params)))
+    }
+}
+
+impl Lines {
+    /// The next line that is not blank, and its number.
+    fn next(&mut self) -> Option<io::Result<(u64, Vec<u8>)>> {
+        loop {
+            self.buffer.clear();
+            let mut limited = (&mut self.reader).take(MAX_LINE);
+            match limited.read_until(b'\n', &mut self.buffer) {
+                Ok(0) => return None,
+                Ok(_) => self.number += 1,
+                Err(error) => return Some(Err(error)),
+            }
+            if self.buffer.len() as u64 == MAX_LINE && !self.buffer.ends_with(b"\n") {
+                let too_long = format!("line {} is longer than {MAX_LINE} bytes", self.number);
+                return Some(Err(io::Error::new(io::ErrorKind::InvalidData, too_long)));
+            }
+            let line = self.buffer.trim_ascii();
+            if !line.is_empty() {
+                return Some(Ok((self.number, line.to_owned())));
+            }
+        }
+    }
+}
+
+/// What is not JSON is text here: nobody wants to quote quotes on a command line.
+fn from_command_line(text: String, n_params: usize) -> Input {
+    match serde_json::from_str::<Box<RawValue>>(&text) {
+        Ok(raw) => from_json(raw, n_params),
+        Err(_) => from_json(quoted(&text), n_params),
+    }
+}
+
+fn from_line(number: u64, line: &[u8], n_params: usize) -> Input {
+    let of_line = |problem: String| format!("line {number}: {problem}");
+    match serde_json::from_slice::<Box<RawValue>>(line) {
+        Ok(raw) => {
+            let input = from_json(raw, n_params);
+            Input {
+                arguments: input.arguments.map_err(of_line),
+                ..input
+            }
+        }
+        Err(error) => Input {
+            text: quoted(&String::from_utf8_lossy(line)),
+            arguments: Err(of_line(format!("not JSON: {error}"))),
+        },
+    }
+}
+
+fn from_json(text: Box<RawValue>, n_params: usize) -> Input {
+    let arguments = arguments(&text, n_params);
+    Input { text, arguments }
+}
+
+/// The value as the arguments of a task with so many parameters.
+fn arguments(text: &RawValue, n_params: usize) -> Result<Vec<Value>, String> {
+    let value = serde_json::from_str(text.get()).map_err(|error| format!("not JSON: {error}"))?;
+    match (n_params, value) {
+        (1, value) => Ok(vec![value]),
+        (_, Value::Array(values)) if values.len() == n_params => Ok(values),
+        (_, Value::Array(values)) => {
+            let n_values = values.len();
+            Err(format!(
+                "the task takes {n_params} arguments, not {n_values}"
+            ))
+        }
+        (_, _) => Err(format!(
+            "the task takes {n_params} arguments: write them as an array"
+        )),
+    }
+}
+
+fn quoted(text: &str) -> Box<RawValue> {
+    serde_json::value::to_raw_value(text).expect("text is always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(inputs: &[&str], n_params: usize, expected: &[Result<&str, &str>]) {
+        let given = inputs.iter().map(|&text| text.to_owned()).collect();
+        let inputs = Inputs::open(given, None, n_params).unwrap();
+        let got = inputs.map(|input| {
+            let arguments = input.unwrap().arguments;
+            arguments.map(|values| Value::Array(values).to_string())
+        });
+        let expected = expected.iter().map(|expected| match expected {
+            Ok(values) => Ok((*values).to_owned()),
+            Err(problem) => Err((*problem).to_owned()),
+        });
+        assert_eq!(got.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn the_only_argument_is_the_value_itself() {
+        check(
+            &["360", "[1,2]", "null", "18446744073709551615"],
+            1,
+            &[
+                Ok("[360]"),
+                Ok("[[1,2]]"),
+                Ok("[null]"),
+                Ok("[18446744073709551615]"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_text_on_the_command_line() {
+        check(
+            &["abc", "\"abc\"", "a b\"", "-"],
+            1,
+            &[
+                Ok("[\"abc\"]"),
+                Ok("[\"abc\"]"),
+                Ok("[\"a b\\\"\"]"),
+                Ok("[\"-\"]"),
+            ],
+        );
+    }
+
+    #[test]
+    fn several_arguments_are_an_array() {
+        check(
+            &["[1,\"a\"]", "[1]", "1"],
+            2,
+            &[
+                Ok("[1,\"a\"]"),
+                Err("the task takes 2 arguments, not 1"),
+                Err("the task takes 2 arguments: write them as an array"),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_task_without_parameters_runs_once() {
+        check(&[], 0, &[Ok("[]")]);
+        check(&["[]", "[]"], 0, &[Ok("[]"), Ok("[]")]);
+    }
+}

@@ -1,0 +1,174 @@
+//! The output lines, and the order in which they are written.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use wasmpool::{Frame, TaskError, TaskReport, Value};
+
+/// One line of the output.
+#[derive(Serialize)]
+struct Line<'a> {
+    index: u64,
+    input: &'a RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorFields<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<ReportFields<'a>>,
+}
+
+#[derive(Serialize)]
+struct ErrorFields<'a> {
+    kind: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    code: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    stderr: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    backtrace: &'a [Frame],
+}
+
+#[derive(Serialize)]
+struct ReportFields<'a> {
+    worker: Option<usize>,
+    queued_ms: f64,
+    ran_ms: f64,
+    instance_age: u64,
+    peak_memory: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fuel: Option<u64>,
+    stdout: &'a str,
+    stderr: &'a str,
+}
+
+/// Writes the line of a task that has ended, with its line break.
+pub(crate) fn line(
+    index: u64,
+    input: &RawValue,
+    outcome: &Result<Value, TaskError>,
+    report: Option<&TaskReport>,
+) -> Vec<u8> {
+    let texts = report.map(|report| (report.stdout.text(), report.stderr.text()));
+    let line = Line {
+        index,
+        input,
+        output: outcome.as_ref().ok(),
+        error: outcome.as_ref().err().map(|error| ErrorFields {
+            kind: error.kind().name(),
+            message: error.message(),
+            code: error.code(),
+            stderr: error.stderr(),
+            backtrace: if report.is_some() {
+                error.backtrace()
+            } else {
+                &[]
+            },
+        }),
+        report: report
+            .zip(texts.as_ref())
+            .map(|(report, (stdout, stderr))| ReportFields {
+                worker: report.worker,
+                queued_ms: report.queued.as_secs_f64() * 1e3,
+                ran_ms: report.ran.as_secs_f64() * 1e3,
+                instance_age: report.instance_age,
+                peak_memory: report.peak_memory,
+                fuel: report.fuel,
+                stdout,
+                stderr,
+            }),
+    };
+    encode(&line).unwrap_or_else(|problem| {
+        // A result that JSON has no words for: a map with keys that are no text, say.
+        bad_line(
+            index,
+            input,
+            "bad-result",
+            &format!("the result is not JSON: {problem}"),
+        )
+    })
+}
+
+/// Writes the line of an input that never became a task.
+pub(crate) fn bad_line(index: u64, input: &RawValue, kind: &str, message: &str) -> Vec<u8> {
+    let line = Line {
+        index,
+        input,
+        output: None,
+        error: Some(ErrorFields {
+            kind,
+            message,
+            code: "",
+            stderr: "",
+            backtrace: &[],
+        }),
+        report: None,
+    };
+    encode(&line).expect("numbers and text are always JSON")
+}
+
+fn encode(line: &Line<'_>) -> serde_json::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Writes lines to standard output, in the order of their indices or as they come.
+pub(crate) struct Output<W: Write> {
+    writer: W,
+    /// In order: the lines that are ahead of the next one. Bounded by the inputs under way.
+    ahead: Option<BTreeMap<u64, Vec<u8>>>,
+    next: u64,
+}
+
+impl<W: Write> Output<W> {
+    pub(crate) fn ordered(writer: W) -> Self {
+        Self {
+            writer,
+            ahead: Some(BTreeMap::new()),
+            next: 0,
+        }
+    }
+
+    pub(crate) fn unordered(writer: W) -> Self {
+        Self {
+            writer,
+            ahead: None,
+            next: 0,
+        }
+    }
+
+    /// Takes a line, and writes all whose turn it is. Says how many were written.
+    pub(crate) fn put(&mut self, index: u64, line: Vec<u8>) -> io::Result<usize> {
+        let Some(ahead) = &mut self.ahead else {
+            self.writer.write_all(&line)?;
+            return Ok(1);
+        };
+        ahead.insert(index, line);
+        let mut written = 0;
+        while let Some(line) = ahead.remove(&self.next) {
+            self.writer.write_all(&line)?;
+            self.next += 1;
+            written += 1;
+        }
+        Ok(written)
+    }
+
+    /// Writes what is left although others before it will not come.
+    pub(crate) fn put_rest(&mut self) -> io::Result<()> {
+        for line in std::mem::take(&mut self.ahead)
+            .unwrap_or_default()
+            .into_values()
+        {
+            self.writer.write_all(&line)?;
+        }
+        self.writer.flush()
+    }
+
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}

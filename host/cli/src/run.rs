@@ -1,0 +1,390 @@
+//! `wasmpool run`: a task over inputs.
+//!
+//! Three parties: a reader thread takes the inputs and submits them, the pool's workers run
+//! the tasks and turn each outcome into a line, and the main thread writes the lines. A
+//! channel of places bounds how many inputs are under way between the first and the last,
+//! so that a run of any length takes the same memory.
+
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context as _, anyhow};
+use crossbeam_channel::{Receiver, Sender, select_biased};
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::value::RawValue;
+use wasmpool::{Isolation, Pool, Shutdown, Task, TaskError, Value};
+
+use crate::args::{IsolationArg, RunArgs};
+use crate::ending::{Ending, Problem, Result};
+use crate::input::{Input, Inputs};
+use crate::interrupt::Interrupt;
+use crate::module;
+use crate::output::{self, Output};
+use crate::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
+
+/// Inputs under way at once, from being read to being written. Enough to keep many workers
+/// busy behind a slow task whose line must come first.
+const UNDER_WAY: usize = 512;
+
+/// A task of which only the names are known.
+type AnyTask = Task<Vec<serde_json::Value>, Value>;
+
+/// What the reader and the workers tell the main thread.
+enum News {
+    /// A task has ended.
+    Ended {
+        index: u64,
+        line: Vec<u8>,
+        error: Option<TaskError>,
+        cost: Cost,
+    },
+    /// An input never became a task.
+    NoTask {
+        index: u64,
+        kind: &'static str,
+        line: Vec<u8>,
+    },
+    /// The inputs cannot be read any further.
+    ReadFailed(io::Error),
+}
+
+pub(crate) fn run(args: RunArgs) -> Result<Ending> {
+    let interrupt = Interrupt::install().map_err(Problem::Unusable)?;
+    let pool = Arc::new(build_pool(&args)?);
+    let module = module::load(&pool, &args.module)?;
+    let task = module::choose_task(&module, &args.module, args.task.as_deref())?;
+    if args.inputs.is_empty() && args.input.is_none() && !task.params.is_empty() {
+        return Err(Problem::Usage(anyhow!(
+            "no input for `{}({})`: give some, or `--input FILE` (`-` is standard input)",
+            task.name,
+            task.params.join(", ")
+        )));
+    }
+    let inputs = Inputs::open(
+        args.inputs.clone(),
+        args.input.as_deref(),
+        task.params.len(),
+    )
+    .map_err(Problem::Unusable)?;
+    let task: AnyTask = module.task(&task.name).expect("just chosen from its tasks");
+    let report_file = create_report(&args)?;
+
+    let mut tally = Tally::new();
+    let started = Instant::now();
+    let stopped = drive(&pool, &task, inputs, &args, &interrupt, &mut tally)?;
+    let summary = tally.summary(RunFacts {
+        module: &args.module,
+        task: &task.info().name,
+        workers: pool.workers(),
+        isolation: args.isolation.name(),
+        interrupted: stopped == Stopped::ByUser,
+        elapsed: started.elapsed(),
+    });
+    if !args.quiet && stopped != Stopped::PipeClosed {
+        eprintln!("{summary}");
+    }
+    if let Some(file) = report_file {
+        write_report(file, &summary)?;
+    }
+    Ok(match stopped {
+        Stopped::ByUser => Ending::Interrupted,
+        Stopped::PipeClosed => Ending::PipeClosed,
+        Stopped::Never | Stopped::ByFailure if tally.n_failed() > 0 => Ending::SomeFailed,
+        Stopped::Never | Stopped::ByFailure => Ending::AllOk,
+    })
+}
+
+/// What cut a run short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    Never,
+    ByUser,
+    ByFailure,
+    PipeClosed,
+}
+
+fn build_pool(args: &RunArgs) -> Result<Pool> {
+    let mut builder = Pool::builder()
+        .isolation(match args.isolation {
+            IsolationArg::Task => Isolation::Task,
+            IsolationArg::Worker => Isolation::Worker,
+        })
+        // The reader never waits for the queue: it has waited for a place before.
+        .queue_capacity(UNDER_WAY);
+    if let Some(workers) = args.workers {
+        builder = builder.workers(workers);
+    }
+    if let Some(timeout) = args.timeout {
+        builder = builder.task_timeout(timeout);
+    }
+    if let Some(timeout) = args.queue_timeout {
+        builder = builder.queue_timeout(timeout);
+    }
+    if let Some(memory) = args.memory {
+        builder = builder.memory_limit(usize::try_from(memory.as_u64()).unwrap_or(usize::MAX));
+    }
+    if let Some(fuel) = args.fuel {
+        builder = builder.fuel_limit(fuel);
+    }
+    if let Some(tasks) = args.max_tasks_per_instance {
+        builder = builder.max_tasks_per_instance(tasks);
+    }
+    module::with_cache(builder, &args.cache)
+        .build()
+        .map_err(|error| Problem::Usage(anyhow::Error::new(error)))
+}
+
+/// Runs the task over the inputs and writes the lines. Says what cut it short.
+fn drive(
+    pool: &Arc<Pool>,
+    task: &AnyTask,
+    inputs: Inputs,
+    args: &RunArgs,
+    interrupt: &Interrupt,
+    tally: &mut Tally,
+) -> Result<Stopped> {
+    let (news_sender, news) = crossbeam_channel::unbounded();
+    let (place_sender, places) = crossbeam_channel::bounded(UNDER_WAY);
+    let reader = Reader {
+        pool: Arc::clone(pool),
+        task: task.clone(),
+        details: args.details,
+        places: place_sender,
+        news: news_sender,
+    };
+    // Not joined: it may sit in a read that never returns. When it has come to the end of
+    // the inputs it drops its side of the news, and so does every task that has ended.
+    thread::Builder::new()
+        .name("wasmpool-reader".to_owned())
+        .spawn(move || reader.submit_all(inputs))
+        .context("cannot start a thread")
+        .map_err(Problem::Unusable)?;
+
+    let stdout = BufWriter::new(io::stdout());
+    let mut writer = Writer {
+        output: if args.unordered {
+            Output::unordered(stdout)
+        } else {
+            Output::ordered(stdout)
+        },
+        places,
+        progress: progress_bar(args),
+        tally,
+    };
+    let stopped = writer.write_until_stopped(&news, interrupt.hear(), args.fail_fast);
+    let stopped = match stopped {
+        Ok(Stopped::Never) => Ok(Stopped::Never),
+        cut_short => {
+            // After this every task has ended, and its news is there.
+            pool.shutdown(Shutdown::Terminate);
+            cut_short.and_then(|stopped| {
+                writer.write_what_is_done(&news)?;
+                Ok(stopped)
+            })
+        }
+    };
+    writer.progress.finish_and_clear();
+    match stopped {
+        Ok(stopped) => Ok(stopped),
+        Err(WriteError::Input(error)) => Err(Problem::Unusable(
+            anyhow::Error::new(error).context("cannot read the input"),
+        )),
+        Err(WriteError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Ok(Stopped::PipeClosed)
+        }
+        Err(WriteError::Output(error)) => Err(Problem::Unusable(
+            anyhow::Error::new(error).context("cannot write to standard output"),
+        )),
+    }
+}
+
+/// The reader thread's part: takes inputs and submits them.
+struct Reader {
+    pool: Arc<Pool>,
+    task: AnyTask,
+    details: bool,
+    /// Takes a place for each input; the main thread frees it when the line is written.
+    places: Sender<()>,
+    news: Sender<News>,
+}
+
+impl Reader {
+    /// Submits one input after the other, until there are no more or nobody wants them.
+    fn submit_all(self, inputs: Inputs) {
+        for (index, input) in (0..).zip(inputs) {
+            let wanted = self.places.send(()).is_ok()
+                && match input {
+                    Ok(input) => self.submit(index, input),
+                    Err(error) => {
+                        let _ = self.news.send(News::ReadFailed(error));
+                        false
+                    }
+                };
+            if !wanted {
+                return;
+            }
+        }
+    }
+
+    /// Says whether more inputs are wanted.
+    fn submit(&self, index: u64, input: Input) -> bool {
+        let no_task = |kind, text: &RawValue, message: &str| {
+            let line = output::bad_line(index, text, kind, message);
+            self.news.send(News::NoTask { index, kind, line }).is_ok()
+        };
+        let Input { text, arguments } = input;
+        let arguments = match arguments {
+            Ok(arguments) => arguments,
+            Err(problem) => return no_task(BAD_INPUT, &text, &problem),
+        };
+        let future = match self.pool.submit(&self.task, arguments) {
+            Ok(future) => future,
+            Err(refused) if refused.is_shut_down() => return false,
+            Err(refused) => return no_task(BAD_INPUT, &text, &refused.to_string()),
+        };
+        let (news, details) = (self.news.clone(), self.details);
+        future.on_done(move |future| {
+            let outcome = future.wait();
+            let report = future.report().expect("a task that has ended has a report");
+            // Nobody listens any more when the output is closed.
+            let _ = news.send(News::Ended {
+                index,
+                line: output::line(index, &text, &outcome, details.then_some(report)),
+                error: outcome.err(),
+                cost: Cost::of(report),
+            });
+        });
+        true
+    }
+}
+
+/// The main thread's part: writes the lines and keeps count.
+struct Writer<'a> {
+    output: Output<BufWriter<io::Stdout>>,
+    places: Receiver<()>,
+    progress: ProgressBar,
+    tally: &'a mut Tally,
+}
+
+/// Why no more lines can be written.
+enum WriteError {
+    Input(io::Error),
+    Output(io::Error),
+}
+
+impl Writer<'_> {
+    /// Writes lines until all are written or something cuts the run short.
+    fn write_until_stopped(
+        &mut self,
+        news: &Receiver<News>,
+        interrupt: &Receiver<()>,
+        fail_fast: bool,
+    ) -> std::result::Result<Stopped, WriteError> {
+        loop {
+            let item = select_biased! {
+                recv(interrupt) -> _ => return Ok(Stopped::ByUser),
+                recv(news) -> item => item,
+            };
+            let Ok(item) = item else {
+                self.output.flush().map_err(WriteError::Output)?;
+                return Ok(Stopped::Never);
+            };
+            self.write(item)?;
+            if fail_fast && self.tally.n_failed() > 0 {
+                return Ok(Stopped::ByFailure);
+            }
+            if news.is_empty() {
+                // Whoever reads along sees what there is before this thread waits.
+                self.output.flush().map_err(WriteError::Output)?;
+            }
+        }
+    }
+
+    /// Writes what came to an end by itself, and counts what was cancelled.
+    fn write_what_is_done(&mut self, news: &Receiver<News>) -> std::result::Result<(), WriteError> {
+        for item in news.try_iter() {
+            match &item {
+                News::Ended {
+                    error: Some(error),
+                    cost,
+                    ..
+                } if error.is_cancelled() => {
+                    self.tally.count_cancelled(cost);
+                }
+                _ => self.write(item)?,
+            }
+        }
+        self.output.put_rest().map_err(WriteError::Output)
+    }
+
+    fn write(&mut self, item: News) -> std::result::Result<(), WriteError> {
+        let (index, line) = match item {
+            News::Ended {
+                index,
+                line,
+                error,
+                cost,
+            } => {
+                self.tally.count(error.as_ref(), &cost);
+                (index, line)
+            }
+            News::NoTask { index, kind, line } => {
+                self.tally.count_failure(kind);
+                (index, line)
+            }
+            News::ReadFailed(error) => return Err(WriteError::Input(error)),
+        };
+        let written = self.output.put(index, line).map_err(WriteError::Output)?;
+        // One place for each line that is out. The reader has taken them all before.
+        self.places.iter().take(written).for_each(drop);
+        self.progress.set_position(self.tally.n_tasks());
+        if self.tally.n_failed() > 0 {
+            self.progress
+                .set_message(format!(", {} failed", self.tally.n_failed()));
+        }
+        Ok(())
+    }
+}
+
+/// A bar on standard error, where somebody sees it and it is not in the way of the output.
+fn progress_bar(args: &RunArgs) -> ProgressBar {
+    let is_wanted = !args.no_progress && !args.quiet && !io::stdout().is_terminal();
+    if !is_wanted || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let (bar, template) = match args.input {
+        // How long a stream is shows at its end.
+        Some(_) => (
+            ProgressBar::no_length(),
+            "{spinner} {human_pos} tasks ({per_sec}){msg}",
+        ),
+        None => (
+            ProgressBar::new(args.inputs.len() as u64),
+            "{wide_bar} {human_pos}/{human_len} tasks ({per_sec}, {eta} left){msg}",
+        ),
+    };
+    bar.with_style(ProgressStyle::with_template(template).expect("the template is well-formed"))
+}
+
+/// Creates the report's file before the run, which is no time to find out that it cannot be.
+fn create_report(args: &RunArgs) -> Result<Option<File>> {
+    let create = |path: &PathBuf| {
+        File::create(path)
+            .with_context(|| format!("cannot write the report `{}`", path.display()))
+            .map_err(Problem::Unusable)
+    };
+    args.report.as_ref().map(create).transpose()
+}
+
+fn write_report(file: File, summary: &Summary<'_>) -> Result<()> {
+    let mut file = BufWriter::new(file);
+    serde_json::to_writer_pretty(&mut file, summary)
+        .map_err(io::Error::from)
+        .and_then(|()| file.flush())
+        .context("cannot write the report")
+        .map_err(Problem::Unusable)
+}

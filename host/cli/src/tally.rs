@@ -1,0 +1,205 @@
+//! What a run came to: counts, rate, latencies; as a line for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+use wasmpool::{TaskError, TaskReport};
+
+/// The kind of an input that never became a task.
+pub(crate) const BAD_INPUT: &str = "bad-input";
+
+/// Counts what has ended.
+pub(crate) struct Tally {
+    n_tasks: u64,
+    n_ok: u64,
+    failures: BTreeMap<&'static str, u64>,
+    /// In microseconds.
+    ran: Histogram<u64>,
+    queued: Histogram<u64>,
+    peak_memory: usize,
+}
+
+/// What a run was, beside its counts.
+pub(crate) struct RunFacts<'a> {
+    pub(crate) module: &'a str,
+    pub(crate) task: &'a str,
+    pub(crate) workers: usize,
+    pub(crate) isolation: &'a str,
+    pub(crate) interrupted: bool,
+    pub(crate) elapsed: Duration,
+}
+
+/// The summary: its `Display` form is the last line on standard error, its JSON form what
+/// `--report` writes.
+#[derive(Serialize)]
+pub(crate) struct Summary<'a> {
+    module: &'a str,
+    task: &'a str,
+    workers: usize,
+    isolation: &'a str,
+    interrupted: bool,
+    tasks: u64,
+    ok: u64,
+    failed: u64,
+    failures: &'a BTreeMap<&'static str, u64>,
+    seconds: f64,
+    tasks_per_second: f64,
+    ran_ms: Quantiles,
+    queued_ms: Quantiles,
+    peak_memory_bytes: usize,
+}
+
+/// Milliseconds.
+#[derive(Serialize)]
+pub(crate) struct Quantiles {
+    min: f64,
+    p50: f64,
+    p90: f64,
+    p99: f64,
+    max: f64,
+}
+
+/// What is counted of a task's report.
+pub(crate) struct Cost {
+    queued: Duration,
+    /// None if it never started.
+    ran: Option<Duration>,
+    peak_memory: usize,
+}
+
+impl Cost {
+    pub(crate) fn of(report: &TaskReport) -> Self {
+        Self {
+            queued: report.queued,
+            ran: report.worker.map(|_| report.ran),
+            peak_memory: report.peak_memory,
+        }
+    }
+}
+
+impl Tally {
+    pub(crate) fn new() -> Self {
+        // Three digits of every value, however large.
+        let histogram = || Histogram::new(3).expect("three digits are allowed");
+        Self {
+            n_tasks: 0,
+            n_ok: 0,
+            failures: BTreeMap::new(),
+            ran: histogram(),
+            queued: histogram(),
+            peak_memory: 0,
+        }
+    }
+
+    pub(crate) fn count(&mut self, error: Option<&TaskError>, cost: &Cost) {
+        match error {
+            None => {
+                self.n_tasks += 1;
+                self.n_ok += 1;
+            }
+            Some(error) => self.count_failure(error.kind().name()),
+        }
+        self.queued.saturating_record(micros(cost.queued));
+        if let Some(ran) = cost.ran {
+            self.ran.saturating_record(micros(ran));
+        }
+        self.peak_memory = self.peak_memory.max(cost.peak_memory);
+    }
+
+    /// Counts a task that was cancelled because the run was cut short.
+    pub(crate) fn count_cancelled(&mut self, cost: &Cost) {
+        self.count_failure("cancelled");
+        self.peak_memory = self.peak_memory.max(cost.peak_memory);
+    }
+
+    pub(crate) fn count_failure(&mut self, kind: &'static str) {
+        self.n_tasks += 1;
+        *self.failures.entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn n_tasks(&self) -> u64 {
+        self.n_tasks
+    }
+
+    pub(crate) fn n_failed(&self) -> u64 {
+        self.n_tasks - self.n_ok
+    }
+
+    pub(crate) fn summary<'a>(&'a self, facts: RunFacts<'a>) -> Summary<'a> {
+        let seconds = facts.elapsed.as_secs_f64();
+        Summary {
+            module: facts.module,
+            task: facts.task,
+            workers: facts.workers,
+            isolation: facts.isolation,
+            interrupted: facts.interrupted,
+            tasks: self.n_tasks,
+            ok: self.n_ok,
+            failed: self.n_failed(),
+            failures: &self.failures,
+            seconds,
+            tasks_per_second: self.n_tasks as f64 / seconds.max(1e-9),
+            ran_ms: quantiles(&self.ran),
+            queued_ms: quantiles(&self.queued),
+            peak_memory_bytes: self.peak_memory,
+        }
+    }
+}
+
+/// `10000 tasks: 9998 ok, 1 timed out, 1 trapped in 1.92 s (5208/s, 2 workers)`
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: u64| if count == 1 { "" } else { "s" };
+        write!(
+            formatter,
+            "{} task{}: {} ok",
+            self.tasks,
+            plural(self.tasks),
+            self.ok
+        )?;
+        for (kind, count) in self.failures {
+            write!(formatter, ", {count} {}", in_words(kind))?;
+        }
+        match self.seconds {
+            0.0..0.01 => write!(formatter, " in {:.1} ms", self.seconds * 1e3)?,
+            0.01..1.0 => write!(formatter, " in {:.0} ms", self.seconds * 1e3)?,
+            _ => write!(formatter, " in {:.2} s", self.seconds)?,
+        }
+        let workers = self.workers as u64;
+        write!(
+            formatter,
+            " ({:.0}/s, {workers} worker{})",
+            self.tasks_per_second,
+            plural(workers)
+        )
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
+    let ms = |micros: u64| micros as f64 / 1e3;
+    Quantiles {
+        min: ms(histogram.min()),
+        p50: ms(histogram.value_at_quantile(0.5)),
+        p90: ms(histogram.value_at_quantile(0.9)),
+        p99: ms(histogram.value_at_quantile(0.99)),
+        max: ms(histogram.max()),
+    }
+}
+
+/// How a kind of failure is said in a sentence.
+fn in_words(kind: &str) -> String {
+    match kind {
+        "trap" => "trapped".to_owned(),
+        "memory-limit" => "over the memory limit".to_owned(),
+        "output-limit" => "over the output limit".to_owned(),
+        "internal" => "failed inside of the pool".to_owned(),
+        kind => kind.replace('-', " "),
+    }
+}
