@@ -10,7 +10,11 @@ const TARGET: &str = "wasm32-wasip2";
 
 /// The crates to build, and the profile of each. The one that is there to fail keeps its
 /// line tables, so that its backtraces name source lines.
-const GUESTS: &[(&str, &str)] = &[("factorizer", "guest"), ("misbehaving", "guest-with-lines")];
+const GUESTS: &[(&str, &str)] = &[
+    ("factorizer", "guest"),
+    ("misbehaving", "guest-with-lines"),
+    ("tour", "guest"),
+];
 
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

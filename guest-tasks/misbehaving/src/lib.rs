@@ -125,6 +125,41 @@ mod tasks {
         MEMORY.load(Ordering::Relaxed) + n
     }
 
+    /// Covers `kib` KiB of its memory with a mark, page by page; returns the number of marks.
+    pub fn plant(kib: usize) -> usize {
+        let words = kib * 1024 / size_of::<u64>();
+        let mut memory = Vec::with_capacity(words);
+        memory.resize(words, mark());
+        black_box(&mut memory);
+        std::mem::forget(memory);
+        words
+    }
+
+    /// Looks for marks in all of its memory, grown by `kib` KiB, that nobody wrote to since;
+    /// returns how many there are.
+    #[allow(unsafe_code)]
+    pub fn dig(kib: usize) -> usize {
+        let fresh = Vec::<u64>::with_capacity(kib * 1024 / size_of::<u64>());
+        #[cfg(target_arch = "wasm32")]
+        let size = core::arch::wasm32::memory_size(0) << 16;
+        #[cfg(not(target_arch = "wasm32"))]
+        let size = 0;
+        let mark = mark();
+        let words = (size_of::<u64>()..size).step_by(size_of::<u64>());
+        // SAFETY: every address below the size can be read. That what lies there may be
+        // uninitialized, or another's, is the point.
+        let found =
+            words.filter(|&address| unsafe { (address as *const u64).read_volatile() } == mark);
+        let found = found.count();
+        drop(fresh);
+        found
+    }
+
+    /// The mark of `plant`, made up anew so that no copy of it lies in the memory at rest.
+    fn mark() -> u64 {
+        black_box(0x5EED_5EED_0000_0000_u64) | black_box(0x000A_11CE)
+    }
+
     /// Tries to reach `what`: `file`, `environment`, `arguments`, `stdin`, `network` or
     /// `name-lookup`. Reports what came of it: `denied: ...`, or what it got hold of.
     pub fn escape(what: &str) -> Result<String, Failure> {

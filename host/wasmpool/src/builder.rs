@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::error::BuildError;
 use crate::limits::Limits;
 use crate::pool::Pool;
-use crate::sandbox::CacheFolder;
+use crate::sandbox::{CacheFolder, MemoryReset};
 use crate::worker::Isolation;
 
 /// The most workers that a pool may have: each of them reserves address space for its
@@ -28,6 +28,7 @@ pub struct PoolBuilder {
     isolation: Isolation,
     max_tasks_per_instance: Option<u64>,
     stack_limit: usize,
+    memory_reset: MemoryReset,
     limits: Limits,
     cache: CacheFolder,
 }
@@ -40,6 +41,7 @@ impl Default for PoolBuilder {
             isolation: Isolation::default(),
             max_tasks_per_instance: None,
             stack_limit: 1 << 20,
+            memory_reset: MemoryReset::default(),
             limits: Limits::default(),
             cache: CacheFolder::default(),
         }
@@ -110,6 +112,13 @@ impl PoolBuilder {
         self
     }
 
+    /// How the memory of an instance is made clean for the next one. Default:
+    /// [`MemoryReset::Auto`].
+    pub fn memory_reset(mut self, reset: MemoryReset) -> Self {
+        self.memory_reset = reset;
+        self
+    }
+
     /// How much a task's standard output may take, and its standard error, in bytes each.
     /// What is over it pushes out what came first; it is never the guest's failure.
     /// Default: 64 KiB.
@@ -167,6 +176,7 @@ impl PoolBuilder {
                 .map(|tasks| check_range("max_tasks_per_instance", tasks, 1..=u64::MAX))
                 .transpose()?,
             stack: check_range("stack_limit", self.stack_limit, STACK_RANGE)?,
+            memory_reset: self.memory_reset,
             limits: self.limits,
             cache: self.cache,
         })
@@ -180,6 +190,7 @@ pub(crate) struct Settings {
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
     pub(crate) stack: usize,
+    pub(crate) memory_reset: MemoryReset,
     pub(crate) limits: Limits,
     pub(crate) cache: CacheFolder,
 }

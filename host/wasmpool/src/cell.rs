@@ -8,6 +8,8 @@
 //! under one lock; the outcome itself lies outside of it, so that looking at a settled cell
 //! takes no lock.
 
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
@@ -42,13 +44,26 @@ struct State<P> {
     /// The async task that polled the future last.
     waker: Option<Waker>,
     /// In order of registration.
-    callbacks: Vec<Callback>,
+    callbacks: VecDeque<Callback>,
+    /// Whether some thread is calling the callbacks: later ones then wait in line for it, so
+    /// that the order holds.
+    is_calling_back: bool,
 }
 
 enum Phase<P> {
     Queued(P),
     Running,
     Settled,
+}
+
+impl<P> Phase<P> {
+    fn task_state(&self) -> TaskState {
+        match self {
+            Self::Queued(_) => TaskState::Queued,
+            Self::Running => TaskState::Running,
+            Self::Settled => TaskState::Done,
+        }
+    }
 }
 
 /// Where a task is in its life.
@@ -74,7 +89,8 @@ impl<P> Cell<P> {
                 phase: Phase::Queued(payload),
                 waiting: 0,
                 waker: None,
-                callbacks: Vec::new(),
+                callbacks: VecDeque::new(),
+                is_calling_back: false,
             }),
             done: Condvar::new(),
         }
@@ -97,11 +113,7 @@ impl<P> Cell<P> {
     }
 
     pub(crate) fn task_state(&self) -> TaskState {
-        match self.lock().phase {
-            Phase::Queued(_) => TaskState::Queued,
-            Phase::Running => TaskState::Running,
-            Phase::Settled => TaskState::Done,
-        }
+        self.lock().phase.task_state()
     }
 
     /// Moves the task from queued to running and hands over its payload; `None` if it died
@@ -119,7 +131,7 @@ impl<P> Cell<P> {
 
     /// Ends the task with `settled`, unless it has ended. Says whether it was this one.
     pub(crate) fn settle(&self, settled: Settled) -> bool {
-        self.settle_if(|_| true, settled)
+        self.settle_if(|_| true, settled).is_some()
     }
 
     /// Ends the task with `kind` if it is still queued.
@@ -128,20 +140,25 @@ impl<P> Cell<P> {
             |phase| matches!(phase, Phase::Queued(_)),
             self.unfinished(kind, message),
         )
+        .is_some()
     }
 
     /// Cancels the task wherever it is: a queued one never starts, a running one is stopped.
     /// Says whether its outcome is now that it was cancelled.
     pub(crate) fn cancel(&self) -> bool {
         let kind = TaskErrorKind::Cancelled;
-        if self.settle(self.unfinished(kind, "cancelled")) {
-            // If it was running, its guest still has to be brought to a halt.
-            self.control.stop(StopReason::Cancelled);
-            return true;
+        match self.settle_if(|_| true, self.unfinished(kind, "cancelled")) {
+            Some(TaskState::Running) => {
+                // Its guest still has to be brought to a halt.
+                self.control.stop(StopReason::Cancelled);
+                true
+            }
+            Some(_) => true,
+            None => self
+                .settled()
+                .and_then(|settled| settled.outcome.as_ref().err())
+                .is_some_and(|error| error.kind() == kind),
         }
-        let settled = self.settled();
-        settled
-            .is_some_and(|settled| matches!(&settled.outcome, Err(error) if error.kind() == kind))
     }
 
     /// The end of a task that did not come to its own.
@@ -155,17 +172,25 @@ impl<P> Cell<P> {
         }
     }
 
-    fn settle_if(&self, condition: impl FnOnce(&Phase<P>) -> bool, settled: Settled) -> bool {
+    /// Settles the task if it has not ended and `condition` holds. Says what state it was in
+    /// before, if it was this call that ended it.
+    fn settle_if(
+        &self,
+        condition: impl FnOnce(&Phase<P>) -> bool,
+        settled: Settled,
+    ) -> Option<TaskState> {
         let mut state = self.lock();
-        if matches!(state.phase, Phase::Settled) || !condition(&state.phase) {
-            return false;
+        let former_state = state.phase.task_state();
+        if former_state == TaskState::Done || !condition(&state.phase) {
+            return None;
         }
         let former = std::mem::replace(&mut state.phase, Phase::Settled);
         let set = self.settled.set(settled);
         debug_assert!(set.is_ok(), "only the move to settled writes the outcome");
         let waiting = state.waiting;
         let waker = state.waker.take();
-        let callbacks = std::mem::take(&mut state.callbacks);
+        state.is_calling_back = !state.callbacks.is_empty();
+        let is_calling_back = state.is_calling_back;
         drop(state);
 
         // The payload goes first: with it the place in the queue comes back.
@@ -176,10 +201,24 @@ impl<P> Cell<P> {
         if let Some(waker) = waker {
             waker.wake();
         }
-        for callback in callbacks {
-            run(callback);
+        if is_calling_back {
+            self.call_back();
         }
-        true
+        Some(former_state)
+    }
+
+    /// Calls the callbacks until none is left.
+    fn call_back(&self) {
+        loop {
+            let mut state = self.lock();
+            let Some(callback) = state.callbacks.pop_front() else {
+                state.is_calling_back = false;
+                return;
+            };
+            drop(state);
+            // Its panic ends it and nothing else. The panic hook has reported it.
+            let _panicked = catch_unwind(AssertUnwindSafe(callback));
+        }
     }
 
     /// Blocks until the cell has settled, or until `deadline`.
@@ -229,20 +268,15 @@ impl<P> Cell<P> {
     /// Calls `callback` when the cell settles: at once, on this thread, if it has.
     pub(crate) fn on_settled(&self, callback: Callback) {
         let mut state = self.lock();
-        if matches!(state.phase, Phase::Settled) {
+        state.callbacks.push_back(callback);
+        if matches!(state.phase, Phase::Settled) && !state.is_calling_back {
+            state.is_calling_back = true;
             drop(state);
-            run(callback);
-        } else {
-            state.callbacks.push(callback);
+            self.call_back();
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State<P>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Runs a callback; its panic ends it and nothing else. The panic hook has reported it.
-fn run(callback: Callback) {
-    let _panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(callback));
 }

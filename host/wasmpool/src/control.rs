@@ -43,7 +43,6 @@ pub(crate) struct Control {
     waker: Mutex<Option<Waker>>,
     /// The newest report of the guest; read by the caller at any time.
     progress: Mutex<Option<Progress>>,
-    /// Weak, so that a future that outlives its pool does not keep the pool's memory.
     interrupt: Weak<dyn Interrupt>,
 }
 

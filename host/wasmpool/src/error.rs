@@ -410,7 +410,7 @@ pub enum TaskRefError {
         tasks: Vec<String>,
     },
     /// The task takes another number of arguments.
-    #[error("the task `{name}` takes {expected} arguments, not {given}")]
+    #[error("the task `{name}` has {expected} parameters, and the reference {given} arguments")]
     Arity {
         /// The task.
         name: String,

@@ -86,7 +86,7 @@ pub use future::TaskFuture;
 pub use map::Map;
 pub use pool::{Pool, Shutdown};
 pub use report::{Captured, TaskReport};
-pub use sandbox::{Allocation, TaskInfo, WASMTIME_VERSION};
+pub use sandbox::{Allocation, MemoryReset, TaskInfo, WASMTIME_VERSION};
 pub use task::{Task, TaskModule};
 pub use value::{Arguments, IntoArguments, Value};
 pub use worker::Isolation;

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::builder::{PoolBuilder, Settings};
 use crate::cell::Cell;
-use crate::control::{Control, StopReason};
+use crate::control::{Control, Interrupt, StopReason};
 use crate::error::{BuildError, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::job::Job;
@@ -87,6 +88,7 @@ impl Pool {
             isolation,
             max_tasks_per_instance,
             stack,
+            memory_reset,
             limits,
             cache,
         } = settings;
@@ -100,6 +102,7 @@ impl Pool {
             instances: u32::try_from(instances).expect("both factors are small"),
             stack,
             fuel: limits.fuel.is_some(),
+            memory_reset,
         };
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
         let shop = Arc::new(Shop {
@@ -132,7 +135,7 @@ impl Pool {
         self.watch_thread = Some(
             thread::Builder::new()
                 .name("wasmpool-watch".to_owned())
-                .spawn(move || shop.watch.run())?,
+                .spawn(move || shop.watch.run(|| shop.sandbox.interrupt()))?,
         );
         for worker in 0..self.n_workers {
             let shop = Arc::clone(&self.shop);
@@ -202,6 +205,13 @@ impl Pool {
         Ok(TaskModule::new(module))
     }
 
+    /// What a task's control block interrupts its guest with. Weak, so that a future that
+    /// outlives the pool does not keep the pool's memory.
+    fn interrupt(&self) -> Weak<dyn Interrupt> {
+        let shop: Weak<Shop> = Arc::downgrade(&self.shop);
+        shop
+    }
+
     /// Asks a module for its tasks, under the limits of a task: this runs the guest's code.
     fn list(&self, compiled: Compiled) -> Result<Module, TaskError> {
         let _one_at_a_time = lock(&self.listing);
@@ -210,7 +220,7 @@ impl Pool {
             ..self.limits
         };
         let sandbox = &self.shop.sandbox;
-        let control = Arc::new(Control::new(sandbox.interrupt()));
+        let control = Arc::new(Control::new(self.interrupt()));
         let run = Run {
             control: Arc::clone(&control),
             deadline: None,
@@ -218,23 +228,23 @@ impl Pool {
         };
         // On a thread of its own: the caller's may belong to an async runtime, which forbids
         // to block on another one.
-        let (done, is_done) = std::sync::mpsc::channel();
+        let (done, is_done) = mpsc::channel::<()>();
         thread::scope(|scope| {
             let listing = thread::Builder::new()
                 .name("wasmpool-loader".to_owned())
                 .spawn_scoped(scope, move || {
                     let driver = Driver::new().map_err(internal)?;
-                    let listed = sandbox.list(compiled, &driver, &limits, run);
-                    // Nobody listens any more once the time is up.
-                    let _ = done.send(());
-                    listed
+                    // Disconnects when the listing is over, in whichever way.
+                    let _done = done;
+                    sandbox.list(compiled, &driver, &limits, run)
                 })
                 .map_err(internal)?;
-            if is_done
-                .recv_timeout(limits.task_timeout.unwrap_or(LIST_TIMEOUT))
-                .is_err()
-            {
+            let mut patience = limits.task_timeout.unwrap_or(LIST_TIMEOUT);
+            while is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                 control.stop(StopReason::TimedOut);
+                // No watch looks after this one, so it is interrupted here until it ends.
+                sandbox.interrupt();
+                patience = Duration::from_millis(1);
             }
             listing
                 .join()
@@ -350,7 +360,7 @@ impl Pool {
             limits: self.limits,
             permit,
         };
-        let control = Arc::new(Control::new(sandbox.interrupt()));
+        let control = Arc::new(Control::new(self.interrupt()));
         let task = Arc::new(Cell::new(job, control));
         queue
             .push(Arc::clone(&task))

@@ -10,6 +10,9 @@
 //! `wake_at`. Whoever sets a deadline first fills the slot, then lowers `wake_at` to it, and
 //! wakes the thread if it was higher. So a deadline is either in its slot when the thread
 //! looks, or its owner finds "never" and wakes the thread.
+//!
+//! It also sees to it that a stop takes effect: one interrupt can miss a guest that is just
+//! dealing with an earlier one, so interrupts are repeated until the task has left its slot.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -22,6 +25,10 @@ use crate::cell::Cell;
 use crate::control::{Control, StopReason};
 use crate::error::TaskErrorKind;
 use crate::job::Job;
+
+/// How long after a stop the thread looks whether the guest has ended, and interrupts it
+/// again if not: far longer than a guest takes that was reached the first time.
+const REPEAT_AFTER: Duration = Duration::from_millis(1);
 
 /// In `wake_at`: nobody waits for anything.
 const NEVER: u64 = u64::MAX;
@@ -125,19 +132,22 @@ impl Watch {
         self.wake();
     }
 
-    /// What the watch thread does until the watch is closed.
-    pub(crate) fn run(&self) {
+    /// Somebody has stopped a task: looks after it until it has ended.
+    pub(crate) fn see_to_stops(&self) {
+        self.wake_for(Instant::now() + REPEAT_AFTER);
+    }
+
+    /// What the watch thread does until the watch is closed. `interrupt` makes all running
+    /// guests look at their stop requests.
+    pub(crate) fn run(&self, interrupt: impl Fn()) {
         self.thread
             .set(std::thread::current())
             .expect("one thread runs the watch");
         while !self.closed.load(Ordering::SeqCst) {
             self.wake_at.store(NEVER, Ordering::SeqCst);
             let now = Instant::now();
-            let due = self
-                .stop_overdue(now)
-                .into_iter()
-                .chain(self.expire_overdue(now))
-                .min();
+            let due = [self.stop_overdue(now, &interrupt), self.expire_overdue(now)];
+            let due = due.into_iter().flatten().min();
             let Some(due) = due else {
                 std::thread::park();
                 continue;
@@ -147,25 +157,30 @@ impl Watch {
         }
     }
 
-    /// Stops the running tasks whose time is up; says when the next one's is.
-    fn stop_overdue(&self, now: Instant) -> Option<Instant> {
-        let mut next = None;
+    /// Stops the running tasks whose time is up, and interrupts those again that were
+    /// stopped and still run. Says when to look next.
+    fn stop_overdue(&self, now: Instant, interrupt: &impl Fn()) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        let mut is_stopping = false;
         for slot in &self.slots {
             let slot = lock(slot);
-            let Some(Running {
-                control,
-                deadline: Some(deadline),
-            }) = slot.as_ref()
-            else {
+            let Some(Running { control, deadline }) = slot.as_ref() else {
                 continue;
             };
-            if *deadline > now {
-                next = next.into_iter().chain([*deadline]).min();
-            } else {
-                let control = Arc::clone(control);
-                drop(slot);
+            let (control, deadline) = (Arc::clone(control), *deadline);
+            drop(slot);
+            if control.stop_reason().is_some() {
+                is_stopping = true;
+            } else if deadline.is_some_and(|deadline| deadline <= now) {
+                // Interrupts by itself.
                 control.stop(StopReason::TimedOut);
+            } else {
+                next = next.into_iter().chain(deadline).min();
             }
+        }
+        if is_stopping {
+            interrupt();
+            next = next.into_iter().chain([now + REPEAT_AFTER]).min();
         }
         next
     }

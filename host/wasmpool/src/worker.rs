@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::cell::Settled;
+use crate::control::Interrupt;
 use crate::error::{TaskError, TaskErrorKind};
 use crate::job::{Job, Queued};
 use crate::queue::Queue;
@@ -44,6 +45,13 @@ thread_local! {
     /// The shop that this thread works for. Set once by the worker before its first task;
     /// only ever compared.
     static SHOP: ThreadCell<*const Shop> = const { ThreadCell::new(std::ptr::null()) };
+}
+
+impl Interrupt for Shop {
+    fn interrupt(&self) {
+        self.sandbox.interrupt();
+        self.watch.see_to_stops();
+    }
 }
 
 impl Shop {

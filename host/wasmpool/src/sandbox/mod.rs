@@ -14,23 +14,22 @@ mod module;
 mod output;
 mod store;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
 pub(crate) use cache::CacheFolder;
 pub(crate) use driver::Driver;
-pub use engine::Allocation;
 pub(crate) use engine::EngineSettings;
+pub use engine::{Allocation, MemoryReset};
 pub(crate) use instance::{Ended, Instance};
 pub(crate) use module::Compiled;
 pub(crate) use store::Run;
 
 use self::bindings::wasmpool::task::context;
 use self::store::State;
-use crate::control::Interrupt;
 use crate::error::{LoadError, TaskError};
 use crate::limits::Limits;
 
@@ -42,7 +41,6 @@ pub(crate) struct Sandbox {
     engine: Engine,
     linker: Linker<State>,
     cache: CacheFolder,
-    interrupt: Arc<dyn Interrupt>,
     allocation: Allocation,
     next_module: AtomicU64,
 }
@@ -75,7 +73,6 @@ impl Sandbox {
             .and_then(|()| context::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state))
             .map_err(|error| format!("{error:#}"))?;
         Ok(Self {
-            interrupt: engine::interrupt(&engine),
             engine,
             linker,
             cache,
@@ -84,9 +81,10 @@ impl Sandbox {
         })
     }
 
-    /// Makes all running guests look at their stop requests.
-    pub(crate) fn interrupt(&self) -> Weak<dyn Interrupt> {
-        Arc::downgrade(&self.interrupt)
+    /// Makes all running guests look at their stop requests, once. A guest that is just
+    /// about to go on may look before the request is there: repeat it until it has stopped.
+    pub(crate) fn interrupt(&self) {
+        self.engine.increment_epoch();
     }
 
     /// Whether `module` was loaded here, and can be instantiated here.

@@ -73,6 +73,11 @@ pub(super) fn new(engine: &Engine, limits: &Limits, run: Run) -> Store<State> {
 }
 
 /// Called at the first check after the epoch has moved, whomever that was meant for.
+///
+/// What this cannot do is notice every stop: the new deadline is set by wasmtime after the
+/// return, one tick beyond whatever the epoch is by then. A stop that comes between the look
+/// here and that moment has moved the epoch for nothing. Whoever stops a task therefore goes
+/// on moving the epoch until the task has ended (`Watch`).
 fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     match store.data().run.control.stop_reason() {
         None => Ok(UpdateDeadline::Continue(1)),

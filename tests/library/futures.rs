@@ -1,0 +1,189 @@
+//! The future of a task: its states, waiting, awaiting, callbacks.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use wasmpool::{Pool, TaskState};
+
+use crate::support::{Bench, LONG, within_long};
+
+#[test]
+fn a_future_is_queued_then_running_then_done() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let queued = bench.submit::<_, u64>("recall", 1);
+    assert_eq!(
+        (running.state(), queued.state()),
+        (TaskState::Running, TaskState::Queued)
+    );
+    assert!(!running.is_done() && running.report().is_none() && running.error().is_none());
+    running.cancel();
+    queued.wait().unwrap();
+    assert_eq!(queued.state(), TaskState::Done);
+    assert!(queued.is_done() && !queued.is_cancelled());
+}
+
+#[test]
+fn a_wait_without_patience_says_so_and_disturbs_nothing() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let behind = bench.submit::<_, u64>("recall", 3);
+    assert!(behind.wait_timeout(Duration::ZERO).is_none());
+    assert!(behind.wait_timeout(Duration::from_millis(5)).is_none());
+    running.cancel();
+    assert_eq!(behind.wait().unwrap(), 3);
+    assert_eq!(behind.wait_timeout(Duration::ZERO).unwrap().unwrap(), 3);
+    assert_eq!(behind.wait_timeout(Duration::MAX).unwrap().unwrap(), 3);
+}
+
+#[test]
+fn many_threads_wait_for_one_future() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let future = bench.submit::<_, u64>("recall", 9);
+    std::thread::scope(|scope| {
+        let waiters = [(); 4].map(|()| scope.spawn(|| future.wait().unwrap()));
+        running.cancel();
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), 9);
+        }
+    });
+}
+
+/// Wakes a parked thread, and counts how often.
+struct Unpark(Thread, AtomicUsize);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.unpark();
+    }
+}
+
+/// The smallest executor there is. Says how often it was woken.
+fn block_on<F: Future>(future: F) -> (F::Output, usize) {
+    let unpark = Arc::new(Unpark(std::thread::current(), AtomicUsize::new(0)));
+    let waker = Waker::from(Arc::clone(&unpark));
+    let mut future = pin!(future);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return (output, unpark.1.load(Ordering::SeqCst));
+        }
+        std::thread::park_timeout(LONG);
+    }
+}
+
+#[test]
+fn a_future_can_be_awaited_and_wakes_once() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let future = bench.submit::<_, u64>("recall", 4);
+    let canceller = std::thread::spawn(move || running.cancel());
+    let (outcome, woken) = block_on(future);
+    assert_eq!(outcome.unwrap(), 4);
+    assert!(woken <= 1, "{woken}");
+    canceller.join().unwrap();
+    let done = bench.submit::<_, u64>("recall", 5);
+    done.wait().unwrap();
+    assert_eq!(block_on(done).0.unwrap(), 5);
+}
+
+#[test]
+fn a_future_can_be_awaited_on_tokio_beside_others() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        // Loading and building inside of a runtime works too.
+        let bench = Bench::with_workers(2);
+        let factorize = bench.factorize();
+        let (a, b) = (
+            bench.pool.submit(&factorize, (30,)).unwrap(),
+            bench.pool.submit(&factorize, (49,)).unwrap(),
+        );
+        let (a, b) = tokio::join!(a, b);
+        assert_eq!((a.unwrap(), b.unwrap()), (vec![2, 3, 5], vec![7, 7]));
+    });
+}
+
+#[test]
+fn a_future_that_is_dropped_leaves_its_task_running() {
+    let bench = Bench::with_workers(1);
+    let (sender, receiver) = mpsc::channel();
+    let future = bench.submit::<_, u64>("recall", 6);
+    future.on_done(move |future| sender.send(future.wait()).unwrap());
+    drop(future);
+    assert_eq!(receiver.recv_timeout(LONG).unwrap().unwrap(), 6);
+}
+
+#[test]
+fn callbacks_run_once_in_order_for_every_end() {
+    let bench = Bench::with_workers(1);
+    let check = |future: wasmpool::TaskFuture<u64>, end: &dyn Fn(&wasmpool::TaskFuture<u64>)| {
+        let (sender, receiver) = mpsc::channel();
+        for number in 0..3 {
+            let sender = sender.clone();
+            future.on_done(move |future| sender.send((number, future.is_done())).unwrap());
+        }
+        end(&future);
+        let _ = future.wait();
+        // Added late: called at once, on this thread.
+        future.on_done(move |future| sender.send((3, future.is_done())).unwrap());
+        let calls = receiver.iter().take(4).collect::<Vec<_>>();
+        let mut numbers = calls.iter().map(|(number, _)| *number).collect::<Vec<_>>();
+        numbers.retain(|&number| number < 3);
+        assert_eq!(numbers, [0, 1, 2]);
+        assert!(calls.iter().all(|(_, is_done)| *is_done));
+        assert!(receiver.recv().is_err(), "none is called twice");
+    };
+    check(bench.submit("recall", 1), &|_| ());
+    check(bench.submit("panic", "now"), &|_| ());
+    check(bench.spinning(), &|future| assert!(future.cancel()));
+}
+
+#[test]
+fn a_panicking_callback_ends_there() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let future = bench.submit::<_, u64>("recall", 1);
+    let (sender, receiver) = mpsc::channel();
+    future.on_done(|_| std::panic::resume_unwind(Box::new("a bad callback")));
+    future.on_done(move |_| sender.send(()).unwrap());
+    running.cancel();
+    receiver.recv_timeout(LONG).unwrap();
+    assert_eq!(future.wait().unwrap(), 1);
+    bench.assert_healthy();
+}
+
+#[test]
+fn a_callback_may_submit_to_its_own_full_pool_and_shut_it_down() {
+    let pool = Pool::builder()
+        .workers(1)
+        .queue_capacity(1)
+        .build()
+        .unwrap();
+    let module = pool.load(wasmpool_guests::FACTORIZER.path()).unwrap();
+    let factorize = module.task::<(u64,), Vec<u64>>("factorize").unwrap();
+    let pool = Arc::new(pool);
+    let (sender, receiver) = mpsc::channel();
+    let first = pool.submit(&factorize, (6,)).unwrap();
+    let inner = Arc::clone(&pool);
+    first.on_done(move |_| {
+        // Three more than the queue has room for, from the only thread that empties it.
+        for n in [10, 15, 21, 35] {
+            let sender = sender.clone();
+            let future = inner.submit(&factorize, (n,)).unwrap();
+            future.on_done(move |future| sender.send(future.wait().unwrap()).unwrap());
+        }
+        inner.shutdown(wasmpool::Shutdown::Graceful);
+    });
+    let factors = within_long(move || receiver.iter().collect::<Vec<_>>());
+    assert_eq!(factors, [[2, 5], [3, 5], [3, 7], [5, 7]]);
+    // The callback's handle may be the last one: the pool then ends on its own thread.
+    drop(pool);
+}

@@ -1,0 +1,228 @@
+//! Guests that no compiler makes: components written by hand, to break the rules.
+
+use std::path::Path;
+use std::time::Duration;
+
+use wasmpool::{Isolation, LoadError, Pool, TaskErrorKind as Kind, TrapCode, Value};
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+
+use crate::support::{LONG, within_long};
+
+const SHORT: Duration = Duration::from_millis(100);
+
+/// A component of our world from the text of a core module. Exports that `text` does not
+/// define get a harmless body; the only task is called `t` and has no parameters.
+fn component(text: &str) -> Vec<u8> {
+    let has = |name: &str| text.contains(&format!("\"{name}\""));
+    let mut module = String::from("(module ");
+    module += text;
+    if !has("memory") {
+        module += r#"(memory (export "memory") 2)"#;
+    }
+    // The list at 1000: one record at 1100, with the name `t` at 1200.
+    module += r#"
+        (data (i32.const 1000) "\4c\04\00\00\01\00\00\00")
+        (data (i32.const 1100) "\b0\04\00\00\01\00\00\00")
+        (data (i32.const 1200) "t")
+        (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (i32.const 65536))
+    "#;
+    if !has("wasmpool:task/tasks@0.1.0#list") {
+        module += r#"
+            (func (export "wasmpool:task/tasks@0.1.0#list") (result i32) (i32.const 1000))"#;
+    }
+    if !has("wasmpool:task/tasks@0.1.0#call") {
+        // At 1300: a good result, one byte at 1400, which is MessagePack's `nil`.
+        module += r#"
+            (data (i32.const 1300) "\00\00\00\00\78\05\00\00\01\00\00\00")
+            (data (i32.const 1400) "\c0")
+            (func (export "wasmpool:task/tasks@0.1.0#call") (param i32 i32 i32 i32) (result i32)
+                (i32.const 1300))"#;
+    }
+    module += ")";
+    let mut core = wat::parse_str(&module).unwrap();
+    let mut resolve = wit_parser::Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let (package, _) = resolve.push_path(wit).unwrap();
+    let world = resolve.select_world(&[package], Some("worker")).unwrap();
+    embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
+    let mut encoder = ComponentEncoder::default();
+    encoder.validate(true);
+    encoder.module(&core).unwrap().encode().unwrap()
+}
+
+/// The body of `call`, in a component.
+fn calling(body: &str) -> Vec<u8> {
+    component(&format!(
+        r#"(func (export "wasmpool:task/tasks@0.1.0#call")
+            (param i32 i32 i32 i32) (result i32) {body})"#
+    ))
+}
+
+fn pool() -> Pool {
+    let builder = Pool::builder().workers(1).no_cache().task_timeout(SHORT);
+    builder.memory_limit(1 << 20).build().unwrap()
+}
+
+/// The task ends as expected, and the worker serves another module afterwards.
+fn check(component: &[u8], expected: Kind) -> String {
+    let pool = pool();
+    let module = pool.load_bytes(component).unwrap();
+    let task = module.task::<(), Value>("t").unwrap();
+    let error = pool.submit(&task, ()).unwrap().wait().unwrap_err();
+    assert_eq!(error.kind(), expected, "{error:?}");
+    let good = pool.load_bytes(&self::component("")).unwrap();
+    let task = good.task::<(), Value>("t").unwrap();
+    assert_eq!(pool.submit(&task, ()).unwrap().wait().unwrap(), Value::Null);
+    error.message().to_owned()
+}
+
+#[test]
+fn bad_indirect_calls_and_table_accesses_trap() {
+    check(
+        &component(
+            r#"(type $nothing (func)) (table 1 funcref)
+            (func (export "wasmpool:task/tasks@0.1.0#call") (param i32 i32 i32 i32) (result i32)
+                (call_indirect (type $nothing) (i32.const 0)) (i32.const 0))"#,
+        ),
+        Kind::Trap(TrapCode::BadIndirectCall),
+    );
+    check(
+        &component(
+            r#"(type $nothing (func)) (table 1 funcref)
+            (func (export "wasmpool:task/tasks@0.1.0#call") (param i32 i32 i32 i32) (result i32)
+                (call_indirect (type $nothing) (i32.const 9)) (i32.const 0))"#,
+        ),
+        Kind::Trap(TrapCode::TableOutOfBounds),
+    );
+}
+
+#[test]
+fn overflowing_integers_trap() {
+    check(
+        &calling("(i32.div_s (i32.const 0x80000000) (i32.const -1))"),
+        Kind::Trap(TrapCode::IntegerOverflow),
+    );
+}
+
+#[test]
+fn a_result_outside_of_the_memory_breaks_a_rule() {
+    check(
+        &calling("(i32.const 0x7ffffff0)"),
+        Kind::Trap(TrapCode::ComponentRule),
+    );
+    // A list that claims to reach beyond the end of the memory.
+    check(
+        &calling(
+            "(i32.store8 (i32.const 2000) (i32.const 0))
+             (i32.store (i32.const 2004) (i32.const 16))
+             (i32.store (i32.const 2008) (i32.const -1))
+             (i32.const 2000)",
+        ),
+        Kind::Trap(TrapCode::ComponentRule),
+    );
+}
+
+#[test]
+fn tables_count_as_memory() {
+    // An element takes eight bytes in the host: memory and table are over the limit together,
+    // each of them is not.
+    let message = check(
+        &component(
+            r#"(table $t 1 funcref)
+            (func (export "wasmpool:task/tasks@0.1.0#call") (param i32 i32 i32 i32) (result i32)
+                (drop (table.grow $t (ref.null func) (i32.const 120000))) (i32.const 0))"#,
+        ),
+        Kind::MemoryLimit,
+    );
+    assert!(message.contains("1048576"), "{message}");
+}
+
+#[test]
+fn a_large_fill_is_stopped() {
+    check(
+        &calling(
+            "(loop $again (memory.fill (i32.const 4096) (i32.const 0) (i32.const 100000)) (br $again)) (i32.const 0)",
+        ),
+        Kind::TimedOut,
+    );
+}
+
+#[test]
+fn a_start_function_that_traps_fails_the_load_with_its_cause() {
+    let error = pool().load_bytes(&component("(func $start unreachable) (start $start)"));
+    match error.unwrap_err() {
+        LoadError::List(error) => {
+            assert_eq!(error.kind(), Kind::StartFailed);
+            assert!(
+                error.message().contains("unreachable code reached"),
+                "{error}"
+            );
+        }
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_module_that_never_comes_to_life_is_given_up() {
+    for text in [
+        "(func $start (loop $again (br $again))) (start $start)",
+        r#"(func (export "wasmpool:task/tasks@0.1.0#list") (result i32)
+            (loop $again (br $again)) (i32.const 0))"#,
+    ] {
+        let component = component(text);
+        let error = within_long(move || pool().load_bytes(&component).unwrap_err());
+        match error {
+            LoadError::List(error) => assert_eq!(error.kind(), Kind::TimedOut),
+            other => panic!("{other}"),
+        }
+    }
+}
+
+#[test]
+fn a_start_function_that_fails_from_the_second_time_on_fails_its_tasks_alone() {
+    // Memory starts anew each time; only the clock can tell the second start from the
+    // first, so this guest spins in its start function and is given more time to load.
+    let component = component(
+        "(global $n (mut i32) (i32.const 0))
+         (func $start (loop $again
+            (global.set $n (i32.add (global.get $n) (i32.const 1)))
+            (br_if $again (i32.lt_u (global.get $n) (i32.const 100000)))))
+         (start $start)",
+    );
+    let pool = Pool::builder()
+        .workers(1)
+        .no_cache()
+        .fuel_limit(3_000_000)
+        .build()
+        .unwrap();
+    let module = pool.load_bytes(&component).unwrap();
+    let task = module.task::<(), Value>("t").unwrap();
+    let future = pool.submit(&task, ()).unwrap();
+    future.wait().unwrap();
+    assert!(
+        future.report().unwrap().fuel.unwrap() > 100_000,
+        "the start is on the task's bill"
+    );
+}
+
+#[test]
+fn a_trap_under_worker_isolation_leaves_no_instance() {
+    // Counts its calls, and traps at the second.
+    let component = component(
+        r#"(global $n (mut i32) (i32.const 0))
+        (data (i32.const 1500) "\00\00\00\00\40\06\00\00\01\00\00\00")
+        (func (export "wasmpool:task/tasks@0.1.0#call") (param i32 i32 i32 i32) (result i32)
+            (global.set $n (i32.add (global.get $n) (i32.const 1)))
+            (if (i32.eq (global.get $n) (i32.const 2)) (then unreachable))
+            (i32.store8 (i32.const 1600) (global.get $n))
+            (i32.const 1500))"#,
+    );
+    let builder = Pool::builder().workers(1).no_cache().task_timeout(LONG);
+    let pool = builder.isolation(Isolation::Worker).build().unwrap();
+    let module = pool.load_bytes(&component).unwrap();
+    let task = module.task::<(), u64>("t").unwrap();
+    for _ in 0..5 {
+        assert_eq!(pool.submit(&task, ()).unwrap().wait().unwrap(), 1);
+        pool.submit(&task, ()).unwrap().wait().unwrap_err();
+    }
+}

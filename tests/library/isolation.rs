@@ -1,0 +1,155 @@
+//! What tasks see of each other, and of the host.
+
+use wasmpool::{Allocation, Isolation, MemoryReset, Pool};
+
+use crate::support::{Bench, threads_named};
+
+#[test]
+fn under_task_isolation_no_task_sees_an_earlier_one() {
+    let bench = Bench::with_workers(1);
+    for value in 1..50_u64 {
+        assert_eq!(bench.call::<_, u64>("remember", value), 0);
+        assert_eq!(bench.call::<_, u64>("recall", 0), 0);
+    }
+}
+
+#[test]
+fn under_worker_isolation_state_stays_with_its_worker() {
+    let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
+    assert_eq!(bench.call::<_, u64>("remember", 7), 0);
+    assert_eq!(bench.call::<_, u64>("recall", 1), 8);
+    // Another module in between has an instance of its own, and leaves this one be.
+    bench.assert_healthy();
+    let future = bench.submit::<_, u64>("recall", 0);
+    assert_eq!(future.wait().unwrap(), 7);
+    assert_eq!(future.report().unwrap().instance_age, 2);
+}
+
+#[test]
+fn two_workers_never_see_each_other_s_state() {
+    let bench = Bench::new(Pool::builder().workers(2).isolation(Isolation::Worker));
+    let mut last = [0, 0];
+    for value in 1..400_u64 {
+        let future = bench.submit::<_, u64>("remember", value);
+        let before = future.wait().unwrap();
+        let worker = future.report().unwrap().worker.unwrap();
+        assert_eq!(before, std::mem::replace(&mut last[worker], value));
+    }
+}
+
+#[test]
+fn after_a_failure_the_instance_is_a_new_one() {
+    let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
+    bench.call::<_, u64>("remember", 7);
+    bench.submit::<_, u64>("panic", "now").wait().unwrap_err();
+    let future = bench.submit::<_, u64>("recall", 0);
+    assert_eq!(future.wait().unwrap(), 0);
+    assert_eq!(future.report().unwrap().instance_age, 0);
+    // An ordinary error is a clean return: the instance stays.
+    bench.call::<_, u64>("remember", 8);
+    bench
+        .submit::<_, ()>("fail", "politely")
+        .wait()
+        .unwrap_err();
+    assert_eq!(bench.call::<_, u64>("recall", 0), 8);
+}
+
+#[test]
+fn an_instance_serves_exactly_its_number_of_tasks() {
+    let bench = Bench::new(
+        Pool::builder()
+            .workers(1)
+            .isolation(Isolation::Worker)
+            .max_tasks_per_instance(3),
+    );
+    let task = bench.task::<u64, u64>("recall");
+    let futures = (0..12).map(|_| bench.pool.submit(&task, (0,)).unwrap());
+    let ages = futures.collect::<Vec<_>>().into_iter().map(|future| {
+        future.wait().unwrap();
+        future.report().unwrap().instance_age
+    });
+    assert_eq!(
+        ages.collect::<Vec<_>>(),
+        [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]
+    );
+}
+
+/// Plants marks in one task and looks for them in those that come after it.
+fn check_no_marks_are_found(builder: wasmpool::PoolBuilder) {
+    let bench = Bench::new(builder);
+    // From one page to far beyond what a slot keeps resident.
+    for kib in [4, 60, 300, 900, 1_100, 4_000, 20_000] {
+        assert!(bench.call::<_, usize>("plant", kib) > 0);
+        for _ in 0..20 {
+            assert_eq!(bench.call::<_, usize>("dig", 2_000), 0, "after {kib} KiB");
+        }
+    }
+}
+
+#[test]
+fn no_mark_of_one_task_is_found_by_the_next_thousand() {
+    let bench = Bench::with_workers(2);
+    let dig = bench.task::<usize, usize>("dig");
+    bench.call::<_, usize>("plant", 600);
+    bench.call::<_, usize>("plant", 5_000);
+    let found = bench.pool.map(&dig, std::iter::repeat_n(64_usize, 1_000));
+    assert!(found.map(Result::unwrap).all(|found| found == 0));
+}
+
+#[test]
+fn memory_is_clean_whichever_way_it_is_reset() {
+    check_no_marks_are_found(Pool::builder().workers(1));
+    check_no_marks_are_found(Pool::builder().workers(2));
+    let whole = Pool::builder().workers(1).memory_reset(MemoryReset::Whole);
+    let allocation = whole.clone().build().unwrap().allocation().clone();
+    assert_ne!(
+        allocation,
+        Allocation::Pooled {
+            page_wise_reset: true
+        }
+    );
+    check_no_marks_are_found(whole);
+}
+
+#[test]
+fn the_search_for_marks_finds_them_where_they_are() {
+    let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
+    let planted = bench.call::<_, usize>("plant", 100);
+    assert!(bench.call::<_, usize>("dig", 1) >= planted);
+}
+
+#[test]
+fn memory_is_reset_page_by_page_only_without_swap() {
+    let swaps = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
+    let pool = Pool::builder().workers(1).build().unwrap();
+    if let Allocation::Pooled {
+        page_wise_reset: true,
+    } = pool.allocation()
+    {
+        assert_eq!(swaps.lines().count(), 1, "{swaps}");
+    }
+}
+
+#[test]
+fn a_guest_has_no_right_that_was_not_granted() {
+    let bench = Bench::with_workers(1);
+    for way in [
+        "file",
+        "environment",
+        "arguments",
+        "stdin",
+        "network",
+        "name-lookup",
+    ] {
+        let outcome = bench.call::<_, String>("escape", way);
+        assert!(outcome.starts_with("denied:"), "{way}: {outcome}");
+    }
+}
+
+#[test]
+fn workers_have_names() {
+    let bench = Bench::with_workers(3);
+    bench.assert_healthy();
+    // Linux cuts names to 15 bytes: `wasmpool-worker-0` shows as `wasmpool-worker`.
+    assert!(threads_named("wasmpool-worker").len() >= 3);
+}

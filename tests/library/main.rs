@@ -1,0 +1,15 @@
+//! The library, through its public API, on real guests.
+
+mod cache;
+mod failures;
+mod futures;
+mod guests;
+mod hostile;
+mod isolation;
+mod limits;
+mod loading;
+mod map;
+mod queue;
+mod shutdown;
+mod stopping;
+mod support;

@@ -1,0 +1,104 @@
+//! The bounded queue: waiting for room, refusing, giving back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmpool::{Pool, SubmitErrorKind};
+
+use crate::support::{Bench, within_long};
+
+#[test]
+fn a_full_queue_returns_the_arguments() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(2));
+    let running = bench.spinning();
+    let task = bench.task::<u64, u64>("recall");
+    let queued = [1, 2].map(|n| bench.pool.try_submit(&task, (n,)).unwrap());
+    assert_eq!(bench.pool.queued(), 2, "what runs does not count");
+
+    let refused = bench.pool.try_submit(&task, (3,)).unwrap_err();
+    assert!(refused.is_full());
+    assert_eq!(refused.into_arguments(), (3,));
+    let patience = Duration::from_millis(20);
+    let refused = bench
+        .pool
+        .submit_timeout(&task, (4,), patience)
+        .unwrap_err();
+    assert_eq!(refused.kind(), &SubmitErrorKind::Full);
+
+    running.cancel();
+    assert_eq!(queued.map(|future| future.wait().unwrap()), [1, 2]);
+}
+
+#[test]
+fn a_cancelled_task_gives_its_place_back_at_once() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let running = bench.spinning();
+    let task = bench.task::<u64, u64>("recall");
+    for n in 0..1_000 {
+        bench.pool.try_submit(&task, (n,)).unwrap().cancel();
+    }
+    let last = bench.pool.try_submit(&task, (5,)).unwrap();
+    running.cancel();
+    assert_eq!(last.wait().unwrap(), 5);
+}
+
+#[test]
+fn submit_waits_until_there_is_room() {
+    let bench = Arc::new(Bench::new(Pool::builder().workers(1).queue_capacity(1)));
+    let running = bench.spinning();
+    let queued = bench.submit::<_, u64>("recall", 1);
+    let waiting = Arc::clone(&bench);
+    let submitter = std::thread::spawn(move || waiting.submit::<_, u64>("recall", 2).wait());
+    running.cancel();
+    assert_eq!(queued.wait().unwrap(), 1);
+    assert_eq!(within_long(move || submitter.join().unwrap()).unwrap(), 2);
+}
+
+#[test]
+fn tasks_start_in_the_order_of_their_submission() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for n in 0..50_u64 {
+        let sender = sender.clone();
+        let future = bench.submit::<_, u64>("recall", n);
+        future.on_done(move |_| sender.send(n).unwrap());
+    }
+    drop(sender);
+    running.cancel();
+    assert!(receiver.iter().eq(0..50));
+}
+
+#[test]
+fn a_hundred_thousand_tiny_submits_from_several_threads_all_complete() {
+    let bench = Bench::new(Pool::builder().workers(2));
+    let factorize = bench.factorize();
+    let done = std::thread::scope(|scope| {
+        let threads = [0, 1, 2, 3].map(|thread| {
+            let (pool, factorize) = (&bench.pool, &factorize);
+            scope.spawn(move || {
+                let inputs = (thread * 25_000..).take(25_000);
+                let outcomes = pool.map(factorize, inputs.clone());
+                inputs
+                    .zip(outcomes)
+                    .filter(|(n, factors)| {
+                        let product = factors.as_ref().unwrap().iter().product::<u64>();
+                        product == (*n).max(1)
+                    })
+                    .count()
+            })
+        });
+        threads
+            .map(|thread| thread.join().unwrap())
+            .iter()
+            .sum::<usize>()
+    });
+    assert_eq!(done, 100_000);
+}
+
+#[test]
+fn a_task_of_another_pool_is_refused() {
+    let (one, other) = (Bench::with_workers(1), Bench::with_workers(1));
+    let refused = other.pool.submit(&one.factorize(), (6,)).unwrap_err();
+    assert_eq!(refused.kind(), &SubmitErrorKind::ForeignTask);
+}

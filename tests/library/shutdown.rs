@@ -1,0 +1,144 @@
+//! Shutting down: what becomes of accepted tasks, and what is left afterwards.
+
+use std::sync::Arc;
+
+use wasmpool::{Pool, Shutdown, TaskErrorKind as Kind};
+
+use crate::support::{Bench, within_long};
+
+#[test]
+fn a_graceful_shutdown_finishes_what_was_accepted() {
+    let bench = Bench::with_workers(2);
+    let factorize = bench.factorize();
+    let futures = (0..200)
+        .map(|n| bench.pool.submit(&factorize, (n,)).unwrap())
+        .collect::<Vec<_>>();
+    bench.pool.shutdown(Shutdown::Graceful);
+    assert!(futures.iter().all(|future| future.is_done()));
+    assert!(futures.iter().all(|future| future.wait().is_ok()));
+    bench.pool.shutdown(Shutdown::Graceful);
+}
+
+#[test]
+fn submit_after_a_shutdown_is_refused_and_returns_the_arguments() {
+    let bench = Bench::with_workers(1);
+    let factorize = bench.factorize();
+    bench.pool.close();
+    let refused = bench.pool.submit(&factorize, (12,)).unwrap_err();
+    assert!(refused.is_shut_down());
+    assert_eq!(refused.into_arguments(), (12,));
+    assert!(
+        bench
+            .pool
+            .try_submit(&factorize, (12,))
+            .unwrap_err()
+            .is_shut_down()
+    );
+}
+
+#[test]
+fn closing_does_not_wait_and_accepted_work_is_still_done() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let queued = bench.submit::<_, u64>("recall", 3);
+    bench.pool.close();
+    running.cancel();
+    assert_eq!(queued.wait().unwrap(), 3);
+}
+
+#[test]
+fn a_cancelling_shutdown_cancels_the_queued_and_finishes_the_running() {
+    let bench = Arc::new(Bench::with_workers(1));
+    let running = bench.submit::<_, u64>("sleep", 100);
+    crate::support::wait_until_running(&running);
+    let queued = (0..10)
+        .map(|n| bench.submit::<_, u64>("recall", n))
+        .collect::<Vec<_>>();
+    let pool = Arc::clone(&bench);
+    within_long(move || pool.pool.shutdown(Shutdown::Cancel));
+    assert_eq!(running.wait().unwrap(), 100);
+    for future in queued {
+        assert_eq!(future.wait().unwrap_err().kind(), Kind::Cancelled);
+    }
+}
+
+#[test]
+fn terminating_stops_the_running_and_cancels_the_queued() {
+    let bench = Arc::new(Bench::with_workers(2));
+    let running = [bench.spinning(), bench.submit("sleep", 3_600_000)];
+    crate::support::wait_until_running(&running[1]);
+    let queued = bench.submit::<_, u64>("recall", 1);
+    let pool = Arc::clone(&bench);
+    within_long(move || pool.pool.shutdown(Shutdown::Terminate));
+    for future in running {
+        let error = future.wait().unwrap_err();
+        assert_eq!(error.kind(), Kind::ShutDown);
+        assert!(error.is_cancelled());
+    }
+    assert_eq!(queued.wait().unwrap_err().kind(), Kind::Cancelled);
+}
+
+#[test]
+fn terminating_releases_who_waits_in_a_graceful_shutdown() {
+    let bench = Arc::new(Bench::with_workers(1));
+    let running = bench.spinning();
+    let graceful = Arc::clone(&bench);
+    let waiting = std::thread::spawn(move || graceful.pool.shutdown(Shutdown::Graceful));
+    let terminating = Arc::clone(&bench);
+    within_long(move || terminating.pool.shutdown(Shutdown::Terminate));
+    within_long(move || waiting.join().unwrap());
+    assert!(running.wait().is_err());
+}
+
+#[test]
+fn ten_thousand_queued_tasks_are_terminated_at_once() {
+    let bench = Bench::new(Pool::builder().workers(2).queue_capacity(10_000));
+    let running = [bench.spinning(), bench.spinning()];
+    let futures = (0..10_000)
+        .map(|n| bench.submit::<u64, u64>("recall", n))
+        .collect::<Vec<_>>();
+    within_long(move || drop(bench));
+    assert!(futures.iter().all(|future| future.is_cancelled()));
+    assert!(running.iter().all(|future| future.is_cancelled()));
+}
+
+#[test]
+fn shutting_down_does_not_hang_after_any_beginning() {
+    within_long(|| {
+        Pool::builder()
+            .workers(1)
+            .build()
+            .unwrap()
+            .shutdown(Shutdown::Graceful)
+    });
+    within_long(|| {
+        let bench = Bench::with_workers(1);
+        bench.submit::<_, u64>("recall", 1).cancel();
+        bench.pool.shutdown(Shutdown::Graceful);
+    });
+    // A submitter that waits for room in a full queue is let go.
+    within_long(|| {
+        let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+        let _running = bench.spinning();
+        let _queued = bench.submit::<_, u64>("recall", 1);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                let task = bench.task::<u64, u64>("recall");
+                bench.pool.submit(&task, (2,)).map(drop)
+            });
+            bench.pool.shutdown(Shutdown::Terminate);
+            // It came too late, or in time to be cancelled: either way it comes back.
+            let _ = waiting.join().unwrap();
+        });
+    });
+}
+
+#[test]
+fn dropping_a_pool_with_an_endless_guest_ends_its_threads() {
+    within_long(|| {
+        let bench = Bench::with_workers(2);
+        let running = [bench.spinning(), bench.spinning()];
+        drop(bench);
+        assert!(running.iter().all(|future| future.is_cancelled()));
+    });
+}

@@ -1,0 +1,106 @@
+//! What the tests share: pools, and the tasks of the guests by name.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use wasmpool::{Pool, PoolBuilder, Task, TaskFuture, TaskModule, TaskState};
+
+/// Longer than anything here takes on a busy machine. Only ever an upper bound.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// A pool with its guests loaded.
+pub(crate) struct Bench {
+    pub(crate) pool: Pool,
+    pub(crate) factorizer: TaskModule,
+    pub(crate) misbehaving: TaskModule,
+}
+
+impl Bench {
+    pub(crate) fn new(builder: PoolBuilder) -> Self {
+        let pool = builder.build().unwrap();
+        Self {
+            factorizer: pool.load(wasmpool_guests::FACTORIZER.path()).unwrap(),
+            misbehaving: pool.load(wasmpool_guests::MISBEHAVING.path()).unwrap(),
+            pool,
+        }
+    }
+
+    pub(crate) fn with_workers(workers: usize) -> Self {
+        Self::new(Pool::builder().workers(workers))
+    }
+
+    /// A task of the misbehaving guest.
+    pub(crate) fn task<A: Serialize, Out>(&self, name: &str) -> Task<(A,), Out> {
+        self.misbehaving.task(name).unwrap()
+    }
+
+    pub(crate) fn factorize(&self) -> Task<(u64,), Vec<u64>> {
+        self.factorizer.task("factorize").unwrap()
+    }
+
+    /// Submits a task of the misbehaving guest.
+    pub(crate) fn submit<A: Serialize, Out: DeserializeOwned>(
+        &self,
+        name: &str,
+        argument: A,
+    ) -> TaskFuture<Out> {
+        self.pool.submit(&self.task(name), (argument,)).unwrap()
+    }
+
+    /// Runs a task of the misbehaving guest to its good end.
+    pub(crate) fn call<A: Serialize, Out: DeserializeOwned>(&self, name: &str, argument: A) -> Out {
+        self.submit(name, argument).wait().unwrap()
+    }
+
+    /// Submits a task that computes until it is stopped, and waits until it runs.
+    pub(crate) fn spinning(&self) -> TaskFuture<u64> {
+        let future = self.submit("spin", 1);
+        wait_until_running(&future);
+        future
+    }
+
+    /// Every worker serves a task, and serves it right.
+    pub(crate) fn assert_healthy(&self) {
+        let factorize = self.factorize();
+        let futures = (0..4 * self.pool.workers())
+            .map(|_| self.pool.submit(&factorize, (360,)).unwrap())
+            .collect::<Vec<_>>();
+        for future in futures {
+            assert_eq!(future.wait().unwrap(), [2, 2, 2, 3, 3, 5]);
+        }
+    }
+}
+
+/// Blocks until a task runs on a worker. Whether it does can only be asked, so this asks.
+pub(crate) fn wait_until_running<Out>(future: &TaskFuture<Out>) {
+    let deadline = Instant::now() + LONG;
+    while future.state() == TaskState::Queued {
+        assert!(Instant::now() < deadline, "the task does not start");
+        std::thread::yield_now();
+    }
+}
+
+/// Runs `action` on a thread of its own and fails if it hangs.
+pub(crate) fn within_long<T: Send + 'static>(action: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(action()));
+    receiver.recv_timeout(LONG).expect("it came to an end")
+}
+
+/// The ids of this process's threads whose name begins like this.
+pub(crate) fn threads_named(prefix: &str) -> Vec<u32> {
+    let mut threads = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|entry| {
+            let path = entry.unwrap().path();
+            // A thread may end between the listing and the reading.
+            let name = std::fs::read_to_string(path.join("comm")).ok()?;
+            let id = path.file_name()?.to_str()?.parse().ok()?;
+            name.starts_with(prefix).then_some(id)
+        })
+        .collect::<Vec<_>>();
+    threads.sort_unstable();
+    threads
+}

@@ -1,0 +1,727 @@
+//! The program `wasmpool`, as its users meet it.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// Longer than anything here takes on a busy machine.
+const LONG: Duration = Duration::from_secs(60);
+
+fn wasmpool(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wasmpool"));
+    command.args(args);
+    command
+}
+
+fn run(args: &[&str]) -> Run {
+    Run::of(wasmpool(args).output().unwrap())
+}
+
+fn run_with_input(args: &[&str], input: &str) -> Run {
+    let mut child = start(args);
+    let mut stdin = child.stdin.take().unwrap();
+    // On a thread of its own: the program writes before it has read everything.
+    let input = input.to_owned();
+    let feeder = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap().unwrap();
+    Run::of(output)
+}
+
+/// Starts the program with pipes to all of its streams.
+fn start(args: &[&str]) -> Child {
+    wasmpool(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// What came of a run.
+struct Run {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Run {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        let lines = self.stdout.lines();
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    #[track_caller]
+    fn assert_code(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn assert_stderr(&self, text: &str) -> &Self {
+        assert!(
+            self.stderr.contains(text),
+            "`{text}` is not in: {}",
+            self.stderr
+        );
+        self
+    }
+}
+
+fn misbehaving() -> &'static str {
+    wasmpool_guests::MISBEHAVING.path().to_str().unwrap()
+}
+
+fn tour() -> &'static str {
+    wasmpool_guests::TOUR.path().to_str().unwrap()
+}
+
+#[test]
+fn inputs_become_lines_in_their_order() {
+    let run = run(&[
+        "run",
+        "factorizer",
+        "360",
+        "97",
+        "0",
+        "18446744073709551615",
+    ]);
+    assert_eq!(
+        run.assert_code(0).stdout,
+        "{\"index\":0,\"input\":360,\"output\":[2,2,2,3,3,5]}\n\
+         {\"index\":1,\"input\":97,\"output\":[97]}\n\
+         {\"index\":2,\"input\":0,\"output\":[]}\n\
+         {\"index\":3,\"input\":18446744073709551615,\"output\":[3,5,17,257,641,65537,6700417]}\n"
+    );
+    run.assert_stderr("4 tasks: 4 ok in ");
+}
+
+#[test]
+fn ten_thousand_numbers_are_factorized_as_an_independent_computation_says() {
+    let mut numbers = vec![0, 1, 2, 3, 4, u64::MAX, u64::MAX - 1];
+    // Primes and their neighbours at the square root of what fits, and the largest below
+    // 2^32; a prime near 2^63 and a square of a large prime, which take longest.
+    numbers.extend((1 << 32) - 20..(1 << 32) + 20_u64);
+    numbers.extend([9_223_372_036_854_775_783, 4_294_967_291 * 4_294_967_291]);
+    numbers.extend(
+        (0..)
+            .map(|n: u64| n * n * 1_009 + 7)
+            .take(10_000 - numbers.len()),
+    );
+    let input = numbers.iter().map(|n| format!("{n}\n")).collect::<String>();
+    let run = run_with_input(&["run", "factorizer", "--input", "-"], &input);
+    run.assert_code(0);
+    let lines = run.lines();
+    assert_eq!(lines.len(), 10_000);
+    for ((index, n), line) in numbers.iter().enumerate().zip(&lines) {
+        assert_eq!((&line["index"], &line["input"]), (&json!(index), &json!(n)));
+        let factors: Vec<u64> = serde_json::from_value(line["output"].clone()).unwrap();
+        let product = factors
+            .iter()
+            .try_fold(1_u64, |product, f| product.checked_mul(*f));
+        assert_eq!(product, Some((*n).max(1)), "{n}: {factors:?}");
+        assert!(
+            factors.is_sorted() && factors.iter().all(|&f| is_prime(f)),
+            "{n}: {factors:?}"
+        );
+    }
+}
+
+/// Miller and Rabin's test, which is exact for 64 bits with these bases.
+fn is_prime(n: u64) -> bool {
+    const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
+    if n < 2 || BASES.iter().any(|&base| n.is_multiple_of(base)) {
+        return BASES.contains(&n);
+    }
+    let modulus = u128::from(n);
+    let power = |base: u64, mut exponent: u64| {
+        let (mut base, mut result) = (u128::from(base), 1);
+        while exponent > 0 {
+            if exponent % 2 == 1 {
+                result = result * base % modulus;
+            }
+            base = base * base % modulus;
+            exponent /= 2;
+        }
+        result
+    };
+    let twos = (n - 1).trailing_zeros();
+    BASES.iter().all(|&base| {
+        let first = power(base, (n - 1) >> twos);
+        let squares = std::iter::successors(Some(first), |x| Some(x * x % modulus));
+        first == 1 || squares.take(twos as usize).any(|x| x == modulus - 1)
+    })
+}
+
+#[test]
+fn a_timeout_is_its_task_s_error_and_comes_in_time() {
+    for (task, argument) in [("spin", "1"), ("sleep", "600000")] {
+        let started = Instant::now();
+        let run = run(&[
+            "run",
+            misbehaving(),
+            "-t",
+            task,
+            argument,
+            "--timeout",
+            "200ms",
+        ]);
+        let took = started.elapsed();
+        let line = &run.assert_code(1).lines()[0];
+        assert_eq!(line["error"]["kind"], "timed-out");
+        assert_eq!(
+            line["error"]["message"],
+            "timed out: it ran longer than 200ms"
+        );
+        assert!(
+            (Duration::from_millis(200)..LONG).contains(&took),
+            "{took:?}"
+        );
+        run.assert_stderr("1 task: 0 ok, 1 timed out in ");
+    }
+}
+
+#[test]
+fn every_failure_is_a_line_and_the_others_run() {
+    let run = run(&["run", misbehaving(), "-t", "fail", "\"one\"", "two", "3"]);
+    let lines = run.assert_code(1).lines();
+    assert_eq!(
+        lines[0]["error"],
+        json!({"kind": "failed", "message": "one", "code": "as-told"})
+    );
+    assert_eq!(lines[1]["input"], "two", "what is not JSON is text");
+    assert_eq!(lines[1]["error"]["message"], "two");
+    assert_eq!(lines[2]["error"]["kind"], "bad-arguments");
+    run.assert_stderr("3 tasks: 0 ok, 1 bad arguments, 2 failed in ");
+}
+
+#[test]
+fn a_panic_s_message_is_in_its_line() {
+    let run = run(&["run", misbehaving(), "-t", "panic", "\"out of cheese\""]);
+    let error = &run.assert_code(1).lines()[0]["error"];
+    assert_eq!(error["kind"], "trap");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("out of cheese"),
+        "{error}"
+    );
+    assert!(error.get("backtrace").is_none());
+}
+
+#[test]
+fn details_tell_what_a_task_cost_and_where_it_was() {
+    let run = run(&["run", "--details", tour(), "-t", "print", "\"hello\""]);
+    let report = &run.assert_code(0).lines()[0]["report"];
+    assert_eq!(report["stdout"], "hello\n");
+    assert!(report["peak_memory"].as_u64().unwrap() > 0 && report["ran_ms"].is_f64());
+
+    let run = self::run(&["run", "--details", misbehaving(), "-t", "unreachable", "1"]);
+    let backtrace = &run.assert_code(1).lines()[0]["error"]["backtrace"];
+    let has_frame = |frame: &Value| frame["function"].as_str().unwrap().contains("unreachable");
+    assert!(
+        backtrace.as_array().unwrap().iter().any(has_frame),
+        "{backtrace}"
+    );
+}
+
+#[test]
+fn a_bad_line_is_its_own_error_with_its_number() {
+    let input = "12\n\nnot json\n{\"a\":1}\n  35  \n";
+    let run = run_with_input(&["run", "factorizer", "6", "-i", "-"], input);
+    let lines = run.assert_code(1).lines();
+    assert_eq!(lines.len(), 5);
+    assert_eq!(
+        (&lines[0]["output"], &lines[1]["output"]),
+        (&json!([2, 3]), &json!([2, 2, 3]))
+    );
+    let error = &lines[2]["error"];
+    assert_eq!(
+        (&lines[2]["input"], &error["kind"]),
+        (&json!("not json"), &json!("bad-input"))
+    );
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("line 3: not JSON"),
+        "{error}"
+    );
+    assert_eq!(lines[3]["error"]["kind"], "bad-arguments");
+    assert_eq!(
+        (&lines[4]["index"], &lines[4]["output"]),
+        (&json!(4), &json!([5, 7]))
+    );
+}
+
+#[test]
+fn several_parameters_are_an_array_and_none_needs_no_input() {
+    let run = run(&[
+        "run",
+        tour(),
+        "-t",
+        "divide",
+        "[7, 2]",
+        "[1, 0]",
+        "[1]",
+        "1",
+    ]);
+    let lines = run.assert_code(1).lines();
+    assert_eq!(lines[0]["output"], 3);
+    assert_eq!(lines[1]["error"]["code"], "undefined");
+    assert_eq!(
+        lines[2]["error"]["message"],
+        "the task takes 2 arguments, not 1"
+    );
+    assert_eq!(
+        lines[3]["error"]["message"],
+        "the task takes 2 arguments: write them as an array"
+    );
+
+    let run = self::run(&["run", tour(), "-t", "whereabouts", "--workers", "1"]);
+    assert_eq!(run.assert_code(0).lines()[0]["output"]["worker"], 0);
+
+    let structs = self::run(&["run", tour(), "-t", "shift", r#"[{"x":1,"y":2},[1,1]]"#]);
+    assert_eq!(
+        structs.assert_code(0).lines()[0]["output"],
+        json!({"x": 2.0, "y": 3.0})
+    );
+}
+
+#[test]
+fn inputs_come_from_a_file_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("numbers.jsonl");
+    fs::write(&file, "4\n9").unwrap();
+    let run = run(&["run", "factorizer", "--input", file.to_str().unwrap()]);
+    let lines = run.assert_code(0).lines();
+    assert_eq!(
+        (&lines[0]["output"], &lines[1]["output"]),
+        (&json!([2, 2]), &json!([3, 3]))
+    );
+
+    let missing = self::run(&["run", "factorizer", "--input", "no/such/file"]);
+    missing
+        .assert_code(3)
+        .assert_stderr("cannot read the input `no/such/file`");
+}
+
+#[test]
+fn unordered_lines_are_the_same_lines() {
+    let numbers = (0..300).map(|n| format!("{n}\n")).collect::<String>();
+    let ordered = run_with_input(&["run", "factorizer", "-i", "-"], &numbers);
+    let unordered = run_with_input(&["run", "factorizer", "-i", "-", "--unordered"], &numbers);
+    let set = |run: &Run| {
+        run.stdout
+            .lines()
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>()
+    };
+    assert_eq!(set(ordered.assert_code(0)), set(unordered.assert_code(0)));
+    assert_eq!(set(&ordered).len(), 300);
+}
+
+#[test]
+fn an_unordered_outcome_does_not_wait_for_a_slow_one() {
+    let args = [
+        "run",
+        misbehaving(),
+        "-t",
+        "sleep",
+        "--unordered",
+        "-w",
+        "2",
+        "600000",
+        "1",
+    ];
+    let mut child = start(&args);
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.starts_with("{\"index\":1,"), "{line}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn fail_fast_stops_everything_at_the_first_failure() {
+    // The second input would run for ever.
+    let args = [
+        "run",
+        misbehaving(),
+        "-t",
+        "honour_stop",
+        "--fail-fast",
+        "-w",
+        "2",
+        "\"x\"",
+        "1",
+    ];
+    let run = run(&args);
+    let lines = run.assert_code(1).lines();
+    assert_eq!(lines.len(), 1);
+    assert_eq!(lines[0]["error"]["kind"], "bad-arguments");
+    run.assert_stderr("2 tasks: 0 ok, 1 bad arguments, 1 cancelled");
+}
+
+#[test]
+fn limits_are_set_by_flags() {
+    let memory = run(&[
+        "run",
+        misbehaving(),
+        "-t",
+        "allocate",
+        "40",
+        "--memory",
+        "16MiB",
+    ]);
+    let error = &memory.assert_code(1).lines()[0]["error"];
+    assert_eq!(error["kind"], "memory-limit");
+    assert!(
+        error["message"].as_str().unwrap().contains("16777216"),
+        "{error}"
+    );
+    memory.assert_stderr("1 over the memory limit");
+
+    let fuel = run(&["run", misbehaving(), "-t", "spin", "1", "--fuel", "1000000"]);
+    assert_eq!(
+        fuel.assert_code(1).lines()[0]["error"]["kind"],
+        "out-of-fuel"
+    );
+
+    let args = [
+        "run",
+        misbehaving(),
+        "-t",
+        "sleep",
+        "-w",
+        "1",
+        "--queue-timeout",
+        "50ms",
+    ];
+    let queue = run(&[&args[..], &["300", "1"]].concat());
+    let lines = queue.assert_code(1).lines();
+    assert_eq!(
+        (&lines[0]["output"], &lines[1]["error"]["kind"]),
+        (&json!(300), &json!("queue-timed-out"))
+    );
+}
+
+#[test]
+fn isolation_says_what_tasks_share() {
+    let outputs = |args: &[&str]| {
+        let common = ["run", misbehaving(), "-t", "remember", "-w", "1"];
+        let run = run(&[&common[..], args, &["1", "2", "3", "4"]].concat());
+        let lines = run.assert_code(0).lines();
+        lines
+            .iter()
+            .map(|line| line["output"].as_u64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(outputs(&[]), [0, 0, 0, 0]);
+    assert_eq!(outputs(&["--isolation", "worker"]), [0, 1, 2, 3]);
+    let recycled = ["--isolation", "worker", "--max-tasks-per-instance", "2"];
+    assert_eq!(outputs(&recycled), [0, 1, 0, 3]);
+}
+
+#[test]
+fn the_report_has_counts_rate_latencies_and_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    let path = file.to_str().unwrap();
+    let run = run(&[
+        "run",
+        "factorizer",
+        "12",
+        "x",
+        "35",
+        "--report",
+        path,
+        "-w",
+        "2",
+        "--quiet",
+    ]);
+    assert_eq!(run.assert_code(1).stderr, "");
+    let report: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(
+        (&report["tasks"], &report["ok"], &report["failed"]),
+        (&json!(3), &json!(2), &json!(1))
+    );
+    assert_eq!(report["failures"], json!({"bad-arguments": 1}));
+    assert_eq!(
+        (&report["task"], &report["workers"]),
+        (&json!("factorize"), &json!(2))
+    );
+    assert!(report["tasks_per_second"].as_f64().unwrap() > 0.0);
+    assert!(report["ran_ms"]["p99"].as_f64() >= report["ran_ms"]["p50"].as_f64());
+    assert!(report["peak_memory_bytes"].as_u64().unwrap() > 1 << 16);
+
+    let run = self::run(&[
+        "run",
+        "factorizer",
+        "12",
+        "--report",
+        "no/such/folder/report",
+    ]);
+    run.assert_code(3).assert_stderr("cannot write the report");
+}
+
+#[test]
+fn usage_errors_exit_with_2_and_say_what_to_do() {
+    run(&["run", "factorizer"])
+        .assert_code(2)
+        .assert_stderr("no input for `factorize(n)`");
+    run(&["run", misbehaving(), "1"])
+        .assert_code(2)
+        .assert_stderr("choose one with `--task`: `spin`");
+    run(&["run", "factorizer", "-t", "nope", "1"])
+        .assert_code(2)
+        .assert_stderr("has no task `nope`; it has `factorize`, `factorize_many`, `is_prime`");
+    run(&["run", "factorizer", "1", "--timeout", "5"])
+        .assert_code(2)
+        .assert_stderr("time unit needed");
+    run(&["run", "factorizer", "1", "--memory", "lots"])
+        .assert_code(2)
+        .assert_stderr("--memory");
+    run(&["run", "factorizer", "1", "--workers", "0"])
+        .assert_code(2)
+        .assert_stderr("1 to 1024");
+    run(&["fly"]).assert_code(2);
+}
+
+#[test]
+fn unusable_modules_exit_with_3_and_say_why() {
+    let run = run(&["run", "no/such/module.wasm", "1"]);
+    run.assert_code(3)
+        .assert_stderr("cannot read `no/such/module.wasm`: No such file");
+    let folder = tempfile::tempdir().unwrap();
+    let check = |name: &str, content: &str, expected: &str| {
+        let file = folder.path().join(name);
+        fs::write(&file, content).unwrap();
+        let run = self::run(&["run", file.to_str().unwrap(), "1"]);
+        run.assert_code(3).assert_stderr(expected);
+    };
+    check("text.wasm", "hello", "not WebAssembly");
+    check("core.wat", "(module)", "a core module, not a component");
+    check("empty.wat", "(component)", "nothing to call");
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let mut child = start(&["run", "factorizer", "-i", "-"]);
+    drop(child.stdout.take());
+    let mut stdin = child.stdin.take().unwrap();
+    // Sooner or later nobody reads these any more, which is no failure here.
+    let feeder = std::thread::spawn(move || {
+        (0..1_000_000).all(|n| writeln!(stdin, "{n}").is_ok());
+    });
+    let run = Run::of(child.wait_with_output().unwrap());
+    assert_eq!(
+        (run.assert_code(0).stderr.as_str(), run.stdout.as_str()),
+        ("", "")
+    );
+    feeder.join().unwrap();
+}
+
+#[cfg(unix)]
+fn interrupt(child: &Child) {
+    let killed = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_writes_what_is_done_and_the_summary() {
+    // The first input is done at once, the second never, and the stream stays open.
+    let mut child = start(&["run", misbehaving(), "-t", "sleep", "-i", "-", "-w", "2"]);
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "1\n600000").unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    assert_eq!(line, "{\"index\":0,\"input\":1,\"output\":1}\n");
+    interrupt(&child);
+    let output = child.wait_with_output().unwrap();
+    let run = Run::of(output);
+    run.assert_code(130)
+        .assert_stderr("2 tasks: 1 ok, 1 cancelled in ");
+    drop(stdin);
+    line.clear();
+    assert_eq!(
+        stdout.read_line(&mut line).unwrap(),
+        0,
+        "nothing else is written: {line}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_idle_pool_wakes_nobody() {
+    /// How often the threads of a process have been switched to.
+    fn switches(process: u32) -> Vec<(PathBuf, u64)> {
+        let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let mut switches = tasks
+            .map(|task| {
+                let path = task.unwrap().path();
+                let status = fs::read_to_string(path.join("status")).unwrap();
+                let counts = status
+                    .lines()
+                    .filter_map(|line| line.split_once("ctxt_switches:"));
+                let counts = counts.map(|(_, count)| count.trim().parse::<u64>().unwrap());
+                (path, counts.sum())
+            })
+            .collect::<Vec<_>>();
+        switches.sort();
+        switches
+    }
+    // With a timeout: its timer must not tick either, once the deadline it knew is over.
+    let args = [
+        "run",
+        "factorizer",
+        "-i",
+        "-",
+        "-w",
+        "2",
+        "--timeout",
+        "50ms",
+    ];
+    let mut child = start(&args);
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "6").unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let idle = |before: Vec<(PathBuf, u64)>| {
+        std::thread::sleep(Duration::from_millis(300));
+        let after = switches(child.id());
+        (before == after, after)
+    };
+    // The first stretch lets everybody go to sleep; then one without a switch must come.
+    let mut state = (false, switches(child.id()));
+    let deadline = Instant::now() + LONG;
+    while !state.0 {
+        assert!(Instant::now() < deadline, "it is never idle: {:?}", state.1);
+        state = idle(state.1);
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn the_list_shows_tasks_parameters_and_docs() {
+    let list = run(&["list", "factorizer"]);
+    let first = "factorize(n)\n    The prime factors of `n` with multiplicity, ascending";
+    assert!(
+        list.assert_code(0).stdout.starts_with(first),
+        "{}",
+        list.stdout
+    );
+    let json = run(&["list", tour(), "--json"]);
+    let tasks: Value = serde_json::from_str(&json.assert_code(0).stdout).unwrap();
+    let divide = tasks
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|task| task["name"] == "divide")
+        .unwrap();
+    assert_eq!(divide["params"], json!(["dividend", "divisor"]));
+    run(&["list", "nothing"]).assert_code(3);
+}
+
+#[test]
+fn the_version_says_which_wasmtime() {
+    let run = run(&["--version"]);
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+    let lock = fs::read_to_string(lock).unwrap();
+    let (_, rest) = lock
+        .split_once("name = \"wasmtime\"\nversion = \"")
+        .unwrap();
+    let (version, _) = rest.split_once('"').unwrap();
+    assert!(
+        run.stdout.contains(&format!("(wasmtime {version})")),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn completions_are_printed_for_the_usual_shells() {
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let run = run(&["completions", shell]);
+        assert!(
+            run.assert_code(0).stdout.contains("max-tasks-per-instance"),
+            "{shell}"
+        );
+    }
+}
+
+#[test]
+fn the_help_lists_the_exit_codes() {
+    for args in [&["--help"][..], &["run", "--help"]] {
+        let run = run(args);
+        assert!(
+            run.assert_code(0).stdout.contains("130  interrupted"),
+            "{}",
+            run.stdout
+        );
+    }
+}
+
+#[test]
+fn the_cache_can_be_moved_and_turned_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let args = [
+        "run",
+        "factorizer",
+        "6",
+        "--cache-folder",
+        cache.to_str().unwrap(),
+    ];
+    run(&args).assert_code(0);
+    assert_eq!(fs::read_dir(&cache).unwrap().count(), 1);
+    run(&["run", "factorizer", "6", "--no-cache"]).assert_code(0);
+    run(&[&args[..], &["--no-cache"]].concat()).assert_code(2);
+}
+
+#[test]
+fn memory_stays_flat_over_a_long_stream() {
+    let mut child = start(&["run", "factorizer", "-i", "-"]);
+    let mut stdin = child.stdin.take().unwrap();
+    let feeder =
+        std::thread::spawn(move || (0..100_000).try_for_each(|n| writeln!(stdin, "{}", n % 1_000)));
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut peak = 0;
+    for n in 0..100_000 {
+        lines.next().unwrap().unwrap();
+        if n % 10_000 == 9_999 {
+            let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+            let (_, rest) = status.split_once("VmHWM:").unwrap();
+            let kib = rest.split_whitespace().next().unwrap();
+            peak = kib.parse::<u64>().unwrap();
+        }
+    }
+    feeder.join().unwrap().unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(peak < 150 << 10, "{peak} KiB");
+}
