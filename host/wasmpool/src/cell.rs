@@ -17,6 +17,7 @@ use std::time::Instant;
 use crate::control::{Control, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::report::TaskReport;
+use crate::spin;
 
 /// How a task ended.
 pub(crate) struct Settled {
@@ -106,6 +107,10 @@ impl<P> Cell<P> {
 
     pub(crate) fn settled(&self) -> Option<&Settled> {
         self.settled.get()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.settled().is_some()
     }
 
     pub(crate) fn is_queued(&self) -> bool {
@@ -223,6 +228,10 @@ impl<P> Cell<P> {
 
     /// Blocks until the cell has settled, or until `deadline`.
     pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<&Settled> {
+        let has_patience = deadline.is_none_or(|deadline| deadline > Instant::now());
+        if has_patience && !self.is_settled() {
+            spin::until(|| self.is_settled());
+        }
         if let Some(settled) = self.settled() {
             return Some(settled);
         }

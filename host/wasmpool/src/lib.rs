@@ -70,6 +70,7 @@ mod pool;
 mod queue;
 mod report;
 mod sandbox;
+mod spin;
 mod task;
 mod value;
 mod watch;
@@ -90,3 +91,8 @@ pub use sandbox::{Allocation, MemoryReset, TaskInfo, WASMTIME_VERSION};
 pub use task::{Task, TaskModule};
 pub use value::{Arguments, IntoArguments, Value};
 pub use worker::Isolation;
+
+/// The examples of the README, which are compiled along with ours.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

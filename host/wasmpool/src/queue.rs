@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::spin;
+
 /// An entry of the queue.
 pub(crate) trait Entry {
     /// Whether a worker still has a use for it. Once false it stays false.
@@ -35,6 +37,9 @@ pub(crate) enum NoRoom {
 
 pub(crate) struct Queue<T> {
     entries: Mutex<Entries<T>>,
+    /// False while the queue is open and a worker has found nothing in it. Read by the
+    /// lookout without the lock; a hint, and the lock tells the truth.
+    is_worth_a_look: AtomicBool,
     /// Signalled when an entry comes and a worker sleeps, and when the queue closes.
     not_empty: Condvar,
     room: Arc<Room>,
@@ -43,6 +48,9 @@ pub(crate) struct Queue<T> {
 struct Entries<T> {
     queue: VecDeque<T>,
     closed: bool,
+    /// Whether a worker looks out for an entry before it goes to sleep. One is enough: it
+    /// takes the entry of a caller who waits for each outcome before the next submit.
+    has_lookout: bool,
     /// Workers inside of `pop` that wait for an entry.
     sleepers: usize,
     /// Sleepers that were signalled and have not run yet. Without it every push would signal
@@ -75,9 +83,11 @@ impl<T: Entry> Queue<T> {
             entries: Mutex::new(Entries {
                 queue: VecDeque::new(),
                 closed: false,
+                has_lookout: false,
                 sleepers: 0,
                 signalled: 0,
             }),
+            is_worth_a_look: AtomicBool::new(false),
             not_empty: Condvar::new(),
             room: Arc::new(Room {
                 capacity,
@@ -125,7 +135,10 @@ impl<T: Entry> Queue<T> {
             entries.queue.retain(T::is_live);
         }
         entries.queue.push_back(entry);
-        if entries.sleepers > entries.signalled {
+        self.is_worth_a_look.store(true, Ordering::Relaxed);
+        // The lookout takes one entry by itself, and looks once more before it goes to sleep.
+        let is_seen = entries.has_lookout && entries.queue.len() == 1;
+        if entries.sleepers > entries.signalled && !is_seen {
             entries.signalled += 1;
             drop(entries);
             self.not_empty.notify_one();
@@ -136,6 +149,7 @@ impl<T: Entry> Queue<T> {
     /// Takes the entry at the front; blocks while there is none. `None` when the queue is
     /// closed and empty.
     pub(crate) fn pop(&self) -> Option<T> {
+        let mut has_looked_out = false;
         let mut entries = self.lock();
         loop {
             if let Some(entry) = entries.queue.pop_front() {
@@ -143,6 +157,16 @@ impl<T: Entry> Queue<T> {
             }
             if entries.closed {
                 return None;
+            }
+            self.is_worth_a_look.store(false, Ordering::Relaxed);
+            if !has_looked_out && !entries.has_lookout {
+                has_looked_out = true;
+                entries.has_lookout = true;
+                drop(entries);
+                spin::until(|| self.is_worth_a_look.load(Ordering::Relaxed));
+                entries = self.lock();
+                entries.has_lookout = false;
+                continue;
             }
             entries.sleepers += 1;
             entries = self
@@ -159,6 +183,7 @@ impl<T: Entry> Queue<T> {
     /// Refuses entries from now on; those that are queued stay.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
+        self.is_worth_a_look.store(true, Ordering::Relaxed);
         self.not_empty.notify_all();
         self.room.closed.store(true, Ordering::SeqCst);
         let _waiters_wait_or_look = self.room.lock();

@@ -1,0 +1,21 @@
+//! Looking out for something for a moment, before going to sleep until it comes.
+//!
+//! To be woken takes some ten microseconds, on a virtual machine some thirty, and costs the
+//! one who wakes a system call. Most small tasks are over sooner than that.
+
+use std::time::{Duration, Instant};
+
+/// How long it is worth to look out: about what it takes to be woken.
+const SPIN: Duration = Duration::from_micros(40);
+
+/// Looks until `is_there`, for a moment at the longest. Whoever else wants the processor
+/// gets it meanwhile.
+pub(crate) fn until(is_there: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_there() && started.elapsed() < SPIN {
+        for _ in 0..8 {
+            std::hint::spin_loop();
+        }
+        std::thread::yield_now();
+    }
+}
