@@ -138,6 +138,39 @@ fn tables_count_as_memory() {
 }
 
 #[test]
+fn a_result_nested_without_end_overflows_no_stack() {
+    // `[[[[...`
+    for (depth, is_too_deep) in [(500, false), (100_000, true)] {
+        let component = component(&format!(
+            r#"(memory (export "memory") 4)
+            (func (export "wasmpool:task/tasks@0.1.0#call")
+                (param i32 i32 i32 i32) (result i32)
+                (memory.fill (i32.const 70000) (i32.const 0x91) (i32.const {depth}))
+                (i32.store8 (i32.const {end}) (i32.const 0xC0))
+                (i32.store (i32.const 2004) (i32.const 70000))
+                (i32.store (i32.const 2008) (i32.const {length}))
+                (i32.const 2000))"#,
+            end = 70_000 + depth,
+            length = depth + 1,
+        ));
+        let pool = pool();
+        let module = pool.load_bytes(&component).unwrap();
+        let task = module.task::<(), Value>("t").unwrap();
+        let future = pool.submit(&task, ()).unwrap();
+        assert_eq!(
+            future.wait().is_err(),
+            is_too_deep,
+            "{depth}: {:?}",
+            future.error()
+        );
+        // On a worker's stack, too.
+        let (sender, receiver) = std::sync::mpsc::channel();
+        future.on_done(move |future| sender.send(future.wait().is_err()).unwrap());
+        assert_eq!(receiver.recv().unwrap(), is_too_deep);
+    }
+}
+
+#[test]
 fn a_large_fill_is_stopped() {
     check(
         &calling(
@@ -179,9 +212,7 @@ fn a_module_that_never_comes_to_life_is_given_up() {
 }
 
 #[test]
-fn a_start_function_that_fails_from_the_second_time_on_fails_its_tasks_alone() {
-    // Memory starts anew each time; only the clock can tell the second start from the
-    // first, so this guest spins in its start function and is given more time to load.
+fn the_start_of_its_instance_is_on_a_task_s_bill() {
     let component = component(
         "(global $n (mut i32) (i32.const 0))
          (func $start (loop $again
@@ -225,4 +256,20 @@ fn a_trap_under_worker_isolation_leaves_no_instance() {
         assert_eq!(pool.submit(&task, ()).unwrap().wait().unwrap(), 1);
         pool.submit(&task, ()).unwrap().wait().unwrap_err();
     }
+}
+
+#[test]
+fn limits_too_small_for_a_task_do_not_stop_the_loading() {
+    let builder = Pool::builder()
+        .workers(1)
+        .fuel_limit(1)
+        .task_timeout(Duration::ZERO);
+    let pool = builder.build().unwrap();
+    let module = pool.load(wasmpool_guests::FACTORIZER.path()).unwrap();
+    let task = module.task::<(u64,), Value>("factorize").unwrap();
+    let error = pool.submit(&task, (6,)).unwrap().wait().unwrap_err();
+    assert!(
+        matches!(error.kind(), Kind::OutOfFuel | Kind::TimedOut),
+        "{error:?}"
+    );
 }

@@ -1,6 +1,7 @@
 //! The library, through its public API, on real guests.
 
 mod cache;
+mod completion;
 mod failures;
 mod futures;
 mod guests;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmpool::{Pool, Shutdown, TaskErrorKind as Kind};
+use wasmpool::{CutShort, Pool, Shutdown, TaskErrorKind as Kind};
 
 use crate::support::{Bench, within_long};
 
@@ -88,6 +88,46 @@ fn terminating_releases_who_waits_in_a_graceful_shutdown() {
     within_long(move || terminating.pool.shutdown(Shutdown::Terminate));
     within_long(move || waiting.join().unwrap());
     assert!(running.wait().is_err());
+}
+
+#[test]
+fn a_shutdown_with_a_deadline_says_what_it_cut_short() {
+    let bench = Arc::new(Bench::with_workers(2));
+    let running = [bench.spinning(), bench.spinning()];
+    let queued = (0..5)
+        .map(|n| bench.submit::<u64, u64>("recall", n))
+        .collect::<Vec<_>>();
+    let pool = Arc::clone(&bench);
+    let cut_short = within_long(move || {
+        pool.pool
+            .shutdown_timeout(std::time::Duration::from_millis(50))
+    });
+    assert_eq!((cut_short.never_ran, cut_short.stopped), (5, 2));
+    for future in running {
+        assert_eq!(future.wait().unwrap_err().kind(), Kind::ShutDown);
+    }
+    for future in queued {
+        assert_eq!(future.wait().unwrap_err().kind(), Kind::Cancelled);
+    }
+
+    let bench = Bench::with_workers(2);
+    let queued = (0..50)
+        .map(|n| bench.submit::<u64, u64>("recall", n))
+        .collect::<Vec<_>>();
+    assert_eq!(
+        bench.pool.shutdown_timeout(crate::support::LONG),
+        CutShort::default()
+    );
+    assert!(queued.iter().all(|future| future.wait().is_ok()));
+}
+
+#[test]
+fn a_terminating_pool_gives_its_tasks_their_grace_period() {
+    let bench = Bench::new(Pool::builder().workers(1).stop_grace(crate::support::LONG));
+    let future = bench.submit::<u64, u64>("honour_stop", 4);
+    crate::support::wait_until_running(&future);
+    within_long(move || drop(bench));
+    assert_eq!(future.wait().unwrap(), 4);
 }
 
 #[test]

@@ -232,6 +232,43 @@ fn progress_reaches_the_caller_of_a_running_task() {
 }
 
 #[test]
+fn a_guest_that_honours_a_stop_leaves_in_its_grace_period() {
+    let builder = Pool::builder().workers(1).task_timeout(SHORT);
+    let bench = Bench::new(builder.stop_grace(LONG));
+    let future = bench.submit::<_, u64>("honour_stop", 7);
+    assert_eq!(
+        future.wait().unwrap(),
+        7,
+        "what it returns in time is its result"
+    );
+    assert!(future.report().unwrap().ran >= SHORT);
+
+    // A cancel is final for the caller; the worker is free when the guest has left.
+    let future = bench.submit::<_, u64>("honour_stop", 8);
+    wait_until_running(&future);
+    assert!(future.cancel() && future.wait().unwrap_err().is_cancelled());
+    bench.assert_healthy();
+}
+
+#[test]
+fn a_guest_that_looks_away_is_halted_when_its_grace_period_is_over() {
+    let grace = Duration::from_millis(80);
+    let builder = Pool::builder().workers(1).task_timeout(SHORT);
+    let bench = Bench::new(builder.stop_grace(grace));
+    for (name, argument) in [("ignore_stop", 0), ("spin", 1), ("sleep", 3_600_000)] {
+        let future = bench.submit::<u64, u64>(name, argument);
+        assert_eq!(
+            future.wait().unwrap_err().kind(),
+            Kind::TimedOut,
+            "`{name}`"
+        );
+        let ran = future.report().unwrap().ran;
+        assert!(ran >= SHORT + grace && ran < LONG, "`{name}` ran {ran:?}");
+        bench.assert_healthy();
+    }
+}
+
+#[test]
 fn cancels_at_any_moment_settle_each_task_once_and_lose_no_worker() {
     let bench = Bench::new(Pool::builder().workers(2).queue_capacity(64));
     let factorize = bench.factorize();

@@ -400,6 +400,18 @@ fn limits_are_set_by_flags() {
     );
     memory.assert_stderr("1 over the memory limit");
 
+    let args = [
+        "run",
+        misbehaving(),
+        "-t",
+        "honour_stop",
+        "7",
+        "--timeout",
+        "50ms",
+    ];
+    let grace = run(&[&args[..], &["--grace", "60s"]].concat());
+    assert_eq!(grace.assert_code(0).lines()[0]["output"], 7);
+
     let fuel = run(&["run", misbehaving(), "-t", "spin", "1", "--fuel", "1000000"]);
     assert_eq!(
         fuel.assert_code(1).lines()[0]["error"]["kind"],

@@ -76,6 +76,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) queue_timeout: Option<Duration>,
 
+    /// Let a task that is asked to stop go on for so long, to leave in order [default: 0s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) grace: Option<Duration>,
+
     /// Stop a task that wants more memory, such as `64MiB` [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,

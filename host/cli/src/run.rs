@@ -124,6 +124,9 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(timeout) = args.queue_timeout {
         builder = builder.queue_timeout(timeout);
     }
+    if let Some(grace) = args.grace {
+        builder = builder.stop_grace(grace);
+    }
     if let Some(memory) = args.memory {
         builder = builder.memory_limit(usize::try_from(memory.as_u64()).unwrap_or(usize::MAX));
     }

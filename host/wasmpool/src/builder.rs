@@ -91,6 +91,18 @@ impl PoolBuilder {
         self
     }
 
+    /// How long a task may go on after it was asked to stop, by a timeout, a cancel or a
+    /// terminating pool. A guest that looks (`context.is-stop-requested`) can leave in order
+    /// meanwhile: what it returns then is its result, except after a cancel, which is final
+    /// for the caller from the beginning. When the period is over the guest is halted.
+    /// Default: zero, guests are halted at once.
+    ///
+    /// A terminating pool, and so its drop, waits for the grace period of what runs.
+    pub fn stop_grace(mut self, grace: Duration) -> Self {
+        self.limits.stop_grace = grace;
+        self
+    }
+
     /// How much memory a task may hold, in bytes: the sum of all linear memories and tables
     /// of its instance. Default: 256 MiB.
     ///

@@ -44,8 +44,9 @@ struct State<P> {
     waiting: usize,
     /// The async task that polled the future last.
     waker: Option<Waker>,
-    /// In order of registration.
-    callbacks: VecDeque<Callback>,
+    /// In order of registration, each with its number.
+    callbacks: VecDeque<(u64, Callback)>,
+    next_callback: u64,
     /// Whether some thread is calling the callbacks: later ones then wait in line for it, so
     /// that the order holds.
     is_calling_back: bool,
@@ -91,6 +92,7 @@ impl<P> Cell<P> {
                 waiting: 0,
                 waker: None,
                 callbacks: VecDeque::new(),
+                next_callback: 0,
                 is_calling_back: false,
             }),
             done: Condvar::new(),
@@ -216,7 +218,7 @@ impl<P> Cell<P> {
     fn call_back(&self) {
         loop {
             let mut state = self.lock();
-            let Some(callback) = state.callbacks.pop_front() else {
+            let Some((_, callback)) = state.callbacks.pop_front() else {
                 state.is_calling_back = false;
                 return;
             };
@@ -274,18 +276,67 @@ impl<P> Cell<P> {
         self.settled()
     }
 
-    /// Calls `callback` when the cell settles: at once, on this thread, if it has.
-    pub(crate) fn on_settled(&self, callback: Callback) {
+    /// Calls `callback` when the cell settles: at once, on this thread, if it has. Gives the
+    /// callback's number, to forget it by.
+    pub(crate) fn on_settled(&self, callback: Callback) -> u64 {
         let mut state = self.lock();
-        state.callbacks.push_back(callback);
+        let number = state.next_callback;
+        state.next_callback += 1;
+        state.callbacks.push_back((number, callback));
         if matches!(state.phase, Phase::Settled) && !state.is_calling_back {
             state.is_calling_back = true;
             drop(state);
             self.call_back();
         }
+        number
+    }
+
+    /// Drops a callback that was not called yet.
+    pub(crate) fn forget_callback(&self, number: u64) {
+        let mut state = self.lock();
+        let place = state
+            .callbacks
+            .iter()
+            .position(|(known, _)| *known == number);
+        let callback = place.and_then(|place| state.callbacks.remove(place));
+        drop(state);
+        drop(callback);
     }
 
     fn lock(&self) -> MutexGuard<'_, State<P>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::Interrupt;
+    use std::sync::Weak;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    struct Nobody;
+
+    impl Interrupt for Nobody {
+        fn interrupt(&self) {}
+    }
+
+    #[test]
+    fn a_callback_that_was_taken_back_is_not_called() {
+        let nobody: Weak<Nobody> = Weak::new();
+        let cell = Cell::new((), Arc::new(Control::new(nobody, Duration::ZERO)));
+        let called = Arc::new(AtomicUsize::new(0));
+        let numbers = [1, 10, 100].map(|worth| {
+            let called = Arc::clone(&called);
+            cell.on_settled(Box::new(move || {
+                called.fetch_add(worth, Ordering::SeqCst);
+            }))
+        });
+        cell.forget_callback(numbers[1]);
+        assert_eq!(Arc::strong_count(&called), 3, "what it held is gone");
+        assert!(cell.cancel());
+        assert_eq!(called.load(Ordering::SeqCst), 101);
+        cell.forget_callback(numbers[0]);
     }
 }

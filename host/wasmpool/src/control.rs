@@ -2,9 +2,10 @@
 //!
 //! Knows neither who asks for the stop nor how the guest is brought to a halt.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Waker;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -32,13 +33,21 @@ pub(crate) trait Interrupt: Send + Sync {
 }
 
 /// The control block of one task.
+///
+/// A stop has two steps. First it is requested, which the guest can see and honour. When the
+/// grace period is over, at once if there is none, it is forced: then the guest is halted.
 pub(crate) struct Control {
     /// The [`StopReason`], 0 while nobody asked. Written once, by the first who stops the
-    /// task; read by the guest's epoch callback, by the worker, and when the end is
-    /// classified.
+    /// task; read by the guest, by the watch, and when the end is classified.
     reason: AtomicU8,
+    /// When the stop was requested. Written once, right after `reason`.
+    requested: OnceLock<Instant>,
+    /// Whether the guest must halt. Set once, by who requests the stop or by the watch; read
+    /// by the guest's epoch callback and by the worker.
+    is_forced: AtomicBool,
+    grace: Duration,
     /// Wakes the worker while its guest waits in a host call. Written by the worker before
-    /// it looks at `reason`, taken by the one who stops after writing `reason`: whichever
+    /// it looks at `is_forced`, taken by the one who forces after setting that: whichever
     /// comes second sees the other.
     waker: Mutex<Option<Waker>>,
     /// The newest report of the guest; read by the caller at any time.
@@ -47,16 +56,20 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(interrupt: Weak<dyn Interrupt>) -> Self {
+    pub(crate) fn new(interrupt: Weak<dyn Interrupt>, grace: Duration) -> Self {
         Self {
             reason: AtomicU8::new(0),
+            requested: OnceLock::new(),
+            is_forced: AtomicBool::new(false),
+            grace,
             waker: Mutex::new(None),
             progress: Mutex::new(None),
             interrupt,
         }
     }
 
-    /// Asks the task to stop. Only the first reason counts.
+    /// Asks the task to stop, and forces it if it has no grace period. Only the first reason
+    /// counts.
     pub(crate) fn stop(&self, reason: StopReason) {
         let first =
             self.reason
@@ -64,15 +77,42 @@ impl Control {
         if first.is_err() {
             return;
         }
-        // A guest that computes sees the epoch move; one that waits in the host has left a
-        // waker. Either looks at the reason, which is already written.
-        if let Some(interrupt) = self.interrupt.upgrade() {
-            interrupt.interrupt();
+        self.requested.get_or_init(Instant::now);
+        if self.grace.is_zero() {
+            self.force();
+        } else {
+            // The watch learns of it, and forces the stop when the grace period is over.
+            self.interrupt();
         }
+    }
+
+    /// Halts the guest.
+    pub(crate) fn force(&self) {
+        self.is_forced.store(true, Ordering::SeqCst);
+        // A guest that computes sees the epoch move; one that waits in the host has left a
+        // waker. Either looks at the flag, which is already set.
+        self.interrupt();
         let waker = self.lock_waker().take();
         if let Some(waker) = waker {
             waker.wake();
         }
+    }
+
+    fn interrupt(&self) {
+        if let Some(interrupt) = self.interrupt.upgrade() {
+            interrupt.interrupt();
+        }
+    }
+
+    /// Whether the guest must halt now.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.is_forced.load(Ordering::SeqCst)
+    }
+
+    /// When a requested stop is to be forced; none while nobody asked, or if that moment
+    /// cannot be expressed and so never comes.
+    pub(crate) fn force_at(&self) -> Option<Instant> {
+        self.requested.get()?.checked_add(self.grace)
     }
 
     /// Why the task must stop, if it must.
@@ -85,8 +125,8 @@ impl Control {
         }
     }
 
-    /// Leaves a waker for [`stop`](Self::stop). To be called before looking at the reason.
-    pub(crate) fn wake_on_stop(&self, waker: &Waker) {
+    /// Leaves a waker for [`force`](Self::force). To be called before looking at the flag.
+    pub(crate) fn wake_on_force(&self, waker: &Waker) {
         let mut slot = self.lock_waker();
         match &mut *slot {
             Some(known) => known.clone_from(waker),

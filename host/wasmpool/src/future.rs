@@ -38,6 +38,11 @@ impl<Out> TaskFuture<Out> {
         }
     }
 
+    /// The task's cell: what tells one task from another.
+    pub(crate) fn task(&self) -> &Queued {
+        &self.task
+    }
+
     /// Cancels the task, wherever it is. A queued task never starts; the guest of a running
     /// one is stopped, within microseconds if it computes or waits in the host. Whoever
     /// waits is woken at once.

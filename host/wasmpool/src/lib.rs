@@ -60,6 +60,7 @@
 
 mod builder;
 mod cell;
+mod completion;
 mod control;
 mod error;
 mod future;
@@ -78,6 +79,7 @@ mod worker;
 
 pub use builder::PoolBuilder;
 pub use cell::TaskState;
+pub use completion::{AsCompleted, TimedOut, Until, Waited, as_completed, wait};
 pub use control::Progress;
 pub use error::{
     BuildError, Fault, Frame, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind,
@@ -85,7 +87,7 @@ pub use error::{
 };
 pub use future::TaskFuture;
 pub use map::Map;
-pub use pool::{Pool, Shutdown};
+pub use pool::{CutShort, Pool, Shutdown};
 pub use report::{Captured, TaskReport};
 pub use sandbox::{Allocation, MemoryReset, TaskInfo, WASMTIME_VERSION};
 pub use task::{Task, TaskModule};

@@ -17,6 +17,8 @@ pub(crate) struct Limits {
     pub(crate) task_timeout: Option<Duration>,
     /// How long it may wait in the queue.
     pub(crate) queue_timeout: Option<Duration>,
+    /// How long it may go on after it was asked to stop.
+    pub(crate) stop_grace: Duration,
 }
 
 impl Default for Limits {
@@ -28,6 +30,7 @@ impl Default for Limits {
             payload: 128 << 20,
             task_timeout: None,
             queue_timeout: None,
+            stop_grace: Duration::ZERO,
         }
     }
 }

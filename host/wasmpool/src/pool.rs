@@ -23,8 +23,13 @@ use crate::value::{self, Arguments, IntoArguments};
 use crate::watch::Watch;
 use crate::worker::{self, Isolation, Shop, WARM_INSTANCES};
 
-/// How long a module may take to list its tasks, where tasks have no timeout themselves.
+/// How long a module may take to list its tasks, where tasks themselves have no timeout.
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a module gets for listing its tasks at the least, also where tasks get less: limits
+/// that are meant for tasks should stop tasks, and not the loading.
+const MIN_LIST_TIMEOUT: Duration = Duration::from_secs(1);
+const MIN_LIST_FUEL: u64 = 100_000_000;
 
 /// An executor of tasks in WebAssembly sandboxes.
 ///
@@ -64,6 +69,18 @@ pub enum Shutdown {
     /// Queued tasks are cancelled, running ones are stopped and end as
     /// [`ShutDown`](TaskErrorKind::ShutDown).
     Terminate,
+}
+
+/// What a [`Pool::shutdown_timeout`] had to cut short; nothing of it if all was done in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct CutShort {
+    /// Tasks that were accepted and never ran. Each ends as
+    /// [`Cancelled`](TaskErrorKind::Cancelled).
+    pub never_ran: usize,
+    /// Tasks that ran and were stopped. Each ends as [`ShutDown`](TaskErrorKind::ShutDown),
+    /// unless it came to its own end in the last moment.
+    pub stopped: usize,
 }
 
 impl Pool {
@@ -215,12 +232,17 @@ impl Pool {
     /// Asks a module for its tasks, under the limits of a task: this runs the guest's code.
     fn list(&self, compiled: Compiled) -> Result<Module, TaskError> {
         let _one_at_a_time = lock(&self.listing);
+        let timeout = self
+            .limits
+            .task_timeout
+            .map_or(LIST_TIMEOUT, |timeout| timeout.max(MIN_LIST_TIMEOUT));
         let limits = Limits {
-            task_timeout: self.limits.task_timeout.or(Some(LIST_TIMEOUT)),
+            task_timeout: Some(timeout),
+            fuel: self.limits.fuel.map(|fuel| fuel.max(MIN_LIST_FUEL)),
             ..self.limits
         };
         let sandbox = &self.shop.sandbox;
-        let control = Arc::new(Control::new(self.interrupt()));
+        let control = Arc::new(Control::new(self.interrupt(), Duration::ZERO));
         let run = Run {
             control: Arc::clone(&control),
             deadline: None,
@@ -239,7 +261,7 @@ impl Pool {
                     sandbox.list(compiled, &driver, &limits, run)
                 })
                 .map_err(internal)?;
-            let mut patience = limits.task_timeout.unwrap_or(LIST_TIMEOUT);
+            let mut patience = timeout;
             while is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
                 control.stop(StopReason::TimedOut);
                 // No watch looks after this one, so it is interrupted here until it ends.
@@ -360,7 +382,7 @@ impl Pool {
             limits: self.limits,
             permit,
         };
-        let control = Arc::new(Control::new(self.interrupt()));
+        let control = Arc::new(Control::new(self.interrupt(), self.limits.stop_grace));
         let task = Arc::new(Cell::new(job, control));
         queue
             .push(Arc::clone(&task))
@@ -420,12 +442,7 @@ impl Pool {
     pub fn shutdown(&self, how: Shutdown) {
         self.close();
         if how != Shutdown::Graceful {
-            for task in self.shop.queue.drain() {
-                task.settle_queued(
-                    TaskErrorKind::Cancelled,
-                    "cancelled: the pool was shut down before it started",
-                );
-            }
+            self.cancel_queued();
         }
         if how == Shutdown::Terminate {
             self.shop.watch.terminate();
@@ -433,6 +450,41 @@ impl Pool {
         if !self.shop.is_own_worker() {
             self.workers_left.wait();
         }
+    }
+}
+
+impl Pool {
+    /// Refuses tasks from now on, gives those that were accepted `timeout` to finish, and
+    /// then terminates the pool. Blocks for that long at the most, and the moment it takes
+    /// to stop what runs. Says what had to be cut short.
+    ///
+    /// On the pool's own worker threads (in a callback) it terminates at once.
+    pub fn shutdown_timeout(&self, timeout: Duration) -> CutShort {
+        self.close();
+        let deadline = Instant::now().checked_add(timeout);
+        if !self.shop.is_own_worker() && self.workers_left.wait_until(deadline) {
+            return CutShort::default();
+        }
+        let never_ran = self.cancel_queued();
+        let stopped = self.shop.watch.terminate();
+        self.shutdown(Shutdown::Terminate);
+        CutShort { never_ran, stopped }
+    }
+
+    /// Cancels what is queued; says how many tasks that were.
+    fn cancel_queued(&self) -> usize {
+        let cancel = |task: &Arc<Cell<Job>>| {
+            task.settle_queued(
+                TaskErrorKind::Cancelled,
+                "cancelled: the pool was shut down before it started",
+            )
+        };
+        self.shop
+            .queue
+            .drain()
+            .iter()
+            .filter(|task| cancel(task))
+            .count()
     }
 }
 
@@ -488,13 +540,29 @@ impl WorkersLeft {
 
     /// Blocks until no thread is left.
     fn wait(&self) {
+        self.wait_until(None);
+    }
+
+    /// Blocks until no thread is left, or until the deadline. Says whether none is left.
+    fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let mut count = lock(&self.count);
         while *count > 0 {
-            count = self
+            let Some(deadline) = deadline else {
+                count = self
+                    .none_left
+                    .wait(count)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
+                return false;
+            };
+            (count, _) = self
                 .none_left
-                .wait(count)
+                .wait_timeout(count, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        true
     }
 }
 

@@ -113,17 +113,16 @@ impl Watch {
         self.wake_for(at);
     }
 
-    /// Stops all running tasks, and those that start from now on.
-    pub(crate) fn terminate(&self) {
+    /// Stops all running tasks, and those that start from now on. Says how many were running.
+    pub(crate) fn terminate(&self) -> usize {
         self.terminating.store(true, Ordering::SeqCst);
-        for slot in &self.slots {
-            let control = lock(slot)
-                .as_ref()
-                .map(|running| Arc::clone(&running.control));
-            if let Some(control) = control {
-                control.stop(StopReason::ShutDown);
-            }
-        }
+        let running = self.slots.iter().filter_map(|slot| {
+            let slot = lock(slot);
+            slot.as_ref().map(|running| Arc::clone(&running.control))
+        });
+        running
+            .map(|control| control.stop(StopReason::ShutDown))
+            .count()
     }
 
     /// Ends the thread. Only when no worker is left: until then a deadline may be set.
@@ -157,11 +156,11 @@ impl Watch {
         }
     }
 
-    /// Stops the running tasks whose time is up, and interrupts those again that were
-    /// stopped and still run. Says when to look next.
+    /// Stops the running tasks whose time is up, forces those whose grace period is over,
+    /// and interrupts those again that were forced and still run. Says when to look next.
     fn stop_overdue(&self, now: Instant, interrupt: &impl Fn()) -> Option<Instant> {
         let mut next: Option<Instant> = None;
-        let mut is_stopping = false;
+        let mut is_halting = false;
         for slot in &self.slots {
             let slot = lock(slot);
             let Some(Running { control, deadline }) = slot.as_ref() else {
@@ -169,16 +168,27 @@ impl Watch {
             };
             let (control, deadline) = (Arc::clone(control), *deadline);
             drop(slot);
-            if control.stop_reason().is_some() {
-                is_stopping = true;
-            } else if deadline.is_some_and(|deadline| deadline <= now) {
-                // Interrupts by itself.
-                control.stop(StopReason::TimedOut);
+            let due = if control.is_forced() {
+                is_halting = true;
+                continue;
+            } else if control.stop_reason().is_some() {
+                // In its grace period. The moment is written right after the reason.
+                control.force_at()
             } else {
-                next = next.into_iter().chain(deadline).min();
+                deadline
+            };
+            if due.is_none_or(|due| due > now) {
+                next = next.into_iter().chain(due).min();
+                continue;
+            }
+            // Both interrupt by themselves, and have this thread look again.
+            if control.stop_reason().is_some() {
+                control.force();
+            } else {
+                control.stop(StopReason::TimedOut);
             }
         }
-        if is_stopping {
+        if is_halting {
             interrupt();
             next = next.into_iter().chain([now + REPEAT_AFTER]).min();
         }

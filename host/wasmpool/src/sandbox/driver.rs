@@ -31,7 +31,7 @@ impl Driver {
     ) -> wasmtime::Result<T> {
         // The store's epoch deadline is set by now: a stop from here on moves the epoch past
         // it, and an earlier one is seen here.
-        if control.stop_reason().is_some() {
+        if control.is_forced() {
             return Err(Stopped.into());
         }
         let mut future = pin!(future);
@@ -47,8 +47,8 @@ impl Driver {
         }
         drop(entered);
         self.runtime.block_on(std::future::poll_fn(|context| {
-            control.wake_on_stop(context.waker());
-            if control.stop_reason().is_some() {
+            control.wake_on_force(context.waker());
+            if control.is_forced() {
                 return Poll::Ready(Err(Stopped.into()));
             }
             future.as_mut().poll(context)

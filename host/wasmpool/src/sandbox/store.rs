@@ -79,9 +79,10 @@ pub(super) fn new(engine: &Engine, limits: &Limits, run: Run) -> Store<State> {
 /// here and that moment has moved the epoch for nothing. Whoever stops a task therefore goes
 /// on moving the epoch until the task has ended (`Watch`).
 fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    match store.data().run.control.stop_reason() {
-        None => Ok(UpdateDeadline::Continue(1)),
-        Some(_) => Err(Stopped.into()),
+    if store.data().run.control.is_forced() {
+        Err(Stopped.into())
+    } else {
+        Ok(UpdateDeadline::Continue(1))
     }
 }
 
