@@ -260,7 +260,7 @@ fn a_bad_line_is_its_own_error_with_its_number() {
         error["message"]
             .as_str()
             .unwrap()
-            .starts_with("line 3: not JSON"),
+            .starts_with("line 3, column 2: not JSON: expected ident"),
         "{error}"
     );
     assert_eq!(lines[3]["error"]["kind"], "bad-arguments");
@@ -302,6 +302,14 @@ fn several_parameters_are_an_array_and_none_needs_no_input() {
         structs.assert_code(0).lines()[0]["output"],
         json!({"x": 2.0, "y": 3.0})
     );
+}
+
+#[test]
+fn negative_numbers_are_inputs_and_not_flags() {
+    let run = run(&["run", tour(), "-t", "sum_to", "-5", "3"]);
+    let lines = run.assert_code(1).lines();
+    assert_eq!(lines[0]["error"]["kind"], "bad-arguments");
+    assert_eq!(lines[1]["output"], 6);
 }
 
 #[test]

@@ -54,6 +54,7 @@ pub(crate) struct RunArgs {
 
     /// The task's argument as JSON; of a task with several parameters the JSON array of its
     /// arguments. What is not JSON is text
+    #[arg(allow_negative_numbers = true)]
     pub(crate) inputs: Vec<String>,
 
     /// Read more inputs from this file, one JSON value a line; `-` is standard input

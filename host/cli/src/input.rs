@@ -119,10 +119,19 @@ fn from_line(number: u64, line: &[u8], n_params: usize) -> Input {
                 ..input
             }
         }
-        Err(error) => Input {
-            text: quoted(&String::from_utf8_lossy(line)),
-            arguments: Err(of_line(format!("not JSON: {error}"))),
-        },
+        Err(error) => {
+            // The parser counts lines too, from the beginning of this one.
+            let place = format!(" at line {} column {}", error.line(), error.column());
+            let text = error.to_string();
+            let problem = text.strip_suffix(&place).unwrap_or(&text);
+            Input {
+                text: quoted(&String::from_utf8_lossy(line)),
+                arguments: Err(format!(
+                    "line {number}, column {}: not JSON: {problem}",
+                    error.column()
+                )),
+            }
+        }
     }
 }
 
