@@ -313,6 +313,13 @@ fn negative_numbers_are_inputs_and_not_flags() {
 }
 
 #[test]
+fn an_input_over_several_lines_is_one_line_of_output() {
+    let run = run(&["run", tour(), "-t", "divide", "[\n  7,\r\n  2\n]"]);
+    let expected = "{\"index\":0,\"input\":[7,2],\"output\":3}\n";
+    assert_eq!(run.assert_code(0).stdout, expected);
+}
+
+#[test]
 fn inputs_come_from_a_file_too() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("numbers.jsonl");
@@ -323,6 +330,15 @@ fn inputs_come_from_a_file_too() {
         (&lines[0]["output"], &lines[1]["output"]),
         (&json!([2, 2]), &json!([3, 3]))
     );
+
+    // A folder can be opened and not read: what was given beside it is still done.
+    let folder = folder.path().to_str().unwrap();
+    let broken = self::run(&["run", "factorizer", "6", "--input", folder]);
+    broken
+        .assert_code(3)
+        .assert_stderr("cannot read the input any further");
+    assert_eq!(broken.lines()[0]["output"], json!([2, 3]));
+    broken.assert_stderr("1 task: 1 ok");
 
     let missing = self::run(&["run", "factorizer", "--input", "no/such/file"]);
     missing

@@ -1,5 +1,6 @@
 //! How a run of the program can end, and the exit code of each.
 
+use std::io;
 use std::process::ExitCode;
 
 /// How the program ended.
@@ -55,3 +56,14 @@ impl Problem {
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
+
+/// How a command ends that has nothing to do but write.
+pub(crate) fn of_writing(written: io::Result<()>) -> Result<Ending> {
+    match written {
+        Ok(()) => Ok(Ending::AllOk),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ending::PipeClosed),
+        Err(error) => Err(Problem::Unusable(
+            anyhow::Error::new(error).context("cannot write to standard output"),
+        )),
+    }
+}

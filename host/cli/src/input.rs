@@ -93,7 +93,8 @@ impl Lines {
                 let too_long = format!("line {} is longer than {MAX_LINE} bytes", self.number);
                 return Some(Err(io::Error::new(io::ErrorKind::InvalidData, too_long)));
             }
-            let line = self.buffer.trim_ascii();
+            // What comes before is left, so that columns are counted as an editor does.
+            let line = self.buffer.trim_ascii_end();
             if !line.is_empty() {
                 return Some(Ok((self.number, line.to_owned())));
             }
@@ -104,6 +105,7 @@ impl Lines {
 /// What is not JSON is text here: nobody wants to quote quotes on a command line.
 fn from_command_line(text: String, n_params: usize) -> Input {
     match serde_json::from_str::<Box<RawValue>>(&text) {
+        Ok(raw) if raw.get().contains(['\n', '\r']) => from_json(on_one_line(&raw), n_params),
         Ok(raw) => from_json(raw, n_params),
         Err(_) => from_json(quoted(&text), n_params),
     }
@@ -156,6 +158,13 @@ fn arguments(text: &RawValue, n_params: usize) -> Result<Vec<Value>, String> {
             "the task takes {n_params} arguments: write them as an array"
         )),
     }
+}
+
+/// The same value without the line breaks between its parts.
+fn on_one_line(text: &RawValue) -> Box<RawValue> {
+    serde_json::from_str::<Value>(text.get())
+        .and_then(|value| serde_json::value::to_raw_value(&value))
+        .expect("it was JSON before, and stays it")
 }
 
 fn quoted(text: &str) -> Box<RawValue> {

@@ -2,18 +2,16 @@
 
 use std::io::{self, Write};
 
-use anyhow::Context as _;
 use wasmpool::{Pool, TaskInfo};
 
 use crate::args::ListArgs;
-use crate::ending::{Ending, Problem, Result};
-use crate::module;
+use crate::ending::{self, Ending, Result};
+use crate::module::{self, printable};
 
 pub(crate) fn list(args: &ListArgs) -> Result<Ending> {
     let pool = module::with_cache(Pool::builder().workers(1), &args.cache)
         .build()
-        .context("cannot set up the pool")
-        .map_err(Problem::Unusable)?;
+        .map_err(module::pool_problem)?;
     let module = module::load(&pool, &args.module)?;
     let mut stdout = io::stdout().lock();
     let written = if args.json {
@@ -26,19 +24,14 @@ pub(crate) fn list(args: &ListArgs) -> Result<Ending> {
             .iter()
             .try_for_each(|task| print(&mut stdout, task))
     };
-    match written {
-        Ok(()) => Ok(Ending::AllOk),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Ending::PipeClosed),
-        Err(error) => Err(Problem::Unusable(
-            anyhow::Error::new(error).context("cannot write to standard output"),
-        )),
-    }
+    ending::of_writing(written)
 }
 
 fn print(stdout: &mut impl Write, task: &TaskInfo) -> io::Result<()> {
-    writeln!(stdout, "{}({})", task.name, task.params.join(", "))?;
+    let (name, params) = (printable(&task.name), printable(&task.params.join(", ")));
+    writeln!(stdout, "{name}({params})")?;
     task.doc.lines().try_for_each(|line| match line {
         "" => writeln!(stdout),
-        line => writeln!(stdout, "    {line}"),
+        line => writeln!(stdout, "    {}", printable(line)),
     })
 }

@@ -12,12 +12,12 @@ mod output;
 mod run;
 mod tally;
 
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
 use crate::args::{Args, Command};
-use crate::ending::Ending;
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -25,18 +25,15 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(*args),
         Command::List(args) => list::list(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Args::command(),
-                "wasmpool",
-                &mut std::io::stdout(),
-            );
-            Ok(Ending::AllOk)
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "wasmpool", &mut script);
+            ending::of_writing(io::stdout().write_all(&script))
         }
     };
     ended
         .unwrap_or_else(|problem| {
-            eprintln!("error: {:#}", problem.error());
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr(), "error: {:#}", problem.error());
             problem.ending()
         })
         .into()

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use wasmpool::{Pool, PoolBuilder, TaskInfo, TaskModule};
+use wasmpool::{BuildError, Pool, PoolBuilder, TaskInfo, TaskModule};
 
 use crate::args::CacheArgs;
 use crate::ending::{Problem, Result};
@@ -18,6 +18,22 @@ pub(crate) fn with_cache(builder: PoolBuilder, args: &CacheArgs) -> PoolBuilder 
         Some(folder) => builder.cache_folder(folder),
         None => builder,
     }
+}
+
+/// Whose problem it is that a pool cannot be built.
+pub(crate) fn pool_problem(error: BuildError) -> Problem {
+    let is_usage = matches!(error, BuildError::Setting { .. });
+    let error = anyhow::Error::new(error);
+    if is_usage {
+        Problem::Usage(error)
+    } else {
+        Problem::Unusable(error)
+    }
+}
+
+/// A guest's words without what would make a terminal do things.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|&c| !c.is_control()).collect()
 }
 
 /// Loads the module in a file, or the embedded one of that name. A file comes first.
@@ -40,7 +56,9 @@ pub(crate) fn choose_task<'a>(
 ) -> Result<&'a TaskInfo> {
     let tasks = module.tasks();
     let names = || {
-        let names = tasks.iter().map(|task| format!("`{}`", task.name));
+        let names = tasks
+            .iter()
+            .map(|task| format!("`{}`", printable(&task.name)));
         names.collect::<Vec<_>>().join(", ")
     };
     if let Some(name) = task {
@@ -53,6 +71,7 @@ pub(crate) fn choose_task<'a>(
     }
     match obvious_tasks(tasks, module_name)[..] {
         [task] => Ok(task),
+        _ if tasks.is_empty() => Err(Problem::Unusable(anyhow!("`{module_name}` has no tasks"))),
         _ => Err(usage(anyhow!(
             "`{module_name}` has several tasks; choose one with `--task`: {}",
             names()

@@ -26,9 +26,11 @@ use crate::module;
 use crate::output::{self, Output};
 use crate::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
 
-/// Inputs under way at once, from being read to being written. Enough to keep many workers
-/// busy behind a slow task whose line must come first.
-const UNDER_WAY: usize = 512;
+/// Inputs under way at once, from being read to being written: at the least, and for each
+/// worker. Enough to keep workers busy behind a slow task whose line must come first; each
+/// of them may hold an outcome as large as the payload limit.
+const UNDER_WAY: usize = 128;
+const UNDER_WAY_PER_WORKER: usize = 4;
 
 /// A task of which only the names are known.
 type AnyTask = Task<Vec<serde_json::Value>, Value>;
@@ -75,7 +77,7 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending> {
 
     let mut tally = Tally::new();
     let started = Instant::now();
-    let stopped = drive(&pool, &task, inputs, &args, &interrupt, &mut tally)?;
+    let (stopped, read_error) = drive(&pool, &task, inputs, &args, &interrupt, &mut tally)?;
     let summary = tally.summary(RunFacts {
         module: &args.module,
         task: &task.info().name,
@@ -85,10 +87,16 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending> {
         elapsed: started.elapsed(),
     });
     if !args.quiet && stopped != Stopped::PipeClosed {
-        eprintln!("{summary}");
+        // Nobody may be there to read it.
+        let _ = writeln!(io::stderr(), "{summary}");
     }
     if let Some(file) = report_file {
         write_report(file, &summary)?;
+    }
+    if let Some(error) = read_error {
+        return Err(Problem::Unusable(
+            anyhow::Error::new(error).context("cannot read the input any further"),
+        ));
     }
     Ok(match stopped {
         Stopped::ByUser => Ending::Interrupted,
@@ -114,7 +122,7 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
             IsolationArg::Worker => Isolation::Worker,
         })
         // The reader never waits for the queue: it has waited for a place before.
-        .queue_capacity(UNDER_WAY);
+        .queue_capacity(usize::MAX);
     if let Some(workers) = args.workers {
         builder = builder.workers(workers);
     }
@@ -138,10 +146,11 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     }
     module::with_cache(builder, &args.cache)
         .build()
-        .map_err(|error| Problem::Usage(anyhow::Error::new(error)))
+        .map_err(module::pool_problem)
 }
 
-/// Runs the task over the inputs and writes the lines. Says what cut it short.
+/// Runs the task over the inputs and writes the lines. Says what cut it short, and why the
+/// inputs could not be read to their end.
 fn drive(
     pool: &Arc<Pool>,
     task: &AnyTask,
@@ -149,9 +158,10 @@ fn drive(
     args: &RunArgs,
     interrupt: &Interrupt,
     tally: &mut Tally,
-) -> Result<Stopped> {
+) -> Result<(Stopped, Option<io::Error>)> {
     let (news_sender, news) = crossbeam_channel::unbounded();
-    let (place_sender, places) = crossbeam_channel::bounded(UNDER_WAY);
+    let (place_sender, places) =
+        crossbeam_channel::bounded(UNDER_WAY.max(UNDER_WAY_PER_WORKER * pool.workers()));
     let reader = Reader {
         pool: Arc::clone(pool),
         task: task.clone(),
@@ -177,6 +187,7 @@ fn drive(
         places,
         progress: progress_bar(args),
         tally,
+        read_error: None,
     };
     let stopped = writer.write_until_stopped(&news, interrupt.hear(), args.fail_fast);
     let stopped = match stopped {
@@ -192,14 +203,9 @@ fn drive(
     };
     writer.progress.finish_and_clear();
     match stopped {
-        Ok(stopped) => Ok(stopped),
-        Err(WriteError::Input(error)) => Err(Problem::Unusable(
-            anyhow::Error::new(error).context("cannot read the input"),
-        )),
-        Err(WriteError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            Ok(Stopped::PipeClosed)
-        }
-        Err(WriteError::Output(error)) => Err(Problem::Unusable(
+        Ok(stopped) => Ok((stopped, writer.read_error)),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok((Stopped::PipeClosed, None)),
+        Err(error) => Err(Problem::Unusable(
             anyhow::Error::new(error).context("cannot write to standard output"),
         )),
     }
@@ -271,12 +277,7 @@ struct Writer<'a> {
     places: Receiver<()>,
     progress: ProgressBar,
     tally: &'a mut Tally,
-}
-
-/// Why no more lines can be written.
-enum WriteError {
-    Input(io::Error),
-    Output(io::Error),
+    read_error: Option<io::Error>,
 }
 
 impl Writer<'_> {
@@ -286,14 +287,14 @@ impl Writer<'_> {
         news: &Receiver<News>,
         interrupt: &Receiver<()>,
         fail_fast: bool,
-    ) -> std::result::Result<Stopped, WriteError> {
+    ) -> io::Result<Stopped> {
         loop {
             let item = select_biased! {
                 recv(interrupt) -> _ => return Ok(Stopped::ByUser),
                 recv(news) -> item => item,
             };
             let Ok(item) = item else {
-                self.output.flush().map_err(WriteError::Output)?;
+                self.output.flush()?;
                 return Ok(Stopped::Never);
             };
             self.write(item)?;
@@ -302,13 +303,13 @@ impl Writer<'_> {
             }
             if news.is_empty() {
                 // Whoever reads along sees what there is before this thread waits.
-                self.output.flush().map_err(WriteError::Output)?;
+                self.output.flush()?;
             }
         }
     }
 
     /// Writes what came to an end by itself, and counts what was cancelled.
-    fn write_what_is_done(&mut self, news: &Receiver<News>) -> std::result::Result<(), WriteError> {
+    fn write_what_is_done(&mut self, news: &Receiver<News>) -> io::Result<()> {
         for item in news.try_iter() {
             match &item {
                 News::Ended {
@@ -321,10 +322,10 @@ impl Writer<'_> {
                 _ => self.write(item)?,
             }
         }
-        self.output.put_rest().map_err(WriteError::Output)
+        self.output.put_rest()
     }
 
-    fn write(&mut self, item: News) -> std::result::Result<(), WriteError> {
+    fn write(&mut self, item: News) -> io::Result<()> {
         let (index, line) = match item {
             News::Ended {
                 index,
@@ -339,9 +340,13 @@ impl Writer<'_> {
                 self.tally.count_failure(kind);
                 (index, line)
             }
-            News::ReadFailed(error) => return Err(WriteError::Input(error)),
+            News::ReadFailed(error) => {
+                // The end of the inputs; what was read before is still done.
+                self.read_error = Some(error);
+                return Ok(());
+            }
         };
-        let written = self.output.put(index, line).map_err(WriteError::Output)?;
+        let written = self.output.put(index, line)?;
         // One place for each line that is out. The reader has taken them all before.
         self.places.iter().take(written).for_each(drop);
         self.progress.set_position(self.tally.n_tasks());
