@@ -62,6 +62,7 @@ fn build(root: &Path, build_dir: &Path, name: &str, profile: &str) -> PathBuf {
         .arg(build_dir);
     // The outer build's flags and wrappers are meant for the host.
     for variable in [
+        "CARGO_BUILD_RUSTFLAGS",
         "CARGO_BUILD_TARGET",
         "CARGO_ENCODED_RUSTFLAGS",
         "RUSTC_WORKSPACE_WRAPPER",

@@ -51,6 +51,17 @@ fn a_task_s_own_error_keeps_its_message_and_code() {
 }
 
 #[test]
+fn a_guest_s_words_are_cut_to_what_somebody_reads() {
+    let error = check("fail", "ä".repeat(1 << 20), Kind::Failed);
+    assert!(
+        error.message().len() < 20 << 10,
+        "{}",
+        error.message().len()
+    );
+    assert!(error.message().ends_with("ä ..."));
+}
+
+#[test]
 fn a_panic_carries_its_message_place_and_backtrace() {
     let error = check("panic", "out of cheese", Kind::Trap(TrapCode::Unreachable));
     assert!(error.message().contains("out of cheese"), "{error}");

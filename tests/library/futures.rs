@@ -187,3 +187,80 @@ fn a_callback_may_submit_to_its_own_full_pool_and_shut_it_down() {
     // The callback's handle may be the last one: the pool then ends on its own thread.
     drop(pool);
 }
+
+#[test]
+fn a_callback_of_a_cancelled_task_may_wait_for_the_place_it_frees() {
+    let bench = Arc::new(Bench::new(Pool::builder().workers(1).queue_capacity(1)));
+    let running = bench.spinning();
+    let queued = bench.submit::<_, u64>("recall", 1);
+    let again = Arc::clone(&bench);
+    let (sender, receiver) = mpsc::channel();
+    running.on_done(move |_| {
+        // Blocks until the cancelled guest has left its worker, and the queue has room.
+        sender.send(again.submit::<_, u64>("recall", 2)).unwrap();
+    });
+    within_long(move || assert!(running.cancel()));
+    assert_eq!(queued.wait().unwrap(), 1);
+    assert_eq!(receiver.recv().unwrap().wait().unwrap(), 2);
+}
+
+#[test]
+fn a_callback_of_an_expired_task_may_submit_and_shut_down() {
+    let builder = Pool::builder().workers(1).queue_capacity(1);
+    let bench = Arc::new(Bench::new(builder.queue_timeout(Duration::from_millis(20))));
+    let running = bench.spinning();
+    let expiring = bench.submit::<_, u64>("recall", 1);
+    let again = Arc::clone(&bench);
+    let (sender, receiver) = mpsc::channel();
+    expiring.on_done(move |future| {
+        assert!(future.wait().unwrap_err().is_timeout());
+        for n in [2, 3, 4] {
+            sender.send(again.submit::<_, u64>("recall", n)).unwrap();
+        }
+        again.pool.shutdown(wasmpool::Shutdown::Terminate);
+        // The last handle may go here: the pool ends on its own thread.
+        drop(again);
+    });
+    drop(bench);
+    let submitted = within_long(move || receiver.iter().collect::<Vec<_>>());
+    assert_eq!(submitted.len(), 3);
+    within_long(move || {
+        submitted
+            .iter()
+            .for_each(|future| assert!(future.wait().is_err()))
+    });
+    assert!(within_long(move || running.wait()).is_err());
+}
+
+#[test]
+fn a_callback_may_wait_for_its_own_future_together_with_others() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let future = bench.submit::<_, u64>("recall", 1);
+    let (sender, receiver) = mpsc::channel();
+    future.on_done(move |future| {
+        let waited = wasmpool::wait([future], wasmpool::Until::AllCompleted, None);
+        sender.send(waited.done.len()).unwrap();
+    });
+    running.cancel();
+    assert_eq!(receiver.recv_timeout(LONG).unwrap(), 1);
+}
+
+#[test]
+fn a_panicking_waker_costs_no_worker() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            std::panic::resume_unwind(Box::new("a bad waker"));
+        }
+    }
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let mut future = bench.submit::<_, u64>("recall", 1);
+    let waker = Waker::from(Arc::new(Panics));
+    let polled = std::pin::Pin::new(&mut future).poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    running.cancel();
+    assert_eq!(future.wait().unwrap(), 1);
+    bench.assert_healthy();
+}

@@ -12,5 +12,6 @@ mod loading;
 mod map;
 mod queue;
 mod shutdown;
+mod stats;
 mod stopping;
 mod support;

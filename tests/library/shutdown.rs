@@ -79,6 +79,19 @@ fn terminating_stops_the_running_and_cancels_the_queued() {
 }
 
 #[test]
+fn terminating_stops_what_runs_before_it_calls_anybody_back() {
+    let bench = Arc::new(Bench::with_workers(1));
+    let running = bench.spinning();
+    let queued = bench.submit::<_, u64>("recall", 1);
+    let inner = Arc::clone(&bench);
+    // Waits for the spinning guest, which nobody would stop if this came first.
+    queued.on_done(move |_| inner.pool.shutdown(Shutdown::Graceful));
+    let pool = Arc::clone(&bench);
+    within_long(move || pool.pool.shutdown(Shutdown::Terminate));
+    assert_eq!(running.wait().unwrap_err().kind(), Kind::ShutDown);
+}
+
+#[test]
 fn terminating_releases_who_waits_in_a_graceful_shutdown() {
     let bench = Arc::new(Bench::with_workers(1));
     let running = bench.spinning();

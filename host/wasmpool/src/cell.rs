@@ -18,6 +18,7 @@ use crate::control::{Control, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::report::TaskReport;
 use crate::spin;
+use crate::stats::Counters;
 
 /// How a task ended.
 pub(crate) struct Settled {
@@ -30,6 +31,7 @@ pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Cell<P> {
     control: Arc<Control>,
+    counters: Arc<Counters>,
     submitted: Instant,
     /// Written once, by the one who moves `phase` to settled, while it holds the lock.
     settled: OnceLock<Settled>,
@@ -54,7 +56,7 @@ struct State<P> {
 
 enum Phase<P> {
     Queued(P),
-    Running,
+    Running { worker: usize, started: Instant },
     Settled,
 }
 
@@ -62,9 +64,26 @@ impl<P> Phase<P> {
     fn task_state(&self) -> TaskState {
         match self {
             Self::Queued(_) => TaskState::Queued,
-            Self::Running => TaskState::Running,
+            Self::Running { .. } => TaskState::Running,
             Self::Settled => TaskState::Done,
         }
+    }
+}
+
+/// What a cell was before it settled, and who wants to know.
+#[must_use = "somebody may wait for it"]
+struct Former<P> {
+    phase: Phase<P>,
+    is_waited_for: bool,
+    waker: Option<Waker>,
+    has_callbacks: bool,
+}
+
+/// Runs somebody else's code. Its panic ends it and nothing else; the panic hook has told.
+fn contain_panic(code: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
+        // To drop it may panic as well.
+        std::mem::forget(payload);
     }
 }
 
@@ -82,9 +101,10 @@ pub enum TaskState {
 
 impl<P> Cell<P> {
     /// A cell that keeps `payload` until the task starts or dies.
-    pub(crate) fn new(payload: P, control: Arc<Control>) -> Self {
+    pub(crate) fn new(payload: P, control: Arc<Control>, counters: Arc<Counters>) -> Self {
         Self {
             control,
+            counters,
             submitted: Instant::now(),
             settled: OnceLock::new(),
             state: Mutex::new(State {
@@ -123,12 +143,15 @@ impl<P> Cell<P> {
         self.lock().phase.task_state()
     }
 
-    /// Moves the task from queued to running and hands over its payload; `None` if it died
-    /// in the queue.
-    pub(crate) fn start(&self) -> Option<P> {
+    /// Moves the task from queued to running on `worker` and hands over its payload; `None`
+    /// if it died in the queue.
+    pub(crate) fn start(&self, worker: usize, started: Instant) -> Option<P> {
         let mut state = self.lock();
-        match std::mem::replace(&mut state.phase, Phase::Running) {
-            Phase::Queued(payload) => Some(payload),
+        match std::mem::replace(&mut state.phase, Phase::Running { worker, started }) {
+            Phase::Queued(payload) => {
+                self.counters.start();
+                Some(payload)
+            }
             other => {
                 state.phase = other;
                 None
@@ -136,82 +159,98 @@ impl<P> Cell<P> {
         }
     }
 
-    /// Ends the task with `settled`, unless it has ended. Says whether it was this one.
-    pub(crate) fn settle(&self, settled: Settled) -> bool {
-        self.settle_if(|_| true, settled).is_some()
+    /// Ends the task with `settled`, unless it has ended.
+    pub(crate) fn settle(&self, settled: Settled) {
+        if let Some(former) = self.settle_with(|_| Some(settled)) {
+            self.announce(former);
+        }
     }
 
-    /// Ends the task with `kind` if it is still queued.
+    /// Ends the task with `kind` if it is still queued. Says whether it was.
     pub(crate) fn settle_queued(&self, kind: TaskErrorKind, message: &str) -> bool {
-        self.settle_if(
-            |phase| matches!(phase, Phase::Queued(_)),
-            self.unfinished(kind, message),
-        )
-        .is_some()
+        let former = self.settle_with(|phase| {
+            let is_queued = matches!(phase, Phase::Queued(_));
+            is_queued.then(|| self.unfinished(phase, kind, message))
+        });
+        let is_settled = former.is_some();
+        former.into_iter().for_each(|former| self.announce(former));
+        is_settled
     }
 
     /// Cancels the task wherever it is: a queued one never starts, a running one is stopped.
     /// Says whether its outcome is now that it was cancelled.
     pub(crate) fn cancel(&self) -> bool {
         let kind = TaskErrorKind::Cancelled;
-        match self.settle_if(|_| true, self.unfinished(kind, "cancelled")) {
-            Some(TaskState::Running) => {
-                // Its guest still has to be brought to a halt.
+        let former = self.settle_with(|phase| Some(self.unfinished(phase, kind, "cancelled")));
+        if let Some(former) = former {
+            if matches!(former.phase, Phase::Running { .. }) {
+                // Before any callback is called: one that waits for a place in the queue
+                // may wait for just this guest's worker.
                 self.control.stop(StopReason::Cancelled);
-                true
             }
-            Some(_) => true,
-            None => self
-                .settled()
-                .and_then(|settled| settled.outcome.as_ref().err())
-                .is_some_and(|error| error.kind() == kind),
+            self.announce(former);
+            return true;
         }
+        let error = self
+            .settled()
+            .and_then(|settled| settled.outcome.as_ref().err());
+        error.is_some_and(|error| error.kind() == kind)
     }
 
     /// The end of a task that did not come to its own.
-    fn unfinished(&self, kind: TaskErrorKind, message: &str) -> Settled {
-        Settled {
-            outcome: Err(TaskError::new(kind, message)),
-            report: TaskReport {
+    fn unfinished(&self, phase: &Phase<P>, kind: TaskErrorKind, message: &str) -> Settled {
+        let report = match phase {
+            Phase::Running { worker, started } => TaskReport {
+                worker: Some(*worker),
+                queued: started.duration_since(self.submitted),
+                ran: started.elapsed(),
+                ..TaskReport::default()
+            },
+            Phase::Queued(_) | Phase::Settled => TaskReport {
                 queued: self.submitted.elapsed(),
                 ..TaskReport::default()
             },
+        };
+        Settled {
+            outcome: Err(TaskError::new(kind, message)),
+            report,
         }
     }
 
-    /// Settles the task if it has not ended and `condition` holds. Says what state it was in
-    /// before, if it was this call that ended it.
-    fn settle_if(
-        &self,
-        condition: impl FnOnce(&Phase<P>) -> bool,
-        settled: Settled,
-    ) -> Option<TaskState> {
+    /// Settles the task if it has not ended and `settled` has an end for the phase it is in.
+    /// Whoever gets the former state must announce the end.
+    fn settle_with(&self, settled: impl FnOnce(&Phase<P>) -> Option<Settled>) -> Option<Former<P>> {
         let mut state = self.lock();
-        let former_state = state.phase.task_state();
-        if former_state == TaskState::Done || !condition(&state.phase) {
+        if matches!(state.phase, Phase::Settled) {
             return None;
         }
-        let former = std::mem::replace(&mut state.phase, Phase::Settled);
+        let settled = settled(&state.phase)?;
+        let error = settled.outcome.as_ref().err().map(TaskError::kind);
+        self.counters.end(state.phase.task_state(), error);
         let set = self.settled.set(settled);
         debug_assert!(set.is_ok(), "only the move to settled writes the outcome");
-        let waiting = state.waiting;
-        let waker = state.waker.take();
         state.is_calling_back = !state.callbacks.is_empty();
-        let is_calling_back = state.is_calling_back;
-        drop(state);
+        Some(Former {
+            phase: std::mem::replace(&mut state.phase, Phase::Settled),
+            is_waited_for: state.waiting > 0,
+            waker: state.waker.take(),
+            has_callbacks: state.is_calling_back,
+        })
+    }
 
+    /// Tells everybody that the task has ended.
+    fn announce(&self, former: Former<P>) {
         // The payload goes first: with it the place in the queue comes back.
-        drop(former);
-        if waiting > 0 {
+        drop(former.phase);
+        if former.is_waited_for {
             self.done.notify_all();
         }
-        if let Some(waker) = waker {
-            waker.wake();
+        if let Some(waker) = former.waker {
+            contain_panic(|| waker.wake());
         }
-        if is_calling_back {
+        if former.has_callbacks {
             self.call_back();
         }
-        Some(former_state)
     }
 
     /// Calls the callbacks until none is left.
@@ -223,8 +262,7 @@ impl<P> Cell<P> {
                 return;
             };
             drop(state);
-            // Its panic ends it and nothing else. The panic hook has reported it.
-            let _panicked = catch_unwind(AssertUnwindSafe(callback));
+            contain_panic(callback);
         }
     }
 
@@ -263,13 +301,13 @@ impl<P> Cell<P> {
     /// The outcome, or a promise to wake `waker` when there is one. A later poll replaces
     /// the waker of an earlier one.
     pub(crate) fn poll(&self, waker: &Waker) -> Option<&Settled> {
-        if self.settled().is_none() {
+        if !self.is_settled() {
             let mut state = self.lock();
             if !matches!(state.phase, Phase::Settled) {
-                match &mut state.waker {
-                    Some(known) => known.clone_from(waker),
-                    empty => *empty = Some(waker.clone()),
-                }
+                let former = state.waker.replace(waker.clone());
+                // Somebody else's code runs when it is dropped.
+                drop(state);
+                drop(former);
                 return None;
             }
         }
@@ -325,7 +363,8 @@ mod tests {
     #[test]
     fn a_callback_that_was_taken_back_is_not_called() {
         let nobody: Weak<Nobody> = Weak::new();
-        let cell = Cell::new((), Arc::new(Control::new(nobody, Duration::ZERO)));
+        let control = Arc::new(Control::new(nobody, Duration::ZERO));
+        let cell = Cell::new((), control, Arc::default());
         let called = Arc::new(AtomicUsize::new(0));
         let numbers = [1, 10, 100].map(|worth| {
             let called = Arc::clone(&called);

@@ -172,7 +172,7 @@ fn distinct<F: Borrow<TaskFuture<Out>>, Out>(futures: impl IntoIterator<Item = F
 struct Completions {
     places: Receiver<usize>,
     /// The tasks with the numbers of their callbacks, for taking them back.
-    registered: Vec<(Queued, u64)>,
+    registered: Vec<(Queued, Option<u64>)>,
     n_ended: usize,
     has_failure: bool,
 }
@@ -183,10 +183,18 @@ impl Completions {
         let register = |(place, future): (usize, &F)| {
             let task = Arc::clone(future.borrow().task());
             let sender = sender.clone();
-            let number = task.on_settled(Box::new(move || {
+            let tell = move || {
                 // Nobody listens any more when the wait is over.
                 let _ = sender.send(place);
-            }));
+            };
+            // What has ended is told here: a callback would queue up behind one of the
+            // task's own, which may be the one that waits here.
+            let number = if task.settled().is_some() {
+                tell();
+                None
+            } else {
+                Some(task.on_settled(Box::new(tell)))
+            };
             (task, number)
         };
         Self {
@@ -238,7 +246,9 @@ impl Completions {
 impl Drop for Completions {
     fn drop(&mut self) {
         for (task, number) in &self.registered {
-            task.forget_callback(*number);
+            if let Some(number) = number {
+                task.forget_callback(*number);
+            }
         }
     }
 }

@@ -119,27 +119,55 @@ pub struct Frame {
 }
 
 impl TaskErrorKind {
+    /// How many kinds there are, taking all traps and all exits for one each.
+    pub(crate) const COUNT: usize = 16;
+
+    /// The names of the kinds, by their index.
+    pub(crate) const NAMES: [&str; Self::COUNT] = [
+        "failed",
+        "bad-arguments",
+        "bad-result",
+        "unknown-task",
+        "timed-out",
+        "queue-timed-out",
+        "cancelled",
+        "memory-limit",
+        "output-limit",
+        "out-of-fuel",
+        "stack-exhausted",
+        "trap",
+        "exited",
+        "start-failed",
+        "shut-down",
+        "internal",
+    ];
+
     /// The name of the kind: `timed-out`.
     ///
     /// All traps share the name `trap`, and all exits the name `exited`.
     pub fn name(self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+
+    /// The place of the kind among all, below [`COUNT`](Self::COUNT).
+    pub(crate) fn index(self) -> usize {
         match self {
-            Self::Failed => "failed",
-            Self::BadArguments => "bad-arguments",
-            Self::BadResult => "bad-result",
-            Self::UnknownTask => "unknown-task",
-            Self::TimedOut => "timed-out",
-            Self::QueueTimedOut => "queue-timed-out",
-            Self::Cancelled => "cancelled",
-            Self::MemoryLimit => "memory-limit",
-            Self::OutputLimit => "output-limit",
-            Self::OutOfFuel => "out-of-fuel",
-            Self::StackExhausted => "stack-exhausted",
-            Self::Trap(_) => "trap",
-            Self::Exited(_) => "exited",
-            Self::StartFailed => "start-failed",
-            Self::ShutDown => "shut-down",
-            Self::Internal => "internal",
+            Self::Failed => 0,
+            Self::BadArguments => 1,
+            Self::BadResult => 2,
+            Self::UnknownTask => 3,
+            Self::TimedOut => 4,
+            Self::QueueTimedOut => 5,
+            Self::Cancelled => 6,
+            Self::MemoryLimit => 7,
+            Self::OutputLimit => 8,
+            Self::OutOfFuel => 9,
+            Self::StackExhausted => 10,
+            Self::Trap(_) => 11,
+            Self::Exited(_) => 12,
+            Self::StartFailed => 13,
+            Self::ShutDown => 14,
+            Self::Internal => 15,
         }
     }
 

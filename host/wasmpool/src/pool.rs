@@ -1,6 +1,6 @@
 //! The pool: its settings, its threads, and the ways into it and out of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -13,11 +13,12 @@ use crate::cell::Cell;
 use crate::control::{Control, Interrupt, StopReason};
 use crate::error::{BuildError, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
-use crate::job::Job;
+use crate::job::{Job, Queued};
 use crate::limits::Limits;
 use crate::map::Map;
 use crate::queue::{NoRoom, Patience, Queue};
 use crate::sandbox::{Allocation, Compiled, Driver, EngineSettings, Module, Run, Sandbox};
+use crate::stats::PoolStats;
 use crate::task::{Task, TaskModule};
 use crate::value::{self, Arguments, IntoArguments};
 use crate::watch::Watch;
@@ -125,6 +126,7 @@ impl Pool {
         let shop = Arc::new(Shop {
             queue: Queue::new(queue_capacity),
             watch: Watch::new(n_workers),
+            counters: Arc::default(),
             sandbox,
             isolation,
             max_tasks_per_instance,
@@ -152,7 +154,11 @@ impl Pool {
         self.watch_thread = Some(
             thread::Builder::new()
                 .name("wasmpool-watch".to_owned())
-                .spawn(move || shop.watch.run(|| shop.sandbox.interrupt()))?,
+                .spawn(move || {
+                    // Callbacks of tasks that expire run there.
+                    shop.adopt_thread();
+                    shop.watch.run(|| shop.sandbox.interrupt());
+                })?,
         );
         for worker in 0..self.n_workers {
             let shop = Arc::clone(&self.shop);
@@ -177,6 +183,12 @@ impl Pool {
     /// How many tasks wait in the queue at this moment.
     pub fn queued(&self) -> usize {
         self.shop.queue.len()
+    }
+
+    /// How many tasks are where at this moment, and how those that have ended did. The
+    /// numbers add up, and reading them stops nobody.
+    pub fn stats(&self) -> PoolStats {
+        self.shop.counters.read()
     }
 
     /// Where the memory of instances comes from: [`Allocation::OnDemand`] works the same and
@@ -217,6 +229,10 @@ impl Pool {
         let compiled = self.shop.sandbox.compile(bytes)?;
         let module = Arc::new(self.list(compiled).map_err(LoadError::List)?);
         let mut modules = lock(&self.modules);
+        if let Some(module) = modules.get(&hash).and_then(Weak::upgrade) {
+            // Another thread was faster.
+            return Ok(TaskModule::new(module));
+        }
         modules.retain(|_, module| module.strong_count() > 0);
         modules.insert(hash, Arc::downgrade(&module));
         Ok(TaskModule::new(module))
@@ -275,8 +291,8 @@ impl Pool {
     }
 
     /// Submits a task and returns its future. Blocks while the queue is full, except on the
-    /// pool's own worker threads (in a callback), where it goes over the queue's capacity
-    /// rather than wait for itself.
+    /// pool's own threads (in a callback), where it goes over the queue's capacity rather
+    /// than wait for itself.
     ///
     /// # Errors
     ///
@@ -303,7 +319,8 @@ impl Pool {
         self.submit_with(task, arguments, Patience::None)
     }
 
-    /// Submits a task; blocks while the queue is full, for `timeout` at the longest.
+    /// Submits a task; blocks while the queue is full, for `timeout` at the longest, and not
+    /// at all on the pool's own threads (in a callback).
     ///
     /// # Errors
     ///
@@ -356,20 +373,21 @@ impl Pool {
         task: usize,
         encode: impl FnOnce() -> Result<Vec<u8>, SubmitErrorKind>,
         patience: Patience,
-    ) -> Result<Arc<Cell<Job>>, SubmitErrorKind> {
+    ) -> Result<Queued, SubmitErrorKind> {
         let Shop {
             queue,
             watch,
             sandbox,
+            counters,
             ..
         } = &*self.shop;
         if !sandbox.owns(module) {
             return Err(SubmitErrorKind::ForeignTask);
         }
-        let reserved = if self.shop.is_own_worker() && matches!(patience, Patience::Endless) {
-            queue.overdraw()
-        } else {
-            queue.reserve(patience)
+        let reserved = match patience {
+            Patience::Endless if self.shop.is_own_thread() => queue.overdraw(),
+            Patience::Until(_) if self.shop.is_own_thread() => queue.reserve(Patience::None),
+            patience => queue.reserve(patience),
         };
         let permit = reserved.map_err(|no_room| match no_room {
             NoRoom::Full => SubmitErrorKind::Full,
@@ -383,10 +401,12 @@ impl Pool {
             permit,
         };
         let control = Arc::new(Control::new(self.interrupt(), self.limits.stop_grace));
-        let task = Arc::new(Cell::new(job, control));
-        queue
-            .push(Arc::clone(&task))
-            .map_err(|_refused| SubmitErrorKind::ShutDown)?;
+        let task = Arc::new(Cell::new(job, control, Arc::clone(counters)));
+        counters.accept();
+        queue.push(Arc::clone(&task)).map_err(|_refused| {
+            counters.refuse();
+            SubmitErrorKind::ShutDown
+        })?;
         let expires = self
             .limits
             .queue_timeout
@@ -438,16 +458,20 @@ impl Pool {
     ///
     /// Can be called again, with the same or a stricter `how`, from any thread: who waits in
     /// a graceful shutdown comes back when another thread terminates the pool. On the pool's
-    /// own worker threads (in a callback) it does not block.
+    /// own threads (in a callback) it does not block.
     pub fn shutdown(&self, how: Shutdown) {
         self.close();
-        if how != Shutdown::Graceful {
-            self.cancel_queued();
-        }
+        // What is queued leaves the queue first, then what runs is stopped, and only then
+        // callbacks are called: they may wait for either.
+        let queued = match how {
+            Shutdown::Graceful => VecDeque::new(),
+            Shutdown::Cancel | Shutdown::Terminate => self.shop.queue.drain(),
+        };
         if how == Shutdown::Terminate {
             self.shop.watch.terminate();
         }
-        if !self.shop.is_own_worker() {
+        cancel_all(queued);
+        if !self.shop.is_own_thread() {
             self.workers_left.wait();
         }
     }
@@ -458,40 +482,36 @@ impl Pool {
     /// then terminates the pool. Blocks for that long at the most, and the moment it takes
     /// to stop what runs. Says what had to be cut short.
     ///
-    /// On the pool's own worker threads (in a callback) it terminates at once.
+    /// On the pool's own threads (in a callback) it terminates at once.
     pub fn shutdown_timeout(&self, timeout: Duration) -> CutShort {
         self.close();
         let deadline = Instant::now().checked_add(timeout);
-        if !self.shop.is_own_worker() && self.workers_left.wait_until(deadline) {
+        if !self.shop.is_own_thread() && self.workers_left.wait_until(deadline) {
             return CutShort::default();
         }
-        let never_ran = self.cancel_queued();
+        let queued = self.shop.queue.drain();
         let stopped = self.shop.watch.terminate();
+        let never_ran = cancel_all(queued);
         self.shutdown(Shutdown::Terminate);
         CutShort { never_ran, stopped }
     }
+}
 
-    /// Cancels what is queued; says how many tasks that were.
-    fn cancel_queued(&self) -> usize {
-        let cancel = |task: &Arc<Cell<Job>>| {
-            task.settle_queued(
-                TaskErrorKind::Cancelled,
-                "cancelled: the pool was shut down before it started",
-            )
-        };
-        self.shop
-            .queue
-            .drain()
-            .iter()
-            .filter(|task| cancel(task))
-            .count()
-    }
+/// Cancels tasks that were queued; says how many of them had not ended already.
+fn cancel_all(queued: VecDeque<Queued>) -> usize {
+    let cancel = |task: &Queued| {
+        task.settle_queued(
+            TaskErrorKind::Cancelled,
+            "cancelled: the pool was shut down before it started",
+        )
+    };
+    queued.iter().filter(|task| cancel(task)).count()
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
         self.shutdown(Shutdown::Terminate);
-        if self.shop.is_own_worker() {
+        if self.shop.is_own_thread() {
             // The last owner was a callback. A thread cannot wait for itself: it ends by
             // itself after this, and the watch has to stay for as long.
             let (shop, workers_left) = (Arc::clone(&self.shop), Arc::clone(&self.workers_left));

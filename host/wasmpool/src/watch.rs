@@ -93,6 +93,10 @@ impl Watch {
         if let Some(deadline) = deadline {
             self.wake_for(deadline);
         }
+        // A stop that came before the slot was filled has gone by the watch.
+        if control.stop_reason().is_some() {
+            self.see_to_stops();
+        }
     }
 
     /// The worker is done with its task.

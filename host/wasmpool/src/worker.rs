@@ -13,6 +13,7 @@ use crate::job::{Job, Queued};
 use crate::queue::Queue;
 use crate::report::TaskReport;
 use crate::sandbox::{Driver, Ended, Instance, Run, Sandbox};
+use crate::stats::Counters;
 use crate::watch::Watch;
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of another
@@ -36,14 +37,14 @@ pub enum Isolation {
 pub(crate) struct Shop {
     pub(crate) queue: Queue<Queued>,
     pub(crate) watch: Watch,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) sandbox: Sandbox,
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
 }
 
 thread_local! {
-    /// The shop that this thread works for. Set once by the worker before its first task;
-    /// only ever compared.
+    /// The shop that this thread works for. Set once, before its first task; only compared.
     static SHOP: ThreadCell<*const Shop> = const { ThreadCell::new(std::ptr::null()) };
 }
 
@@ -55,20 +56,27 @@ impl Interrupt for Shop {
 }
 
 impl Shop {
-    /// Whether the calling thread is one of this shop's workers: it must not wait for them.
-    pub(crate) fn is_own_worker(&self) -> bool {
+    /// Makes the calling thread one of this shop's own.
+    pub(crate) fn adopt_thread(&self) {
+        SHOP.with(|shop| shop.set(self));
+    }
+
+    /// Whether the calling thread is one of this shop's own, a worker or the watch: it must
+    /// not wait for them.
+    pub(crate) fn is_own_thread(&self) -> bool {
         SHOP.with(|shop| std::ptr::eq(shop.get(), self))
     }
 }
 
 /// Serves tasks until the queue is closed and empty.
 pub(crate) fn work(shop: &Shop, worker: usize, driver: &Driver) {
-    SHOP.with(|current| current.set(shop));
+    shop.adopt_thread();
     Sandbox::prepare_thread();
     let mut warm = WarmInstances::default();
     while let Some(task) = shop.queue.pop() {
-        if let Some(job) = task.start() {
-            run(shop, worker, driver, &mut warm, &task, job);
+        let started = Instant::now();
+        if let Some(job) = task.start(worker, started) {
+            run(shop, worker, driver, &mut warm, &task, job, started);
         }
     }
 }
@@ -80,8 +88,8 @@ fn run(
     warm: &mut WarmInstances,
     task: &Queued,
     job: Job,
+    started: Instant,
 ) {
-    let started = Instant::now();
     let Job {
         module,
         task: task_index,

@@ -117,7 +117,13 @@ fn entry(function: &ItemFn) -> Result<Tokens> {
     } else {
         quote!(::wasmpool_guest::__private::encode)
     };
+    // A task that is not compiled has no entry either.
+    let conditions = function
+        .attrs
+        .iter()
+        .filter(|attribute| attribute.path().is_ident("cfg"));
     Ok(quote! {
+        #(#conditions)*
         ::wasmpool_guest::__private::TaskEntry {
             name: #name_text,
             params: &[#(#parameter_names),*],

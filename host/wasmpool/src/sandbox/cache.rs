@@ -7,7 +7,8 @@
 //! digest does not fit is taken for damaged, and compiled anew.
 //!
 //! The folder is trusted as the program itself is: whoever can write to it can run native
-//! code as its user. It is made so that nobody else can.
+//! code as its user. One that is made here is for its owner alone; one that was there is
+//! taken as it is. Entries of older versions stay until somebody deletes them.
 
 use std::fs;
 use std::hash::{Hash, Hasher};

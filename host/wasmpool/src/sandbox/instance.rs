@@ -181,6 +181,20 @@ async fn enter<'a>(
     Ok(guest.as_ref().expect("just made"))
 }
 
+/// How much of a guest's own words goes into an error: nobody reads more, and errors are
+/// kept and passed on.
+const MAX_WORDS: usize = 16 << 10;
+
+/// Cuts a guest's words.
+fn cut(mut words: String) -> String {
+    if words.len() > MAX_WORDS {
+        words.truncate(words.floor_char_boundary(MAX_WORDS));
+        words.push_str(" ...");
+        words.shrink_to_fit();
+    }
+    words
+}
+
 /// A failure that the guest itself told, in our words.
 fn told_by_guest(failure: Failure, name: &str) -> TaskError {
     match failure {
@@ -188,13 +202,13 @@ fn told_by_guest(failure: Failure, name: &str) -> TaskError {
             TaskErrorKind::UnknownTask,
             format!("the guest does not know its task `{name}`"),
         ),
-        Failure::BadArguments(message) => TaskError::new(TaskErrorKind::BadArguments, message),
+        Failure::BadArguments(message) => TaskError::new(TaskErrorKind::BadArguments, cut(message)),
         Failure::BadResult(message) => TaskError::new(
             TaskErrorKind::BadResult,
-            format!("the result cannot be encoded: {message}"),
+            format!("the result cannot be encoded: {}", cut(message)),
         ),
         Failure::Failed(GuestError { code, message }) => {
-            TaskError::new(TaskErrorKind::Failed, message).with_code(code)
+            TaskError::new(TaskErrorKind::Failed, cut(message)).with_code(cut(code))
         }
     }
 }

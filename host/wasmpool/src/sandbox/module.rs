@@ -121,8 +121,11 @@ fn check_exports(engine: &Engine, component: &Component) -> Result<(), LoadError
     let component_type = component.component_type();
     let exports = component_type.exports(engine).map(|(name, _)| name);
     let exports = exports.map(str::to_owned).collect::<Vec<_>>();
-    match exports.iter().find(|name| interface(name) == TASKS) {
-        Some(found) if is_our_version(found) => Ok(()),
+    let mut ours = exports.iter().filter(|name| interface(name) == TASKS);
+    if ours.clone().any(|name| is_our_version(name)) {
+        return Ok(());
+    }
+    match ours.next() {
         Some(found) => Err(LoadError::WorldVersion {
             found: found.clone(),
         }),

@@ -1,0 +1,94 @@
+//! The pool's counters: how many tasks are where, and how those that ended did.
+//!
+//! What is queued and what runs are one atomic number, so that no reading finds a task in
+//! both or more tasks running than there are workers. Reading stops nobody.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use serde::Serialize;
+
+use crate::cell::TaskState;
+use crate::error::TaskErrorKind;
+
+/// How many tasks are where at one moment.
+///
+/// `accepted` is always the sum of `queued`, `running` and `finished`, and `finished` the
+/// sum of `succeeded` and all of `failures`. A task that ends just during the reading may be
+/// missing from all of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Tasks that were ever accepted.
+    pub accepted: u64,
+    /// Tasks that wait for a worker.
+    pub queued: u64,
+    /// Tasks that a worker runs: never more than there are workers.
+    pub running: u64,
+    /// Tasks that have ended.
+    pub finished: u64,
+    /// Tasks that have ended with a result.
+    pub succeeded: u64,
+    /// Tasks that have ended with an error, by the name of its kind; kinds that did not
+    /// occur are left out.
+    pub failures: Vec<(&'static str, u64)>,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    /// Running tasks in the lower 16 bits, of which workers need fewer, queued ones above.
+    alive: AtomicU64,
+    succeeded: AtomicU64,
+    /// By [`TaskErrorKind::index`].
+    failed: [AtomicU64; TaskErrorKind::COUNT],
+}
+
+const RUNNING: u64 = 1;
+const QUEUED: u64 = 1 << 16;
+
+impl Counters {
+    /// A task is about to be put into the queue.
+    pub(crate) fn accept(&self) {
+        self.alive.fetch_add(QUEUED, Ordering::Relaxed);
+    }
+
+    /// The queue has closed just before, and the task was refused after all.
+    pub(crate) fn refuse(&self) {
+        self.alive.fetch_sub(QUEUED, Ordering::Relaxed);
+    }
+
+    /// A worker takes a task.
+    pub(crate) fn start(&self) {
+        self.alive.fetch_sub(QUEUED - RUNNING, Ordering::Relaxed);
+    }
+
+    /// A task that was queued or running has ended.
+    pub(crate) fn end(&self, former: TaskState, error: Option<TaskErrorKind>) {
+        let place = match former {
+            TaskState::Queued => QUEUED,
+            TaskState::Running | TaskState::Done => RUNNING,
+        };
+        self.alive.fetch_sub(place, Ordering::Relaxed);
+        let counter = error.map_or(&self.succeeded, |kind| &self.failed[kind.index()]);
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn read(&self) -> PoolStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let succeeded = count(&self.succeeded);
+        let failures = TaskErrorKind::NAMES
+            .into_iter()
+            .zip(self.failed.iter().map(count));
+        let failures = failures.filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+        let alive = count(&self.alive);
+        let (queued, running) = (alive / QUEUED, alive % QUEUED);
+        let finished = succeeded + failures.iter().map(|(_, count)| count).sum::<u64>();
+        PoolStats {
+            accepted: queued + running + finished,
+            queued,
+            running,
+            finished,
+            succeeded,
+            failures,
+        }
+    }
+}

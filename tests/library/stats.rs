@@ -1,0 +1,86 @@
+//! The pool's counters.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wasmpool::{Pool, PoolStats, Shutdown};
+
+use crate::support::Bench;
+
+/// Adds up, at whatever moment it was read.
+fn check(stats: &PoolStats) {
+    let PoolStats {
+        accepted,
+        queued,
+        running,
+        finished,
+        succeeded,
+        failures,
+        ..
+    } = stats;
+    assert_eq!(*accepted, queued + running + finished, "{stats:?}");
+    let failed = failures.iter().map(|(_, count)| count).sum::<u64>();
+    assert_eq!(*finished, succeeded + failed, "{stats:?}");
+}
+
+#[test]
+fn the_numbers_tell_where_each_task_is() {
+    let bench = Bench::with_workers(2);
+    let running = [bench.spinning(), bench.spinning()];
+    let queued = (0..5)
+        .map(|n| bench.submit::<u64, u64>("recall", n))
+        .collect::<Vec<_>>();
+    let stats = bench.pool.stats();
+    check(&stats);
+    assert_eq!((stats.accepted, stats.queued, stats.running), (7, 5, 2));
+
+    queued[4].cancel();
+    running.iter().for_each(|future| assert!(future.cancel()));
+    for future in &queued {
+        let _ = future.wait();
+    }
+    bench.submit::<_, u64>("panic", "now").wait().unwrap_err();
+    let stats = bench.pool.stats();
+    check(&stats);
+    assert_eq!((stats.queued, stats.running, stats.succeeded), (0, 0, 4));
+    assert_eq!(stats.failures, [("cancelled", 3), ("trap", 1)]);
+
+    bench.pool.close();
+    assert!(bench.pool.submit(&bench.factorize(), (6,)).is_err());
+    assert_eq!(
+        bench.pool.stats().accepted,
+        8,
+        "what was refused does not count"
+    );
+}
+
+#[test]
+fn the_numbers_add_up_at_any_moment() {
+    let bench = Bench::new(Pool::builder().workers(2).queue_capacity(32));
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut most_running = 0;
+            while !is_over.load(Ordering::SeqCst) {
+                let stats = bench.pool.stats();
+                check(&stats);
+                most_running = most_running.max(stats.running);
+            }
+            most_running
+        });
+        let factorize = bench.factorize();
+        for (n, outcome) in (0..20_000_u64).zip(bench.pool.map(&factorize, 0..20_000_u64)) {
+            assert!(outcome.is_ok());
+            if n % 16 == 0 {
+                bench.submit::<_, u64>("recall", n).cancel();
+            }
+        }
+        bench.pool.shutdown(Shutdown::Graceful);
+        is_over.store(true, Ordering::SeqCst);
+        assert!(
+            reader.join().unwrap() <= 2,
+            "no more run than there are workers"
+        );
+    });
+    let stats = bench.pool.stats();
+    assert_eq!((stats.accepted, stats.finished), (21_250, 21_250));
+}
