@@ -10,6 +10,7 @@ mod isolation;
 mod limits;
 mod loading;
 mod map;
+mod options;
 mod queue;
 mod shutdown;
 mod stats;

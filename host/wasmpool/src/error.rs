@@ -468,6 +468,9 @@ pub enum SubmitErrorKind {
     /// The arguments cannot be written as MessagePack, or are larger than the payload limit.
     #[error("{0}")]
     BadArguments(String),
+    /// The task has a fuel limit of its own, and the pool counts no fuel.
+    #[error("the pool does not meter fuel; build it with a `fuel_limit` of its own")]
+    FuelNotMetered,
     /// The task was loaded by another pool.
     #[error("the task belongs to another pool; load its module with this one")]
     ForeignTask,
@@ -502,9 +505,9 @@ impl<Args> SubmitError<Args> {
     pub(crate) fn into_task_error(self) -> TaskError {
         let kind = match self.kind {
             SubmitErrorKind::ShutDown => TaskErrorKind::ShutDown,
-            SubmitErrorKind::BadArguments(_) | SubmitErrorKind::ForeignTask => {
-                TaskErrorKind::BadArguments
-            }
+            SubmitErrorKind::BadArguments(_)
+            | SubmitErrorKind::FuelNotMetered
+            | SubmitErrorKind::ForeignTask => TaskErrorKind::BadArguments,
             SubmitErrorKind::Full => TaskErrorKind::QueueTimedOut,
         };
         TaskError::new(kind, self.kind.to_string())

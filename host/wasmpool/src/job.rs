@@ -15,6 +15,8 @@ pub(crate) struct Job {
     /// The encoded arguments.
     pub(crate) arguments: Vec<u8>,
     pub(crate) limits: Limits,
+    /// Whether it must not run in a warm instance, nor leave one.
+    pub(crate) wants_fresh_instance: bool,
     /// Its place in the queue, given back when the job starts or dies.
     pub(crate) permit: Permit,
 }

@@ -67,6 +67,7 @@ mod future;
 mod job;
 mod limits;
 mod map;
+mod options;
 mod pool;
 mod queue;
 mod report;
@@ -88,6 +89,7 @@ pub use error::{
 };
 pub use future::TaskFuture;
 pub use map::Map;
+pub use options::{Priority, TaskOptions};
 pub use pool::{CutShort, Pool, Shutdown};
 pub use report::{Captured, TaskReport};
 pub use sandbox::{Allocation, MemoryReset, TaskInfo, WASMTIME_VERSION};

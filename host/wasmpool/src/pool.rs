@@ -1,6 +1,6 @@
 //! The pool: its settings, its threads, and the ways into it and out of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -16,6 +16,7 @@ use crate::future::TaskFuture;
 use crate::job::{Job, Queued};
 use crate::limits::Limits;
 use crate::map::Map;
+use crate::options::TaskOptions;
 use crate::queue::{NoRoom, Patience, Queue};
 use crate::sandbox::{Allocation, Compiled, Driver, EngineSettings, Module, Run, Sandbox};
 use crate::stats::PoolStats;
@@ -349,7 +350,13 @@ impl Pool {
                 value::encode_arguments(&arguments).map_err(SubmitErrorKind::BadArguments)?;
             self.check_payload(encoded)
         };
-        match self.enqueue(task.module(), task.index(), encode, patience) {
+        match self.enqueue(
+            task.module(),
+            task.index(),
+            task.options(),
+            encode,
+            patience,
+        ) {
             Ok(task) => Ok(TaskFuture::new(task)),
             Err(kind) => Err(SubmitError::new(kind, arguments)),
         }
@@ -371,6 +378,7 @@ impl Pool {
         &self,
         module: &Arc<Module>,
         task: usize,
+        options: &TaskOptions,
         encode: impl FnOnce() -> Result<Vec<u8>, SubmitErrorKind>,
         patience: Patience,
     ) -> Result<Queued, SubmitErrorKind> {
@@ -383,6 +391,10 @@ impl Pool {
         } = &*self.shop;
         if !sandbox.owns(module) {
             return Err(SubmitErrorKind::ForeignTask);
+        }
+        let limits = options.over(&self.limits);
+        if limits.fuel.is_some() && self.limits.fuel.is_none() {
+            return Err(SubmitErrorKind::FuelNotMetered);
         }
         let reserved = match patience {
             Patience::Endless if self.shop.is_own_thread() => queue.overdraw(),
@@ -397,18 +409,20 @@ impl Pool {
             module: Arc::clone(module),
             task,
             arguments: encode()?,
-            limits: self.limits,
+            limits,
+            wants_fresh_instance: options.wants_fresh_instance(),
             permit,
         };
-        let control = Arc::new(Control::new(self.interrupt(), self.limits.stop_grace));
+        let control = Arc::new(Control::new(self.interrupt(), limits.stop_grace));
         let task = Arc::new(Cell::new(job, control, Arc::clone(counters)));
         counters.accept();
-        queue.push(Arc::clone(&task)).map_err(|_refused| {
-            counters.refuse();
-            SubmitErrorKind::ShutDown
-        })?;
-        let expires = self
-            .limits
+        queue
+            .push(Arc::clone(&task), options.lane())
+            .map_err(|_refused| {
+                counters.refuse();
+                SubmitErrorKind::ShutDown
+            })?;
+        let expires = limits
             .queue_timeout
             .and_then(|timeout| task.submitted().checked_add(timeout));
         if let Some(moment) = expires {
@@ -464,7 +478,7 @@ impl Pool {
         // What is queued leaves the queue first, then what runs is stopped, and only then
         // callbacks are called: they may wait for either.
         let queued = match how {
-            Shutdown::Graceful => VecDeque::new(),
+            Shutdown::Graceful => Vec::new(),
             Shutdown::Cancel | Shutdown::Terminate => self.shop.queue.drain(),
         };
         if how == Shutdown::Terminate {
@@ -498,7 +512,7 @@ impl Pool {
 }
 
 /// Cancels tasks that were queued; says how many of them had not ended already.
-fn cancel_all(queued: VecDeque<Queued>) -> usize {
+fn cancel_all(queued: Vec<Queued>) -> usize {
     let cancel = |task: &Queued| {
         task.settle_queued(
             TaskErrorKind::Cancelled,

@@ -1,4 +1,5 @@
-//! The bounded queue between submitters and workers: first in, first out, closable.
+//! The bounded queue between submitters and workers: lanes of different priority, first in,
+//! first out within a lane, closable.
 //!
 //! Written by hand and not a channel, because an entry may die while it waits: a cancelled
 //! task gives its place back at once, not when a worker comes across it. Knows nothing of
@@ -46,7 +47,7 @@ pub(crate) struct Queue<T> {
 }
 
 struct Entries<T> {
-    queue: VecDeque<T>,
+    lanes: [Lane<T>; LANES],
     closed: bool,
     /// Whether a worker looks out for an entry before it goes to sleep. One is enough: it
     /// takes the entry of a caller who waits for each outcome before the next submit.
@@ -57,6 +58,19 @@ struct Entries<T> {
     /// (a system call) until the sleeper has come to its feet.
     signalled: usize,
 }
+
+/// Entries of one priority.
+struct Lane<T> {
+    queue: VecDeque<T>,
+    /// How often an entry of a higher lane was taken while one waited here.
+    passed_over: u32,
+}
+
+/// How many lanes there are; the first has the highest priority.
+pub(crate) const LANES: usize = 3;
+
+/// A lane that was passed over so often has its turn.
+const PATIENCE: u32 = 8;
 
 /// Places in the queue. Apart from the entries, so that whoever ends an entry can give its
 /// place back without the queue's lock.
@@ -81,7 +95,10 @@ impl<T: Entry> Queue<T> {
     pub(crate) fn new(capacity: usize) -> Self {
         Self {
             entries: Mutex::new(Entries {
-                queue: VecDeque::new(),
+                lanes: std::array::from_fn(|_| Lane {
+                    queue: VecDeque::new(),
+                    passed_over: 0,
+                }),
                 closed: false,
                 has_lookout: false,
                 sleepers: 0,
@@ -123,21 +140,23 @@ impl<T: Entry> Queue<T> {
         Ok(Permit(Arc::clone(room)))
     }
 
-    /// Puts an entry at the end, or gives it back if the queue has closed meanwhile.
-    pub(crate) fn push(&self, entry: T) -> Result<(), T> {
+    /// Puts an entry at the end of a lane, or gives it back if the queue has closed meanwhile.
+    pub(crate) fn push(&self, entry: T, lane: usize) -> Result<(), T> {
         let mut entries = self.lock();
         if entries.closed {
             return Err(entry);
         }
         // The dead are passed over by `pop`; while every worker is busy nobody pops, so they
         // are cleared away here when they outnumber the living.
-        if entries.queue.len() > 2 * self.room.taken.load(Ordering::Relaxed) + 64 {
-            entries.queue.retain(T::is_live);
+        if entries.len() > 2 * self.room.taken.load(Ordering::Relaxed) + 64 {
+            for lane in &mut entries.lanes {
+                lane.queue.retain(T::is_live);
+            }
         }
-        entries.queue.push_back(entry);
+        entries.lanes[lane].queue.push_back(entry);
         self.is_worth_a_look.store(true, Ordering::Relaxed);
         // The lookout takes one entry by itself, and looks once more before it goes to sleep.
-        let is_seen = entries.has_lookout && entries.queue.len() == 1;
+        let is_seen = entries.has_lookout && entries.len() == 1;
         if entries.sleepers > entries.signalled && !is_seen {
             entries.signalled += 1;
             drop(entries);
@@ -146,13 +165,13 @@ impl<T: Entry> Queue<T> {
         Ok(())
     }
 
-    /// Takes the entry at the front; blocks while there is none. `None` when the queue is
+    /// Takes the entry whose turn it is; blocks while there is none. `None` when the queue is
     /// closed and empty.
     pub(crate) fn pop(&self) -> Option<T> {
         let mut has_looked_out = false;
         let mut entries = self.lock();
         loop {
-            if let Some(entry) = entries.queue.pop_front() {
+            if let Some(entry) = entries.take() {
                 return Some(entry);
             }
             if entries.closed {
@@ -191,8 +210,12 @@ impl<T: Entry> Queue<T> {
     }
 
     /// Takes all entries out at once.
-    pub(crate) fn drain(&self) -> VecDeque<T> {
-        std::mem::take(&mut self.lock().queue)
+    pub(crate) fn drain(&self) -> Vec<T> {
+        let mut entries = self.lock();
+        let lanes = entries.lanes.iter_mut();
+        lanes
+            .flat_map(|lane| std::mem::take(&mut lane.queue))
+            .collect()
     }
 
     /// How many places are taken: the entries that are queued and alive.
@@ -202,6 +225,29 @@ impl<T: Entry> Queue<T> {
 
     fn lock(&self) -> MutexGuard<'_, Entries<T>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Entries<T> {
+    fn len(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.queue.len()).sum()
+    }
+
+    /// The front of the highest lane that has an entry, or of a lower one that has been
+    /// passed over long enough.
+    fn take(&mut self) -> Option<T> {
+        let has_entry = |lane: &Lane<T>| !lane.queue.is_empty();
+        let is_due = |lane: &Lane<T>| has_entry(lane) && lane.passed_over >= PATIENCE;
+        let place = self.lanes.iter().position(is_due);
+        let place = place.or_else(|| self.lanes.iter().position(has_entry))?;
+        for lane in &mut self.lanes[place + 1..] {
+            if has_entry(lane) {
+                lane.passed_over += 1;
+            }
+        }
+        let lane = &mut self.lanes[place];
+        lane.passed_over = 0;
+        lane.queue.pop_front()
     }
 }
 
@@ -264,5 +310,67 @@ impl Drop for Permit {
             drop(room.lock());
             room.freed.notify_one();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Entry for &str {
+        fn is_live(&self) -> bool {
+            !self.is_empty()
+        }
+    }
+
+    /// Pushes entries with their lanes and pops all of them.
+    fn check(pushed: &[(&'static str, usize)], expected: &[&str]) {
+        let queue = Queue::new(100);
+        for (entry, lane) in pushed {
+            queue.push(*entry, *lane).unwrap();
+        }
+        queue.close();
+        let popped = std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>();
+        assert_eq!(popped, expected);
+    }
+
+    #[test]
+    fn higher_lanes_come_first_and_within_one_the_first() {
+        check(&[], &[]);
+        check(
+            &[("low", 2), ("a", 1), ("high", 0), ("b", 1)],
+            &["high", "a", "b", "low"],
+        );
+    }
+
+    #[test]
+    fn a_lane_that_was_passed_over_has_its_turn() {
+        let mut pushed = vec![("low", 2), ("low", 2), ("normal", 1)];
+        pushed.extend([("high", 0); 20]);
+        let mut expected = vec!["high"; 8];
+        expected.extend(["normal", "low"]);
+        expected.extend(["high"; 8]);
+        expected.extend(["low", "high", "high", "high", "high"]);
+        check(&pushed, &expected);
+    }
+
+    #[test]
+    fn a_closed_queue_gives_the_entry_back() {
+        let queue = Queue::new(1);
+        queue.close();
+        assert_eq!(queue.push("late", 1), Err("late"));
+        assert!(matches!(
+            queue.reserve(Patience::Endless),
+            Err(NoRoom::Closed)
+        ));
+    }
+
+    #[test]
+    fn dead_entries_do_not_pile_up() {
+        let queue = Queue::new(1);
+        for _ in 0..100_000 {
+            queue.push("", 1).unwrap();
+        }
+        assert!(queue.lock().len() < 200);
     }
 }

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use crate::error::TaskRefError;
+use crate::options::TaskOptions;
 use crate::sandbox::{Module, TaskInfo};
 use crate::value::Arguments;
 
@@ -52,6 +53,7 @@ impl TaskModule {
             _ => Ok(Task {
                 module: Arc::clone(&self.module),
                 index,
+                options: TaskOptions::default(),
                 types: PhantomData,
             }),
         }
@@ -69,6 +71,7 @@ impl fmt::Debug for TaskModule {
 pub struct Task<Args, Out> {
     module: Arc<Module>,
     index: usize,
+    options: TaskOptions,
     types: PhantomData<fn(Args) -> Out>,
 }
 
@@ -76,6 +79,19 @@ impl<Args, Out> Task<Args, Out> {
     /// What the module says about the task.
     pub fn info(&self) -> &TaskInfo {
         &self.module.tasks[self.index]
+    }
+
+    /// A reference to the same task that is run with these options, and not with those that
+    /// this reference may have.
+    pub fn with(&self, options: TaskOptions) -> Self {
+        Self {
+            options,
+            ..self.clone()
+        }
+    }
+
+    pub(crate) fn options(&self) -> &TaskOptions {
+        &self.options
     }
 
     pub(crate) fn module(&self) -> &Arc<Module> {
@@ -92,6 +108,7 @@ impl<Args, Out> Clone for Task<Args, Out> {
         Self {
             module: Arc::clone(&self.module),
             index: self.index,
+            options: self.options,
             types: PhantomData,
         }
     }

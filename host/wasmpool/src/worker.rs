@@ -95,6 +95,7 @@ fn run(
         task: task_index,
         arguments,
         limits,
+        wants_fresh_instance,
         permit,
     } = job;
     drop(permit);
@@ -116,9 +117,13 @@ fn run(
     };
     // A panic here is one of the host's own functions. It costs the task and its instance.
     let called = catch_unwind(AssertUnwindSafe(|| {
-        let mut instance = warm
-            .take(module.id)
-            .unwrap_or_else(|| shop.sandbox.instance(module, &limits, run.clone()));
+        let kept = if wants_fresh_instance {
+            None
+        } else {
+            warm.take(module.id)
+        };
+        let mut instance =
+            kept.unwrap_or_else(|| shop.sandbox.instance(module, &limits, run.clone()));
         let ended = instance.call(driver, run, task_index, &arguments, &limits, &mut report);
         (instance, ended)
     }));
@@ -126,7 +131,7 @@ fn run(
     report.ran = started.elapsed();
     let (outcome, instance) = match called {
         Ok((instance, Ended { outcome, is_clean })) => {
-            let keep = is_clean && shop.keeps(&instance);
+            let keep = is_clean && !wants_fresh_instance && shop.keeps(&instance);
             (outcome, Some((instance, keep)))
         }
         Err(panic) => (Err(host_panicked(&*panic)), None),

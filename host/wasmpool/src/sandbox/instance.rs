@@ -112,7 +112,9 @@ impl Instance {
 
     /// Sets the store up for the next task.
     fn prepare(&mut self, run: Run, limits: &Limits) {
-        self.store.data_mut().run = run;
+        let state = self.store.data_mut();
+        state.run = run;
+        state.limiter.set_limit(limits.memory);
         self.store.set_epoch_deadline(1);
         if let Some(fuel) = limits.fuel {
             self.store

@@ -31,6 +31,11 @@ impl Limiter {
         Self { limit, held: 0 }
     }
 
+    /// Sets the limit for what comes next. What is held stays.
+    pub(super) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Bytes held now, which is also the most that was ever held.
     pub(super) fn held(&self) -> usize {
         self.held

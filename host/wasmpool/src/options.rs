@@ -1,0 +1,125 @@
+//! How one task is run, where that differs from what its pool does with all of them.
+
+use std::time::Duration;
+
+use crate::limits::Limits;
+use crate::worker::Isolation;
+
+/// How the tasks of one [`Task`](crate::Task) reference are run, where that differs from the
+/// pool's settings. What is not set here is as the pool has it.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+/// use wasmpool::{Pool, Priority, TaskOptions};
+/// let pool = Pool::builder().task_timeout(Duration::from_secs(60)).build()?;
+/// # let module = pool.load(wasmpool_guests::FACTORIZER.path())?;
+/// let factorize = module.task::<(u64,), Vec<u64>>("factorize")?;
+/// let options = TaskOptions::new()
+///     .task_timeout(Duration::from_secs(1))
+///     .priority(Priority::High);
+/// let quick = factorize.with(options);
+/// assert_eq!(pool.submit(&quick, (77,))?.wait()?, [7, 11]);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, Default)]
+#[must_use = "options do nothing until a task reference is made with them"]
+pub struct TaskOptions {
+    task_timeout: Option<Duration>,
+    queue_timeout: Option<Duration>,
+    stop_grace: Option<Duration>,
+    memory_limit: Option<usize>,
+    fuel_limit: Option<u64>,
+    isolation: Option<Isolation>,
+    priority: Priority,
+}
+
+/// Which of the queued tasks starts first.
+///
+/// Among tasks of one priority it is the one that was submitted first. A lower priority
+/// does not starve: when it has been passed over eight times it has its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Priority {
+    /// Before all others.
+    High,
+    /// Between the others. This is the default.
+    #[default]
+    Normal,
+    /// After all others.
+    Low,
+}
+
+impl TaskOptions {
+    /// No difference to the pool's settings.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// See [`PoolBuilder::task_timeout`](crate::PoolBuilder::task_timeout).
+    pub fn task_timeout(mut self, timeout: Duration) -> Self {
+        self.task_timeout = Some(timeout);
+        self
+    }
+
+    /// See [`PoolBuilder::queue_timeout`](crate::PoolBuilder::queue_timeout).
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.queue_timeout = Some(timeout);
+        self
+    }
+
+    /// See [`PoolBuilder::stop_grace`](crate::PoolBuilder::stop_grace).
+    pub fn stop_grace(mut self, grace: Duration) -> Self {
+        self.stop_grace = Some(grace);
+        self
+    }
+
+    /// See [`PoolBuilder::memory_limit`](crate::PoolBuilder::memory_limit). A warm instance
+    /// that already holds more may go on with what it has.
+    pub fn memory_limit(mut self, bytes: usize) -> Self {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// See [`PoolBuilder::fuel_limit`](crate::PoolBuilder::fuel_limit). The pool must meter
+    /// fuel, that is, have a limit of its own; otherwise the task is refused.
+    pub fn fuel_limit(mut self, fuel: u64) -> Self {
+        self.fuel_limit = Some(fuel);
+        self
+    }
+
+    /// See [`PoolBuilder::isolation`](crate::PoolBuilder::isolation). In a pool of
+    /// [`Isolation::Task`] there are no warm instances to share: then this changes nothing.
+    pub fn isolation(mut self, isolation: Isolation) -> Self {
+        self.isolation = Some(isolation);
+        self
+    }
+
+    /// Which of the queued tasks starts first. Default: [`Priority::Normal`].
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The pool's limits with these in their place.
+    pub(crate) fn over(&self, pool: &Limits) -> Limits {
+        Limits {
+            memory: self.memory_limit.unwrap_or(pool.memory),
+            fuel: self.fuel_limit.or(pool.fuel),
+            task_timeout: self.task_timeout.or(pool.task_timeout),
+            queue_timeout: self.queue_timeout.or(pool.queue_timeout),
+            stop_grace: self.stop_grace.unwrap_or(pool.stop_grace),
+            output: pool.output,
+            payload: pool.payload,
+        }
+    }
+
+    pub(crate) fn wants_fresh_instance(&self) -> bool {
+        self.isolation == Some(Isolation::Task)
+    }
+
+    /// The lane of the queue that the task waits in.
+    pub(crate) fn lane(&self) -> usize {
+        self.priority as usize
+    }
+}
