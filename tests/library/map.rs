@@ -89,3 +89,50 @@ fn after_a_shutdown_accepted_items_come_and_then_a_clear_error() {
     let error = pool.map(&factorize, 0..1_u64).next().unwrap().unwrap_err();
     assert_eq!(error.kind(), Kind::ShutDown);
 }
+
+#[test]
+fn unordered_outcomes_come_each_once_with_the_place_of_their_input() {
+    let bench = Bench::with_workers(2);
+    let inputs = (0..1_000_u64).map(|n| n * 1_001);
+    let mut seen = vec![false; 1_000];
+    for (place, factors) in bench.pool.map_unordered(&bench.factorize(), inputs) {
+        assert!(
+            !std::mem::replace(&mut seen[place], true),
+            "{place} comes twice"
+        );
+        assert_eq!(
+            factors.unwrap(),
+            factorizer::factorize(place as u64 * 1_001)
+        );
+    }
+    assert!(seen.iter().all(|&seen| seen));
+}
+
+#[test]
+fn a_slow_task_holds_up_nothing_but_itself() {
+    let bench = Bench::with_workers(2);
+    // The first would take an hour; endless inputs go by it.
+    let inputs = std::iter::once(3_600_000).chain(std::iter::repeat(0_u64));
+    let sleep = bench.task::<u64, u64>("sleep");
+    let outcomes = bench.pool.map_unordered(&sleep, inputs).take(500);
+    assert!(outcomes.map(|(place, _)| place).all(|place| place > 0));
+    // The iterator is gone, and with it the task that sleeps.
+    bench.assert_healthy();
+}
+
+#[test]
+fn unordered_failures_and_a_shutdown_are_outcomes_too() {
+    let bench = Bench::with_workers(1);
+    let parse = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
+    let parse = parse.task::<(&str,), Vec<i64>>("parse_numbers").unwrap();
+    let outcomes = bench.pool.map_unordered(&parse, ["1", "x", "3"]);
+    let mut failed = outcomes
+        .filter(|(_, outcome)| outcome.is_err())
+        .map(|(place, _)| place);
+    assert_eq!((failed.next(), failed.next()), (Some(1), None));
+    bench.pool.shutdown(Shutdown::Graceful);
+    let mut outcomes = bench.pool.map_unordered(&parse, ["1", "2"]);
+    let (place, outcome) = outcomes.next().unwrap();
+    assert_eq!((place, outcome.unwrap_err().kind()), (0, Kind::ShutDown));
+    assert!(outcomes.next().is_none());
+}

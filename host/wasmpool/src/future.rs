@@ -83,6 +83,25 @@ impl<Out> TaskFuture<Out> {
     pub fn progress(&self) -> Option<Progress> {
         self.task.control().progress()
     }
+
+    /// Calls `callback` with this future when the task ends, or at once if it has ended.
+    ///
+    /// Callbacks run in the order in which they were added, on the thread that ends the
+    /// task: a worker, the one that cancels it or shuts the pool down, the pool's watch if
+    /// its `queue_timeout` is over, or this one. That thread does nothing else meanwhile, so
+    /// keep them short: on the watch a slow callback holds up every timeout of the pool.
+    ///
+    /// On the pool's own threads a callback may submit tasks to the pool and shut it down;
+    /// neither blocks there. It must not wait for another task of the pool, which may need
+    /// the very thread that waits. A callback that panics ends there; the others are called
+    /// all the same.
+    pub fn on_done(&self, callback: impl FnOnce(&Self) + Send + 'static)
+    where
+        Out: 'static,
+    {
+        let future = Self::new(Arc::clone(&self.task));
+        self.task.on_settled(Box::new(move || callback(&future)));
+    }
 }
 
 impl<Out: DeserializeOwned> TaskFuture<Out> {
@@ -103,25 +122,6 @@ impl<Out: DeserializeOwned> TaskFuture<Out> {
         // A moment too far away to be expressed never comes.
         let deadline = Instant::now().checked_add(timeout);
         self.task.wait(deadline).map(decode)
-    }
-
-    /// Calls `callback` with this future when the task ends, or at once if it has ended.
-    ///
-    /// Callbacks run in the order in which they were added, on the thread that ends the
-    /// task: a worker, the one that cancels it or shuts the pool down, the pool's watch if
-    /// its `queue_timeout` is over, or this one. That thread does nothing else meanwhile, so
-    /// keep them short: on the watch a slow callback holds up every timeout of the pool.
-    ///
-    /// On the pool's own threads a callback may submit tasks to the pool and shut it down;
-    /// neither blocks there. It must not wait for another task of the pool, which may need
-    /// the very thread that waits. A callback that panics ends there; the others are called
-    /// all the same.
-    pub fn on_done(&self, callback: impl FnOnce(&Self) + Send + 'static)
-    where
-        Out: 'static,
-    {
-        let future = Self::new(Arc::clone(&self.task));
-        self.task.on_settled(Box::new(move || callback(&future)));
     }
 }
 

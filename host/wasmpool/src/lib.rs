@@ -88,7 +88,7 @@ pub use error::{
     TaskRefError, TrapCode,
 };
 pub use future::TaskFuture;
-pub use map::Map;
+pub use map::{Map, MapUnordered};
 pub use options::{Priority, TaskOptions};
 pub use pool::{CutShort, Pool, Shutdown};
 pub use report::{Captured, TaskReport};

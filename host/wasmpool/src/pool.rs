@@ -15,7 +15,7 @@ use crate::error::{BuildError, LoadError, SubmitError, SubmitErrorKind, TaskErro
 use crate::future::TaskFuture;
 use crate::job::{Job, Queued};
 use crate::limits::Limits;
-use crate::map::Map;
+use crate::map::{Map, MapUnordered};
 use crate::options::TaskOptions;
 use crate::queue::{NoRoom, Patience, Queue};
 use crate::sandbox::{Allocation, Compiled, Driver, EngineSettings, Module, Run, Sandbox};
@@ -460,6 +460,22 @@ impl Pool {
         Inputs: IntoIterator<Item: IntoArguments<Args>>,
     {
         Map::new(self, task.clone(), inputs.into_iter())
+    }
+
+    /// Runs `task` over all of `inputs` and gives the outcomes as they come, each with the
+    /// place of its input. A slow task holds up nothing but itself; otherwise as
+    /// [`map`](Self::map).
+    pub fn map_unordered<Args, Out, Inputs>(
+        &self,
+        task: &Task<Args, Out>,
+        inputs: Inputs,
+    ) -> MapUnordered<'_, Args, Out, Inputs::IntoIter>
+    where
+        Args: Arguments,
+        Out: 'static,
+        Inputs: IntoIterator<Item: IntoArguments<Args>>,
+    {
+        MapUnordered::new(self, task.clone(), inputs.into_iter())
     }
 
     /// Refuses tasks from now on. Does not block; what was accepted is still done.
