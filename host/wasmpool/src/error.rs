@@ -61,12 +61,11 @@ pub enum TaskErrorKind {
     /// A component sees only success and failure through WASI 0.2, so every code but 0
     /// arrives as 1.
     Exited(i32),
-    /// The module could not be brought to life: its start function trapped, or the sandbox
-    /// had no place for it.
+    /// The module could not be brought to life: its start function trapped or exited.
     StartFailed,
     /// The pool was terminated while the task ran.
     ShutDown,
-    /// The pool itself failed; this is a defect of wasmpool or its host.
+    /// The pool itself failed: its host has no memory left, or wasmpool has a defect.
     Internal,
 }
 
@@ -547,6 +546,6 @@ pub enum BuildError {
     #[error("the sandbox cannot be set up: {0}")]
     Sandbox(String),
     /// A thread could not be started.
-    #[error("a thread cannot be started: {0}")]
+    #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
 }

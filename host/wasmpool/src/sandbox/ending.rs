@@ -2,7 +2,7 @@
 //!
 //! Goes by types and by who asked for a stop, never by the text of a message.
 
-use wasmtime::{Error, PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::limiter::MemoryLimitReached;
@@ -36,13 +36,10 @@ pub(super) fn classify(
     stderr: &Captured,
 ) -> TaskError {
     let stderr_text = last_text(stderr);
-    let (kind, message) = kind_and_message(error, stop_reason, limits, &stderr_text);
+    let (kind, message) = kind_and_message(error, stage, stop_reason, limits, &stderr_text);
     let (kind, message) = match (stage, kind) {
         // Met while coming to life, a limit is still that limit.
-        (
-            Stage::Start,
-            TaskErrorKind::Trap(_) | TaskErrorKind::Exited(_) | TaskErrorKind::Internal,
-        ) => (
+        (Stage::Start, TaskErrorKind::Trap(_) | TaskErrorKind::Exited(_)) => (
             TaskErrorKind::StartFailed,
             format!("the module could not be started: {message}"),
         ),
@@ -55,6 +52,7 @@ pub(super) fn classify(
 
 fn kind_and_message(
     error: &Error,
+    stage: Stage,
     stop_reason: Option<StopReason>,
     limits: &Limits,
     stderr: &str,
@@ -88,11 +86,10 @@ fn kind_and_message(
     if let Some(trap) = error.downcast_ref::<Trap>() {
         return trapped(*trap, stderr);
     }
-    if error.is::<PoolConcurrencyLimitError>() {
-        return (
-            TaskErrorKind::Internal,
-            format!("no place for the instance: {error}"),
-        );
+    if stage == Stage::Start {
+        // What is no trap is the host's: memory or a place that it does not have.
+        let message = format!("the instance cannot be made: {}", error.root_cause());
+        return (TaskErrorKind::Internal, message);
     }
     // What is left are rules of the component model that the guest broke, by name only.
     (
