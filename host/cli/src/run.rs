@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 use wasmpool::{Isolation, Pool, Shutdown, Task, TaskError, Value};
 
 use crate::args::{IsolationArg, RunArgs};
-use crate::ending::{Ending, Problem, Result};
+use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Input, Inputs};
 use crate::interrupt::Interrupt;
 use crate::module;
@@ -204,10 +204,8 @@ fn drive(
     writer.progress.finish_and_clear();
     match stopped {
         Ok(stopped) => Ok((stopped, writer.read_error)),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok((Stopped::PipeClosed, None)),
-        Err(error) => Err(Problem::Unusable(
-            anyhow::Error::new(error).context("cannot write to standard output"),
-        )),
+        // If that is no problem, it is because nobody reads the output any more.
+        Err(error) => ending::of_writing(Err(error)).map(|_| (Stopped::PipeClosed, None)),
     }
 }
 

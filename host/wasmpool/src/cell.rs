@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use crate::control::{Control, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
+use crate::lock::lock;
 use crate::report::TaskReport;
 use crate::spin;
 use crate::stats::Counters;
@@ -342,7 +343,7 @@ impl<P> Cell<P> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<P>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -3,11 +3,13 @@
 //! Knows neither who asks for the stop nor how the guest is brought to a halt.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Mutex, OnceLock, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+
+use crate::lock::lock;
 
 /// Why a task must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +94,7 @@ impl Control {
         // A guest that computes sees the epoch move; one that waits in the host has left a
         // waker. Either looks at the flag, which is already set.
         self.interrupt();
-        let waker = self.lock_waker().take();
+        let waker = lock(&self.waker).take();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -127,7 +129,7 @@ impl Control {
 
     /// Leaves a waker for [`force`](Self::force). To be called before looking at the flag.
     pub(crate) fn wake_on_force(&self, waker: &Waker) {
-        let mut slot = self.lock_waker();
+        let mut slot = lock(&self.waker);
         match &mut *slot {
             Some(known) => known.clone_from(waker),
             empty => *empty = Some(waker.clone()),
@@ -135,14 +137,10 @@ impl Control {
     }
 
     pub(crate) fn report_progress(&self, progress: Progress) {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
+        *lock(&self.progress) = Some(progress);
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_waker(&self) -> MutexGuard<'_, Option<Waker>> {
-        self.waker.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.progress)
     }
 }

@@ -66,6 +66,7 @@ mod error;
 mod future;
 mod job;
 mod limits;
+mod lock;
 mod map;
 mod options;
 mod pool;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,7 @@ use crate::error::{BuildError, LoadError, SubmitError, SubmitErrorKind, TaskErro
 use crate::future::TaskFuture;
 use crate::job::{Job, Queued};
 use crate::limits::Limits;
+use crate::lock::lock;
 use crate::map::{Map, MapUnordered};
 use crate::options::TaskOptions;
 use crate::queue::{NoRoom, Patience, Queue};
@@ -631,8 +632,4 @@ impl Drop for Leaving {
 
 fn internal(error: impl fmt::Display) -> TaskError {
     TaskError::new(TaskErrorKind::Internal, error.to_string())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

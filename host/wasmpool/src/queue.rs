@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::lock::lock;
 use crate::spin;
 
 /// An entry of the queue.
@@ -224,7 +225,7 @@ impl<T: Entry> Queue<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries<T>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entries)
     }
 }
 
@@ -253,7 +254,7 @@ impl<T> Entries<T> {
 
 impl Room {
     fn lock(&self) -> MutexGuard<'_, ()> {
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.lock)
     }
 
     fn try_take(&self) -> bool {

@@ -17,7 +17,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,7 @@ use crate::cell::Cell;
 use crate::control::{Control, StopReason};
 use crate::error::TaskErrorKind;
 use crate::job::Job;
+use crate::lock::lock;
 
 /// How long after a stop the thread looks whether the guest has ended, and interrupts it
 /// again if not: far longer than a guest takes that was reached the first time.
@@ -264,8 +265,4 @@ impl Ord for Expiry {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.at.cmp(&other.at)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

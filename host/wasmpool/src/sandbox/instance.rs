@@ -65,7 +65,7 @@ impl Instance {
         report: &mut TaskReport,
     ) -> Ended {
         let control = Arc::clone(&run.control);
-        self.prepare(run, limits);
+        store::prepare(&mut self.store, limits, run);
         report.instance_age = self.age;
         self.age += 1;
 
@@ -110,19 +110,6 @@ impl Instance {
         }
     }
 
-    /// Sets the store up for the next task.
-    fn prepare(&mut self, run: Run, limits: &Limits) {
-        let state = self.store.data_mut();
-        state.run = run;
-        state.limiter.set_limit(limits.memory);
-        self.store.set_epoch_deadline(1);
-        if let Some(fuel) = limits.fuel {
-            self.store
-                .set_fuel(fuel)
-                .expect("a pool with a fuel limit has an engine that meters fuel");
-        }
-    }
-
     fn account(&self, limits: &Limits, report: &mut TaskReport) {
         let state = self.store.data();
         report.peak_memory = state.limiter.held();
@@ -144,13 +131,8 @@ pub(super) fn list(
     run: Run,
 ) -> Result<Vec<TaskInfo>, TaskError> {
     let control = Arc::clone(&run.control);
-    let mut store = store::new(engine, limits, run);
-    store.set_epoch_deadline(1);
-    if let Some(fuel) = limits.fuel {
-        store
-            .set_fuel(fuel)
-            .expect("a pool with a fuel limit has an engine that meters fuel");
-    }
+    let mut store = store::new(engine, limits, run.clone());
+    store::prepare(&mut store, limits, run);
     let stage = Cell::new(Stage::Start);
     let mut guest = None;
     let listed = driver.run(&control, async {

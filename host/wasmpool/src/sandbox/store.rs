@@ -72,6 +72,19 @@ pub(super) fn new(engine: &Engine, limits: &Limits, run: Run) -> Store<State> {
     store
 }
 
+/// Sets a store up for what runs in it next.
+pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, run: Run) {
+    let state = store.data_mut();
+    state.run = run;
+    state.limiter.set_limit(limits.memory);
+    store.set_epoch_deadline(1);
+    if let Some(fuel) = limits.fuel {
+        store
+            .set_fuel(fuel)
+            .expect("a pool with a fuel limit has an engine that meters fuel");
+    }
+}
+
 /// Called at the first check after the epoch has moved, whomever that was meant for.
 ///
 /// What this cannot do is notice every stop: the new deadline is set by wasmtime after the
