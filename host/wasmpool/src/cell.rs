@@ -10,16 +10,14 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
 
 use crate::control::{Control, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
-use crate::lock::lock;
 use crate::report::TaskReport;
 use crate::spin;
 use crate::stats::Counters;
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, OnceLock, lock};
 
 /// How a task ended.
 pub(crate) struct Settled {
@@ -279,20 +277,13 @@ impl<P> Cell<P> {
         let mut state = self.lock();
         state.waiting += 1;
         while !matches!(state.phase, Phase::Settled) {
-            let Some(deadline) = deadline else {
-                state = self
-                    .done
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                break;
-            };
-            (state, _) = self
-                .done
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner);
+            match sync::wait(&self.done, state, deadline) {
+                Ok(signalled) => state = signalled,
+                Err(timed_out) => {
+                    state = timed_out;
+                    break;
+                }
+            }
         }
         state.waiting -= 1;
         drop(state);
@@ -351,8 +342,8 @@ impl<P> Cell<P> {
 mod tests {
     use super::*;
     use crate::control::Interrupt;
-    use std::sync::Weak;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use crate::sync::Weak;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
 
     struct Nobody;

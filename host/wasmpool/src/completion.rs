@@ -8,14 +8,14 @@ use std::borrow::Borrow;
 use std::collections::HashSet;
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use crate::error::TaskError;
 use crate::future::TaskFuture;
 use crate::job::Queued;
+use crate::sync::{Arc, Instant};
 
 /// When a [`wait`] is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,14 +2,13 @@
 //!
 //! Knows neither who asks for the stop nor how the guest is brought to a halt.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::sync::{Mutex, OnceLock, Weak};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::lock::lock;
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::{Instant, Mutex, OnceLock, Weak, lock};
 
 /// Why a task must stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
@@ -14,6 +13,7 @@ use crate::control::Progress;
 use crate::error::{TaskError, TaskErrorKind};
 use crate::job::Queued;
 use crate::report::TaskReport;
+use crate::sync::{Arc, Instant};
 use crate::value;
 
 /// A task that was submitted, and its outcome as soon as there is one.

@@ -1,11 +1,10 @@
 //! What a queued task carries: everything a worker needs to run it.
 
-use std::sync::Arc;
-
 use crate::cell::Cell;
 use crate::limits::Limits;
 use crate::queue::{Entry, Permit};
 use crate::sandbox::Module;
+use crate::sync::Arc;
 
 /// The payload of a queued task.
 pub(crate) struct Job {

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::builder::{PoolBuilder, Settings};
 use crate::cell::Cell;
@@ -15,12 +14,12 @@ use crate::error::{BuildError, LoadError, SubmitError, SubmitErrorKind, TaskErro
 use crate::future::TaskFuture;
 use crate::job::{Job, Queued};
 use crate::limits::Limits;
-use crate::lock::lock;
 use crate::map::{Map, MapUnordered};
 use crate::options::TaskOptions;
 use crate::queue::{NoRoom, Patience, Queue};
 use crate::sandbox::{Allocation, Compiled, Driver, EngineSettings, Module, Run, Sandbox};
 use crate::stats::PoolStats;
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::{Task, TaskModule};
 use crate::value::{self, Arguments, IntoArguments};
 use crate::watch::Watch;
@@ -598,20 +597,10 @@ impl WorkersLeft {
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let mut count = lock(&self.count);
         while *count > 0 {
-            let Some(deadline) = deadline else {
-                count = self
-                    .none_left
-                    .wait(count)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                return false;
-            };
-            (count, _) = self
-                .none_left
-                .wait_timeout(count, left)
-                .unwrap_or_else(PoisonError::into_inner);
+            match sync::wait(&self.none_left, count, deadline) {
+                Ok(signalled) => count = signalled,
+                Err(_timed_out) => return false,
+            }
         }
         true
     }

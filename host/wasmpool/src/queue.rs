@@ -6,12 +6,10 @@
 //! tasks; it is generic so that it can be tested without them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
-use crate::lock::lock;
 use crate::spin;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, lock};
 
 /// An entry of the queue.
 pub(crate) trait Entry {
@@ -189,10 +187,9 @@ impl<T: Entry> Queue<T> {
                 continue;
             }
             entries.sleepers += 1;
-            entries = self
-                .not_empty
-                .wait(entries)
-                .unwrap_or_else(PoisonError::into_inner);
+            entries = match sync::wait(&self.not_empty, entries, None) {
+                Ok(entries) | Err(entries) => entries,
+            };
             entries.sleepers -= 1;
             // A wake-up for no reason takes away a signal that is not its own: that costs
             // one signal too many later, and loses none.
@@ -284,20 +281,14 @@ impl Room {
             if self.try_take() {
                 return Ok(true);
             }
-            let Patience::Until(deadline) = patience else {
-                guard = self
-                    .freed
-                    .wait(guard)
-                    .unwrap_or_else(PoisonError::into_inner);
-                continue;
+            let deadline = match patience {
+                Patience::Until(deadline) => Some(deadline),
+                Patience::None | Patience::Endless => None,
             };
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else {
-                return Ok(false);
-            };
-            (guard, _) = self
-                .freed
-                .wait_timeout(guard, left)
-                .unwrap_or_else(PoisonError::into_inner);
+            match sync::wait(&self.freed, guard, deadline) {
+                Ok(signalled) => guard = signalled,
+                Err(_timed_out) => return Ok(false),
+            }
         }
     }
 }

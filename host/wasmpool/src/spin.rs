@@ -3,7 +3,9 @@
 //! To be woken takes some ten microseconds, on a virtual machine some thirty, and costs the
 //! one who wakes a system call. Most small tasks are over sooner than that.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::sync::{Instant, thread};
 
 /// How long it is worth to look out: about what it takes to be woken.
 const SPIN: Duration = Duration::from_micros(40);
@@ -16,6 +18,6 @@ pub(crate) fn until(is_there: impl Fn() -> bool) {
         for _ in 0..8 {
             std::hint::spin_loop();
         }
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }

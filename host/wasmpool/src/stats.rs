@@ -3,12 +3,11 @@
 //! What is queued and what runs are one atomic number, so that no reading finds a task in
 //! both or more tasks running than there are workers. Reading stops nobody.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use serde::Serialize;
 
 use crate::cell::TaskState;
 use crate::error::TaskErrorKind;
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// How many tasks are where at one moment.
 ///

@@ -16,16 +16,14 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
-use std::thread::Thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::cell::Cell;
 use crate::control::{Control, StopReason};
 use crate::error::TaskErrorKind;
 use crate::job::Job;
-use crate::lock::lock;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::{Arc, Instant, Mutex, OnceLock, Weak, lock, thread};
 
 /// How long after a stop the thread looks whether the guest has ended, and interrupts it
 /// again if not: far longer than a guest takes that was reached the first time.
@@ -47,7 +45,7 @@ pub(crate) struct Watch {
     terminating: AtomicBool,
     /// Set once when the workers are gone: ends the thread.
     closed: AtomicBool,
-    thread: OnceLock<Thread>,
+    thread: OnceLock<thread::Thread>,
 }
 
 struct Running {
@@ -145,7 +143,7 @@ impl Watch {
     /// guests look at their stop requests.
     pub(crate) fn run(&self, interrupt: impl Fn()) {
         self.thread
-            .set(std::thread::current())
+            .set(thread::current())
             .expect("one thread runs the watch");
         while !self.closed.load(Ordering::SeqCst) {
             self.wake_at.store(NEVER, Ordering::SeqCst);
@@ -153,11 +151,11 @@ impl Watch {
             let due = [self.stop_overdue(now, &interrupt), self.expire_overdue(now)];
             let due = due.into_iter().flatten().min();
             let Some(due) = due else {
-                std::thread::park();
+                thread::park();
                 continue;
             };
             self.wake_at.fetch_min(self.nanos(due), Ordering::SeqCst);
-            std::thread::park_timeout(due.saturating_duration_since(Instant::now()));
+            thread::park_timeout(due.saturating_duration_since(Instant::now()));
         }
     }
 

@@ -3,8 +3,6 @@
 use std::any::Any;
 use std::cell::Cell as ThreadCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::time::Instant;
 
 use crate::cell::Settled;
 use crate::control::Interrupt;
@@ -14,6 +12,7 @@ use crate::queue::Queue;
 use crate::report::TaskReport;
 use crate::sandbox::{Driver, Ended, Instance, Run, Sandbox};
 use crate::stats::Counters;
+use crate::sync::{Arc, Instant};
 use crate::watch::Watch;
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of another

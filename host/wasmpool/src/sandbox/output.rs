@@ -12,8 +12,8 @@ use bytes::Bytes;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-use crate::lock::lock;
 use crate::report::Captured;
+use crate::sync::lock;
 
 /// How much a guest may write in one call. Bounds what the host holds at once beside the
 /// tail; the figure is the usual one of WASI streams.
