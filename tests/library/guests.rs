@@ -22,6 +22,7 @@ const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("fail", include_str!("failures.rs")),
     ("remember", include_str!("isolation.rs")),
     ("recall", include_str!("isolation.rs")),
+    ("trap_before", include_str!("retry.rs")),
     ("plant", include_str!("isolation.rs")),
     ("dig", include_str!("isolation.rs")),
     ("escape", include_str!("isolation.rs")),

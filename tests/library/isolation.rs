@@ -74,6 +74,21 @@ fn an_instance_serves_exactly_its_number_of_tasks() {
     );
 }
 
+#[test]
+fn an_instance_that_has_grown_is_replaced() {
+    let builder = Pool::builder().workers(1).isolation(Isolation::Worker);
+    let bench = Bench::new(builder.max_kept_memory(8 << 20));
+    let age_after = |mib: usize| {
+        bench.call::<_, usize>("allocate", mib);
+        let future = bench.submit::<_, u64>("recall", 0);
+        future.wait().unwrap();
+        future.report().unwrap().instance_age
+    };
+    assert_eq!(age_after(1), 1);
+    assert_eq!(age_after(2), 3);
+    assert_eq!(age_after(32), 0);
+}
+
 /// Plants marks in one task and looks for them in those that come after it.
 fn check_no_marks_are_found(builder: wasmpool::PoolBuilder) {
     let bench = Bench::new(builder);

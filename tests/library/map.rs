@@ -1,8 +1,11 @@
 //! `map`: outcomes in order, failures in their place, inputs without end.
 
 use std::cell::Cell;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
-use wasmpool::{Pool, Shutdown, TaskErrorKind as Kind};
+use wasmpool::{Pool, Shutdown, TaskErrorKind as Kind, TaskOptions};
 
 use crate::support::Bench;
 
@@ -53,18 +56,162 @@ fn a_failed_item_is_an_error_in_its_place() {
 #[test]
 fn endless_inputs_are_pulled_a_window_ahead() {
     let bench = Bench::with_workers(2);
-    let pulled = Cell::new(0_u64);
-    let inputs = (0..).inspect(|_| pulled.set(pulled.get() + 1));
-    let mut outcomes = bench.pool.map(&bench.factorize(), inputs);
-    assert!(pulled.get() > 0, "work starts before the first `next`");
-    for taken in 1..1_000_u64 {
-        outcomes.next().unwrap().unwrap();
-        assert!(
-            pulled.get() <= taken + 64,
-            "{} pulled for {taken}",
-            pulled.get()
-        );
+    let factorize = bench.factorize();
+    // Four of the largest chunks for each worker, where the map chooses.
+    for (task, window) in [
+        (factorize.clone(), 512),
+        (factorize.with(chunks_of(1)), 64),
+        (factorize.with(chunks_of(100)), 800),
+    ] {
+        let pulled = Cell::new(0_u64);
+        let inputs = (0..).inspect(|_| pulled.set(pulled.get() + 1));
+        let mut outcomes = bench.pool.map(&task, inputs);
+        assert!(pulled.get() > 0, "work starts before the first `next`");
+        for taken in 1..2_000_u64 {
+            outcomes.next().unwrap().unwrap();
+            let ahead = pulled.get() - taken;
+            assert!(ahead <= window, "{ahead} ahead of {taken}");
+        }
     }
+}
+
+fn chunks_of(inputs: usize) -> TaskOptions {
+    TaskOptions::new().chunk_size(NonZeroUsize::new(inputs).unwrap())
+}
+
+#[test]
+fn any_chunk_size_gives_the_same() {
+    let bench = Bench::with_workers(2);
+    let expected = (0..100_u64).map(factorizer::factorize).collect::<Vec<_>>();
+    for size in [1, 7, 99, 100, 101, 5_000] {
+        let task = bench.factorize().with(chunks_of(size));
+        let outcomes = bench.pool.map(&task, 0..100_u64);
+        assert!(outcomes.map(Result::unwrap).eq(expected.iter().cloned()));
+        let mut unordered = bench.pool.map_unordered(&task, 0..100_u64);
+        assert!(unordered.all(|(place, outcome)| outcome.unwrap() == expected[place]));
+    }
+}
+
+#[test]
+fn in_a_chunk_every_item_has_its_own_outcome_and_timeout() {
+    let bench = Bench::with_workers(1);
+    let options = chunks_of(12).task_timeout(Duration::from_millis(100));
+    let sleep = bench.task::<u64, u64>("sleep").with(options);
+    let hour = 3_600_000;
+    let outcomes = bench.pool.map(&sleep, [1, hour, 2, 3, hour, 4]);
+    let outcomes = outcomes.map(|outcome| outcome.map_err(|error| error.kind()));
+    let timed_out = Err(Kind::TimedOut);
+    assert_eq!(
+        outcomes.collect::<Vec<_>>(),
+        [Ok(1), timed_out, Ok(2), Ok(3), timed_out, Ok(4)]
+    );
+    // A failure inside of a chunk, of a kind of its own, and the rest goes on.
+    let options = chunks_of(4).memory_limit(32 << 20);
+    let allocate = bench.task::<usize, usize>("allocate").with(options);
+    let outcomes = bench.pool.map(&allocate, [1, 500, 2, 500, 3_usize]);
+    let outcomes = outcomes.map(|outcome| outcome.map_err(|error| error.kind()));
+    let too_much = Err(Kind::MemoryLimit);
+    assert_eq!(
+        outcomes.collect::<Vec<_>>(),
+        [Ok(1), too_much, Ok(2), too_much, Ok(3)]
+    );
+}
+
+#[test]
+fn a_stuck_item_of_a_chunk_holds_up_no_other() {
+    let bench = Bench::with_workers(2);
+    // One worker takes the whole chunk, and gets stuck with its first item.
+    let sleep = bench.task::<u64, u64>("sleep").with(chunks_of(40));
+    let inputs = std::iter::once(3_600_000).chain(std::iter::repeat_n(0_u64, 39));
+    let outcomes = bench.pool.map_unordered(&sleep, inputs);
+    assert_eq!(
+        outcomes.take(39).filter(|(place, _)| *place > 0).count(),
+        39
+    );
+}
+
+#[test]
+fn a_map_s_timeout_cancels_what_has_not_ended() {
+    let bench = Bench::with_workers(2);
+    let sleep = bench.task::<u64, u64>("sleep");
+    // Endless inputs: the third never ends.
+    let inputs = || {
+        [0, 1, 3_600_000]
+            .into_iter()
+            .chain(std::iter::repeat(2_u64))
+    };
+    let timeout = Duration::from_millis(300);
+    let mut outcomes = bench.pool.map(&sleep, inputs()).timeout(timeout);
+    assert_eq!(outcomes.next().unwrap().unwrap(), 0);
+    assert_eq!(outcomes.next().unwrap().unwrap(), 1);
+    let error = outcomes.next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), Kind::Cancelled);
+    assert!(error.message().contains("timeout of 300ms"), "{error}");
+    // Those that were done come, and then the end is told once.
+    let mut rest = outcomes.skip_while(Result::is_ok);
+    assert_eq!(rest.next().unwrap().unwrap_err().kind(), Kind::Cancelled);
+    assert!(rest.next().is_none());
+
+    let outcomes = bench.pool.map_unordered(&sleep, inputs()).timeout(timeout);
+    let mut outcomes = outcomes.collect::<Vec<_>>();
+    outcomes.sort_by_key(|(place, _)| *place);
+    assert!(
+        outcomes
+            .iter()
+            .map(|(place, _)| *place)
+            .eq(0..outcomes.len())
+    );
+    // The one that never ends, and the input that came too late.
+    for (_, outcome) in [&outcomes[2], outcomes.last().unwrap()] {
+        assert_eq!(outcome.as_ref().unwrap_err().kind(), Kind::Cancelled);
+    }
+    bench.assert_healthy();
+}
+
+#[test]
+fn a_map_that_is_done_in_time_notices_no_timeout() {
+    let bench = Bench::with_workers(2);
+    let outcomes = bench.pool.map(&bench.factorize(), 0..200_u64);
+    assert_eq!(
+        outcomes.timeout(crate::support::LONG).flatten().count(),
+        200
+    );
+}
+
+#[test]
+fn lists_of_arguments_are_zipped() {
+    let bench = Bench::with_workers(2);
+    let tour = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
+    let divide = tour.task::<(i64, i64), i64>("divide").unwrap();
+    let outcomes = bench.pool.map(&divide, (10..14).zip(1..));
+    assert!(outcomes.map(Result::unwrap).eq([10, 5, 4, 3]));
+    let clamp = tour.task::<(i64, i64, i64), i64>("clamp").unwrap();
+    let outcomes = bench
+        .pool
+        .map(&clamp, [-5, 5, 50].into_iter().zip([0; 3]).zip([9; 3]));
+    assert!(outcomes.map(Result::unwrap).eq([0, 5, 9]));
+}
+
+#[test]
+fn inputs_that_panic_lose_nothing_that_came_before() {
+    let bench = Bench::with_workers(2);
+    let factorize = bench.factorize().with(chunks_of(1));
+    let inputs = || (0..).inspect(|n| assert!(*n < 100, "as it was told"));
+    let mut taken = Vec::new();
+    let mut outcomes = bench.pool.map(&factorize, inputs());
+    let panic = catch_unwind(AssertUnwindSafe(|| taken.extend(outcomes.by_ref())));
+    assert!(panic.is_err());
+    taken.extend(outcomes);
+    let taken = taken.into_iter().map(Result::unwrap);
+    assert!(taken.eq((0..100).map(factorizer::factorize)));
+
+    let mut seen = Vec::new();
+    let mut outcomes = bench.pool.map_unordered(&factorize, inputs());
+    let panic = catch_unwind(AssertUnwindSafe(|| seen.extend(outcomes.by_ref())));
+    assert!(panic.is_err());
+    seen.extend(outcomes);
+    seen.sort_by_key(|(place, _)| *place);
+    assert!(seen.iter().map(|(place, _)| *place).eq(0..100));
 }
 
 #[test]

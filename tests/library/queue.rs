@@ -1,6 +1,8 @@
 //! The bounded queue: waiting for room, refusing, giving back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use wasmpool::{Pool, SubmitErrorKind};
@@ -101,4 +103,107 @@ fn a_task_of_another_pool_is_refused() {
     let (one, other) = (Bench::with_workers(1), Bench::with_workers(1));
     let refused = other.pool.submit(&one.factorize(), (6,)).unwrap_err();
     assert_eq!(refused.kind(), &SubmitErrorKind::ForeignTask);
+}
+
+#[test]
+fn async_submitters_wait_for_room_without_blocking_their_thread() {
+    let bench = Bench::new(Pool::builder().workers(2).queue_capacity(1));
+    let recall = bench.task::<u64, u64>("recall");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    // All on one thread: one that blocked would block the others for ever.
+    let submitted = (0..500).map(|n| {
+        let (pool, recall) = (&bench.pool, &recall);
+        async move {
+            pool.submit_async(recall, (n,))
+                .await
+                .unwrap()
+                .await
+                .unwrap()
+        }
+    });
+    let sum = runtime
+        .block_on(join_all(submitted))
+        .into_iter()
+        .sum::<u64>();
+    assert_eq!(sum, (0..500).sum::<u64>());
+}
+
+#[test]
+fn an_async_submitter_that_gives_up_takes_no_place_and_no_turn() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let running = bench.spinning();
+    let recall = bench.task::<u64, u64>("recall");
+    let queued = bench.pool.submit(&recall, (0,)).unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut impatient = Box::pin(bench.pool.submit_async(&recall, (1,)));
+    let mut patient = Box::pin(bench.pool.submit_async(&recall, (2,)));
+    assert!(impatient.as_mut().poll(&mut context).is_pending());
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    assert!(patient.as_mut().poll(&mut context).is_pending());
+    // The place that comes free is told to the first in line, who does not want it any more.
+    queued.cancel();
+    assert!(!woken.0.load(Ordering::SeqCst));
+    drop(impatient);
+    assert!(woken.0.load(Ordering::SeqCst), "the wake-up was passed on");
+    let Poll::Ready(Ok(future)) = patient.as_mut().poll(&mut context) else {
+        panic!("there is room");
+    };
+    running.cancel();
+    assert_eq!(future.wait().unwrap(), 2);
+}
+
+#[test]
+fn an_async_submitter_hears_of_a_shutdown_and_gets_its_arguments_back() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let running = bench.spinning();
+    let recall = bench.task::<u64, u64>("recall");
+    let queued = bench.pool.submit(&recall, (0,)).unwrap();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    let mut submitted = Box::pin(bench.pool.submit_async(&recall, (7,)));
+    assert!(submitted.as_mut().poll(&mut context).is_pending());
+    bench.pool.close();
+    assert!(woken.0.load(Ordering::SeqCst));
+    let Poll::Ready(Err(refused)) = submitted.as_mut().poll(&mut context) else {
+        panic!("the pool is closed");
+    };
+    assert!(refused.is_shut_down());
+    assert_eq!(refused.into_arguments(), (7,));
+    running.cancel();
+    assert_eq!(queued.wait().unwrap(), 0);
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Polls all of them whenever one wants it.
+async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut futures = futures.map(Box::pin).collect::<Vec<_>>();
+    let mut outputs = Vec::new();
+    std::future::poll_fn(|context| {
+        futures.retain_mut(|future| match future.as_mut().poll(context) {
+            Poll::Ready(output) => {
+                outputs.push(output);
+                false
+            }
+            Poll::Pending => true,
+        });
+        match futures.is_empty() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    outputs
 }

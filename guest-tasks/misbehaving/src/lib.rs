@@ -6,7 +6,7 @@ mod tasks {
     use std::hint::black_box;
     use std::io::Write as _;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use serde::ser::{Serialize, SerializeSeq as _, Serializer};
     use wasmpool_guest::{Failure, context};
@@ -108,6 +108,17 @@ mod tasks {
     /// Returns a result that is no MessagePack: it announces `n + 1` elements and has none.
     pub fn bad_bytes(n: u64) -> Announced {
         Announced(usize::try_from(n).unwrap_or(usize::MAX - 1) + 1)
+    }
+
+    /// Traps while the clock shows less than `unix_ms` milliseconds since 1970; then returns
+    /// what it shows.
+    pub fn trap_before(unix_ms: u64) -> u64 {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = clock.map_or(0, |clock| {
+            u64::try_from(clock.as_millis()).unwrap_or(u64::MAX)
+        });
+        assert!(now >= unix_ms, "{} ms too early", unix_ms - now);
+        now
     }
 
     /// Fails in the ordinary way, with `message` and the code `as-told`.

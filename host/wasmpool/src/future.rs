@@ -51,12 +51,17 @@ impl<Out> TaskFuture<Out> {
     /// already was, false when it has ended in another way, which it then keeps. Does not
     /// block.
     pub fn cancel(&self) -> bool {
-        self.task.cancel()
+        self.task.cancel("cancelled")
     }
 
     /// Where the task is in its life.
     pub fn state(&self) -> TaskState {
         self.task.task_state()
+    }
+
+    /// The tag that the task was given by its [options](crate::TaskOptions::tag).
+    pub fn tag(&self) -> Option<&str> {
+        self.task.tag()
     }
 
     /// Whether the task has ended, in whichever way.
@@ -81,7 +86,7 @@ impl<Out> TaskFuture<Out> {
 
     /// How far the task has come, by its own account; none if it has said nothing.
     pub fn progress(&self) -> Option<Progress> {
-        self.task.control().progress()
+        self.task.progress()
     }
 
     /// Calls `callback` with this future when the task ends, or at once if it has ended.

@@ -45,19 +45,26 @@ const RUNNING: u64 = 1;
 const QUEUED: u64 = 1 << 16;
 
 impl Counters {
-    /// A task is about to be put into the queue.
-    pub(crate) fn accept(&self) {
-        self.alive.fetch_add(QUEUED, Ordering::Relaxed);
+    /// Tasks are about to be put into the queue.
+    pub(crate) fn accept(&self, n_tasks: usize) {
+        self.alive
+            .fetch_add(n_tasks as u64 * QUEUED, Ordering::Relaxed);
     }
 
-    /// The queue has closed just before, and the task was refused after all.
-    pub(crate) fn refuse(&self) {
-        self.alive.fetch_sub(QUEUED, Ordering::Relaxed);
+    /// The queue has closed just before, and the tasks were refused after all.
+    pub(crate) fn refuse(&self, n_tasks: usize) {
+        self.alive
+            .fetch_sub(n_tasks as u64 * QUEUED, Ordering::Relaxed);
     }
 
     /// A worker takes a task.
     pub(crate) fn start(&self) {
         self.alive.fetch_sub(QUEUED - RUNNING, Ordering::Relaxed);
+    }
+
+    /// A task goes back into the queue.
+    pub(crate) fn put_back(&self) {
+        self.alive.fetch_add(QUEUED - RUNNING, Ordering::Relaxed);
     }
 
     /// A task that was queued or running has ended.
