@@ -2,6 +2,7 @@
 
 mod cache;
 mod completion;
+mod events;
 mod failures;
 mod futures;
 mod guests;

@@ -12,8 +12,9 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
-use crate::control::{Control, Progress, StopReason};
+use crate::control::{Control, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
+use crate::events::{Listener, Progress};
 use crate::report::TaskReport;
 use crate::spin;
 use crate::stats::Counters;
@@ -45,6 +46,8 @@ struct State<P> {
     attempts: u32,
     /// Of the newest attempt; none before the first.
     control: Option<Arc<Control>>,
+    /// Those who listen to every attempt; none any more once the cell has settled.
+    listeners: Vec<Listener>,
     /// Threads inside of `wait`.
     waiting: usize,
     /// The async task that polled the future last.
@@ -122,6 +125,7 @@ impl<P> Cell<P> {
                 phase: Phase::Queued(payload),
                 attempts: 0,
                 control: None,
+                listeners: Vec::new(),
                 waiting: 0,
                 waker: None,
                 callbacks: VecDeque::new(),
@@ -136,6 +140,17 @@ impl<P> Cell<P> {
     pub(crate) fn progress(&self) -> Option<Progress> {
         let state = self.lock();
         state.control.as_ref()?.progress()
+    }
+
+    /// Has `listener` hear what the task says from now on, until it ends.
+    pub(crate) fn add_listener(&self, listener: Listener) {
+        let mut state = self.lock();
+        match (&state.phase, &state.control) {
+            (Phase::Settled, _) => return,
+            (Phase::Running { .. }, Some(control)) => control.add_listener(listener.clone()),
+            _ => {}
+        }
+        state.listeners.push(listener);
     }
 
     /// What its submitter calls the task.
@@ -177,6 +192,9 @@ impl<P> Cell<P> {
                 self.counters.start();
                 state.attempts += 1;
                 let control = Arc::new(control(&payload));
+                for listener in &state.listeners {
+                    control.add_listener(listener.clone());
+                }
                 state.control = Some(Arc::clone(&control));
                 Some(Attempt {
                     payload,
@@ -292,6 +310,12 @@ impl<P> Cell<P> {
         let set = self.settled.set(settled);
         debug_assert!(set.is_ok(), "only the move to settled writes the outcome");
         state.is_calling_back = !state.callbacks.is_empty();
+        if !state.listeners.is_empty() {
+            state.listeners.clear();
+            if let Some(control) = &state.control {
+                control.dismiss_listeners();
+            }
+        }
         Some(Former {
             phase: std::mem::replace(&mut state.phase, Phase::Settled),
             is_waited_for: state.waiting > 0,

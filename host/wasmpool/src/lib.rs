@@ -63,6 +63,7 @@ mod cell;
 mod completion;
 mod control;
 mod error;
+mod events;
 mod future;
 mod job;
 mod limits;
@@ -85,11 +86,11 @@ mod worker;
 pub use builder::PoolBuilder;
 pub use cell::TaskState;
 pub use completion::{AsCompleted, TimedOut, Until, Waited, as_completed, wait};
-pub use control::Progress;
 pub use error::{
     BuildError, Fault, Frame, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind,
     TaskRefError, TrapCode,
 };
+pub use events::{Progress, TaskEvent, TaskEvents};
 pub use future::TaskFuture;
 pub use map::{Map, MapUnordered};
 pub use options::{Priority, TaskOptions};

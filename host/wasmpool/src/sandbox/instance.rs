@@ -183,8 +183,7 @@ impl Instance {
     fn account(&self, limits: &Limits, report: &mut TaskReport) {
         let state = self.store.data();
         report.peak_memory = state.limiter.held();
-        report.stdout = state.stdout.take();
-        report.stderr = state.stderr.take();
+        (report.stdout, report.stderr) = state.output.take();
         report.fuel = limits
             .fuel
             .map(|fuel| fuel.saturating_sub(self.store.get_fuel().unwrap_or(0)));
@@ -210,7 +209,7 @@ pub(super) fn list(
         guest.wasmpool_task_tasks().call_list(&mut store).await
     });
     let tasks = listed.map_err(|error| {
-        let stderr = store.data().stderr.take();
+        let (_, stderr) = store.data().output.take();
         ending::classify(&error, stage.get(), control.stop_reason(), limits, &stderr)
     })?;
     let tasks = tasks.into_iter().map(|task| TaskInfo {
