@@ -207,3 +207,38 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
     .await;
     outputs
 }
+
+#[test]
+fn tasks_that_are_submitted_together_have_each_a_future_or_a_refusal() {
+    // More than the queue takes at once.
+    let bench = Bench::new(
+        Pool::builder()
+            .workers(2)
+            .queue_capacity(10)
+            .payload_limit(100),
+    );
+    let tour = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
+    let parse = tour.task::<(String,), Vec<i64>>("parse_numbers").unwrap();
+    let text = |n: usize| {
+        if n % 50 == 7 {
+            "1".repeat(200)
+        } else {
+            n.to_string()
+        }
+    };
+    let submitted = bench.pool.submit_all(&parse, (0..200).map(|n| (text(n),)));
+    assert_eq!(submitted.len(), 200);
+    for (n, submitted) in submitted.into_iter().enumerate() {
+        match submitted {
+            Ok(future) => assert_eq!(future.wait().unwrap(), [n as i64]),
+            Err(refused) => assert_eq!((refused.into_arguments(), n % 50), ((text(n),), 7)),
+        }
+    }
+    bench.pool.close();
+    let submitted = bench.pool.submit_all(&parse, [(text(1),), (text(2),)]);
+    assert!(
+        submitted
+            .iter()
+            .all(|submitted| submitted.as_ref().unwrap_err().is_shut_down())
+    );
+}

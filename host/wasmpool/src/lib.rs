@@ -79,6 +79,7 @@ mod stats;
 mod submit;
 mod sync;
 mod task;
+mod timings;
 mod value;
 mod watch;
 mod worker;
@@ -100,6 +101,7 @@ pub use retry::Retry;
 pub use sandbox::{Allocation, MemoryReset, TaskInfo, WASMTIME_VERSION};
 pub use stats::PoolStats;
 pub use task::{Task, TaskModule};
+pub use timings::Distribution;
 pub use value::{Arguments, IntoArguments, Value};
 pub use worker::Isolation;
 

@@ -18,6 +18,7 @@ use crate::sandbox::{Allocation, Compiled, Driver, EngineSettings, Module, Run, 
 use crate::stats::PoolStats;
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::{Task, TaskModule};
+use crate::timings::Timings;
 use crate::value::{Arguments, IntoArguments};
 use crate::watch::Watch;
 use crate::worker::{self, Isolation, Shop, WARM_INSTANCES};
@@ -126,6 +127,7 @@ impl Pool {
             queue: Queue::new(queue_capacity, n_workers),
             watch: Watch::new(n_workers),
             counters: Arc::default(),
+            timings: Timings::new(n_workers),
             sandbox,
             limits,
             retry,
@@ -187,10 +189,10 @@ impl Pool {
         self.shop.queue.len()
     }
 
-    /// How many tasks are where at this moment, and how those that have ended did. The
-    /// numbers add up, and reading them stops nobody.
+    /// How many tasks are where at this moment, how those that have ended did, and how long
+    /// it took. The numbers add up, and reading them stops nobody.
     pub fn stats(&self) -> PoolStats {
-        self.shop.counters.read()
+        self.shop.counters.read(&self.shop.timings)
     }
 
     /// Where the memory of instances comes from: [`Allocation::OnDemand`] works the same and

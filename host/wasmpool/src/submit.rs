@@ -89,6 +89,29 @@ impl Pool {
         self.submit_with(task, arguments, || reserved)
     }
 
+    /// Submits a task for each of the arguments, and gives a future or a refusal for each, in
+    /// their order. It costs less than one after the other, and a worker takes them in one
+    /// go, as a [chunk](crate::TaskOptions::chunk_size): for tasks that take microseconds.
+    /// Blocks while the queue is full, until it has had room for all.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit), for each by itself.
+    pub fn submit_all<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: impl IntoIterator<Item = Args>,
+    ) -> Vec<Result<TaskFuture<Out>, SubmitError<Args>>> {
+        let arguments = arguments.into_iter().collect::<Vec<_>>();
+        let submitted = self.submit_chunk(task, &arguments);
+        let submitted = submitted.into_iter().zip(arguments);
+        submitted
+            .map(|(submitted, arguments)| {
+                submitted.map_err(|kind| SubmitError::new(kind, arguments))
+            })
+            .collect()
+    }
+
     /// The arguments are encoded when there is a place for them, and not over and over for a
     /// full queue.
     fn submit_with<Args: Arguments, Out>(

@@ -15,6 +15,7 @@ use crate::retry::Retry;
 use crate::sandbox::{Driver, Ended, Instance, Module, Run, Sandbox};
 use crate::stats::Counters;
 use crate::sync::{Arc, Instant, Weak};
+use crate::timings::Timings;
 use crate::watch::Watch;
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of another
@@ -39,6 +40,7 @@ pub(crate) struct Shop {
     pub(crate) queue: Queue<Queued>,
     pub(crate) watch: Watch,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) timings: Timings,
     pub(crate) sandbox: Sandbox,
     /// What tasks may use whose options say nothing else.
     pub(crate) limits: Limits,
@@ -109,6 +111,7 @@ impl Worker<'_> {
         };
         let mut job = attempt.payload;
         drop(job.permit.take());
+        self.shop.timings.begin(self.index, started);
         let mut report = TaskReport {
             worker: Some(self.index),
             queued: started.duration_since(task.submitted()),
@@ -121,6 +124,7 @@ impl Worker<'_> {
         }));
         self.shop.watch.end(self.index);
         report.ran = started.elapsed();
+        self.shop.timings.end(self.index, &report);
         let (outcome, instance) =
             called.unwrap_or_else(|panic| (Err(host_panicked(&*panic)), None));
         let again = outcome.as_ref().err().and_then(|error| {
