@@ -19,3 +19,5 @@ mod shutdown;
 mod stats;
 mod stopping;
 mod support;
+#[cfg(feature = "tracing")]
+mod tracing;

@@ -6,6 +6,7 @@ use crate::queue::{Entry, Permit};
 use crate::retry::Retry;
 use crate::sandbox::Module;
 use crate::sync::Arc;
+use crate::trace::Origin;
 
 /// The payload of a queued task.
 pub(crate) struct Job {
@@ -21,6 +22,8 @@ pub(crate) struct Job {
     pub(crate) retry: Option<Retry>,
     /// The lane of the queue that it waits in.
     pub(crate) lane: usize,
+    /// Where it was submitted.
+    pub(crate) origin: Origin,
     /// Its place in the queue, given back when the job starts or dies.
     pub(crate) permit: Option<Permit>,
 }

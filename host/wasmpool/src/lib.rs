@@ -53,6 +53,13 @@
 //! happened, whose fault it was and where the guest was, the instance is dropped, and the
 //! same worker thread serves the next task. There is no broken pool.
 //!
+//! # Tracing
+//!
+//! With the feature `tracing`, which is off by default, each attempt of a task is a span of
+//! the level `DEBUG` on its worker, a child of the span in which the task was submitted, with
+//! the task's name, its tag and the worker, and an event at its end that says what came of
+//! it. What happens to the pool itself is told by events of the level `INFO`.
+//!
 //! # Stopping
 //!
 //! [`TaskFuture::cancel`], a `task_timeout` and [`Shutdown::Terminate`] stop a guest that
@@ -80,6 +87,7 @@ mod submit;
 mod sync;
 mod task;
 mod timings;
+mod trace;
 mod value;
 mod watch;
 mod worker;

@@ -19,6 +19,7 @@ use crate::stats::PoolStats;
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::{Task, TaskModule};
 use crate::timings::Timings;
+use crate::trace;
 use crate::value::{Arguments, IntoArguments};
 use crate::watch::Watch;
 use crate::worker::{self, Isolation, Shop, WARM_INSTANCES};
@@ -149,6 +150,7 @@ impl Pool {
         };
         // From here on the pool's own drop clears away what was started, if a thread cannot.
         pool.start_threads().map_err(BuildError::Thread)?;
+        trace::pool_built(n_workers, pool.allocation());
         Ok(pool)
     }
 
@@ -226,6 +228,7 @@ impl Pool {
     ///
     /// As [`load`](Self::load).
     pub fn load_bytes(&self, bytes: &[u8]) -> Result<TaskModule, LoadError> {
+        let started = Instant::now();
         let hash = *blake3::hash(bytes).as_bytes();
         if let Some(module) = lock(&self.modules).get(&hash).and_then(Weak::upgrade) {
             return Ok(TaskModule::new(module));
@@ -239,6 +242,7 @@ impl Pool {
         }
         modules.retain(|_, module| module.strong_count() > 0);
         modules.insert(hash, Arc::downgrade(&module));
+        trace::module_loaded(bytes.len(), module.tasks.len(), started.elapsed());
         Ok(TaskModule::new(module))
     }
 
@@ -350,6 +354,7 @@ impl Pool {
     /// a graceful shutdown comes back when another thread terminates the pool. On the pool's
     /// own threads (in a callback) it does not block.
     pub fn shutdown(&self, how: Shutdown) {
+        trace::shut_down(how);
         self.close();
         // What is queued leaves the queue first, then what runs is stopped, and only then
         // callbacks are called: they may wait for either.

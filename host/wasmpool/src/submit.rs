@@ -12,6 +12,7 @@ use crate::pool::Pool;
 use crate::queue::{NoRoom, Patience, Permit};
 use crate::sync::{Arc, Instant};
 use crate::task::Task;
+use crate::trace::Origin;
 use crate::value::{self, Arguments};
 
 impl Pool {
@@ -227,6 +228,7 @@ impl Pool {
             wants_fresh_instance: options.wants_fresh_instance(),
             retry: options.own_retry().or(self.shop.retry),
             lane: options.lane(),
+            origin: Origin::here(),
             permit: Some(permit),
         };
         let counters = Arc::clone(&self.shop.counters);

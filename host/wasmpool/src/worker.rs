@@ -16,6 +16,7 @@ use crate::sandbox::{Driver, Ended, Instance, Module, Run, Sandbox};
 use crate::stats::Counters;
 use crate::sync::{Arc, Instant, Weak};
 use crate::timings::Timings;
+use crate::trace;
 use crate::watch::Watch;
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of another
@@ -118,6 +119,8 @@ impl Worker<'_> {
             attempts: attempt.number,
             ..TaskReport::default()
         };
+        let name = &job.module.tasks[job.task].name;
+        let traced = trace::attempt(&job.origin, name, task.tag(), self.index, attempt.number);
         // A panic here is one of the host's own functions. It costs the task and its instance.
         let called = catch_unwind(AssertUnwindSafe(|| {
             self.call(&job, &attempt.control, started, &mut report)
@@ -131,6 +134,7 @@ impl Worker<'_> {
             let wait = job.retry?.after(attempt.number, error.kind())?;
             Some((job.lane, Instant::now().checked_add(wait)?))
         });
+        traced.ended(outcome.as_ref().err(), &report, again.is_none());
         match again {
             None => task.settle(Settled { outcome, report }),
             Some((lane, due)) => {
