@@ -1,10 +1,13 @@
 //! `map`: outcomes in order, failures in their place, inputs without end.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::time::Duration;
 
+use futures_core::Stream;
 use wasmpool::{Pool, Shutdown, TaskError, TaskErrorKind as Kind, TaskOptions};
 
 use crate::support::Bench;
@@ -200,23 +203,25 @@ fn lists_of_arguments_are_zipped() {
 #[test]
 fn inputs_that_panic_lose_nothing_that_came_before() {
     let bench = Bench::with_workers(2);
-    let factorize = bench.factorize().with(chunks_of(1));
-    let inputs = || (0..).inspect(|n| assert!(*n < 100, "as it was told"));
-    let mut taken = Vec::new();
-    let mut outcomes = bench.pool.map(&factorize, inputs());
-    let panic = catch_unwind(AssertUnwindSafe(|| taken.extend(outcomes.by_ref())));
-    assert!(panic.is_err());
-    taken.extend(outcomes);
-    let taken = taken.into_iter().map(Result::unwrap);
-    assert!(taken.eq((0..100).map(factorizer::factorize)));
+    for (size, at) in [(1, 0), (1, 100), (7, 10), (30, 100)] {
+        let factorize = bench.factorize().with(chunks_of(size));
+        let inputs = || (0..).inspect(|n| assert!(*n < at, "as it was told"));
+        let mut taken = Vec::new();
+        let mut outcomes = bench.pool.map(&factorize, inputs());
+        let panic = catch_unwind(AssertUnwindSafe(|| taken.extend(outcomes.by_ref())));
+        assert!(panic.is_err());
+        assert!(outcomes.next().is_none());
+        let taken = taken.into_iter().map(Result::unwrap);
+        assert!(taken.eq((0..at).map(factorizer::factorize)));
 
-    let mut seen = Vec::new();
-    let mut outcomes = bench.pool.map_unordered(&factorize, inputs());
-    let panic = catch_unwind(AssertUnwindSafe(|| seen.extend(outcomes.by_ref())));
-    assert!(panic.is_err());
-    seen.extend(outcomes);
-    seen.sort_by_key(|(place, _)| *place);
-    assert!(seen.iter().map(|(place, _)| *place).eq(0..100));
+        let mut seen = Vec::new();
+        let mut outcomes = bench.pool.map_unordered(&factorize, inputs());
+        let panic = catch_unwind(AssertUnwindSafe(|| seen.extend(outcomes.by_ref())));
+        assert!(panic.is_err());
+        assert!(outcomes.next().is_none());
+        seen.sort_by_key(|(place, _)| *place);
+        assert!(seen.iter().map(|(place, _)| *place as u64).eq(0..at));
+    }
 }
 
 #[test]
@@ -287,4 +292,76 @@ fn unordered_failures_and_a_shutdown_are_outcomes_too() {
     let (place, outcome) = outcomes.next().unwrap();
     assert_eq!((place, outcome.unwrap_err().kind()), (0, Kind::ShutDown));
     assert!(outcomes.next().is_none());
+}
+
+/// Takes all that a stream gives.
+async fn collect<S: Stream + Unpin>(mut stream: S) -> Vec<S::Item> {
+    let mut items = Vec::new();
+    while let Some(item) = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
+        items.push(item);
+    }
+    items
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
+#[test]
+fn a_stream_gives_what_a_map_gives_without_blocking() {
+    // The queue has no room for most of the window, and two streams share it.
+    let bench = Bench::new(Pool::builder().workers(2).queue_capacity(3));
+    let factorize = bench.factorize();
+    let expected = (0..400_u64).map(factorizer::factorize).collect::<Vec<_>>();
+    let stream = || collect(bench.pool.map_async(&factorize, 0..400_u64));
+    // Both on one thread: one that blocked would hold up the other for ever.
+    let (a, b) = block_on(async { tokio::join!(stream(), stream()) });
+    for outcomes in [a, b] {
+        assert!(
+            outcomes
+                .into_iter()
+                .map(Result::unwrap)
+                .eq(expected.iter().cloned())
+        );
+    }
+}
+
+#[test]
+fn a_stream_that_finds_no_room_is_woken_when_there_is() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let running = bench.spinning();
+    let queued = bench.submit::<_, u64>("recall", 0);
+    let stream = bench.pool.map_async(&bench.factorize(), [6_u64, 10]);
+    let outcomes = block_on(async {
+        let later = async { running.cancel() };
+        tokio::join!(collect(stream), later).0
+    });
+    let outcomes = outcomes.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+    assert_eq!(outcomes, [[2, 3], [2, 5]]);
+    assert_eq!(queued.wait().unwrap(), 0);
+}
+
+#[test]
+fn a_stream_of_a_pool_that_is_shut_down_ends_with_an_error() {
+    let bench = Bench::with_workers(1);
+    bench.pool.close();
+    let outcomes = block_on(collect(bench.pool.map_async(&bench.factorize(), 0..9_u64)));
+    assert_eq!(outcomes.len(), 1);
+    assert_eq!(outcomes[0].as_ref().unwrap_err().kind(), Kind::ShutDown);
+    assert_eq!(
+        block_on(collect(bench.pool.map_async(&bench.factorize(), 0..0_u64))).len(),
+        0
+    );
+}
+
+#[test]
+fn dropping_a_stream_cancels_its_tasks() {
+    let bench = Bench::with_workers(1);
+    drop(
+        bench
+            .pool
+            .map_async(&bench.task::<u64, u64>("spin"), 0..10_u64),
+    );
+    bench.assert_healthy();
 }

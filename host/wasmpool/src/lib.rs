@@ -101,7 +101,7 @@ pub use error::{
 };
 pub use events::{Progress, TaskEvent, TaskEvents};
 pub use future::TaskFuture;
-pub use map::{Map, MapUnordered};
+pub use map::{Map, MapStream, MapUnordered};
 pub use options::{Priority, TaskOptions};
 pub use pool::{CutShort, Pool, Shutdown};
 pub use report::{Captured, TaskReport};

@@ -4,15 +4,21 @@
 //! chunks: large ones for tasks that take next to no time, where submitting and taking costs
 //! more than running, and single ones for tasks that take long.
 
+use std::any::Any;
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
 use crate::error::{SubmitErrorKind, TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::pool::Pool;
+use crate::queue::{NoRoom, Patience, WaitingForRoom};
 use crate::sync::Instant;
 use crate::task::Task;
 use crate::value::{Arguments, IntoArguments};
@@ -37,6 +43,8 @@ struct Feed<'pool, Args, Out, Input> {
     task: Task<Args, Out>,
     /// None when it has ended, or the pool takes no more.
     input: Option<Input>,
+    /// What the inputs panicked with: it is passed on when all that came before is given out.
+    panic: Option<Box<dyn Any + Send>>,
     chunk_size: ChunkSize,
     deadline: Option<(Instant, Duration)>,
     started: Instant,
@@ -61,6 +69,7 @@ impl<'pool, Args, Out, Input> Feed<'pool, Args, Out, Input> {
             pool,
             task,
             input: Some(input),
+            panic: None,
             chunk_size,
             deadline: None,
             started: Instant::now(),
@@ -105,47 +114,107 @@ where
 {
     /// Submits the inputs that may follow when there are `n_ahead` already: whole chunks, as
     /// long as there are inputs.
-    fn submit_next(&mut self, n_ahead: usize) -> Vec<Result<TaskFuture<Out>, TaskError>> {
-        let mut submitted = Vec::new();
-        let chunk_size = self.chunk_size.get();
-        while n_ahead + submitted.len() + chunk_size <= self.window() && self.input.is_some() {
-            let is_over = self.is_over();
-            let chunk = self.pull(if is_over { 1 } else { chunk_size });
-            if is_over {
+    fn submit_next(
+        &mut self,
+        mut n_ahead: usize,
+        mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
+    ) {
+        while let Some(chunk_size) = self.next_chunk_size(n_ahead) {
+            if self.is_over() {
                 // The end of it, said where the next outcome would have been.
+                let is_there = self.pull(1).len() == 1;
                 self.input = None;
-                let error = TaskError::new(TaskErrorKind::Cancelled, self.timed_out_message());
-                submitted.extend(chunk.iter().map(|_| Err(error.clone())));
-                break;
-            }
-            for outcome in self.pool.submit_chunk(&self.task, &chunk) {
-                if outcome
-                    .as_ref()
-                    .is_err_and(|kind| *kind == SubmitErrorKind::ShutDown)
-                {
-                    // What was pulled gets its error; what is behind it is not touched.
-                    self.input = None;
+                if is_there {
+                    let message = self.timed_out_message();
+                    take(Err(TaskError::new(TaskErrorKind::Cancelled, message)));
                 }
-                submitted.push(outcome.map_err(SubmitErrorKind::into_task_error));
+                return;
             }
+            let chunk = self.pull(chunk_size);
+            n_ahead += chunk.len();
+            let submitted = self.pool.submit_chunk(&self.task, &chunk);
+            self.give_out(submitted, &mut take);
         }
-        submitted
+    }
+
+    /// As `submit_next`, for as long as the queue has room. Does not block. Says whether it
+    /// had room for all that may follow, or the pool is shut down.
+    fn try_submit_next(
+        &mut self,
+        mut n_ahead: usize,
+        mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
+    ) -> bool {
+        while let Some(chunk_size) = self.next_chunk_size(n_ahead) {
+            let reserved = self.pool.reserve_some(chunk_size, Patience::None);
+            let submitted = match reserved {
+                Err(NoRoom::Full) => return false,
+                Err(NoRoom::Closed) => {
+                    let pulled = self.pull(1);
+                    pulled
+                        .iter()
+                        .map(|_| Err(SubmitErrorKind::ShutDown))
+                        .collect()
+                }
+                Ok(permits) => {
+                    let chunk = self.pull(permits.len());
+                    n_ahead += chunk.len();
+                    self.pool.submit_reserved(&self.task, &chunk, permits)
+                }
+            };
+            self.give_out(submitted, &mut take);
+        }
+        true
+    }
+
+    /// The size of the next chunk, if there may be one when there are `n_ahead` inputs.
+    fn next_chunk_size(&self, n_ahead: usize) -> Option<usize> {
+        let chunk_size = self.chunk_size.get();
+        let has_room = n_ahead + chunk_size <= self.window();
+        (self.input.is_some() && has_room).then_some(chunk_size)
+    }
+
+    fn give_out(
+        &mut self,
+        submitted: Vec<Result<TaskFuture<Out>, SubmitErrorKind>>,
+        mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
+    ) {
+        for outcome in submitted {
+            if matches!(outcome, Err(SubmitErrorKind::ShutDown)) {
+                // What was pulled gets its error; what is behind it is not touched.
+                self.input = None;
+            }
+            take(outcome.map_err(SubmitErrorKind::into_task_error));
+        }
     }
 
     /// Takes up to `wanted` inputs.
     fn pull(&mut self, wanted: usize) -> Vec<Args> {
-        // An iterator that panics is not asked again: until it returns it is not there.
-        let Some(mut input) = self.input.take() else {
-            return Vec::new();
-        };
-        let pulled = input.by_ref().take(wanted);
-        let pulled = pulled
-            .map(IntoArguments::into_arguments)
-            .collect::<Vec<_>>();
-        if pulled.len() == wanted {
-            self.input = Some(input);
+        let mut pulled = Vec::new();
+        while pulled.len() < wanted
+            && let Some(input) = &mut self.input
+        {
+            // A panic is held back: it must not cost what came before.
+            let next = || input.next().map(IntoArguments::into_arguments);
+            match catch_unwind(AssertUnwindSafe(next)) {
+                Ok(Some(arguments)) => pulled.push(arguments),
+                Ok(None) => self.input = None,
+                Err(panic) => {
+                    self.panic = Some(panic);
+                    self.input = None;
+                }
+            }
         }
         pulled
+    }
+}
+
+impl<Args, Out, Input> Feed<'_, Args, Out, Input> {
+    /// The end of the outcomes: that of the inputs, or their panic.
+    fn end<T>(&mut self) -> Option<T> {
+        match self.panic.take() {
+            Some(panic) => resume_unwind(panic),
+            None => None,
+        }
     }
 }
 
@@ -194,8 +263,15 @@ where
             feed: Feed::new(pool, task, input),
             ahead: VecDeque::new(),
         };
-        map.ahead.extend(map.feed.submit_next(0));
+        map.fill(0);
         map
+    }
+
+    /// Submits the inputs that may follow when there are `n_ahead` already.
+    fn fill(&mut self, n_ahead: usize) {
+        let ahead = &mut self.ahead;
+        self.feed
+            .submit_next(n_ahead, |outcome| ahead.push_back(outcome));
     }
 }
 
@@ -228,16 +304,16 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         // The place of the one that will be taken goes to the next inputs before the wait, so
-        // that the workers do not run dry during it; and before it is taken out, so that it
-        // is not lost if the inputs panic.
-        let submitted = self.feed.submit_next(self.ahead.len().saturating_sub(1));
-        self.ahead.extend(submitted);
+        // that the workers do not run dry during it.
+        self.fill(self.ahead.len().saturating_sub(1));
         if let Some(Ok(first)) = self.ahead.front()
             && first.task().wait(self.feed.deadline()).is_none()
         {
             self.cancel_all(&self.feed.timed_out_message());
         }
-        let first = self.ahead.pop_front()?;
+        let Some(first) = self.ahead.pop_front() else {
+            return self.feed.end();
+        };
         Some(first.and_then(|future| self.feed.outcome(&future)))
     }
 }
@@ -256,12 +332,17 @@ impl<Args, Out, Input> Drop for Map<'_, Args, Out, Input> {
 #[must_use = "dropping the iterator cancels its tasks"]
 pub struct MapUnordered<'pool, Args, Out, Input> {
     feed: Feed<'pool, Args, Out, Input>,
-    n_inputs: usize,
-    /// By the places of their inputs.
-    under_way: HashMap<usize, Result<TaskFuture<Out>, TaskError>>,
+    under_way: UnderWay<Out>,
     /// The places of those that have ended.
-    sender: Sender<usize>,
     ended: Receiver<usize>,
+}
+
+/// Tasks by the places of their inputs.
+struct UnderWay<Out> {
+    tasks: HashMap<usize, Result<TaskFuture<Out>, TaskError>>,
+    n_inputs: usize,
+    /// Where each tells its place when it has ended.
+    ended: Sender<usize>,
 }
 
 impl<'pool, Args, Out, Input> MapUnordered<'pool, Args, Out, Input>
@@ -274,9 +355,11 @@ where
         let (sender, ended) = crossbeam_channel::unbounded();
         let mut map = Self {
             feed: Feed::new(pool, task, input),
-            n_inputs: 0,
-            under_way: HashMap::new(),
-            sender,
+            under_way: UnderWay {
+                tasks: HashMap::new(),
+                n_inputs: 0,
+                ended: sender,
+            },
             ended,
         };
         map.fill(0);
@@ -285,20 +368,26 @@ where
 
     /// Submits the inputs that may follow when there are `n_ahead` already.
     fn fill(&mut self, n_ahead: usize) {
-        for submitted in self.feed.submit_next(n_ahead) {
-            let place = self.n_inputs;
-            self.n_inputs += 1;
-            let sender = self.sender.clone();
-            let tell = move || {
-                // Nobody listens any more when the iterator is gone.
-                let _ = sender.send(place);
-            };
-            match &submitted {
-                Ok(future) => future.on_done(move |_| tell()),
-                Err(_) => tell(),
-            }
-            self.under_way.insert(place, submitted);
+        let under_way = &mut self.under_way;
+        self.feed
+            .submit_next(n_ahead, |outcome| under_way.add(outcome));
+    }
+}
+
+impl<Out: 'static> UnderWay<Out> {
+    fn add(&mut self, submitted: Result<TaskFuture<Out>, TaskError>) {
+        let place = self.n_inputs;
+        self.n_inputs += 1;
+        let ended = self.ended.clone();
+        let tell = move || {
+            // Nobody listens any more when the iterator is gone.
+            let _ = ended.send(place);
+        };
+        match &submitted {
+            Ok(future) => future.on_done(move |_| tell()),
+            Err(_) => tell(),
         }
+        self.tasks.insert(place, submitted);
     }
 }
 
@@ -310,7 +399,7 @@ impl<Args, Out, Input> MapUnordered<'_, Args, Out, Input> {
     }
 
     fn cancel_all(&self, message: &str) {
-        for future in self.under_way.values().flatten() {
+        for future in self.under_way.tasks.values().flatten() {
             future.task().cancel(message);
         }
     }
@@ -340,12 +429,16 @@ where
 
     fn next(&mut self) -> Option<Self::Item> {
         // As in `Map::next`.
-        self.fill(self.under_way.len().saturating_sub(1));
-        if self.under_way.is_empty() {
-            return None;
+        self.fill(self.under_way.tasks.len().saturating_sub(1));
+        if self.under_way.tasks.is_empty() {
+            return self.feed.end();
         }
         let place = self.next_ended();
-        let submitted = self.under_way.remove(&place).expect("each is told once");
+        let submitted = self
+            .under_way
+            .tasks
+            .remove(&place)
+            .expect("each is told once");
         let outcome = submitted.and_then(|future| self.feed.outcome(&future));
         Some((place, outcome))
     }
@@ -354,5 +447,83 @@ where
 impl<Args, Out, Input> Drop for MapUnordered<'_, Args, Out, Input> {
     fn drop(&mut self) {
         self.cancel_all("cancelled: the map's iterator was dropped");
+    }
+}
+
+/// The outcomes of a [`Pool::map_async`], in the order of the inputs: a stream.
+///
+/// It does nothing while nobody polls it, but what was submitted runs. Dropping it cancels
+/// the tasks whose outcomes it has not given out.
+#[must_use = "dropping the stream cancels its tasks"]
+pub struct MapStream<'pool, Args, Out, Input> {
+    feed: Feed<'pool, Args, Out, Input>,
+    ahead: VecDeque<Result<TaskFuture<Out>, TaskError>>,
+    waiting: Option<WaitingForRoom>,
+}
+
+impl<'pool, Args, Out, Input> MapStream<'pool, Args, Out, Input>
+where
+    Args: Arguments,
+    Input: Iterator<Item: IntoArguments<Args>>,
+{
+    pub(crate) fn new(pool: &'pool Pool, task: Task<Args, Out>, input: Input) -> Self {
+        let mut stream = Self {
+            feed: Feed::new(pool, task, input),
+            ahead: VecDeque::new(),
+            waiting: None,
+        };
+        stream.fill();
+        stream
+    }
+
+    /// Submits the inputs that may follow, as far as the queue has room for them. Says
+    /// whether it had.
+    fn fill(&mut self) -> bool {
+        let ahead = &mut self.ahead;
+        let n_ahead = ahead.len().saturating_sub(1);
+        self.feed
+            .try_submit_next(n_ahead, |outcome| ahead.push_back(outcome))
+    }
+}
+
+impl<Args, Out, Input> Stream for MapStream<'_, Args, Out, Input>
+where
+    Args: Arguments + Unpin,
+    Out: DeserializeOwned,
+    Input: Iterator<Item: IntoArguments<Args>> + Unpin,
+{
+    type Item = Result<Out, TaskError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        while !this.fill() && this.ahead.is_empty() {
+            // Nothing is under way that would wake the caller when it ends: room must.
+            let queue = &this.feed.pool.shop.queue;
+            match queue.poll_reserve(&mut this.waiting, context.waker()) {
+                Poll::Pending => return Poll::Pending,
+                // Given back, and taken again: somebody else may get it, and the wait goes on.
+                Poll::Ready(place) => drop(place),
+            }
+        }
+        let Some(first) = this.ahead.front_mut() else {
+            return Poll::Ready(this.feed.end());
+        };
+        if let Ok(future) = first
+            && future.task().poll(context.waker()).is_none()
+        {
+            return Poll::Pending;
+        }
+        let first = this.ahead.pop_front();
+        Poll::Ready(first.map(|first| first.and_then(|future| this.feed.outcome(&future))))
+    }
+}
+
+impl<Args, Out, Input> Drop for MapStream<'_, Args, Out, Input> {
+    fn drop(&mut self) {
+        for future in self.ahead.iter().flatten() {
+            future
+                .task()
+                .cancel("cancelled: the map's stream was dropped");
+        }
     }
 }

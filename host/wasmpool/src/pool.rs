@@ -12,7 +12,7 @@ use crate::control::{Control, StopReason};
 use crate::error::{BuildError, LoadError, TaskError, TaskErrorKind};
 use crate::job::Queued;
 use crate::limits::Limits;
-use crate::map::{Map, MapUnordered};
+use crate::map::{Map, MapStream, MapUnordered};
 use crate::queue::Queue;
 use crate::sandbox::{Allocation, Compiled, Driver, EngineSettings, Module, Run, Sandbox};
 use crate::stats::PoolStats;
@@ -299,7 +299,8 @@ impl Pool {
     /// few inputs are submitted at once, and the iterator never pulls more than its window
     /// ahead of the outcomes that were taken: endless inputs are fine. The window is 64
     /// inputs, or four [chunks](crate::TaskOptions::chunk_size) for each worker if that is
-    /// more. A task that fails is an `Err` in its place, and the others come all the same.
+    /// more. A task that fails is an `Err` in its place, and the others come all the same; if
+    /// the inputs panic, that comes after the outcomes of those before it.
     /// [`Map::timeout`] bounds the time of the whole. Blocks as [`submit`](Self::submit)
     /// does.
     ///
@@ -340,6 +341,21 @@ impl Pool {
         Inputs: IntoIterator<Item: IntoArguments<Args>>,
     {
         MapUnordered::new(self, task.clone(), inputs.into_iter())
+    }
+
+    /// Runs `task` over all of `inputs` and gives the outcomes in the order of the inputs, as
+    /// a [stream](https://docs.rs/futures-core) for async code: otherwise as
+    /// [`map`](Self::map), but it never blocks.
+    pub fn map_async<Args, Out, Inputs>(
+        &self,
+        task: &Task<Args, Out>,
+        inputs: Inputs,
+    ) -> MapStream<'_, Args, Out, Inputs::IntoIter>
+    where
+        Args: Arguments,
+        Inputs: IntoIterator<Item: IntoArguments<Args>>,
+    {
+        MapStream::new(self, task.clone(), inputs.into_iter())
     }
 
     /// Refuses tasks from now on. Does not block; what was accepted is still done.

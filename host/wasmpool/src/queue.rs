@@ -172,20 +172,23 @@ impl<T: Entry> Queue<T> {
     }
 
     /// Takes a place for one entry, or sees to it that `waker` is woken when there may be one.
-    /// What it leaves in `waiting` belongs to the next poll.
+    /// What it leaves in `waiting` keeps the place in the line until the next poll.
     pub(crate) fn poll_reserve(
         &self,
         waiting: &mut Option<WaitingForRoom>,
         waker: &Waker,
     ) -> Poll<Result<Permit, NoRoom>> {
-        if let Ok(permit) = self.reserve(Patience::None) {
-            return Poll::Ready(Ok(permit));
+        let mut reserved = self.reserve(Patience::None);
+        if matches!(reserved, Err(NoRoom::Full)) {
+            *waiting = Some(self.room.wait_with(waker));
+            // Somebody may have left between the look and the wait.
+            reserved = self.reserve(Patience::None);
         }
-        *waiting = Some(self.room.wait_with(waker));
-        match self.reserve(Patience::None) {
-            Err(NoRoom::Full) => Poll::Pending,
-            reserved => Poll::Ready(reserved),
+        if matches!(reserved, Err(NoRoom::Full)) {
+            return Poll::Pending;
         }
+        *waiting = None;
+        Poll::Ready(reserved)
     }
 
     /// Takes a place whether there is one or not: for those who must not wait.

@@ -140,15 +140,11 @@ impl Pool {
         task: &Task<Args, Out>,
         chunk: &[Args],
     ) -> Vec<Result<TaskFuture<Out>, SubmitErrorKind>> {
-        let limits = match self.limits_of(task) {
-            Ok(limits) => limits,
-            Err(kind) => return chunk.iter().map(|_| Err(kind.clone())).collect(),
-        };
         let mut submitted = Vec::with_capacity(chunk.len());
         let mut left = chunk;
         while !left.is_empty() {
             // As many as there is room for, and one at the least.
-            let permits = match self.reserve_some(left.len()) {
+            let permits = match self.reserve_some(left.len(), Patience::Endless) {
                 Ok(permits) => permits,
                 Err(no_room) => {
                     let kind = SubmitErrorKind::from(no_room);
@@ -158,18 +154,33 @@ impl Pool {
             };
             let (now, later) = left.split_at(permits.len());
             left = later;
-            let tasks = now.iter().zip(permits);
-            let tasks = tasks
-                .map(|(arguments, permit)| self.queued_task(task, arguments, limits, permit))
-                .collect::<Vec<_>>();
-            let good = tasks.iter().flatten().map(Arc::clone).collect::<Vec<_>>();
-            let pushed = self.push(task, good, &limits);
-            submitted.extend(tasks.into_iter().map(|task| {
-                pushed.clone()?;
-                task.map(TaskFuture::new)
-            }));
+            submitted.extend(self.submit_reserved(task, now, permits));
         }
         submitted
+    }
+
+    /// Submits several tasks together, into places that were taken before.
+    pub(crate) fn submit_reserved<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        chunk: &[Args],
+        permits: Vec<Permit>,
+    ) -> Vec<Result<TaskFuture<Out>, SubmitErrorKind>> {
+        let limits = match self.limits_of(task) {
+            Ok(limits) => limits,
+            Err(kind) => return chunk.iter().map(|_| Err(kind.clone())).collect(),
+        };
+        let tasks = chunk.iter().zip(permits);
+        let tasks = tasks
+            .map(|(arguments, permit)| self.queued_task(task, arguments, limits, permit))
+            .collect::<Vec<_>>();
+        let good = tasks.iter().flatten().map(Arc::clone).collect::<Vec<_>>();
+        let pushed = self.push(task, good, &limits);
+        let submitted = tasks.into_iter().map(|task| {
+            pushed.clone()?;
+            task.map(TaskFuture::new)
+        });
+        submitted.collect()
     }
 
     /// What the tasks of a reference may use, if they can be run here at all.
@@ -193,9 +204,14 @@ impl Pool {
         }
     }
 
-    /// Takes up to `wanted` places; blocks until there is one.
-    fn reserve_some(&self, wanted: usize) -> Result<Vec<Permit>, NoRoom> {
-        let mut permits = vec![self.reserve(Patience::Endless)?];
+    /// Takes up to `wanted` places, and one at the least, for which it blocks for as long as
+    /// the caller has patience.
+    pub(crate) fn reserve_some(
+        &self,
+        wanted: usize,
+        patience: Patience,
+    ) -> Result<Vec<Permit>, NoRoom> {
+        let mut permits = vec![self.reserve(patience)?];
         while permits.len() < wanted
             && let Ok(permit) = self.shop.queue.reserve(Patience::None)
         {
