@@ -8,6 +8,7 @@ use crate::support::Bench;
 const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("spin", include_str!("stopping.rs")),
     ("sleep", include_str!("stopping.rs")),
+    ("poll", include_str!("stopping.rs")),
     ("allocate", include_str!("limits.rs")),
     ("grow_without_end", include_str!("failures.rs")),
     ("recurse", include_str!("failures.rs")),
