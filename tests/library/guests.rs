@@ -21,6 +21,7 @@ const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("huge_result", include_str!("limits.rs")),
     ("bad_bytes", include_str!("failures.rs")),
     ("fail", include_str!("failures.rs")),
+    ("refuse", include_str!("failures.rs")),
     ("remember", include_str!("isolation.rs")),
     ("recall", include_str!("isolation.rs")),
     ("plant", include_str!("isolation.rs")),

@@ -169,6 +169,11 @@ mod tasks {
         Err(Failure::new("as-told", message))
     }
 
+    /// Returns an error as its value, which says `message`.
+    pub fn refuse(message: String) -> Verdict {
+        Err(message)
+    }
+
     /// Leaves `value` in a global; returns what was there before.
     pub fn remember(value: u64) -> u64 {
         MEMORY.swap(value, Ordering::Relaxed)
@@ -260,6 +265,10 @@ mod tasks {
         }
         n
     }
+
+    /// Right or wrong, and a value in either case: a task fails where its signature says
+    /// `Result`, and this name hides the word.
+    pub type Verdict = Result<u64, String>;
 
     /// Bytes, written as MessagePack's own byte type.
     pub struct Bytes(Vec<u8>);
