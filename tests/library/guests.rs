@@ -9,6 +9,8 @@ const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("spin", include_str!("stopping.rs")),
     ("sleep", include_str!("stopping.rs")),
     ("poll", include_str!("stopping.rs")),
+    ("ponder", include_str!("payloads.rs")),
+    ("echo", include_str!("payloads.rs")),
     ("allocate", include_str!("limits.rs")),
     ("grow_without_end", include_str!("failures.rs")),
     ("recurse", include_str!("failures.rs")),

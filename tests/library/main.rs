@@ -11,6 +11,7 @@ mod limits;
 mod loading;
 mod map;
 mod options;
+mod payloads;
 mod queue;
 mod shutdown;
 mod stats;

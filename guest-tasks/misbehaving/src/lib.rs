@@ -82,6 +82,16 @@ mod tasks {
         n
     }
 
+    /// Computes for ever, with `text` in its hands.
+    pub fn ponder(text: &str) -> u64 {
+        spin(black_box(text).len() as u64)
+    }
+
+    /// Gives `text` back.
+    pub fn echo(text: &str) -> String {
+        text.to_owned()
+    }
+
     /// Holds `mib` MiB of memory that was written to, then returns.
     pub fn allocate(mib: usize) -> usize {
         black_box(vec![0xAA_u8; mib << 20]).len() >> 20
