@@ -12,6 +12,7 @@ mod loading;
 mod map;
 mod options;
 mod payloads;
+mod process;
 mod queue;
 mod shutdown;
 mod stats;
