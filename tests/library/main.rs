@@ -17,4 +17,5 @@ mod queue;
 mod shutdown;
 mod stats;
 mod stopping;
+mod stress;
 mod support;
