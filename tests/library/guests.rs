@@ -8,6 +8,9 @@ use crate::support::Bench;
 const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("spin", include_str!("stopping.rs")),
     ("sleep", include_str!("stopping.rs")),
+    ("poll", include_str!("stopping.rs")),
+    ("ponder", include_str!("payloads.rs")),
+    ("echo", include_str!("payloads.rs")),
     ("allocate", include_str!("limits.rs")),
     ("grow_without_end", include_str!("failures.rs")),
     ("recurse", include_str!("failures.rs")),
@@ -20,6 +23,7 @@ const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("huge_result", include_str!("limits.rs")),
     ("bad_bytes", include_str!("failures.rs")),
     ("fail", include_str!("failures.rs")),
+    ("refuse", include_str!("failures.rs")),
     ("remember", include_str!("isolation.rs")),
     ("recall", include_str!("isolation.rs")),
     ("trap_before", include_str!("retry.rs")),

@@ -13,11 +13,14 @@ mod limits;
 mod loading;
 mod map;
 mod options;
+mod payloads;
+mod process;
 mod queue;
 mod retry;
 mod shutdown;
 mod stats;
 mod stopping;
+mod stress;
 mod support;
 #[cfg(feature = "tracing")]
 mod tracing;

@@ -1,13 +1,13 @@
 //! The bounded queue: waiting for room, refusing, giving back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use wasmpool::{Pool, SubmitErrorKind};
+use wasmpool::{Pool, SubmitErrorKind, Until, wait};
 
-use crate::support::{Bench, within_long};
+use crate::support::{Bench, LONG, within_long};
 
 #[test]
 fn a_full_queue_returns_the_arguments() {
@@ -60,7 +60,7 @@ fn submit_waits_until_there_is_room() {
 fn tasks_start_in_the_order_of_their_submission() {
     let bench = Bench::with_workers(1);
     let running = bench.spinning();
-    let (sender, receiver) = std::sync::mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     for n in 0..50_u64 {
         let sender = sender.clone();
         let future = bench.submit::<_, u64>("recall", n);
@@ -96,6 +96,43 @@ fn a_hundred_thousand_tiny_submits_from_several_threads_all_complete() {
             .sum::<usize>()
     });
     assert_eq!(done, 100_000);
+}
+
+#[test]
+fn no_task_waits_for_a_worker_that_is_not_free_while_another_is() {
+    // Between the outcome and the next task a worker calls back and clears the instance away.
+    // How long the latter takes nobody can choose or see; a callback takes as long as it
+    // likes, on the same thread and at the same stage.
+    let bench = Bench::with_workers(2);
+    let [one, other] = [bench.spinning(), bench.spinning()];
+    let large = bench.submit::<_, u64>("allocate", 64);
+    let (told, is_told) = mpsc::channel();
+    let (release, is_released) = mpsc::channel::<()>();
+    large.on_done(move |_| {
+        told.send(()).unwrap();
+        let _ = is_released.recv();
+    });
+    one.cancel();
+    is_told.recv_timeout(LONG).unwrap();
+    other.cancel();
+
+    let busy = large.report().unwrap().worker.unwrap();
+    let free = 1 - busy;
+    for n in 0..500 {
+        let future = bench.submit::<u64, u64>("recall", n);
+        let outcome = future.wait_timeout(LONG);
+        assert_eq!(outcome.expect("the other worker is free").unwrap(), n);
+        assert_eq!(future.report().unwrap().worker, Some(free));
+    }
+    // Many at once, too: none of them is set aside for the busy one.
+    let many = (0..100).map(|n| bench.submit::<u64, u64>("recall", n));
+    let waited = wait(many.collect::<Vec<_>>(), Until::AllCompleted, Some(LONG));
+    assert_eq!(waited.pending.len(), 0);
+
+    drop(release);
+    let both = [bench.spinning(), bench.spinning()];
+    both.iter().for_each(|future| assert!(future.cancel()));
+    bench.assert_healthy();
 }
 
 #[test]
