@@ -24,6 +24,7 @@ fn check(name: &str, argument: impl Serialize + Clone, expected: Kind) -> TaskEr
                 .isolation(isolation)
                 .memory_limit(32 << 20)
                 .fuel_limit(10_000_000_000)
+                .backtrace_lines()
                 .task_timeout(LONG),
         );
         bench.call::<u64, u64>("remember", 7);
@@ -102,6 +103,15 @@ fn a_panic_carries_its_message_place_and_backtrace() {
         frame.line.is_some() && frame.function.contains("panic"),
         "{frame}"
     );
+}
+
+#[test]
+fn lines_are_looked_up_only_when_asked_for() {
+    let bench = Bench::with_workers(1);
+    let error = bench.submit::<_, ()>("panic", "x").wait().unwrap_err();
+    let frames = error.backtrace();
+    assert!(frames.iter().all(|frame| frame.line.is_none()), "{error:?}");
+    assert!(frames.iter().any(|frame| frame.function.contains("panic")));
 }
 
 #[test]

@@ -47,7 +47,8 @@ fn a_task_that_never_ends_is_timed_out_and_its_worker_goes_on() {
 
 #[test]
 fn a_spinning_guest_that_was_stopped_tells_where_it_was() {
-    let bench = Bench::new(Pool::builder().workers(1).task_timeout(SHORT));
+    let builder = Pool::builder().workers(1).task_timeout(SHORT);
+    let bench = Bench::new(builder.backtrace_lines());
     let error = bench.submit::<_, u64>("spin", 1).wait().unwrap_err();
     assert!(
         error

@@ -134,6 +134,9 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(memory) = args.memory {
         builder = builder.memory_limit(usize::try_from(memory.as_u64()).unwrap_or(usize::MAX));
     }
+    if args.details {
+        builder = builder.backtrace_lines();
+    }
     if args.retries > 0 {
         let retry = Retry::times(args.retries);
         builder = builder.retry(retry.backoff(args.backoff.unwrap_or_default()));

@@ -30,6 +30,7 @@ pub struct PoolBuilder {
     max_tasks_per_instance: Option<u64>,
     max_kept_memory: usize,
     stack_limit: usize,
+    backtrace_lines: bool,
     memory_reset: MemoryReset,
     limits: Limits,
     retry: Option<Retry>,
@@ -45,6 +46,7 @@ impl Default for PoolBuilder {
             max_tasks_per_instance: None,
             max_kept_memory: usize::MAX,
             stack_limit: 1 << 20,
+            backtrace_lines: false,
             memory_reset: MemoryReset::default(),
             limits: Limits::default(),
             retry: None,
@@ -145,6 +147,17 @@ impl PoolBuilder {
         self
     }
 
+    /// Has backtraces name files and lines, and functions that were inlined, where the guest
+    /// carries debug information. Default: they name the functions that are in the code.
+    ///
+    /// To look lines up takes milliseconds for each task that traps or is stopped, for which
+    /// its worker serves nobody else: for finding faults, and not for guests that are
+    /// expected to have them.
+    pub fn backtrace_lines(mut self) -> Self {
+        self.backtrace_lines = true;
+        self
+    }
+
     /// How the memory of an instance is made clean for the next one. Default:
     /// [`MemoryReset::Auto`].
     pub fn memory_reset(mut self, reset: MemoryReset) -> Self {
@@ -210,6 +223,7 @@ impl PoolBuilder {
                 .transpose()?,
             max_kept_memory: self.max_kept_memory,
             stack: check_range("stack_limit", self.stack_limit, STACK_RANGE)?,
+            backtrace_lines: self.backtrace_lines,
             memory_reset: self.memory_reset,
             limits: self.limits,
             retry: self.retry,
@@ -226,6 +240,7 @@ pub(crate) struct Settings {
     pub(crate) max_tasks_per_instance: Option<u64>,
     pub(crate) max_kept_memory: usize,
     pub(crate) stack: usize,
+    pub(crate) backtrace_lines: bool,
     pub(crate) memory_reset: MemoryReset,
     pub(crate) limits: Limits,
     pub(crate) retry: Option<Retry>,

@@ -106,6 +106,7 @@ impl Pool {
             max_tasks_per_instance,
             max_kept_memory,
             stack,
+            backtrace_lines,
             memory_reset,
             limits,
             retry,
@@ -121,6 +122,7 @@ impl Pool {
             instances: u32::try_from(instances).expect("both factors are small"),
             stack,
             fuel: limits.fuel.is_some(),
+            backtrace_lines,
             memory_reset,
         };
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;

@@ -16,6 +16,8 @@ pub(crate) struct EngineSettings {
     pub(crate) stack: usize,
     /// Whether guests count their fuel.
     pub(crate) fuel: bool,
+    /// Whether backtraces name files and lines.
+    pub(crate) backtrace_lines: bool,
     pub(crate) memory_reset: MemoryReset,
 }
 
@@ -113,7 +115,10 @@ fn config(settings: EngineSettings) -> Config {
         // Costs a fifth of a microsecond a call, for a concurrency inside of one store that
         // no task here has.
         .concurrency_support(false)
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .wasm_backtrace_details(match settings.backtrace_lines {
+            true => WasmBacktraceDetails::Enable,
+            false => WasmBacktraceDetails::Disable,
+        })
         // Only native debuggers use it; registering it makes loading slower.
         .native_unwind_info(false);
     config
