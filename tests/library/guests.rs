@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use serde_bytes::{ByteBuf, Bytes};
+
 use crate::support::Bench;
 
 /// The tasks of the misbehaving guest, each with the file that has its test.
@@ -153,6 +155,11 @@ fn arguments_and_results_are_any_serde_types() {
         (error.code(), error.message()),
         ("", "invalid digit found in string")
     );
+
+    let echo = tour.task::<(&Bytes,), ByteBuf>("echo").unwrap();
+    let bytes = Bytes::new(&[0, 0x7F, 0x80, 0xFF]);
+    let echoed = pool.submit(&echo, (bytes,)).unwrap().wait().unwrap();
+    assert_eq!(echoed, *bytes);
 
     let print = tour.task::<(&str,), ()>("print").unwrap();
     let printed = pool.submit(&print, ("hello",)).unwrap();

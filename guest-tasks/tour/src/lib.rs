@@ -5,6 +5,7 @@ mod tasks {
     use std::collections::BTreeMap;
 
     use serde::{Deserialize, Serialize};
+    use serde_bytes::Bytes;
     use wasmpool_guest::{Failure, context};
 
     /// Where and how a task runs.
@@ -84,6 +85,12 @@ mod tasks {
             time_left_ms: context::time_left().map(millis),
             is_stop_requested: context::is_stop_requested(),
         }
+    }
+
+    /// Gives `bytes` back. As this type they travel in one piece; a `Vec<u8>` is a list of
+    /// numbers for serde, which are carried one by one.
+    pub fn echo(bytes: &Bytes) -> &Bytes {
+        bytes
     }
 
     /// Prints `text` on standard output, which ends up in the task's report.

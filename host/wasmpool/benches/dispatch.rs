@@ -7,154 +7,79 @@
 
 use std::hint::black_box;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use wasmpool::{Isolation, Pool, Task};
+use wasmpool::{Isolation, TaskOptions};
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+use support::{Arm, Plan, clocked, mapped, median, round_trips};
+
+mod support;
 
 mod contract {
     #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)]
     wasmtime::component::bindgen!({ path: "../../wit", world: "worker" });
 }
 
-const ROUNDS: usize = 25;
-
-/// How long an arm runs in a round, about.
-const STRETCH: Duration = Duration::from_millis(20);
+const PLAN: Plan = Plan {
+    rounds: 25,
+    stretch: Duration::from_millis(20),
+};
 
 /// The task: six small factors, found at once.
 const N: u64 = 360;
 
-/// A way to run the task, so many times.
-struct Arm {
-    name: &'static str,
-    run: Box<dyn FnMut(u32)>,
-    /// Runs in a stretch.
-    times: u32,
-    /// Seconds for one run, round by round.
-    seconds: Vec<f64>,
-}
-
 fn main() {
-    // `cargo test --benches` starts benchmarks too, to see that they work.
-    let rounds = if std::env::args().any(|arg| arg == "--bench") {
-        ROUNDS
-    } else {
-        1
-    };
-    let mut arms = vec![
-        Arm::new("wasmtime alone: a call into a warm instance", bare_warm()),
-        Arm::new("wasmtime alone: a fresh instance and a call", bare_fresh()),
-        Arm::new(
+    let plan = PLAN.or_just_once();
+    let arms = [
+        (
+            "wasmtime alone: a call into a warm instance",
+            clocked(bare_warm()),
+        ),
+        (
+            "wasmtime alone: a fresh instance and a call",
+            clocked(bare_fresh()),
+        ),
+        (
             "wasmpool, warm instance: `submit(...).wait()`",
-            round_trips(Isolation::Worker),
+            round_trips(Isolation::Worker, N),
         ),
-        Arm::new(
+        (
             "wasmpool, fresh instance: `submit(...).wait()`",
-            round_trips(Isolation::Task),
+            round_trips(Isolation::Task, N),
         ),
-        Arm::new(
+        (
             "wasmpool, warm instances: one of many in `map`",
-            mapped(Isolation::Worker),
+            mapped(Isolation::Worker, TaskOptions::new(), N),
         ),
-        Arm::new(
+        (
             "wasmpool, fresh instances: one of many in `map`",
-            mapped(Isolation::Task),
+            mapped(Isolation::Task, TaskOptions::new(), N),
         ),
-        Arm::new("a thread, started and joined", Box::new(threads)),
-        Arm::new(
+        ("a thread, started and joined", clocked(threads)),
+        (
             "a process (`true`), started and waited for",
-            Box::new(processes),
+            clocked(processes),
         ),
     ];
-    for _ in 0..rounds {
+    let mut arms = arms.map(|(name, run)| Arm::new(name, plan, run));
+    for _ in 0..plan.rounds {
         arms.iter_mut().for_each(Arm::measure);
     }
 
     println!("| a task that does next to nothing | time | a process takes |");
     println!("|---|---:|---:|");
-    let process = arms.last().expect("there are arms").seconds.clone();
+    let process = arms.last().expect("there are arms");
     for arm in &arms {
-        let ratios = process
-            .iter()
-            .zip(&arm.seconds)
-            .map(|(process, arm)| process / arm);
-        let micros = median(arm.seconds.iter().copied()) * 1e6;
         println!(
-            "| {} | {micros:.2} us | {:.1} times as long |",
+            "| {} | {:.2} us | {:.1} times as long |",
             arm.name,
-            median(ratios)
+            median(arm.seconds.iter().copied()) * 1e6,
+            arm.runs_in_one_of(process),
         );
     }
-}
-
-impl Arm {
-    fn new(name: &'static str, mut run: Box<dyn FnMut(u32)>) -> Self {
-        // Warm up, and find out how often fits into a stretch.
-        let mut times = 1;
-        loop {
-            let started = Instant::now();
-            run(times);
-            if started.elapsed() >= STRETCH / 2 {
-                break;
-            }
-            times *= 2;
-        }
-        Self {
-            name,
-            run,
-            times,
-            seconds: Vec::new(),
-        }
-    }
-
-    fn measure(&mut self) {
-        let started = Instant::now();
-        (self.run)(self.times);
-        self.seconds
-            .push(started.elapsed().as_secs_f64() / f64::from(self.times));
-    }
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values = values.collect::<Vec<_>>();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
-fn pool(isolation: Isolation) -> (Pool, Task<(u64,), Vec<u64>>) {
-    let builder = Pool::builder()
-        .isolation(isolation)
-        .task_timeout(Duration::from_secs(10));
-    let pool = builder.build().expect("the settings are good");
-    let module = pool
-        .load(wasmpool_guests::FACTORIZER.path())
-        .expect("the guest is good");
-    let task = module.task("factorize").expect("the guest has it");
-    (pool, task)
-}
-
-fn round_trips(isolation: Isolation) -> Box<dyn FnMut(u32)> {
-    let (pool, factorize) = pool(isolation);
-    Box::new(move |times| {
-        for _ in 0..times {
-            let future = pool.submit(&factorize, (N,)).expect("the pool is open");
-            assert_eq!(future.wait().expect("it succeeds").len(), 6);
-        }
-    })
-}
-
-fn mapped(isolation: Isolation) -> Box<dyn FnMut(u32)> {
-    let (pool, factorize) = pool(isolation);
-    Box::new(move |times| {
-        let inputs = std::iter::repeat_n(N, times as usize);
-        let done = pool
-            .map(&factorize, inputs)
-            .filter(|outcome| outcome.is_ok());
-        assert_eq!(done.count(), times as usize);
-    })
 }
 
 fn threads(times: u32) {
@@ -233,20 +158,20 @@ fn call(worker: &contract::Worker, store: &mut Store<Host>) {
     assert_eq!(result.expect("no trap").expect("no failure").len(), 7);
 }
 
-fn bare_warm() -> Box<dyn FnMut(u32)> {
+fn bare_warm() -> impl FnMut(u32) {
     let (engine, pre) = bare();
     let mut store = Store::new(&engine, Host::new());
     let worker = pre.instantiate(&mut store).expect("there is memory");
-    Box::new(move |times| (0..times).for_each(|_| call(&worker, &mut store)))
+    move |times| (0..times).for_each(|_| call(&worker, &mut store))
 }
 
-fn bare_fresh() -> Box<dyn FnMut(u32)> {
+fn bare_fresh() -> impl FnMut(u32) {
     let (engine, pre) = bare();
-    Box::new(move |times| {
+    move |times| {
         for _ in 0..times {
             let mut store = Store::new(&engine, Host::new());
             let worker = pre.instantiate(&mut store).expect("there is memory");
             call(&worker, &mut store);
         }
-    })
+    }
 }
