@@ -426,6 +426,11 @@ impl Room {
         if matches!(patience, Patience::None) {
             return Ok(false);
         }
+        // Small tasks leave their places faster than a submitter can be woken for each: it
+        // comes back for several, and nobody has to wake it.
+        if matches!(patience, Patience::Endless) && spin::nap_until(|| self.try_take()) {
+            return Ok(true);
+        }
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let taken = self.take_when_free(patience);
         self.waiting.fetch_sub(1, Ordering::SeqCst);

@@ -215,7 +215,10 @@ impl Watch {
 
     fn wake_for(&self, moment: Instant) {
         let nanos = self.nanos(moment);
-        if self.wake_at.fetch_min(nanos, Ordering::SeqCst) > nanos {
+        // A look first: mostly the thread wakes early enough, and workers that only look do
+        // not take the line away from each other.
+        let wakes_late = self.wake_at.load(Ordering::SeqCst) > nanos;
+        if wakes_late && self.wake_at.fetch_min(nanos, Ordering::SeqCst) > nanos {
             self.wake();
         }
     }
