@@ -222,3 +222,20 @@ fn payloads_that_are_gone_take_no_room() {
         assert!(after <= before + 320 * MIB, "{before} {after}");
     });
 }
+
+#[test]
+fn an_idle_pool_holds_no_memory_of_large_instances_that_are_gone() {
+    in_own_process(|| {
+        let bench = Bench::with_workers(1);
+        bench.assert_healthy();
+        let before = Footprint::now().resident;
+        for _ in 0..30 {
+            bench.call::<usize, usize>("allocate", 150);
+        }
+        // It starts when the last one's instance is cleared away.
+        bench.call::<u64, u64>("recall", 0);
+        let after = Footprint::now().resident;
+        println!("{before} {after}");
+        assert!(after <= before + 100 * MIB, "{before} {after}");
+    });
+}

@@ -81,10 +81,6 @@ const INSTANCE_SIZE: usize = 4 << 20;
 /// holds on to.
 const KEPT_RESIDENT: usize = 1 << 20;
 
-/// How many instances' memory is given back to the kernel in one go: each time all threads
-/// are interrupted.
-const DECOMMIT_BATCH: usize = 16;
-
 /// Sets up an engine; with pooled memory if the machine allows that.
 pub(super) fn build(settings: EngineSettings) -> Result<(Engine, Allocation), String> {
     let mut config = config(settings);
@@ -124,9 +120,7 @@ fn config(settings: EngineSettings) -> Config {
     config
 }
 
-fn slots(instances: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
-    // Memory that waits to be given back still takes its slot.
-    let slots = instances.saturating_add(u32::try_from(DECOMMIT_BATCH).expect("a small constant"));
+fn slots(slots: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
     let per_component = u32::try_from(MAX_ITEMS).expect("a small constant");
     let mut config = PoolingAllocationConfig::new();
     config
@@ -141,7 +135,9 @@ fn slots(instances: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
         .table_elements(TABLE_ELEMENTS)
         .max_component_instance_size(INSTANCE_SIZE)
         .max_core_instance_size(INSTANCE_SIZE)
-        .decommit_batch_size(DECOMMIT_BATCH);
+        // Giving memory back in batches is hardly faster, and a batch of large instances is
+        // more memory than all that are alive.
+        .decommit_batch_size(1);
     if page_wise_reset {
         config
             .pagemap_scan(Enabled::Yes)
