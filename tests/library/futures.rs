@@ -360,3 +360,14 @@ fn a_panicking_waker_costs_no_worker() {
     assert_eq!(future.wait().unwrap(), 1);
     bench.assert_healthy();
 }
+
+#[test]
+fn a_result_can_be_read_where_it_lies() {
+    let bench = Bench::with_workers(1);
+    let future = bench.submit::<_, String>("echo", "the same text");
+    let (first, second) = (future.wait_as::<&str>(), future.wait_as::<&str>());
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!((first, first.as_ptr()), ("the same text", second.as_ptr()));
+    let error = future.wait_as::<u64>().unwrap_err();
+    assert_eq!(error.kind(), wasmpool::TaskErrorKind::BadResult);
+}

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::cell::{Settled, TaskState};
@@ -159,7 +160,32 @@ impl<Out: DeserializeOwned> TaskFuture<Out> {
     }
 }
 
-fn decode<Out: DeserializeOwned>(settled: &Settled) -> Result<Out, TaskError> {
+impl<Out> TaskFuture<Out> {
+    /// Blocks until the task has ended, and reads its result as a `T` that may borrow from
+    /// this future: text and bytes are not copied. For large results.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = wasmpool::Pool::new()?;
+    /// # let module = pool.load(wasmpool_guests::TOUR.path())?;
+    /// let echo = module.task::<(&serde_bytes::Bytes,), serde_bytes::ByteBuf>("echo")?;
+    /// let future = pool.submit(&echo, (serde_bytes::Bytes::new(b"large"),))?;
+    /// let bytes: &serde_bytes::Bytes = future.wait_as()?;
+    /// assert_eq!(&**bytes, b"large");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn wait_as<'a, T: Deserialize<'a>>(&'a self) -> Result<T, TaskError> {
+        let settled = self.task.wait(None);
+        decode(settled.expect("without a deadline it waits for the end"))
+    }
+}
+
+fn decode<'a, Out: Deserialize<'a>>(settled: &'a Settled) -> Result<Out, TaskError> {
     let bytes = settled.outcome.as_deref().map_err(TaskError::clone)?;
     value::decode(bytes).map_err(|message| {
         TaskError::new(

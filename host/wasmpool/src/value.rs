@@ -6,7 +6,7 @@
 use std::fmt;
 
 use rmp_serde::decode::Error;
-use serde::de::{DeserializeOwned, MapAccess, SeqAccess, Visitor};
+use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -99,7 +99,7 @@ pub(crate) fn encode_arguments<Args: Arguments>(arguments: &Args) -> Result<Vec<
 }
 
 /// Reads a result.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
     let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
     T::deserialize(&mut decoder).map_err(|error| match error {
         Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => {

@@ -91,6 +91,7 @@ fn contests<'a>(plan: Plan, python: Option<&'a Python>) -> Vec<Contest<'a>> {
         ours: vec![
             ours("`submit`, fresh", submitted(fresh, n), Some(10.0)),
             ours("`submit`, warm", submitted(warm, n), Some(50.0)),
+            ours("`submit_all`, warm", submitted_together(warm, n), None),
         ],
     };
     let by_map = |what, n| Contest {
@@ -215,19 +216,39 @@ fn mapped_lists(n: u64) -> Run<'static> {
     })
 }
 
-/// Sends a mebibyte there and back, one at a time.
+/// Sends a mebibyte there and back, one at a time, and reads it where it lies.
 fn our_echoes() -> Run<'static> {
     let pool = support::pool(Isolation::Worker);
     let module = pool.load(wasmpool_guests::TOUR.path());
     let module = module.expect("the guest is good");
     let echo = module.task::<(&Bytes,), ByteBuf>("echo");
     let echo = echo.expect("the guest has it");
-    echoes(move || {
-        let future = pool.submit(&echo, (Bytes::new(&ECHO),));
-        future
-            .expect("the pool is open")
-            .wait()
-            .expect("it succeeds")
+    Box::new(move |times| {
+        let started = Instant::now();
+        let mut last = None;
+        for _ in 0..times {
+            let future = pool.submit(&echo, (Bytes::new(&ECHO),));
+            let future = last.insert(future.expect("the pool is open"));
+            let echoed = future.wait_as::<&Bytes>().expect("it succeeds");
+            assert_eq!(echoed.len(), MIB);
+        }
+        let took = started.elapsed();
+        let echoed = last.as_ref().map(|future| future.wait_as::<&Bytes>());
+        assert!(echoed.is_none_or(|echoed| *echoed.expect("it succeeds") == ECHO[..]));
+        took
+    })
+}
+
+/// Factorizes `n`: submits all together, then waits for all.
+fn submitted_together(isolation: Isolation, n: u64) -> Run<'static> {
+    let pool = support::pool(isolation);
+    let factorize = support::factorize(&pool);
+    let expected = factorizer::factorize(n);
+    clocked(move |times| {
+        for future in pool.submit_all(&factorize, (0..times).map(|_| (n,))) {
+            let future = future.expect("the pool is open");
+            assert_eq!(future.wait().expect("it succeeds"), expected);
+        }
     })
 }
 
