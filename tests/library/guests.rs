@@ -33,6 +33,7 @@ const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("dig", include_str!("isolation.rs")),
     ("escape", include_str!("isolation.rs")),
     ("ignore_stop", include_str!("stopping.rs")),
+    ("fail_when_stopped", include_str!("retry.rs")),
     ("honour_stop", include_str!("stopping.rs")),
 ];
 

@@ -179,3 +179,34 @@ fn only_a_task_of_the_module_can_be_its_initializer() {
     };
     assert_eq!(refused.unwrap_err(), expected);
 }
+
+#[test]
+fn a_guest_that_leaves_in_order_when_its_task_is_cancelled_has_not_failed() {
+    let builder = Pool::builder().workers(1);
+    let bench = Bench::new(builder.stop_grace(crate::support::LONG));
+    // It fails by itself when it is asked to stop.
+    let module = beginning_with(&bench, "fail_when_stopped", 1, TaskOptions::new());
+    let future = recall(&bench, &module);
+    wait_until_running(&future);
+    assert!(future.cancel());
+    // The next one runs it anew, and would hear of a failure at once.
+    let next = recall(&bench, &module);
+    wait_until_running(&next);
+    assert!(next.cancel());
+    assert_eq!(next.wait().unwrap_err().kind(), Kind::Cancelled);
+    bench.assert_healthy();
+}
+
+#[test]
+fn one_with_a_fuel_limit_needs_a_pool_that_meters_fuel() {
+    let bench = Bench::with_workers(1);
+    let module = beginning_with(
+        &bench,
+        "remember",
+        7,
+        TaskOptions::new().fuel_limit(1_000_000),
+    );
+    let recall = module.task::<(u64,), u64>("recall").unwrap();
+    let refused = bench.pool.submit(&recall, (0,)).unwrap_err();
+    assert_eq!(refused.kind(), &wasmpool::SubmitErrorKind::FuelNotMetered);
+}

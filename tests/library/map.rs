@@ -86,7 +86,7 @@ fn chunks_of(inputs: usize) -> TaskOptions {
 fn any_chunk_size_gives_the_same() {
     let bench = Bench::with_workers(2);
     let expected = (0..100_u64).map(factorizer::factorize).collect::<Vec<_>>();
-    for size in [1, 7, 99, 100, 101, 5_000] {
+    for size in [1, 7, 99, 100, 101, 5_000, usize::MAX] {
         let task = bench.factorize().with(chunks_of(size));
         let outcomes = bench.pool.map(&task, 0..100_u64);
         assert!(outcomes.map(Result::unwrap).eq(expected.iter().cloned()));
@@ -363,5 +363,55 @@ fn dropping_a_stream_cancels_its_tasks() {
             .pool
             .map_async(&bench.task::<u64, u64>("spin"), 0..10_u64),
     );
+    bench.assert_healthy();
+}
+
+#[test]
+fn a_map_into_a_full_queue_does_not_block_before_it_is_asked() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let running = bench.spinning();
+    let queued = bench.submit::<_, u64>("recall", 0);
+    // Nothing of it gets into the queue until its time is over.
+    let spin = bench.task::<u64, u64>("spin");
+    let timeout = Duration::from_millis(50);
+    let outcomes = bench.pool.map(&spin, 0..10_u64).timeout(timeout);
+    let kinds = outcomes.map(|outcome| outcome.unwrap_err().kind());
+    assert_eq!(kinds.collect::<Vec<_>>(), [Kind::Cancelled]);
+    let outcomes = bench.pool.map_unordered(&spin, 0..10_u64).timeout(timeout);
+    assert_eq!(outcomes.count(), 1);
+    running.cancel();
+    assert_eq!(queued.wait().unwrap(), 0);
+    // Where there is room for one at a time, all of them come.
+    let outcomes = bench.pool.map(&bench.factorize(), 0..100_u64);
+    assert!(
+        outcomes
+            .map(Result::unwrap)
+            .eq((0..100).map(factorizer::factorize))
+    );
+}
+
+#[test]
+fn arguments_that_panic_come_after_the_outcomes_before_them() {
+    struct Panics(u64);
+    impl serde::Serialize for Panics {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            assert!(self.0 < 90, "as it was told");
+            serializer.serialize_u64(self.0)
+        }
+    }
+    let bench = Bench::with_workers(2);
+    let factorize = bench
+        .factorizer
+        .task::<(Panics,), Vec<u64>>("factorize")
+        .unwrap();
+    let factorize = factorize.with(chunks_of(1));
+    let mut taken = Vec::new();
+    let mut outcomes = bench.pool.map(&factorize, (0..100).map(Panics));
+    let panic = catch_unwind(AssertUnwindSafe(|| taken.extend(outcomes.by_ref())));
+    assert!(panic.is_err());
+    let taken = taken.into_iter().map(Result::unwrap);
+    assert!(taken.eq((0..90).map(factorizer::factorize)));
+    assert!(outcomes.next().is_none());
+    drop(outcomes);
     bench.assert_healthy();
 }

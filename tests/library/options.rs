@@ -115,3 +115,37 @@ fn a_higher_priority_starts_first_and_a_lower_one_does_not_starve() {
     assert_eq!(order[8..10], [Priority::Normal, Priority::Low]);
     assert_eq!(order.len(), 15);
 }
+
+#[test]
+fn a_high_priority_does_not_wait_for_the_rest_of_a_chunk() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let sleep = bench.task::<u64, u64>("sleep");
+    let low = sleep.with(TaskOptions::new().priority(Priority::Low));
+    // Taken in one go by the only worker, when it is free.
+    let chunk = bench
+        .pool
+        .submit_all(&low, [(30,), (3_600_000,), (3_600_000,)]);
+    let chunk = chunk.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+    running.cancel();
+    crate::support::wait_until_running(&chunk[0]);
+    let high = sleep.with(TaskOptions::new().priority(Priority::High));
+    let high = bench.pool.submit(&high, (1,)).unwrap();
+    assert_eq!(high.wait().unwrap(), 1);
+    assert!(chunk[2].cancel() && chunk[1].cancel());
+}
+
+#[test]
+fn a_warm_instance_has_the_limits_of_the_task_that_it_serves() {
+    let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
+    let recall = bench.task::<u64, u64>("recall");
+    let small = recall.with(TaskOptions::new().memory_limit(4 << 20));
+    bench.pool.submit(&small, (1,)).unwrap().wait().unwrap();
+    // Its instance hands out more than that afterwards.
+    let future = bench.submit::<usize, serde_bytes::ByteBuf>("huge_result", 16);
+    assert_eq!(
+        future.wait_as::<&serde_bytes::Bytes>().unwrap().len(),
+        16 << 20
+    );
+    assert_eq!(future.report().unwrap().instance_age, 1);
+}

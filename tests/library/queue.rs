@@ -1,6 +1,6 @@
 //! The bounded queue: waiting for room, refusing, giving back.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -278,4 +278,83 @@ fn tasks_that_are_submitted_together_have_each_a_future_or_a_refusal() {
             .iter()
             .all(|submitted| submitted.as_ref().unwrap_err().is_shut_down())
     );
+}
+
+/// Counts how often it is woken.
+#[derive(Default)]
+struct CountedWakes(AtomicUsize);
+
+impl Wake for CountedWakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn async_submitters_do_not_wake_each_other_for_nothing() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let running = bench.spinning();
+    let recall = bench.task::<u64, u64>("recall");
+    let mut queued = bench.pool.submit(&recall, (0,)).unwrap();
+    let counts = [(); 3].map(|()| Arc::new(CountedWakes::default()));
+    let mut waiting = [1, 2, 3].map(|n| Box::pin(bench.pool.submit_async(&recall, (n,))));
+    let mut poll = |place: usize| {
+        let waker = Waker::from(Arc::clone(&counts[place]));
+        let mut context = Context::from_waker(&waker);
+        waiting[place].as_mut().poll(&mut context)
+    };
+    for place in [0, 1, 2, 2, 1, 0] {
+        // Polls that nothing was the reason for change nothing, not even the order.
+        assert!(poll(place).is_pending());
+    }
+    let wakes = || {
+        counts
+            .each_ref()
+            .map(|count| count.0.load(Ordering::SeqCst))
+    };
+    for (place, expected) in [[1, 0, 0], [1, 1, 0], [1, 1, 1]].into_iter().enumerate() {
+        queued.cancel();
+        assert_eq!(wakes(), expected, "the first in line, once");
+        let Poll::Ready(Ok(next)) = poll(place) else {
+            panic!("there is room");
+        };
+        assert_eq!(wakes(), expected, "there is no room for another");
+        queued = next;
+    }
+    running.cancel();
+    assert_eq!(queued.wait().unwrap(), 3);
+}
+
+#[test]
+fn a_waker_that_panics_harms_nobody() {
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("as it was told");
+        }
+    }
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let recall = bench.task::<u64, u64>("recall");
+    let waker = Waker::from(Arc::new(Panics));
+    let mut context = Context::from_waker(&waker);
+    // Woken by the worker that takes a task, by a cancel, and by the end of the pool.
+    let running = bench.spinning();
+    let queued = bench.pool.submit(&recall, (1,)).unwrap();
+    let mut waiting = Box::pin(bench.pool.submit_async(&recall, (2,)));
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    running.cancel();
+    assert_eq!(queued.wait().unwrap(), 1);
+    drop(waiting);
+    bench.assert_healthy();
+    let running = bench.spinning();
+    let queued = bench.pool.submit(&recall, (1,)).unwrap();
+    let mut waiting = Box::pin(bench.pool.submit_async(&recall, (2,)));
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    assert!(queued.cancel());
+    assert!(waiting.as_mut().poll(&mut context).is_ready());
+    let mut waiting = Box::pin(bench.pool.submit_async(&recall, (3,)));
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    bench.pool.close();
+    assert!(waiting.as_mut().poll(&mut context).is_ready());
+    running.cancel();
 }

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use wasmpool::{Pool, Retry, Shutdown, TaskErrorKind as Kind, TaskFuture, TaskOptions, TaskState};
+use wasmpool::{
+    Pool, Retry, Shutdown, TaskError, TaskErrorKind as Kind, TaskFuture, TaskOptions, TaskState,
+};
 
-use crate::support::{Bench, LONG, within_long};
+use crate::support::{Bench, LONG, wait_until_running, within_long};
 
 fn with_retry(retry: Retry) -> TaskOptions {
     TaskOptions::new().retry(retry)
@@ -134,9 +136,9 @@ fn a_terminated_pool_tries_nothing_again() {
     let futures = (0..50).map(|_| bench.pool.submit(&task, ("now",)).unwrap());
     let futures = futures.collect::<Vec<_>>();
     within_long(move || drop(bench));
-    for future in futures {
-        assert!(future.error().unwrap().is_cancelled());
-    }
+    // Those that were just running have their last attempt's own end.
+    let is_end = |error: &TaskError| error.is_cancelled() || matches!(error.kind(), Kind::Trap(_));
+    assert!(futures.iter().all(|future| is_end(future.error().unwrap())));
 }
 
 #[test]
@@ -156,4 +158,27 @@ fn a_cancel_at_any_moment_ends_the_attempts() {
     bench.assert_healthy();
     let stats = bench.pool.stats();
     assert_eq!((stats.queued, stats.running), (0, 0));
+}
+
+#[test]
+fn a_pool_ends_in_time_also_if_its_guests_fail_on_purpose() {
+    let retry = Retry::times(u32::MAX).on([Kind::Failed]);
+    let builder = Pool::builder().workers(2).retry(retry);
+    let bench = Bench::new(builder.stop_grace(LONG));
+    let futures = [1, 2, 3].map(|n| bench.submit::<u64, u64>("fail_when_stopped", n));
+    futures[..2].iter().for_each(wait_until_running);
+    within_long(move || drop(bench));
+    let kinds = futures.map(|future| future.error().unwrap().kind());
+    assert_eq!(kinds, [Kind::Failed, Kind::Failed, Kind::Cancelled]);
+}
+
+#[test]
+fn a_task_that_fails_while_the_queue_is_cancelled_is_not_tried_again() {
+    let retry = Retry::times(u32::MAX);
+    let bench = Bench::new(Pool::builder().workers(2).retry(retry));
+    let futures = [(); 4].map(|()| bench.submit::<_, ()>("panic", "again and again"));
+    within_long(move || bench.pool.shutdown(Shutdown::Cancel));
+    for future in futures {
+        assert_eq!(future.error().unwrap().kind(), Kind::Cancelled);
+    }
 }

@@ -291,6 +291,14 @@ mod tasks {
     /// `Result`, and this name hides the word.
     pub type Verdict = Result<u64, String>;
 
+    /// Computes until it is asked to stop, then fails with `n` as its code.
+    pub fn fail_when_stopped(n: u64) -> Result<u64, Failure> {
+        while !context::is_stop_requested() {
+            black_box(n);
+        }
+        Err(Failure::new(n.to_string(), "asked to stop"))
+    }
+
     /// Bytes, written as MessagePack's own byte type.
     pub struct Bytes(Vec<u8>);
 

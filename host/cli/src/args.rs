@@ -1,6 +1,6 @@
 //! The command line, as it is typed.
 
-use std::num::{NonZeroU64, NonZeroUsize};
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -107,8 +107,8 @@ pub(crate) struct RunArgs {
     pub(crate) backoff: Option<Duration>,
 
     /// Hand inputs to the workers so many at a time: for tasks that take microseconds
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(crate) chunk: NonZeroUsize,
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
+    pub(crate) chunk: u16,
 
     /// Stop everything at the first failure
     #[arg(long)]

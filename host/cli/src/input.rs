@@ -71,7 +71,11 @@ impl Inputs {
         let Some(lines) = &self.file else {
             return true;
         };
-        !self.given.as_slice().is_empty() || lines.reader.buffer().contains(&b'\n')
+        // Up to the last line break, and not blank.
+        let at_hand = lines.reader.buffer();
+        let end = at_hand.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+        let has_line = !at_hand[..end].trim_ascii().is_empty();
+        !self.given.as_slice().is_empty() || has_line
     }
 }
 

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
@@ -163,14 +163,16 @@ fn drive(
     tally: &mut Tally,
 ) -> Result<(Stopped, Option<io::Error>)> {
     let (news_sender, news) = crossbeam_channel::unbounded();
-    let per_worker = UNDER_WAY_PER_WORKER.saturating_mul(args.chunk.get());
-    let n_places = UNDER_WAY.max(per_worker.saturating_mul(pool.workers()));
+    let chunk_size = usize::from(args.chunk);
+    let n_places = UNDER_WAY.max(UNDER_WAY_PER_WORKER * chunk_size * pool.workers());
+    let submitting = Arc::new(Mutex::new(()));
     let (place_sender, places) = crossbeam_channel::bounded(n_places);
     let reader = Reader {
         pool: Arc::clone(pool),
         task: task.clone(),
         details: args.details,
-        chunk_size: args.chunk.get(),
+        chunk_size,
+        submitting: Arc::clone(&submitting),
         places: place_sender,
         news: news_sender,
     };
@@ -203,8 +205,10 @@ fn drive(
     let stopped = match stopped {
         Ok(Stopped::Never) => Ok(Stopped::Never),
         cut_short => {
-            // After this every task has ended, and its news is there.
+            // After this every task has ended, and its news is there: the reader is not in
+            // the middle of a chunk, and the pool takes no other from it.
             pool.shutdown(Shutdown::Terminate);
+            drop(submitting.lock());
             cut_short.and_then(|stopped| {
                 writer.write_what_is_done(&news)?;
                 Ok(stopped)
@@ -225,6 +229,8 @@ struct Reader {
     task: AnyTask,
     details: bool,
     chunk_size: usize,
+    /// Held while a chunk is submitted, until all of its tasks will tell when they are done.
+    submitting: Arc<Mutex<()>>,
     /// Takes a place for each input; the main thread frees it when the line is written.
     places: Sender<()>,
     news: Sender<News>,
@@ -283,6 +289,7 @@ impl Reader {
             .drain(..)
             .map(|(index, text, arguments)| ((index, text), arguments))
             .unzip();
+        let _submitting = self.submitting.lock();
         let submitted = self.pool.submit_all(&self.task, arguments);
         names
             .into_iter()

@@ -9,9 +9,9 @@
 //! itself lies outside of it, so that looking at a settled cell takes no lock.
 
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
 
+use crate::contain::contain_panic;
 use crate::control::{Control, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::events::{Listener, Progress};
@@ -85,14 +85,6 @@ struct Former<P> {
     has_callbacks: bool,
 }
 
-/// Runs somebody else's code. Its panic ends it and nothing else; the panic hook has told.
-fn contain_panic(code: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
-        // To drop it may panic as well.
-        std::mem::forget(payload);
-    }
-}
-
 /// A task that has been started.
 pub(crate) struct Attempt<P> {
     pub(crate) payload: P,
@@ -105,7 +97,7 @@ pub(crate) struct Attempt<P> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskState {
-    /// It waits for a worker.
+    /// It waits for a worker; also between two attempts.
     Queued,
     /// A worker runs it.
     Running,
@@ -239,15 +231,23 @@ impl<P> Cell<P> {
         former.into_iter().for_each(|former| self.announce(former));
     }
 
-    /// Ends the task as cancelled if it is queued. Says whether it was.
-    pub(crate) fn cancel_queued(&self, message: &str) -> bool {
+    /// Ends the task as cancelled by a shutdown if it is queued. Says whether it was, and had
+    /// never been started.
+    pub(crate) fn cancel_queued(&self) -> bool {
+        let mut has_run = false;
         let former = self.settle_with(|state| {
+            has_run = state.attempts > 0;
+            let message = if has_run {
+                "cancelled: the pool was shut down before it was tried again"
+            } else {
+                "cancelled: the pool was shut down before it started"
+            };
             let is_queued = matches!(state.phase, Phase::Queued(_));
             is_queued.then(|| self.unfinished(state, TaskErrorKind::Cancelled, message))
         });
         let is_settled = former.is_some();
         former.into_iter().for_each(|former| self.announce(former));
-        is_settled
+        is_settled && !has_run
     }
 
     /// Cancels the task wherever it is: a queued one never starts, a running one is stopped.
@@ -381,9 +381,11 @@ impl<P> Cell<P> {
     /// the waker of an earlier one.
     pub(crate) fn poll(&self, waker: &Waker) -> Option<&Settled> {
         if !self.is_settled() {
+            // Somebody else's code, which runs without the lock.
+            let waker = waker.clone();
             let mut state = self.lock();
             if !matches!(state.phase, Phase::Settled) {
-                let former = state.waker.replace(waker.clone());
+                let former = state.waker.replace(waker);
                 // Somebody else's code runs when it is dropped.
                 drop(state);
                 drop(former);

@@ -134,7 +134,7 @@ impl Control {
     pub(crate) fn report_progress(&self, progress: Progress) {
         *lock(&self.progress) = Some(progress);
         if self.is_heard() {
-            self.tell(TaskEvent::Progress(progress));
+            self.tell(|| TaskEvent::Progress(progress));
         }
     }
 
@@ -144,8 +144,8 @@ impl Control {
     }
 
     /// Tells those who listen, and waits for none of them.
-    pub(crate) fn tell(&self, event: TaskEvent) {
-        lock(&self.listeners).retain(|listener| listener.tell(event.clone()));
+    pub(crate) fn tell(&self, event: impl Fn() -> TaskEvent) {
+        lock(&self.listeners).retain(|listener| listener.tell(&event));
     }
 
     pub(crate) fn add_listener(&self, listener: Listener) {

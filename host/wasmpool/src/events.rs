@@ -95,14 +95,13 @@ impl Iterator for TaskEvents {
 
 impl Listener {
     /// Tells, if there is room and somebody listens. Says whether anybody does.
-    pub(crate) fn tell(&self, event: TaskEvent) -> bool {
-        match self.events.try_send(event) {
-            Ok(()) => true,
-            Err(refused) => {
-                self.missed.fetch_add(1, Ordering::Relaxed);
-                refused.is_full()
-            }
+    pub(crate) fn tell(&self, event: impl Fn() -> TaskEvent) -> bool {
+        // The task is the only one who sends: where there is room now, there is later.
+        if self.events.is_full() {
+            self.missed.fetch_add(1, Ordering::Relaxed);
+            return true;
         }
+        self.events.try_send(event()).is_ok()
     }
 }
 

@@ -68,6 +68,7 @@
 mod builder;
 mod cell;
 mod completion;
+mod contain;
 mod control;
 mod error;
 mod events;

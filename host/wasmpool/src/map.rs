@@ -11,14 +11,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, Sender};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
 use crate::error::{SubmitErrorKind, TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::pool::Pool;
-use crate::queue::{NoRoom, Patience, WaitingForRoom};
+use crate::queue::{NoRoom, Patience, Permit, WaitingForRoom};
 use crate::sync::Instant;
 use crate::task::Task;
 use crate::value::{Arguments, IntoArguments};
@@ -78,8 +78,8 @@ impl<'pool, Args, Out, Input> Feed<'pool, Args, Out, Input> {
 
     /// How many inputs may be ahead of the outcomes that were taken.
     fn window(&self) -> usize {
-        let per_worker = WINDOW_PER_WORKER * self.chunk_size.get();
-        MIN_WINDOW.max(per_worker * self.pool.workers())
+        let per_worker = self.chunk_size.get().saturating_mul(WINDOW_PER_WORKER);
+        MIN_WINDOW.max(per_worker.saturating_mul(self.pool.workers()))
     }
 
     fn set_timeout(&mut self, timeout: Duration) {
@@ -112,79 +112,77 @@ where
     Args: Arguments,
     Input: Iterator<Item: IntoArguments<Args>>,
 {
-    /// Submits the inputs that may follow when there are `n_ahead` already: whole chunks, as
-    /// long as there are inputs.
+    /// Submits the inputs that may follow when there are `n_ahead` already, whole chunks, for
+    /// as long as the queue has room. Does not block. Says whether it had room for them all,
+    /// or takes none any more.
     fn submit_next(
-        &mut self,
-        mut n_ahead: usize,
-        mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
-    ) {
-        while let Some(chunk_size) = self.next_chunk_size(n_ahead) {
-            if self.is_over() {
-                // The end of it, said where the next outcome would have been.
-                let is_there = self.pull(1).len() == 1;
-                self.input = None;
-                if is_there {
-                    let message = self.timed_out_message();
-                    take(Err(TaskError::new(TaskErrorKind::Cancelled, message)));
-                }
-                return;
-            }
-            let chunk = self.pull(chunk_size);
-            n_ahead += chunk.len();
-            let submitted = self.pool.submit_chunk(&self.task, &chunk);
-            self.give_out(submitted, &mut take);
-        }
-    }
-
-    /// As `submit_next`, for as long as the queue has room. Does not block. Says whether it
-    /// had room for all that may follow, or the pool is shut down.
-    fn try_submit_next(
         &mut self,
         mut n_ahead: usize,
         mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
     ) -> bool {
         while let Some(chunk_size) = self.next_chunk_size(n_ahead) {
             let reserved = self.pool.reserve_some(chunk_size, Patience::None);
-            let submitted = match reserved {
-                Err(NoRoom::Full) => return false,
-                Err(NoRoom::Closed) => {
-                    let pulled = self.pull(1);
-                    pulled
-                        .iter()
-                        .map(|_| Err(SubmitErrorKind::ShutDown))
-                        .collect()
-                }
-                Ok(permits) => {
-                    let chunk = self.pull(permits.len());
-                    n_ahead += chunk.len();
-                    self.pool.submit_reserved(&self.task, &chunk, permits)
-                }
-            };
-            self.give_out(submitted, &mut take);
+            if matches!(reserved, Err(NoRoom::Full)) && !self.is_over() {
+                return false;
+            }
+            n_ahead += self.submit(reserved, &mut take);
         }
         true
+    }
+
+    /// The same, and blocks for room for the first of them, up to the deadline: for when
+    /// nothing is under way.
+    fn submit_first(&mut self, mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>)) {
+        let patience = self.deadline().map_or(Patience::Endless, Patience::Until);
+        let reserved = self.pool.reserve_some(1, patience);
+        self.submit(reserved, &mut take);
+    }
+
+    /// Submits as many inputs as there are places for. If there are none, the next input gets
+    /// to hear why, and it is the last. Says how many have been dealt with.
+    fn submit(
+        &mut self,
+        reserved: Result<Vec<Permit>, NoRoom>,
+        mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
+    ) -> usize {
+        let reserved = if self.is_over() {
+            Err(TaskError::new(
+                TaskErrorKind::Cancelled,
+                self.timed_out_message(),
+            ))
+        } else {
+            reserved.map_err(|no_room| SubmitErrorKind::from(no_room).into_task_error())
+        };
+        let permits = match reserved {
+            Ok(permits) => permits,
+            Err(error) => {
+                let is_there = self.pull(1).len() == 1;
+                self.input = None;
+                is_there.then(|| take(Err(error)));
+                return usize::from(is_there);
+            }
+        };
+        let chunk = self.pull(permits.len());
+        // The arguments' own code runs there, and its panic is held back like the inputs'.
+        let submit = || self.pool.submit_reserved(&self.task, &chunk, permits);
+        match catch_unwind(AssertUnwindSafe(submit)) {
+            Ok(submitted) => submitted
+                .into_iter()
+                .map(|outcome| outcome.map_err(SubmitErrorKind::into_task_error))
+                .for_each(take),
+            Err(panic) => {
+                self.panic = Some(panic);
+                self.input = None;
+            }
+        }
+        chunk.len()
     }
 
     /// The size of the next chunk, if there may be one when there are `n_ahead` inputs.
     fn next_chunk_size(&self, n_ahead: usize) -> Option<usize> {
         let chunk_size = self.chunk_size.get();
-        let has_room = n_ahead + chunk_size <= self.window();
+        let has_room = n_ahead.saturating_add(chunk_size) <= self.window();
         (self.input.is_some() && has_room).then_some(chunk_size)
-    }
-
-    fn give_out(
-        &mut self,
-        submitted: Vec<Result<TaskFuture<Out>, SubmitErrorKind>>,
-        mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
-    ) {
-        for outcome in submitted {
-            if matches!(outcome, Err(SubmitErrorKind::ShutDown)) {
-                // What was pulled gets its error; what is behind it is not touched.
-                self.input = None;
-            }
-            take(outcome.map_err(SubmitErrorKind::into_task_error));
-        }
     }
 
     /// Takes up to `wanted` inputs.
@@ -221,7 +219,9 @@ impl<Args, Out, Input> Feed<'_, Args, Out, Input> {
 impl<Args, Out: DeserializeOwned, Input> Feed<'_, Args, Out, Input> {
     /// The outcome of a task that has ended; learns from it what tasks take.
     fn outcome(&mut self, future: &TaskFuture<Out>) -> Result<Out, TaskError> {
-        if let (ChunkSize::ByTime(mean), Some(report)) = (&mut self.chunk_size, future.report()) {
+        if let (ChunkSize::ByTime(mean), Some(report)) = (&mut self.chunk_size, future.report())
+            && report.worker.is_some()
+        {
             let seconds = report.ran.as_secs_f64();
             *mean = Some(mean.map_or(seconds, |mean| mean + (seconds - mean) / 8.0));
         }
@@ -306,6 +306,10 @@ where
         // The place of the one that will be taken goes to the next inputs before the wait, so
         // that the workers do not run dry during it.
         self.fill(self.ahead.len().saturating_sub(1));
+        if self.ahead.is_empty() && self.feed.input.is_some() {
+            let ahead = &mut self.ahead;
+            self.feed.submit_first(|outcome| ahead.push_back(outcome));
+        }
         if let Some(Ok(first)) = self.ahead.front()
             && first.task().wait(self.feed.deadline()).is_none()
         {
@@ -406,16 +410,13 @@ impl<Args, Out, Input> MapUnordered<'_, Args, Out, Input> {
 
     /// The place of the next one that ends.
     fn next_ended(&self) -> usize {
-        let received = match self.feed.deadline() {
-            Some(deadline) => self.ended.recv_deadline(deadline),
-            None => Err(RecvTimeoutError::Timeout),
-        };
-        received.unwrap_or_else(|_| {
-            if self.feed.deadline().is_some() {
-                self.cancel_all(&self.feed.timed_out_message());
+        if let Some(deadline) = self.feed.deadline() {
+            if let Ok(place) = self.ended.recv_deadline(deadline) {
+                return place;
             }
-            self.ended.recv().expect("this side has a sender too")
-        })
+            self.cancel_all(&self.feed.timed_out_message());
+        }
+        self.ended.recv().expect("this side has a sender too")
     }
 }
 
@@ -430,6 +431,10 @@ where
     fn next(&mut self) -> Option<Self::Item> {
         // As in `Map::next`.
         self.fill(self.under_way.tasks.len().saturating_sub(1));
+        if self.under_way.tasks.is_empty() && self.feed.input.is_some() {
+            let under_way = &mut self.under_way;
+            self.feed.submit_first(|outcome| under_way.add(outcome));
+        }
         if self.under_way.tasks.is_empty() {
             return self.feed.end();
         }
@@ -482,13 +487,13 @@ where
         let ahead = &mut self.ahead;
         let n_ahead = ahead.len().saturating_sub(1);
         self.feed
-            .try_submit_next(n_ahead, |outcome| ahead.push_back(outcome))
+            .submit_next(n_ahead, |outcome| ahead.push_back(outcome))
     }
 }
 
 impl<Args, Out, Input> Stream for MapStream<'_, Args, Out, Input>
 where
-    Args: Arguments + Unpin,
+    Args: Arguments,
     Out: DeserializeOwned,
     Input: Iterator<Item: IntoArguments<Args>> + Unpin,
 {
@@ -505,6 +510,8 @@ where
                 Poll::Ready(place) => drop(place),
             }
         }
+        // It stands in line only while it has nothing to do but wait.
+        this.waiting = None;
         let Some(first) = this.ahead.front_mut() else {
             return Poll::Ready(this.feed.end());
         };

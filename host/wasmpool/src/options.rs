@@ -120,7 +120,8 @@ impl TaskOptions {
     /// most.
     ///
     /// Matters only in [`Pool::map`](crate::Pool::map) and its kin, where it pays for tasks
-    /// that take microseconds.
+    /// that take microseconds. Tasks of a higher [priority](Self::priority) do not wait for
+    /// the rest of a chunk.
     pub fn chunk_size(mut self, inputs: NonZeroUsize) -> Self {
         self.chunk_size = Some(inputs);
         self
@@ -148,6 +149,10 @@ impl TaskOptions {
 
     pub(crate) fn wants_fresh_instance(&self) -> bool {
         self.isolation == Some(Isolation::Task)
+    }
+
+    pub(crate) fn wants_fuel(&self) -> bool {
+        self.fuel_limit.is_some()
     }
 
     pub(crate) fn own_retry(&self) -> Option<Retry> {

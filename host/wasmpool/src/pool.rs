@@ -175,8 +175,7 @@ impl Pool {
                 .name(format!("wasmpool-worker-{worker}"))
                 .spawn(move || {
                     let _leaving = leaving;
-                    let interrupt: Weak<Shop> = Arc::downgrade(&shop);
-                    worker::work(&shop, worker, &driver, interrupt);
+                    worker::work(&shop, worker, &driver);
                 })?;
             self.threads.push(thread);
         }
@@ -303,8 +302,9 @@ impl Pool {
     /// inputs, or four [chunks](crate::TaskOptions::chunk_size) for each worker if that is
     /// more. A task that fails is an `Err` in its place, and the others come all the same; if
     /// the inputs panic, that comes after the outcomes of those before it.
-    /// [`Map::timeout`] bounds the time of the whole. Blocks as [`submit`](Self::submit)
-    /// does.
+    /// [`Map::timeout`] bounds the time of the whole. Does not block; taking an outcome
+    /// does, and while none is under way because the queue is full of others' tasks it waits
+    /// for room there.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -346,8 +346,8 @@ impl Pool {
     }
 
     /// Runs `task` over all of `inputs` and gives the outcomes in the order of the inputs, as
-    /// a [stream](https://docs.rs/futures-core) for async code: otherwise as
-    /// [`map`](Self::map), but it never blocks.
+    /// a [stream](https://docs.rs/futures-core) for async code. As [`map`](Self::map), but it
+    /// never blocks; what bounds its time is the runtime's own timeout.
     pub fn map_async<Args, Out, Inputs>(
         &self,
         task: &Task<Args, Out>,
@@ -410,10 +410,9 @@ impl Pool {
     }
 }
 
-/// Cancels tasks that were queued; says how many of them had not ended already.
+/// Cancels tasks that were queued; says how many of them will never have run.
 fn cancel_all(queued: Vec<Queued>) -> usize {
-    let message = "cancelled: the pool was shut down before it started";
-    let cancel = |task: &&Queued| task.cancel_queued(message);
+    let cancel = |task: &&Queued| task.cancel_queued();
     queued.iter().filter(cancel).count()
 }
 

@@ -11,14 +11,18 @@
 //! the others, and takes half of what it finds. So an entry never waits behind a slow one
 //! while a worker has nothing to do.
 //!
+//! A worker also leaves its shelf when a higher lane has entries: what is left goes back to
+//! the front of its own lane.
+//!
 //! How no entry on a shelf is overlooked: shelves are filled, and looked at by others, under
 //! the lock of the entries, and whoever pushes a chunk wakes a sleeper for each entry of it.
 //! Either a worker fills its shelf before another looks, or that one sleeps since before the
 //! push, and was woken by it.
 
-use std::collections::VecDeque;
+use std::collections::{BinaryHeap, VecDeque};
 use std::task::{Poll, Waker};
 
+use crate::contain::contain_panic;
 use crate::spin;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, lock};
@@ -51,7 +55,13 @@ pub(crate) struct Queue<T> {
     entries: Mutex<Entries<T>>,
     /// One for each worker: what is left of the chunk that it took. Filled with the lock of
     /// the entries held; emptied by its worker without, and by the others with it.
-    shelves: Box<[Mutex<VecDeque<T>>]>,
+    shelves: Box<[Mutex<Shelf<T>>]>,
+    /// Whether there may be something on some shelf: spares those who find nothing elsewhere
+    /// a look at all of them. Written with the lock of the entries.
+    has_shelved: AtomicBool,
+    /// The highest lane that has entries, [`LANES`] if none has: written with the lock of the
+    /// entries, read without as a hint.
+    highest_lane: AtomicUsize,
     /// False while the queue is open and a worker has found nothing in it. Read by the
     /// lookout without the lock; a hint, and the lock tells the truth.
     is_worth_a_look: AtomicBool,
@@ -62,9 +72,13 @@ pub(crate) struct Queue<T> {
 
 struct Entries<T> {
     lanes: [Lane<T>; LANES],
-    /// Entries whose time has not come. Few, and mostly none.
-    deferred: Vec<Deferred<T>>,
+    /// Entries whose time has not come, the earliest on top.
+    deferred: BinaryHeap<Deferred<T>>,
     closed: bool,
+    /// Whether all that was queued has been taken out, and what comes back is not wanted.
+    drained: bool,
+    /// With so many entries the dead among them are cleared away.
+    clear_at: usize,
     /// Whether a worker looks out for an entry before it goes to sleep. One is enough: it
     /// takes the entry of a caller who waits for each outcome before the next submit.
     has_lookout: bool,
@@ -84,6 +98,13 @@ struct Lane<T> {
     passed_over: u32,
 }
 
+/// What is left of a chunk.
+struct Shelf<T> {
+    entries: VecDeque<T>,
+    /// The lane that they came from.
+    lane: usize,
+}
+
 struct Deferred<T> {
     entry: T,
     lane: usize,
@@ -92,6 +113,9 @@ struct Deferred<T> {
 
 /// How many lanes there are; the first has the highest priority.
 pub(crate) const LANES: usize = 3;
+
+/// Fewer entries are not worth clearing.
+const CLEAR_AT_LEAST: usize = 64;
 
 /// A lane that was passed over so often has its turn.
 const PATIENCE: u32 = 8;
@@ -118,11 +142,13 @@ struct Wakers {
     next_number: u64,
 }
 
-/// A submitter that waits with a waker. On drop it gives up, and passes on the wake-up that
-/// it may have got and not used.
+/// A submitter that waits with a waker. On drop it leaves the line, and passes on a wake-up
+/// that it got and had no use for.
 pub(crate) struct WaitingForRoom {
     room: Arc<Room>,
     number: u64,
+    /// Whether it has what it waited for: a wake-up that it got was used.
+    is_served: bool,
 }
 
 /// A place in the queue, given back on drop. An entry holds it for as long as it is queued.
@@ -133,14 +159,25 @@ impl<T: Entry> Queue<T> {
     /// A queue with room for `capacity` entries, for workers 0 to `n_workers` less one.
     pub(crate) fn new(capacity: usize, n_workers: usize) -> Self {
         Self {
-            shelves: (0..n_workers).map(|_| Mutex::default()).collect(),
+            shelves: (0..n_workers)
+                .map(|_| {
+                    Mutex::new(Shelf {
+                        entries: VecDeque::new(),
+                        lane: 0,
+                    })
+                })
+                .collect(),
+            has_shelved: AtomicBool::new(false),
+            highest_lane: AtomicUsize::new(LANES),
             entries: Mutex::new(Entries {
                 lanes: std::array::from_fn(|_| Lane {
                     queue: VecDeque::new(),
                     passed_over: 0,
                 }),
-                deferred: Vec::new(),
+                deferred: BinaryHeap::new(),
                 closed: false,
+                drained: false,
+                clear_at: CLEAR_AT_LEAST,
                 has_lookout: false,
                 sleepers: 0,
                 signalled: 0,
@@ -180,14 +217,19 @@ impl<T: Entry> Queue<T> {
     ) -> Poll<Result<Permit, NoRoom>> {
         let mut reserved = self.reserve(Patience::None);
         if matches!(reserved, Err(NoRoom::Full)) {
-            *waiting = Some(self.room.wait_with(waker));
+            match waiting {
+                Some(waiting) => waiting.wait_on(waker),
+                None => *waiting = Some(self.room.wait_with(waker)),
+            }
             // Somebody may have left between the look and the wait.
             reserved = self.reserve(Patience::None);
         }
         if matches!(reserved, Err(NoRoom::Full)) {
             return Poll::Pending;
         }
-        *waiting = None;
+        if let Some(waiting) = waiting.take() {
+            waiting.leave();
+        }
         Poll::Ready(reserved)
     }
 
@@ -212,16 +254,15 @@ impl<T: Entry> Queue<T> {
             return Err(chunk);
         }
         // The dead are passed over by `pop`; while every worker is busy nobody pops, so they
-        // are cleared away here when they outnumber the living.
-        if entries.len() > 2 * self.room.taken.load(Ordering::Relaxed) + 64 {
-            for lane in &mut entries.lanes {
-                lane.queue.retain(|(entry, _)| entry.is_live());
-            }
+        // are cleared away here, now and then.
+        if entries.len() >= entries.clear_at {
+            entries.clear();
         }
         let chunk = chunk.into_iter();
         let n_pushed = chunk.len();
         let places = chunk.zip((0..n_pushed).rev());
         entries.lanes[lane].queue.extend(places);
+        self.note_highest_lane(&entries);
         self.is_worth_a_look.store(true, Ordering::Relaxed);
         // The lookout takes one entry by itself, and looks once more before it goes to sleep.
         let is_seen = entries.has_lookout && entries.len() == n_pushed;
@@ -231,13 +272,23 @@ impl<T: Entry> Queue<T> {
 
     /// Puts an entry aside until it is due, or until the queue is closed; then it comes with
     /// the others of its lane. For an entry that was popped before: it needs no place, and is
-    /// taken by a closed queue too.
-    pub(crate) fn defer(&self, entry: T, lane: usize, due: Instant) {
+    /// taken by a closed queue too, but given back by one that was drained.
+    pub(crate) fn defer(&self, entry: T, lane: usize, due: Instant) -> Result<(), T> {
         let mut entries = self.lock();
+        if entries.drained {
+            return Err(entry);
+        }
         entries.deferred.push(Deferred { entry, lane, due });
         // A sleeper must learn when to wake up.
         self.is_worth_a_look.store(true, Ordering::Relaxed);
         self.wake(entries, 1);
+        Ok(())
+    }
+
+    fn note_highest_lane(&self, entries: &Entries<T>) {
+        let has_entry = |lane: &Lane<T>| !lane.queue.is_empty();
+        let highest = entries.lanes.iter().position(has_entry).unwrap_or(LANES);
+        self.highest_lane.store(highest, Ordering::Relaxed);
     }
 
     /// Wakes as many sleepers, if there are.
@@ -253,15 +304,36 @@ impl<T: Entry> Queue<T> {
     /// Takes the entry whose turn it is; blocks while there is none. `None` when the queue is
     /// closed and empty.
     pub(crate) fn pop(&self, worker: usize) -> Option<T> {
-        if let Some(entry) = lock(&self.shelves[worker]).pop_front() {
+        let mut shelf = lock(&self.shelves[worker]);
+        // One of its entries, unless others come before them.
+        if self.highest_lane.load(Ordering::Relaxed) >= shelf.lane
+            && let Some(entry) = shelf.entries.pop_front()
+        {
             return Some(entry);
         }
+        drop(shelf);
         let mut has_looked_out = false;
         let mut entries = self.lock();
+        // Empty, unless a higher lane has entries.
+        let mut shelf = lock(&self.shelves[worker]);
+        let Shelf {
+            entries: left,
+            lane,
+        } = &mut *shelf;
+        for (n_followers, entry) in left.drain(..).rev().enumerate() {
+            entries.lanes[*lane].queue.push_front((entry, n_followers));
+        }
+        drop(shelf);
         loop {
             let next_due = entries.admit_deferred();
-            if let Some((entry, rest_of_chunk)) = entries.take() {
-                lock(&self.shelves[worker]).extend(rest_of_chunk.map(|(entry, _)| entry));
+            if let Some((entry, lane, rest_of_chunk)) = entries.take() {
+                self.note_highest_lane(&entries);
+                if !rest_of_chunk.is_empty() {
+                    self.has_shelved.store(true, Ordering::Relaxed);
+                    let mut shelf = lock(&self.shelves[worker]);
+                    shelf.entries = rest_of_chunk;
+                    shelf.lane = lane;
+                }
                 return Some(entry);
             }
             if let Some(entry) = self.take_from_shelves(worker) {
@@ -293,19 +365,26 @@ impl<T: Entry> Queue<T> {
 
     /// Takes half of what lies on another worker's shelf. Only with the entries locked.
     fn take_from_shelves(&self, worker: usize) -> Option<T> {
+        if !self.has_shelved.load(Ordering::Relaxed) {
+            return None;
+        }
         let n_shelves = self.shelves.len();
         let others = (1..n_shelves).map(|distance| (worker + distance) % n_shelves);
         for other in others {
             let mut shelf = lock(&self.shelves[other]);
             // From the end: the other one goes on at the front.
-            let n_left = shelf.len() / 2;
-            let mut taken = shelf.split_off(n_left);
+            let n_left = shelf.entries.len() / 2;
+            let mut taken = shelf.entries.split_off(n_left);
+            let lane = shelf.lane;
             drop(shelf);
             if let Some(entry) = taken.pop_front() {
-                lock(&self.shelves[worker]).append(&mut taken);
+                let mut shelf = lock(&self.shelves[worker]);
+                shelf.entries = taken;
+                shelf.lane = lane;
                 return Some(entry);
             }
         }
+        self.has_shelved.store(false, Ordering::Relaxed);
         None
     }
 
@@ -318,19 +397,21 @@ impl<T: Entry> Queue<T> {
         // With the lock: a submitter that found it open waits by now, or will look again.
         let wakers = self.room.take_wakers(usize::MAX);
         self.room.freed.notify_all();
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
     }
 
-    /// Takes all entries out at once.
+    /// Takes all entries out at once. What is deferred from now on is not wanted either.
     pub(crate) fn drain(&self) -> Vec<T> {
         let mut entries = self.lock();
+        entries.drained = true;
         let lanes = entries.lanes.iter_mut();
         let queued = lanes.flat_map(|lane| std::mem::take(&mut lane.queue));
         let mut drained = queued.map(|(entry, _)| entry).collect::<Vec<_>>();
-        drained.extend(entries.deferred.drain(..).map(|deferred| deferred.entry));
+        drained.extend(entries.deferred.drain().map(|deferred| deferred.entry));
         for shelf in &self.shelves {
-            drained.extend(lock(shelf).drain(..));
+            drained.extend(lock(shelf).entries.drain(..));
         }
+        self.note_highest_lane(&entries);
         drained
     }
 
@@ -341,6 +422,18 @@ impl<T: Entry> Queue<T> {
 
     fn lock(&self) -> MutexGuard<'_, Entries<T>> {
         lock(&self.entries)
+    }
+}
+
+impl<T: Entry> Entries<T> {
+    /// Clears the dead away, and sets the mark for the next time: a part of the work of each
+    /// push, however many are alive.
+    fn clear(&mut self) {
+        for lane in &mut self.lanes {
+            lane.queue.retain(|(entry, _)| entry.is_live());
+        }
+        self.deferred.retain(|deferred| deferred.entry.is_live());
+        self.clear_at = CLEAR_AT_LEAST.max(2 * self.len());
     }
 }
 
@@ -356,18 +449,19 @@ impl<T> Entries<T> {
             return None;
         }
         let now = Instant::now();
-        let is_due = |deferred: &mut Deferred<T>| self.closed || deferred.due <= now;
-        for deferred in self.deferred.extract_if(.., is_due) {
-            self.lanes[deferred.lane]
-                .queue
-                .push_back((deferred.entry, 0));
+        while let Some(first) = self.deferred.peek() {
+            if first.due > now && !self.closed {
+                return Some(first.due);
+            }
+            let Deferred { entry, lane, .. } = self.deferred.pop()?;
+            self.lanes[lane].queue.push_back((entry, 0));
         }
-        self.deferred.iter().map(|deferred| deferred.due).min()
+        None
     }
 
     /// The front of the highest lane that has an entry, or of a lower one that has been
-    /// passed over long enough, and the rest of its chunk.
-    fn take(&mut self) -> Option<(T, impl Iterator<Item = (T, usize)>)> {
+    /// passed over long enough; the number of that lane, and the rest of the chunk.
+    fn take(&mut self) -> Option<(T, usize, VecDeque<T>)> {
         let has_entry = |lane: &Lane<T>| !lane.queue.is_empty();
         let is_due = |lane: &Lane<T>| has_entry(lane) && lane.passed_over >= PATIENCE;
         let place = self.lanes.iter().position(is_due);
@@ -381,20 +475,28 @@ impl<T> Entries<T> {
         lane.passed_over = 0;
         let (entry, n_followers) = lane.queue.pop_front()?;
         let n_followers = n_followers.min(lane.queue.len());
-        Some((entry, lane.queue.drain(..n_followers)))
+        let followers = lane.queue.drain(..n_followers);
+        let followers = followers.map(|(entry, _)| entry).collect();
+        Some((entry, place, followers))
     }
 }
 
 impl Room {
-    /// Puts `waker` in line.
+    /// Puts `waker` at the end of the line.
     fn wait_with(self: &Arc<Self>, waker: &Waker) -> WaitingForRoom {
+        // Somebody else's code, which runs without the lock.
+        let waker = waker.clone();
         let mut wakers = lock(&self.wakers);
         let number = wakers.next_number;
         wakers.next_number += 1;
-        wakers.queue.push_back((number, waker.clone()));
+        wakers.queue.push_back((number, waker));
         self.waiting.fetch_add(1, Ordering::SeqCst);
         let room = Arc::clone(self);
-        WaitingForRoom { room, number }
+        WaitingForRoom {
+            room,
+            number,
+            is_served: false,
+        }
     }
 
     /// Takes as many wakers out of the line, from its front.
@@ -411,7 +513,7 @@ impl Room {
         // The lock makes sure that a submitter which saw no place already waits.
         let wakers = self.take_wakers(1);
         self.freed.notify_one();
-        wakers.into_iter().for_each(Waker::wake);
+        wakers.into_iter().for_each(wake);
     }
 
     fn try_take(&self) -> bool {
@@ -468,21 +570,83 @@ impl Drop for Permit {
     }
 }
 
+impl WaitingForRoom {
+    /// Keeps its place in the line, with another waker. One that was woken and found no room
+    /// is the first again: it has waited longest.
+    fn wait_on(&self, waker: &Waker) {
+        let waker = waker.clone();
+        let mut wakers = lock(&self.room.wakers);
+        let place = wakers.place_of(self.number);
+        let former = match place {
+            Some(place) => Some(std::mem::replace(&mut wakers.queue[place].1, waker)),
+            None => {
+                wakers.queue.push_front((self.number, waker));
+                self.room.waiting.fetch_add(1, Ordering::SeqCst);
+                None
+            }
+        };
+        drop(wakers);
+        drop(former);
+    }
+
+    /// Leaves the line. Says whether it was still in it: else it has been woken.
+    fn step_out(&self) -> bool {
+        let mut wakers = lock(&self.room.wakers);
+        let place = wakers.place_of(self.number);
+        let former = place.and_then(|place| wakers.queue.remove(place));
+        if former.is_some() {
+            self.room.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+        drop(wakers);
+        former.is_some()
+    }
+
+    /// Gives up its place in the line: it has what it waited for.
+    pub(crate) fn leave(mut self) {
+        self.is_served = true;
+    }
+}
+
 impl Drop for WaitingForRoom {
     fn drop(&mut self) {
-        let mut wakers = lock(&self.room.wakers);
-        let is_mine = |(number, _): &(u64, Waker)| *number == self.number;
-        let Some(place) = wakers.queue.iter().position(is_mine) else {
-            drop(wakers);
-            // Woken before. If there was a place for the wake-up it may still be there.
+        let was_woken = !self.step_out();
+        let is_room = || self.room.taken.load(Ordering::SeqCst) < self.room.capacity;
+        if was_woken && !self.is_served && is_room() {
+            // The wake-up was meant for somebody who wants the place.
             self.room.tell_one();
-            return;
-        };
-        let mine = wakers.queue.remove(place);
-        self.room.waiting.fetch_sub(1, Ordering::SeqCst);
-        drop(wakers);
-        // Somebody else's code runs when it is dropped.
-        drop(mine);
+        }
+    }
+}
+
+impl Wakers {
+    fn place_of(&self, number: u64) -> Option<usize> {
+        self.queue.iter().position(|(known, _)| *known == number)
+    }
+}
+
+/// Wakes somebody, whose code must not end ours.
+fn wake(waker: Waker) {
+    contain_panic(|| waker.wake());
+}
+
+// Only the moments are compared: the heap needs an order of them, the earliest on top.
+impl<T> PartialEq for Deferred<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.due == other.due
+    }
+}
+
+impl<T> Eq for Deferred<T> {}
+
+impl<T> PartialOrd for Deferred<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Deferred<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.due.cmp(&self.due)
     }
 }
 
@@ -563,22 +727,36 @@ mod tests {
     }
 
     #[test]
+    fn a_shelf_waits_for_a_higher_lane_and_goes_on_after_it() {
+        let queue = Queue::new(100, 1);
+        queue.push(["a", "b", "c"], 2).unwrap();
+        assert_eq!(queue.pop(0), Some("a"));
+        queue.push(["high", "higher"], 0).unwrap();
+        queue.push(["d"], 2).unwrap();
+        queue.close();
+        let popped = std::iter::from_fn(|| queue.pop(0)).collect::<Vec<_>>();
+        assert_eq!(popped, ["high", "higher", "b", "c", "d"]);
+    }
+
+    #[test]
     fn draining_takes_chunks_and_deferred_entries_too() {
         let queue = Queue::new(100, 2);
         queue.push(["a", "b", "c"], 1).unwrap();
         assert_eq!(queue.pop(0), Some("a"));
         queue.push(["d", "e"], 2).unwrap();
         let later = Instant::now() + std::time::Duration::from_secs(3600);
-        queue.defer("f", 0, later);
+        queue.defer("f", 0, later).unwrap();
         assert_eq!(queue.drain(), ["d", "e", "f", "b", "c"]);
+        assert_eq!(queue.defer("g", 0, later), Err("g"));
     }
 
     #[test]
     fn a_deferred_entry_comes_when_it_is_due_or_the_queue_is_closed() {
         let queue = Queue::new(100, 1);
         let now = Instant::now();
-        queue.defer("late", 0, now + std::time::Duration::from_secs(3600));
-        queue.defer("soon", 0, now + std::time::Duration::from_millis(5));
+        let after = |millis| now + std::time::Duration::from_millis(millis);
+        queue.defer("late", 0, after(3_600_000)).unwrap();
+        queue.defer("soon", 0, after(5)).unwrap();
         queue.push(["now"], 0).unwrap();
         assert_eq!((queue.pop(0), queue.pop(0)), (Some("now"), Some("soon")));
         queue.close();

@@ -79,6 +79,9 @@ impl Pool {
         task: &Task<Args, Out>,
         arguments: Args,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        if let Err(kind) = self.limits_of(task) {
+            return Err(SubmitError::new(kind, arguments));
+        }
         let mut waiting = None;
         let reserved = match self.reserve(Patience::None) {
             Err(NoRoom::Full) => {
@@ -175,7 +178,10 @@ impl Pool {
             .map(|(arguments, permit)| self.queued_task(task, arguments, limits, permit))
             .collect::<Vec<_>>();
         let good = tasks.iter().flatten().map(Arc::clone).collect::<Vec<_>>();
-        let pushed = self.push(task, good, &limits);
+        let pushed = match good.is_empty() {
+            true => Ok(()),
+            false => self.push(task, good, &limits),
+        };
         let submitted = tasks.into_iter().map(|task| {
             pushed.clone()?;
             task.map(TaskFuture::new)
@@ -189,7 +195,10 @@ impl Pool {
             return Err(SubmitErrorKind::ForeignTask);
         }
         let limits = task.options().over(&self.shop.limits);
-        if limits.fuel.is_some() && self.shop.limits.fuel.is_none() {
+        let initializer = task.module().initializer.as_ref();
+        let wants_fuel = limits.fuel.is_some()
+            || initializer.is_some_and(|initializer| initializer.options.wants_fuel());
+        if wants_fuel && self.shop.limits.fuel.is_none() {
             return Err(SubmitErrorKind::FuelNotMetered);
         }
         Ok(limits)

@@ -35,9 +35,11 @@ impl TaskModule {
     /// takes each time: [`TaskReport::initialized`](crate::TaskReport::initialized) says how
     /// much.
     ///
-    /// The initializer has the time limit of `task`'s own options, or else the pool's
-    /// `task_timeout`, from its instance's start; the time limit of the first task counts
-    /// from its end. When it fails or runs too long, that task and all later ones of this
+    /// The initializer has the limits of `task`'s own options, or else the pool's, and its time
+    /// counts from its instance's start; that of the first task counts from its end. When that
+    /// task is cancelled meanwhile, the initializer has the task's grace period. What it prints
+    /// is not in the task's report, but heard by those who listen. A module has one
+    /// initializer: another one takes its place. When it fails or runs too long, that task and all later ones of this
     /// module end as [`InitializerFailed`](crate::TaskErrorKind::InitializerFailed) with its
     /// cause, and it is not tried again: make the module anew for that.
     ///

@@ -5,7 +5,7 @@ use std::cell::Cell as ThreadCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cell::Settled;
-use crate::control::{Control, Interrupt};
+use crate::control::{Control, Interrupt, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::job::{Job, Queued};
 use crate::limits::Limits;
@@ -76,17 +76,15 @@ impl Shop {
     }
 }
 
-/// Serves tasks until the queue is closed and empty. `interrupt` is what control blocks
-/// interrupt their guests with: weak, so that a future that outlives the pool does not keep
-/// the pool's memory.
-pub(crate) fn work(shop: &Shop, index: usize, driver: &Driver, interrupt: Weak<dyn Interrupt>) {
+/// Serves tasks until the queue is closed and empty.
+pub(crate) fn work(shop: &Arc<Shop>, index: usize, driver: &Driver) {
     shop.adopt_thread();
     Sandbox::prepare_thread();
     let mut worker = Worker {
         shop,
         index,
         driver,
-        interrupt,
+        interrupt: Arc::new(Interrupter(Arc::downgrade(shop))),
         warm: WarmInstances::default(),
     };
     while let Some(task) = shop.queue.pop(index) {
@@ -98,15 +96,31 @@ struct Worker<'a> {
     shop: &'a Shop,
     index: usize,
     driver: &'a Driver,
-    interrupt: Weak<dyn Interrupt>,
+    /// What the control blocks of its tasks interrupt their guests with.
+    interrupt: Arc<Interrupter>,
     warm: WarmInstances,
+}
+
+/// A worker's way to interrupt guests. Its own, since each task counts a reference to it; and
+/// weak, so that a future that outlives the pool does not keep the pool's memory.
+struct Interrupter(Weak<Shop>);
+
+impl Interrupt for Interrupter {
+    fn interrupt(&self) {
+        if let Some(shop) = self.0.upgrade() {
+            shop.interrupt();
+        }
+    }
 }
 
 impl Worker<'_> {
     /// Runs the task, unless it died in the queue, and settles it or has it tried again.
     fn serve(&mut self, task: &Queued) {
         let started = Instant::now();
-        let control = |job: &Job| Control::new(self.interrupt.clone(), job.limits.stop_grace);
+        let control = |job: &Job| {
+            let interrupt: Weak<Interrupter> = Arc::downgrade(&self.interrupt);
+            Control::new(interrupt, job.limits.stop_grace)
+        };
         let Some(attempt) = task.start(self.index, started, control) else {
             return;
         };
@@ -130,22 +144,33 @@ impl Worker<'_> {
         self.shop.timings.end(self.index, &report);
         let (outcome, instance) =
             called.unwrap_or_else(|panic| (Err(host_panicked(&*panic)), None));
+        let is_shutting_down = attempt.control.stop_reason() == Some(StopReason::ShutDown);
         let again = outcome.as_ref().err().and_then(|error| {
             let wait = job.retry?.after(attempt.number, error.kind())?;
-            Some((job.lane, Instant::now().checked_add(wait)?))
+            let due = Instant::now().checked_add(wait)?;
+            (!is_shutting_down).then_some(due)
         });
         traced.ended(outcome.as_ref().err(), &report, again.is_none());
         match again {
-            None => task.settle(Settled { outcome, report }),
-            Some((lane, due)) => {
-                if task.put_back(job) {
-                    self.shop.queue.defer(Arc::clone(task), lane, due);
-                }
+            None => {
+                // What it carried is gone before anybody hears of the end.
+                drop(job);
+                task.settle(Settled { outcome, report });
             }
+            Some(due) => self.try_again(task, job, due),
         }
         // First the caller gets its answer, then the instance is cleared away.
         if let Some(instance) = instance {
             self.warm.put(instance);
+        }
+    }
+
+    /// Puts a task back into the queue, unless it has ended meanwhile.
+    fn try_again(&self, task: &Queued, job: Job, due: Instant) {
+        let lane = job.lane;
+        if task.put_back(job) && self.shop.queue.defer(Arc::clone(task), lane, due).is_err() {
+            // What was queued has just been cancelled, and so is this.
+            task.cancel_queued();
         }
     }
 

@@ -81,6 +81,10 @@ const INSTANCE_SIZE: usize = 4 << 20;
 /// holds on to.
 const KEPT_RESIDENT: usize = 1 << 20;
 
+/// How many instances' memory is given back to the kernel in one go: each time all threads
+/// are interrupted. Until then it is held, however large the instances were.
+const DECOMMIT_BATCH: usize = 4;
+
 /// Sets up an engine; with pooled memory if the machine allows that.
 pub(super) fn build(settings: EngineSettings) -> Result<(Engine, Allocation), String> {
     let mut config = config(settings);
@@ -120,7 +124,11 @@ fn config(settings: EngineSettings) -> Config {
     config
 }
 
-fn slots(slots: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
+fn slots(instances: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
+    // Page by page there is mostly nothing to give back, and a batch would bring nothing.
+    let batch = if page_wise_reset { 1 } else { DECOMMIT_BATCH };
+    // Memory that waits to be given back still takes its slot.
+    let slots = instances.saturating_add(u32::try_from(batch).expect("a small constant"));
     let per_component = u32::try_from(MAX_ITEMS).expect("a small constant");
     let mut config = PoolingAllocationConfig::new();
     config
@@ -135,9 +143,7 @@ fn slots(slots: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
         .table_elements(TABLE_ELEMENTS)
         .max_component_instance_size(INSTANCE_SIZE)
         .max_core_instance_size(INSTANCE_SIZE)
-        // Giving memory back in batches is hardly faster, and a batch of large instances is
-        // more memory than all that are alive.
-        .decommit_batch_size(1);
+        .decommit_batch_size(batch);
     if page_wise_reset {
         config
             .pagemap_scan(Enabled::Yes)

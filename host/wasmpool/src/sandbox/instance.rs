@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Instant;
 
 use wasmtime::{Engine, Store};
 
@@ -12,6 +13,7 @@ use super::ending::{self, Stage};
 use super::module::Compiled;
 use super::store::{self, Run, State};
 use super::{Initializer, Module, TaskInfo};
+use crate::control::StopReason;
 use crate::error::{TaskError, TaskErrorKind};
 use crate::limits::Limits;
 use crate::report::TaskReport;
@@ -87,29 +89,32 @@ impl Instance {
         if let Some(cause) = initializer.failure.get() {
             return Err(failed(cause.clone()));
         }
-        let control = Arc::clone(&run.control);
+        let (control, deadline) = (Arc::clone(&run.control), run.deadline);
         let Initializer {
             task, arguments, ..
         } = initializer;
-        // Its own, and dropped: what it prints is not the first task's.
+        // Its own, and dropped: the first task's report has none of it.
         let mut report = TaskReport::default();
         let ended = self.run(driver, run, *task, arguments, limits, &mut report);
+        // The watch may be about to stop it: after its time it does not get through.
+        let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
+        let stopped = |reason| ending::stopped(reason, limits);
         let error = match (ended.outcome, control.stop_reason()) {
+            // The task's own end, however the guest took it: the initializer may yet work.
+            (_, Some(reason @ (StopReason::Cancelled | StopReason::ShutDown))) => {
+                return Err(stopped(reason));
+            }
+            (Ok(_), Some(StopReason::TimedOut)) => stopped(StopReason::TimedOut),
+            (Ok(_), None) if is_late => stopped(StopReason::TimedOut),
             (Ok(_), None) => {
                 self.is_initialized = true;
                 return Ok(());
             }
-            // It came back in its grace period: too late to go on with the task.
-            (Ok(_), Some(reason)) => ending::stopped(reason, limits),
+            // The machine's fault.
+            (Err(error), _) if error.kind() == TaskErrorKind::Internal => return Err(error),
             (Err(error), _) => error,
         };
-        match error.kind() {
-            // These are the task's own, and the machine's: the initializer may yet work.
-            TaskErrorKind::Cancelled | TaskErrorKind::ShutDown | TaskErrorKind::Internal => {
-                Err(error)
-            }
-            _ => Err(failed(initializer.failure.get_or_init(|| error).clone())),
-        }
+        Err(failed(initializer.failure.get_or_init(|| error).clone()))
     }
 
     /// Runs the module's task number `task` to its end, and writes into `report` what it

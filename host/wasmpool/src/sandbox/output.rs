@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 use crate::control::Control;
 use crate::events::TaskEvent;
@@ -106,7 +106,7 @@ impl Capture {
         if let Some(control) = &buffers.control
             && control.is_heard()
         {
-            control.tell(match self.stream {
+            control.tell(|| match self.stream {
                 Stream::Stdout => TaskEvent::Stdout(bytes.to_vec()),
                 Stream::Stderr => TaskEvent::Stderr(bytes.to_vec()),
             });
@@ -116,6 +116,10 @@ impl Capture {
 
 impl OutputStream for Capture {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > PERMIT {
+            let error = wasmtime::Error::msg("a write larger than was permitted");
+            return Err(StreamError::Trap(error));
+        }
         self.append(&bytes);
         Ok(())
     }

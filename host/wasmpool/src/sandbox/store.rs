@@ -63,9 +63,6 @@ pub(super) fn new(engine: &Engine, limits: &Limits, run: Run) -> Store<State> {
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_max_component_handles(MAX_HANDLES);
-    // Bounds what one call copies out of the guest. A guest has no more than its memory, so
-    // this only meets one that hands out the same bytes over and over.
-    store.set_hostcall_fuel(limits.memory);
     store.epoch_deadline_callback(look_at_stop_request);
     store
 }
@@ -76,6 +73,9 @@ pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, run: Run) {
     state.output.begin(&run.control);
     state.run = run;
     state.limiter.set_limit(limits.memory);
+    // Bounds what one call copies out of the guest. A guest has no more than its memory, so
+    // this only meets one that hands out the same bytes over and over.
+    store.set_hostcall_fuel(limits.memory);
     store.set_epoch_deadline(1);
     if let Some(fuel) = limits.fuel {
         store
