@@ -1,9 +1,17 @@
 //! Every way in which a task can fail: its own kind and cause, and nobody else is harmed.
 
-use serde::Serialize;
-use wasmpool::{Fault, Isolation, Pool, TaskError, TaskErrorKind as Kind, TrapCode, Value};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Bench, LONG};
+use serde::{Deserialize, Serialize};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+use wasmpool::{
+    Fault, Isolation, Pool, TaskError, TaskErrorKind as Kind, TrapCode, Until, Value, wait,
+};
+
+use crate::support::{Bench, LONG, in_own_process, threads_named};
 
 /// Under both isolations: the task fails as `expected`, and the same worker, on the same
 /// thread, serves the next task in a clean instance.
@@ -48,6 +56,21 @@ fn a_task_s_own_error_keeps_its_message_and_code() {
         ("no such thing", "as-told")
     );
     assert_eq!(error.fault(), Fault::Guest);
+}
+
+#[test]
+fn a_task_that_returns_an_error_as_its_value_has_succeeded() {
+    let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
+    bench.call::<u64, u64>("remember", 7);
+    let future = bench.submit::<_, Result<u64, String>>("refuse", "not today");
+    assert_eq!(future.wait().unwrap(), Err("not today".to_owned()));
+    assert!(future.is_done() && future.error().is_none() && !future.cancel());
+    let waited = wait([&future], Until::FirstFailure, None);
+    assert_eq!(waited.done.len(), 1);
+    let left = bench.call::<u64, u64>("recall", 0);
+    assert_eq!(left, 7, "the instance has done no wrong");
+    let stats = bench.pool.stats();
+    assert_eq!((stats.succeeded, stats.failures), (3, vec![]));
 }
 
 #[test]
@@ -192,6 +215,35 @@ fn arguments_that_cannot_be_encoded_are_given_back() {
 }
 
 #[test]
+fn a_panic_of_the_caller_s_own_types_costs_no_place_and_no_outcome() {
+    /// Panics when it is written, and when it is read.
+    #[derive(Debug)]
+    struct Bomb;
+    impl Serialize for Bomb {
+        fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+            std::panic::resume_unwind(Box::new("written"))
+        }
+    }
+    impl<'de> Deserialize<'de> for Bomb {
+        fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+            std::panic::resume_unwind(Box::new("read"))
+        }
+    }
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let panics = |code: &dyn Fn()| catch_unwind(AssertUnwindSafe(code)).is_err();
+    for _ in 0..3 {
+        assert!(panics(&|| drop(bench.submit::<_, u64>("spin", Bomb))));
+    }
+    assert_eq!(bench.pool.queued(), 0, "its place in the queue came back");
+    let future = bench.submit::<u64, Bomb>("recall", 1);
+    for _ in 0..3 {
+        assert!(panics(&|| drop(future.wait())));
+    }
+    assert!(future.is_done() && future.error().is_none());
+    bench.assert_healthy();
+}
+
+#[test]
 fn a_result_of_another_type_is_the_caller_s_failure_alone() {
     let bench = Bench::with_workers(1);
     let as_text = bench
@@ -241,4 +293,57 @@ fn the_kinds_have_names_for_programs() {
     let json = serde_json::to_value(&error).unwrap();
     assert_eq!(json["message"], "exited with code 1");
     assert_eq!(Kind::TimedOut.name(), "timed-out");
+}
+
+#[test]
+fn a_panic_in_a_host_function_fails_its_task_alone() {
+    /// A program's log, which fails when a guest asks for a timer.
+    struct Log(AtomicBool);
+    impl Subscriber for Log {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+        fn event(&self, event: &Event<'_>) {
+            let is_host_function = event.metadata().target().starts_with("wasmtime_wasi");
+            if is_host_function && self.0.swap(false, Ordering::SeqCst) {
+                std::panic::resume_unwind(Box::new("no room for a log"));
+            }
+        }
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+        fn enter(&self, _: &Id) {}
+        fn exit(&self, _: &Id) {}
+    }
+    // The log belongs to the whole process.
+    in_own_process(|| {
+        let log = Arc::new(Log(AtomicBool::new(false)));
+        tracing::subscriber::set_global_default(Arc::clone(&log)).unwrap();
+        for isolation in [Isolation::Task, Isolation::Worker] {
+            let bench = Bench::new(Pool::builder().workers(1).isolation(isolation));
+            bench.call::<u64, u64>("remember", 7);
+            let workers = threads_named("wasmpool-worker");
+            for _ in 0..3 {
+                log.0.store(true, Ordering::SeqCst);
+                let future = bench.submit::<_, u64>("sleep", 1);
+                let error = future.wait().unwrap_err();
+                assert_eq!(error.kind(), Kind::Internal);
+                assert_eq!(
+                    (error.message(), error.fault()),
+                    ("a host function panicked: no room for a log", Fault::Host)
+                );
+                assert_eq!(future.report().unwrap().worker, Some(0));
+                assert_eq!(
+                    bench.call::<u64, u64>("recall", 0),
+                    0,
+                    "its instance is gone"
+                );
+                assert_eq!(bench.call::<u64, u64>("sleep", 1), 1);
+            }
+            assert_eq!(threads_named("wasmpool-worker"), workers);
+            bench.assert_healthy();
+        }
+    });
 }

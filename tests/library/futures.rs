@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use wasmpool::{Pool, TaskState};
+use wasmpool::{Pool, TaskFuture, TaskState};
 
 use crate::support::{Bench, LONG, within_long};
 
@@ -26,6 +26,102 @@ fn a_future_is_queued_then_running_then_done() {
     queued.wait().unwrap();
     assert_eq!(queued.state(), TaskState::Done);
     assert!(queued.is_done() && !queued.is_cancelled());
+}
+
+/// Where a task is in its life, as a number that only grows.
+fn stage<Out>(future: &TaskFuture<Out>) -> u8 {
+    match future.state() {
+        TaskState::Queued => 0,
+        TaskState::Running => 1,
+        TaskState::Done => 2,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn states_only_go_forward_and_no_more_run_than_there_are_workers() {
+    const WAVE: usize = 64;
+    let bench = Bench::with_workers(2);
+    let factorize = bench.factorize();
+    let (mut seen_running, mut waves) = (0, 0);
+    while waves < 100 || seen_running == 0 {
+        waves += 1;
+        let submit = |n: usize| bench.pool.submit(&factorize, (n as u64 * 1_000_003,));
+        let futures = (0..WAVE).map(|n| submit(n).unwrap()).collect::<Vec<_>>();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for future in futures.iter().skip(waves % 7).step_by(7) {
+                    future.cancel();
+                }
+            });
+            let mut before = [0; WAVE];
+            loop {
+                // What ran before and after is certain to have run in between, all at the
+                // same moment, since no state is left for an earlier one.
+                let after: [u8; WAVE] = std::array::from_fn(|n| stage(&futures[n]));
+                let both = || before.iter().zip(&after);
+                assert!(both().all(|(before, after)| before <= after));
+                let running = both().filter(|stages| *stages == (&1, &1)).count();
+                assert!(running <= 2, "{running} run at once");
+                seen_running = seen_running.max(running);
+                for (stage, future) in after.iter().zip(&futures) {
+                    // The other answers may be newer than the stage, and never older.
+                    if *stage == 2 {
+                        assert!(future.is_done() && future.report().is_some());
+                    }
+                    if future.is_cancelled() {
+                        assert!(future.is_done() && future.state() == TaskState::Done);
+                    }
+                }
+                if after == [2; WAVE] {
+                    break;
+                }
+                before = after;
+            }
+        });
+    }
+}
+
+#[test]
+fn a_cancel_that_races_the_end_has_one_winner_and_every_look_agrees() {
+    let bench = Bench::with_workers(1);
+    let factorize = bench.factorize();
+    let (mut cancelled, mut finished) = (0, 0);
+    // A task takes some microseconds, and the cancel comes at moments spread over these. On a
+    // machine with one core to spare all of them come too early: then the worker is let go
+    // first.
+    let mut cancels_in_a_row = 0_u32;
+    for n in 1..=10_000 {
+        let future = bench.pool.submit(&factorize, (n,)).unwrap();
+        let (sender, told) = mpsc::channel();
+        future.on_done(move |future| sender.send(future.wait().is_err()).unwrap());
+        (0..cancels_in_a_row / 8).for_each(|_| std::thread::yield_now());
+        (0..n * 7_919 % 1_024).for_each(|_| std::hint::spin_loop());
+        let is_cancelled = future.cancel();
+        // At once, without a wait: a cancel that loses has lost to an outcome.
+        assert!(future.is_done() && future.state() == TaskState::Done);
+        for _ in 0..2 {
+            assert_eq!(future.is_cancelled(), is_cancelled);
+            assert_eq!(future.error().is_some(), is_cancelled);
+            assert_eq!(future.cancel(), is_cancelled);
+            match future.wait() {
+                Ok(factors) => assert!(factors.iter().product::<u64>() == n && !is_cancelled),
+                Err(error) => assert!(error.is_cancelled() && is_cancelled),
+            }
+        }
+        assert!(told.iter().eq([is_cancelled]), "one callback, same news");
+        if is_cancelled {
+            cancelled += 1;
+            cancels_in_a_row += 1;
+        } else {
+            finished += 1;
+            cancels_in_a_row = 0;
+        }
+    }
+    assert!(cancelled > 0 && finished > 0, "{cancelled} {finished}");
+    let stats = bench.pool.stats();
+    assert_eq!((stats.succeeded, stats.finished), (finished, 10_000));
+    bench.assert_healthy();
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use wasmpool::{Isolation, LoadError, Pool, TaskErrorKind as Kind, TrapCode, Value};
+use wasmpool::{
+    Isolation, LoadError, Pool, TaskErrorKind as Kind, TaskFuture, TaskOptions, TrapCode, Value,
+};
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-use crate::support::{LONG, within_long};
+use crate::support::{LONG, wait_until_running, within_long};
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -172,12 +174,83 @@ fn a_result_nested_without_end_overflows_no_stack() {
 
 #[test]
 fn a_large_fill_is_stopped() {
-    check(
-        &calling(
-            "(loop $again (memory.fill (i32.const 4096) (i32.const 0) (i32.const 100000)) (br $again)) (i32.const 0)",
-        ),
-        Kind::TimedOut,
+    // Many small fills are stopped between two of them. In a large one most of the time goes
+    // by inside of a single instruction, which is not stopped but bounded by the memory.
+    for (pages, length) in [(2, 100_000), (2_000, 130_000_000)] {
+        let component = component(&format!(
+            r#"(memory (export "memory") {pages})
+            (func (export "wasmpool:task/tasks@0.1.0#call") (param i32 i32 i32 i32) (result i32)
+                (loop $again
+                    (memory.fill (i32.const 4096) (i32.const 0) (i32.const {length}))
+                    (br $again))
+                (i32.const 0))"#
+        ));
+        let builder = Pool::builder().workers(1).no_cache();
+        let pool = builder.memory_limit(pages << 16).build().unwrap();
+        let module = pool.load_bytes(&component).unwrap();
+        let task = module.task::<(), Value>("t").unwrap();
+        let timed = task.with(TaskOptions::new().task_timeout(SHORT));
+        let future = pool.submit(&timed, ()).unwrap();
+        assert_eq!(future.wait().unwrap_err().kind(), Kind::TimedOut);
+        let future = pool.submit(&task, ()).unwrap();
+        wait_until_running(&future);
+        assert!(future.cancel());
+        let good = pool.load_bytes(&self::component("")).unwrap();
+        let task = good.task::<(), Value>("t").unwrap();
+        assert_eq!(pool.submit(&task, ()).unwrap().wait().unwrap(), Value::Null);
+    }
+}
+
+#[test]
+fn a_start_function_that_never_ends_is_stopped_as_a_part_of_its_task() {
+    // A module lists its tasks as worker 0: there the start comes to an end, and only the
+    // call does not. On worker 1 the start is without end already.
+    let component = component(
+        r#"(import "wasmpool:task/context@0.1.0" "worker" (func $worker (result i32)))
+        (func $start_without_end
+            (if (call $worker) (then (loop $again (br $again)))))
+        (start $start_without_end)
+        (func $call_without_end (export "wasmpool:task/tasks@0.1.0#call")
+            (param i32 i32 i32 i32) (result i32)
+            (loop $again (br $again)) (i32.const 0))"#,
     );
+    let pool = Pool::builder().workers(2).no_cache().build().unwrap();
+    let module = pool.load_bytes(&component).unwrap();
+    let task = module.task::<(), Value>("t").unwrap();
+    let timed = task.with(TaskOptions::new().task_timeout(SHORT));
+    let submit_two = |task| [(); 2].map(|()| pool.submit(task, ()).unwrap());
+    loop {
+        let workers = submit_two(&timed).map(|future| {
+            let error = future.wait().unwrap_err();
+            assert_eq!(error.kind(), Kind::TimedOut);
+            let worker = future.report().unwrap().worker.unwrap();
+            let place = ["call_without_end", "start_without_end"][worker];
+            let mut frames = error.backtrace().iter();
+            assert!(frames.any(|frame| frame.function == place), "{error:?}");
+            worker
+        });
+        // A worker that is slow to wake may find that the other has done it all.
+        if workers.contains(&1) {
+            break;
+        }
+    }
+
+    // Neither of two ends by itself, so each worker has one of them.
+    let both = submit_two(&task);
+    both.iter().for_each(wait_until_running);
+    for future in both {
+        assert!(future.cancel());
+        assert_eq!(future.wait().unwrap_err().kind(), Kind::Cancelled);
+    }
+    let good = pool.load_bytes(&self::component("")).unwrap();
+    let good = good.task::<(), Value>("t").unwrap();
+    assert_eq!(pool.submit(&good, ()).unwrap().wait().unwrap(), Value::Null);
+
+    // A worker that had not come free would take none of these, and keep the pool from its end.
+    let last = submit_two(&task);
+    last.iter().for_each(wait_until_running);
+    within_long(move || drop(pool));
+    assert!(last.iter().all(TaskFuture::is_cancelled));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What tasks see of each other, and of the host.
 
-use wasmpool::{Allocation, Isolation, MemoryReset, Pool};
+use wasmpool::{Allocation, Isolation, MemoryReset, Pool, Shutdown};
 
 use crate::support::{Bench, threads_named};
 
@@ -72,6 +72,53 @@ fn an_instance_serves_exactly_its_number_of_tasks() {
         ages.collect::<Vec<_>>(),
         [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]
     );
+}
+
+#[test]
+fn an_instance_that_has_grown_is_replaced() {
+    let builder = Pool::builder().workers(1).isolation(Isolation::Worker);
+    let bench = Bench::new(builder.max_kept_memory(8 << 20));
+    let age_after = |mib: usize| {
+        bench.call::<_, usize>("allocate", mib);
+        let future = bench.submit::<_, u64>("recall", 0);
+        future.wait().unwrap();
+        future.report().unwrap().instance_age
+    };
+    assert_eq!(age_after(1), 1);
+    assert_eq!(age_after(2), 3);
+    assert_eq!(age_after(32), 0);
+}
+
+#[test]
+fn an_instance_serves_exactly_its_number_of_tasks_also_while_the_pool_shuts_down() {
+    let builder = Pool::builder().workers(1).isolation(Isolation::Worker);
+    let bench = Bench::new(builder.max_tasks_per_instance(3));
+    let running = bench.spinning();
+    let backlog = (1..=11)
+        .map(|value| bench.submit::<u64, u64>("remember", value))
+        .collect::<Vec<_>>();
+    bench.pool.close();
+    // Its instance goes with it: the backlog begins with a new one.
+    running.cancel();
+    bench.pool.shutdown(Shutdown::Graceful);
+    let seen = backlog.iter().map(|future| {
+        let before = future.wait().unwrap();
+        (before, future.report().unwrap().instance_age)
+    });
+    let expected = [
+        (0, 0),
+        (1, 1),
+        (2, 2),
+        (0, 0),
+        (4, 1),
+        (5, 2),
+        (0, 0),
+        (7, 1),
+        (8, 2),
+        (0, 0),
+        (10, 1),
+    ];
+    assert_eq!(seen.collect::<Vec<_>>(), expected);
 }
 
 /// Plants marks in one task and looks for them in those that come after it.

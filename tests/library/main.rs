@@ -2,17 +2,25 @@
 
 mod cache;
 mod completion;
+mod events;
 mod failures;
 mod futures;
 mod guests;
 mod hostile;
+mod initializer;
 mod isolation;
 mod limits;
 mod loading;
 mod map;
 mod options;
+mod payloads;
+mod process;
 mod queue;
+mod retry;
 mod shutdown;
 mod stats;
 mod stopping;
+mod stress;
 mod support;
+#[cfg(feature = "tracing")]
+mod tracing;

@@ -1,8 +1,14 @@
 //! `map`: outcomes in order, failures in their place, inputs without end.
 
 use std::cell::Cell;
+use std::future::poll_fn;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::time::Duration;
 
-use wasmpool::{Pool, Shutdown, TaskErrorKind as Kind};
+use futures_core::Stream;
+use wasmpool::{Pool, Shutdown, TaskError, TaskErrorKind as Kind, TaskOptions};
 
 use crate::support::Bench;
 
@@ -53,17 +59,168 @@ fn a_failed_item_is_an_error_in_its_place() {
 #[test]
 fn endless_inputs_are_pulled_a_window_ahead() {
     let bench = Bench::with_workers(2);
-    let pulled = Cell::new(0_u64);
-    let inputs = (0..).inspect(|_| pulled.set(pulled.get() + 1));
-    let mut outcomes = bench.pool.map(&bench.factorize(), inputs);
-    assert!(pulled.get() > 0, "work starts before the first `next`");
-    for taken in 1..1_000_u64 {
-        outcomes.next().unwrap().unwrap();
-        assert!(
-            pulled.get() <= taken + 64,
-            "{} pulled for {taken}",
-            pulled.get()
-        );
+    let factorize = bench.factorize();
+    // Four of the largest chunks for each worker, where the map chooses.
+    for (task, window) in [
+        (factorize.clone(), 512),
+        (factorize.with(chunks_of(1)), 64),
+        (factorize.with(chunks_of(100)), 800),
+    ] {
+        let pulled = Cell::new(0_u64);
+        let inputs = (0..).inspect(|_| pulled.set(pulled.get() + 1));
+        let mut outcomes = bench.pool.map(&task, inputs);
+        assert!(pulled.get() > 0, "work starts before the first `next`");
+        for taken in 1..2_000_u64 {
+            outcomes.next().unwrap().unwrap();
+            let ahead = pulled.get() - taken;
+            assert!(ahead <= window, "{ahead} ahead of {taken}");
+        }
+    }
+}
+
+fn chunks_of(inputs: usize) -> TaskOptions {
+    TaskOptions::new().chunk_size(NonZeroUsize::new(inputs).unwrap())
+}
+
+#[test]
+fn any_chunk_size_gives_the_same() {
+    let bench = Bench::with_workers(2);
+    let expected = (0..100_u64).map(factorizer::factorize).collect::<Vec<_>>();
+    for size in [1, 7, 99, 100, 101, 5_000] {
+        let task = bench.factorize().with(chunks_of(size));
+        let outcomes = bench.pool.map(&task, 0..100_u64);
+        assert!(outcomes.map(Result::unwrap).eq(expected.iter().cloned()));
+        let mut unordered = bench.pool.map_unordered(&task, 0..100_u64);
+        assert!(unordered.all(|(place, outcome)| outcome.unwrap() == expected[place]));
+    }
+}
+
+#[test]
+fn in_a_chunk_every_item_has_its_own_outcome_and_timeout() {
+    let bench = Bench::with_workers(1);
+    let options = chunks_of(12).task_timeout(Duration::from_millis(100));
+    let sleep = bench.task::<u64, u64>("sleep").with(options);
+    let hour = 3_600_000;
+    let outcomes = bench.pool.map(&sleep, [1, hour, 2, 3, hour, 4]);
+    let outcomes = outcomes.map(|outcome| outcome.map_err(|error| error.kind()));
+    let timed_out = Err(Kind::TimedOut);
+    assert_eq!(
+        outcomes.collect::<Vec<_>>(),
+        [Ok(1), timed_out, Ok(2), Ok(3), timed_out, Ok(4)]
+    );
+    // A failure inside of a chunk, of a kind of its own, and the rest goes on.
+    let options = chunks_of(4).memory_limit(32 << 20);
+    let allocate = bench.task::<usize, usize>("allocate").with(options);
+    let outcomes = bench.pool.map(&allocate, [1, 500, 2, 500, 3_usize]);
+    let outcomes = outcomes.map(|outcome| outcome.map_err(|error| error.kind()));
+    let too_much = Err(Kind::MemoryLimit);
+    assert_eq!(
+        outcomes.collect::<Vec<_>>(),
+        [Ok(1), too_much, Ok(2), too_much, Ok(3)]
+    );
+}
+
+#[test]
+fn a_stuck_item_of_a_chunk_holds_up_no_other() {
+    let bench = Bench::with_workers(2);
+    // One worker takes the whole chunk, and gets stuck with its first item.
+    let sleep = bench.task::<u64, u64>("sleep").with(chunks_of(40));
+    let inputs = std::iter::once(3_600_000).chain(std::iter::repeat_n(0_u64, 39));
+    let outcomes = bench.pool.map_unordered(&sleep, inputs);
+    assert_eq!(
+        outcomes.take(39).filter(|(place, _)| *place > 0).count(),
+        39
+    );
+}
+
+#[test]
+fn a_map_s_timeout_cancels_what_has_not_ended() {
+    let bench = Bench::with_workers(2);
+    let sleep = bench.task::<u64, u64>("sleep");
+    // Endless inputs: the third never ends.
+    let inputs = || {
+        [0, 1, 3_600_000]
+            .into_iter()
+            .chain(std::iter::repeat(2_u64))
+    };
+    let timeout = Duration::from_millis(300);
+    let mut outcomes = bench.pool.map(&sleep, inputs()).timeout(timeout);
+    assert_eq!(outcomes.next().unwrap().unwrap(), 0);
+    assert_eq!(outcomes.next().unwrap().unwrap(), 1);
+    let error = outcomes.next().unwrap().unwrap_err();
+    assert_eq!(error.kind(), Kind::Cancelled);
+    assert!(error.message().contains("timeout of 300ms"), "{error}");
+    // Those that were done come, those that were not are cancelled, and so is what follows.
+    let rest = outcomes.collect::<Vec<_>>();
+    let is_cancelled = |error: &TaskError| error.kind() == Kind::Cancelled;
+    assert!(
+        rest.iter()
+            .flat_map(|outcome| outcome.as_ref().err())
+            .all(is_cancelled)
+    );
+    assert!(rest.last().unwrap().is_err());
+
+    let outcomes = bench.pool.map_unordered(&sleep, inputs()).timeout(timeout);
+    let mut outcomes = outcomes.collect::<Vec<_>>();
+    outcomes.sort_by_key(|(place, _)| *place);
+    assert!(
+        outcomes
+            .iter()
+            .map(|(place, _)| *place)
+            .eq(0..outcomes.len())
+    );
+    // The one that never ends, and the input that came too late.
+    for (_, outcome) in [&outcomes[2], outcomes.last().unwrap()] {
+        assert_eq!(outcome.as_ref().unwrap_err().kind(), Kind::Cancelled);
+    }
+    bench.assert_healthy();
+}
+
+#[test]
+fn a_map_that_is_done_in_time_notices_no_timeout() {
+    let bench = Bench::with_workers(2);
+    let outcomes = bench.pool.map(&bench.factorize(), 0..200_u64);
+    assert_eq!(
+        outcomes.timeout(crate::support::LONG).flatten().count(),
+        200
+    );
+}
+
+#[test]
+fn lists_of_arguments_are_zipped() {
+    let bench = Bench::with_workers(2);
+    let tour = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
+    let divide = tour.task::<(i64, i64), i64>("divide").unwrap();
+    let outcomes = bench.pool.map(&divide, (10..14).zip(1..));
+    assert!(outcomes.map(Result::unwrap).eq([10, 5, 4, 3]));
+    let clamp = tour.task::<(i64, i64, i64), i64>("clamp").unwrap();
+    let outcomes = bench
+        .pool
+        .map(&clamp, [-5, 5, 50].into_iter().zip([0; 3]).zip([9; 3]));
+    assert!(outcomes.map(Result::unwrap).eq([0, 5, 9]));
+}
+
+#[test]
+fn inputs_that_panic_lose_nothing_that_came_before() {
+    let bench = Bench::with_workers(2);
+    for (size, at) in [(1, 0), (1, 100), (7, 10), (30, 100)] {
+        let factorize = bench.factorize().with(chunks_of(size));
+        let inputs = || (0..).inspect(|n| assert!(*n < at, "as it was told"));
+        let mut taken = Vec::new();
+        let mut outcomes = bench.pool.map(&factorize, inputs());
+        let panic = catch_unwind(AssertUnwindSafe(|| taken.extend(outcomes.by_ref())));
+        assert!(panic.is_err());
+        assert!(outcomes.next().is_none());
+        let taken = taken.into_iter().map(Result::unwrap);
+        assert!(taken.eq((0..at).map(factorizer::factorize)));
+
+        let mut seen = Vec::new();
+        let mut outcomes = bench.pool.map_unordered(&factorize, inputs());
+        let panic = catch_unwind(AssertUnwindSafe(|| seen.extend(outcomes.by_ref())));
+        assert!(panic.is_err());
+        assert!(outcomes.next().is_none());
+        seen.sort_by_key(|(place, _)| *place);
+        assert!(seen.iter().map(|(place, _)| *place as u64).eq(0..at));
     }
 }
 
@@ -135,4 +292,76 @@ fn unordered_failures_and_a_shutdown_are_outcomes_too() {
     let (place, outcome) = outcomes.next().unwrap();
     assert_eq!((place, outcome.unwrap_err().kind()), (0, Kind::ShutDown));
     assert!(outcomes.next().is_none());
+}
+
+/// Takes all that a stream gives.
+async fn collect<S: Stream + Unpin>(mut stream: S) -> Vec<S::Item> {
+    let mut items = Vec::new();
+    while let Some(item) = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
+        items.push(item);
+    }
+    items
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(future)
+}
+
+#[test]
+fn a_stream_gives_what_a_map_gives_without_blocking() {
+    // The queue has no room for most of the window, and two streams share it.
+    let bench = Bench::new(Pool::builder().workers(2).queue_capacity(3));
+    let factorize = bench.factorize();
+    let expected = (0..400_u64).map(factorizer::factorize).collect::<Vec<_>>();
+    let stream = || collect(bench.pool.map_async(&factorize, 0..400_u64));
+    // Both on one thread: one that blocked would hold up the other for ever.
+    let (a, b) = block_on(async { tokio::join!(stream(), stream()) });
+    for outcomes in [a, b] {
+        assert!(
+            outcomes
+                .into_iter()
+                .map(Result::unwrap)
+                .eq(expected.iter().cloned())
+        );
+    }
+}
+
+#[test]
+fn a_stream_that_finds_no_room_is_woken_when_there_is() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let running = bench.spinning();
+    let queued = bench.submit::<_, u64>("recall", 0);
+    let stream = bench.pool.map_async(&bench.factorize(), [6_u64, 10]);
+    let outcomes = block_on(async {
+        let later = async { running.cancel() };
+        tokio::join!(collect(stream), later).0
+    });
+    let outcomes = outcomes.into_iter().map(Result::unwrap).collect::<Vec<_>>();
+    assert_eq!(outcomes, [[2, 3], [2, 5]]);
+    assert_eq!(queued.wait().unwrap(), 0);
+}
+
+#[test]
+fn a_stream_of_a_pool_that_is_shut_down_ends_with_an_error() {
+    let bench = Bench::with_workers(1);
+    bench.pool.close();
+    let outcomes = block_on(collect(bench.pool.map_async(&bench.factorize(), 0..9_u64)));
+    assert_eq!(outcomes.len(), 1);
+    assert_eq!(outcomes[0].as_ref().unwrap_err().kind(), Kind::ShutDown);
+    assert_eq!(
+        block_on(collect(bench.pool.map_async(&bench.factorize(), 0..0_u64))).len(),
+        0
+    );
+}
+
+#[test]
+fn dropping_a_stream_cancels_its_tasks() {
+    let bench = Bench::with_workers(1);
+    drop(
+        bench
+            .pool
+            .map_async(&bench.task::<u64, u64>("spin"), 0..10_u64),
+    );
+    bench.assert_healthy();
 }

@@ -25,21 +25,21 @@ fn limits_of_a_task_stand_in_for_the_pool_s() {
             .unwrap_err()
             .kind()
     };
-    let none = TaskOptions::new();
-    assert_eq!(fails("spin", 1, none.task_timeout(SHORT)), Kind::TimedOut);
+    let none = TaskOptions::new;
+    assert_eq!(fails("spin", 1, none().task_timeout(SHORT)), Kind::TimedOut);
     assert_eq!(
-        fails("spin", 1, none.fuel_limit(1_000_000)),
+        fails("spin", 1, none().fuel_limit(1_000_000)),
         Kind::OutOfFuel
     );
     assert_eq!(
-        fails("allocate", 32, none.memory_limit(16 << 20)),
+        fails("allocate", 32, none().memory_limit(16 << 20)),
         Kind::MemoryLimit
     );
     // The reference without options is as before.
     assert_eq!(bench.call::<u64, u64>("allocate", 32), 32);
 
     let honour = bench.task::<u64, u64>("honour_stop");
-    let patient = honour.with(none.task_timeout(SHORT).stop_grace(crate::support::LONG));
+    let patient = honour.with(none().task_timeout(SHORT).stop_grace(crate::support::LONG));
     assert_eq!(
         bench.pool.submit(&patient, (5,)).unwrap().wait().unwrap(),
         5
@@ -47,7 +47,7 @@ fn limits_of_a_task_stand_in_for_the_pool_s() {
 
     let running = bench.spinning();
     assert_eq!(
-        fails("recall", 1, none.queue_timeout(SHORT)),
+        fails("recall", 1, none().queue_timeout(SHORT)),
         Kind::QueueTimedOut
     );
     running.cancel();

@@ -1,11 +1,13 @@
 //! The bounded queue: waiting for room, refusing, giving back.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use wasmpool::{Pool, SubmitErrorKind};
+use wasmpool::{Pool, SubmitErrorKind, Until, wait};
 
-use crate::support::{Bench, within_long};
+use crate::support::{Bench, LONG, within_long};
 
 #[test]
 fn a_full_queue_returns_the_arguments() {
@@ -58,7 +60,7 @@ fn submit_waits_until_there_is_room() {
 fn tasks_start_in_the_order_of_their_submission() {
     let bench = Bench::with_workers(1);
     let running = bench.spinning();
-    let (sender, receiver) = std::sync::mpsc::channel();
+    let (sender, receiver) = mpsc::channel();
     for n in 0..50_u64 {
         let sender = sender.clone();
         let future = bench.submit::<_, u64>("recall", n);
@@ -97,8 +99,183 @@ fn a_hundred_thousand_tiny_submits_from_several_threads_all_complete() {
 }
 
 #[test]
+fn no_task_waits_for_a_worker_that_is_not_free_while_another_is() {
+    // Between the outcome and the next task a worker calls back and clears the instance away.
+    // How long the latter takes nobody can choose or see; a callback takes as long as it
+    // likes, on the same thread and at the same stage.
+    let bench = Bench::with_workers(2);
+    let [one, other] = [bench.spinning(), bench.spinning()];
+    let large = bench.submit::<_, u64>("allocate", 64);
+    let (told, is_told) = mpsc::channel();
+    let (release, is_released) = mpsc::channel::<()>();
+    large.on_done(move |_| {
+        told.send(()).unwrap();
+        let _ = is_released.recv();
+    });
+    one.cancel();
+    is_told.recv_timeout(LONG).unwrap();
+    other.cancel();
+
+    let busy = large.report().unwrap().worker.unwrap();
+    let free = 1 - busy;
+    for n in 0..500 {
+        let future = bench.submit::<u64, u64>("recall", n);
+        let outcome = future.wait_timeout(LONG);
+        assert_eq!(outcome.expect("the other worker is free").unwrap(), n);
+        assert_eq!(future.report().unwrap().worker, Some(free));
+    }
+    // Many at once, too: none of them is set aside for the busy one.
+    let many = (0..100).map(|n| bench.submit::<u64, u64>("recall", n));
+    let waited = wait(many.collect::<Vec<_>>(), Until::AllCompleted, Some(LONG));
+    assert_eq!(waited.pending.len(), 0);
+
+    drop(release);
+    let both = [bench.spinning(), bench.spinning()];
+    both.iter().for_each(|future| assert!(future.cancel()));
+    bench.assert_healthy();
+}
+
+#[test]
 fn a_task_of_another_pool_is_refused() {
     let (one, other) = (Bench::with_workers(1), Bench::with_workers(1));
     let refused = other.pool.submit(&one.factorize(), (6,)).unwrap_err();
     assert_eq!(refused.kind(), &SubmitErrorKind::ForeignTask);
+}
+
+#[test]
+fn async_submitters_wait_for_room_without_blocking_their_thread() {
+    let bench = Bench::new(Pool::builder().workers(2).queue_capacity(1));
+    let recall = bench.task::<u64, u64>("recall");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    // All on one thread: one that blocked would block the others for ever.
+    let submitted = (0..500).map(|n| {
+        let (pool, recall) = (&bench.pool, &recall);
+        async move {
+            pool.submit_async(recall, (n,))
+                .await
+                .unwrap()
+                .await
+                .unwrap()
+        }
+    });
+    let sum = runtime
+        .block_on(join_all(submitted))
+        .into_iter()
+        .sum::<u64>();
+    assert_eq!(sum, (0..500).sum::<u64>());
+}
+
+#[test]
+fn an_async_submitter_that_gives_up_takes_no_place_and_no_turn() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let running = bench.spinning();
+    let recall = bench.task::<u64, u64>("recall");
+    let queued = bench.pool.submit(&recall, (0,)).unwrap();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut impatient = Box::pin(bench.pool.submit_async(&recall, (1,)));
+    let mut patient = Box::pin(bench.pool.submit_async(&recall, (2,)));
+    assert!(impatient.as_mut().poll(&mut context).is_pending());
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    assert!(patient.as_mut().poll(&mut context).is_pending());
+    // The place that comes free is told to the first in line, who does not want it any more.
+    queued.cancel();
+    assert!(!woken.0.load(Ordering::SeqCst));
+    drop(impatient);
+    assert!(woken.0.load(Ordering::SeqCst), "the wake-up was passed on");
+    let Poll::Ready(Ok(future)) = patient.as_mut().poll(&mut context) else {
+        panic!("there is room");
+    };
+    running.cancel();
+    assert_eq!(future.wait().unwrap(), 2);
+}
+
+#[test]
+fn an_async_submitter_hears_of_a_shutdown_and_gets_its_arguments_back() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let running = bench.spinning();
+    let recall = bench.task::<u64, u64>("recall");
+    let queued = bench.pool.submit(&recall, (0,)).unwrap();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut context = Context::from_waker(&waker);
+    let mut submitted = Box::pin(bench.pool.submit_async(&recall, (7,)));
+    assert!(submitted.as_mut().poll(&mut context).is_pending());
+    bench.pool.close();
+    assert!(woken.0.load(Ordering::SeqCst));
+    let Poll::Ready(Err(refused)) = submitted.as_mut().poll(&mut context) else {
+        panic!("the pool is closed");
+    };
+    assert!(refused.is_shut_down());
+    assert_eq!(refused.into_arguments(), (7,));
+    running.cancel();
+    assert_eq!(queued.wait().unwrap(), 0);
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+/// Polls all of them whenever one wants it.
+async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
+    let mut futures = futures.map(Box::pin).collect::<Vec<_>>();
+    let mut outputs = Vec::new();
+    std::future::poll_fn(|context| {
+        futures.retain_mut(|future| match future.as_mut().poll(context) {
+            Poll::Ready(output) => {
+                outputs.push(output);
+                false
+            }
+            Poll::Pending => true,
+        });
+        match futures.is_empty() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        }
+    })
+    .await;
+    outputs
+}
+
+#[test]
+fn tasks_that_are_submitted_together_have_each_a_future_or_a_refusal() {
+    // More than the queue takes at once.
+    let bench = Bench::new(
+        Pool::builder()
+            .workers(2)
+            .queue_capacity(10)
+            .payload_limit(100),
+    );
+    let tour = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
+    let parse = tour.task::<(String,), Vec<i64>>("parse_numbers").unwrap();
+    let text = |n: usize| {
+        if n % 50 == 7 {
+            "1".repeat(200)
+        } else {
+            n.to_string()
+        }
+    };
+    let submitted = bench.pool.submit_all(&parse, (0..200).map(|n| (text(n),)));
+    assert_eq!(submitted.len(), 200);
+    for (n, submitted) in submitted.into_iter().enumerate() {
+        match submitted {
+            Ok(future) => assert_eq!(future.wait().unwrap(), [n as i64]),
+            Err(refused) => assert_eq!((refused.into_arguments(), n % 50), ((text(n),), 7)),
+        }
+    }
+    bench.pool.close();
+    let submitted = bench.pool.submit_all(&parse, [(text(1),), (text(2),)]);
+    assert!(
+        submitted
+            .iter()
+            .all(|submitted| submitted.as_ref().unwrap_err().is_shut_down())
+    );
 }

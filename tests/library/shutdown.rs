@@ -1,10 +1,11 @@
 //! Shutting down: what becomes of accepted tasks, and what is left afterwards.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use wasmpool::{CutShort, Pool, Shutdown, TaskErrorKind as Kind};
+use wasmpool::{CutShort, Isolation, Pool, Shutdown, TaskErrorKind as Kind, TaskOptions, Value};
 
-use crate::support::{Bench, within_long};
+use crate::support::{Bench, wait_until_running, within_long};
 
 #[test]
 fn a_graceful_shutdown_finishes_what_was_accepted() {
@@ -17,6 +18,49 @@ fn a_graceful_shutdown_finishes_what_was_accepted() {
     assert!(futures.iter().all(|future| future.is_done()));
     assert!(futures.iter().all(|future| future.wait().is_ok()));
     bench.pool.shutdown(Shutdown::Graceful);
+}
+
+#[test]
+fn failures_during_a_graceful_shutdown_hang_nothing() {
+    for isolation in [Isolation::Task, Isolation::Worker] {
+        let builder = Pool::builder().workers(2).isolation(isolation);
+        let bench = Bench::new(builder.memory_limit(32 << 20));
+        let soon = TaskOptions::new().task_timeout(Duration::from_millis(30));
+        let spin = bench.task::<u64, Value>("spin").with(soon.clone());
+        let poll = bench.task::<u64, Value>("poll").with(soon);
+        let submit = |task, argument| bench.pool.submit(task, (argument,)).unwrap();
+        let running = [bench.spinning(), bench.spinning()];
+        let mut futures = Vec::new();
+        for _ in 0..5 {
+            futures.push((bench.submit("panic", "now"), "trap"));
+            futures.push((bench.submit("unreachable", 1), "trap"));
+            futures.push((bench.submit("exit", 1), "exited"));
+            futures.push((bench.submit("fail", "politely"), "failed"));
+            futures.push((bench.submit("bad_bytes", 1), "bad-result"));
+            futures.push((bench.submit("recurse", 1_000_000_000), "stack-exhausted"));
+            futures.push((bench.submit("grow_without_end", 512), "memory-limit"));
+            futures.push((bench.submit("recall", "no number"), "bad-arguments"));
+            futures.push((submit(&spin, 1), "timed-out"));
+            futures.push((submit(&poll, 2), "timed-out"));
+        }
+        let last = bench.submit::<_, u64>("recall", 3);
+        // The shutdown has begun, and only now does any of them start.
+        bench.pool.close();
+        running.iter().for_each(|future| assert!(future.cancel()));
+        let bench = within_long(move || {
+            bench.pool.shutdown(Shutdown::Graceful);
+            bench
+        });
+        for (future, expected) in &futures {
+            assert!(future.is_done());
+            // One of them says that it has succeeded, and its result cannot be read.
+            let error = future.wait().unwrap_err();
+            assert_eq!(error.kind().name(), *expected, "{error:?}");
+        }
+        assert_eq!(last.wait().unwrap(), 3);
+        let stats = bench.pool.stats();
+        assert_eq!((stats.accepted, stats.finished), (53, 53));
+    }
 }
 
 #[test]
@@ -50,7 +94,7 @@ fn closing_does_not_wait_and_accepted_work_is_still_done() {
 fn a_cancelling_shutdown_cancels_the_queued_and_finishes_the_running() {
     let bench = Arc::new(Bench::with_workers(1));
     let running = bench.submit::<_, u64>("sleep", 100);
-    crate::support::wait_until_running(&running);
+    wait_until_running(&running);
     let queued = (0..10)
         .map(|n| bench.submit::<_, u64>("recall", n))
         .collect::<Vec<_>>();
@@ -66,7 +110,7 @@ fn a_cancelling_shutdown_cancels_the_queued_and_finishes_the_running() {
 fn terminating_stops_the_running_and_cancels_the_queued() {
     let bench = Arc::new(Bench::with_workers(2));
     let running = [bench.spinning(), bench.submit("sleep", 3_600_000)];
-    crate::support::wait_until_running(&running[1]);
+    wait_until_running(&running[1]);
     let queued = bench.submit::<_, u64>("recall", 1);
     let pool = Arc::clone(&bench);
     within_long(move || pool.pool.shutdown(Shutdown::Terminate));
@@ -111,10 +155,7 @@ fn a_shutdown_with_a_deadline_says_what_it_cut_short() {
         .map(|n| bench.submit::<u64, u64>("recall", n))
         .collect::<Vec<_>>();
     let pool = Arc::clone(&bench);
-    let cut_short = within_long(move || {
-        pool.pool
-            .shutdown_timeout(std::time::Duration::from_millis(50))
-    });
+    let cut_short = within_long(move || pool.pool.shutdown_timeout(Duration::from_millis(50)));
     assert_eq!((cut_short.never_ran, cut_short.stopped), (5, 2));
     for future in running {
         assert_eq!(future.wait().unwrap_err().kind(), Kind::ShutDown);
@@ -138,7 +179,7 @@ fn a_shutdown_with_a_deadline_says_what_it_cut_short() {
 fn a_terminating_pool_gives_its_tasks_their_grace_period() {
     let bench = Bench::new(Pool::builder().workers(1).stop_grace(crate::support::LONG));
     let future = bench.submit::<u64, u64>("honour_stop", 4);
-    crate::support::wait_until_running(&future);
+    wait_until_running(&future);
     within_long(move || drop(bench));
     assert_eq!(future.wait().unwrap(), 4);
 }

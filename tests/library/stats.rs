@@ -2,7 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use wasmpool::{Pool, PoolStats, Shutdown};
+use std::time::Duration;
+
+use wasmpool::{Pool, PoolStats, Shutdown, TaskOptions};
 
 use crate::support::Bench;
 
@@ -83,4 +85,52 @@ fn the_numbers_add_up_at_any_moment() {
     });
     let stats = bench.pool.stats();
     assert_eq!((stats.accepted, stats.finished), (21_250, 21_250));
+}
+
+#[test]
+fn times_are_distributed_over_the_tasks_that_have_run() {
+    let bench = Bench::with_workers(1);
+    let idle = bench.pool.stats();
+    assert_eq!((idle.run_time.count, idle.utilization), (0, 0.0));
+    for _ in 0..9 {
+        bench.call::<_, u64>("sleep", 5);
+    }
+    bench.call::<_, u64>("sleep", 200);
+    bench.submit::<_, u64>("spin", 1).cancel();
+    bench.assert_healthy();
+    let stats = bench.pool.stats();
+    let (queued, ran) = (stats.queue_time, stats.run_time);
+    assert!(ran.count >= 14 && queued.count == ran.count, "{stats:?}");
+    let ascending = [ran.min, ran.p50, ran.p90, ran.p99, ran.p999, ran.max];
+    assert!(ascending.is_sorted() && ran.min < ran.max, "{ran:?}");
+    assert!(ran.max >= Duration::from_millis(200), "{ran:?}");
+    // Reading starts nothing anew.
+    assert_eq!(bench.pool.stats().run_time, ran);
+}
+
+#[test]
+fn a_worker_that_is_busy_counts_while_it_is() {
+    let bench = Bench::with_workers(2);
+    let running = bench.spinning();
+    let first = bench.pool.stats();
+    // Both are busy for a while, after nobody was: the share rises.
+    let options = TaskOptions::new().task_timeout(Duration::from_millis(100));
+    let other = bench.task::<u64, u64>("sleep").with(options);
+    bench
+        .pool
+        .submit(&other, (10_000,))
+        .unwrap()
+        .wait()
+        .unwrap_err();
+    let second = bench.pool.stats();
+    assert!(
+        second.utilization > 0.0 && second.utilization <= 1.0,
+        "{second:?}"
+    );
+    assert!(second.uptime > first.uptime);
+    assert!(
+        second.utilization > first.utilization,
+        "{first:?} {second:?}"
+    );
+    running.cancel();
 }

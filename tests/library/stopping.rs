@@ -10,9 +10,13 @@ use crate::support::{Bench, LONG, wait_until_running, within_long};
 const SHORT: Duration = Duration::from_millis(50);
 
 /// The tasks that never end by themselves, with an argument that keeps them from it.
+///
+/// A guest can wait for timers and for nothing else: a read of its empty standard input is
+/// over at once, its output is taken at once, and it has no file and no socket.
 const ENDLESS: &[(&str, u64)] = &[
     ("spin", 1),
     ("sleep", 3_600_000),
+    ("poll", 3),
     ("ignore_stop", 0),
     ("honour_stop", 1),
 ];

@@ -1,5 +1,6 @@
 //! What the tests share: pools, and the tasks of the guests by name.
 
+use std::process::Command;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
@@ -84,9 +85,42 @@ pub(crate) fn wait_until_running<Out>(future: &TaskFuture<Out>) {
 
 /// Runs `action` on a thread of its own and fails if it hangs.
 pub(crate) fn within_long<T: Send + 'static>(action: impl FnOnce() -> T + Send + 'static) -> T {
+    within(LONG, action)
+}
+
+fn within<T: Send + 'static>(patience: Duration, action: impl FnOnce() -> T + Send + 'static) -> T {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(action()));
-    receiver.recv_timeout(LONG).expect("it came to an end")
+    let ended = receiver.recv_timeout(patience);
+    ended.expect("it came to an end")
+}
+
+/// Runs the body of a test in a process of its own, where nobody else's threads, files and
+/// memory are counted and what it does to the process harms no other test: the same program
+/// again, with this one test.
+pub(crate) fn in_own_process<Body: FnOnce() + Send + 'static>(body: Body) {
+    const IS_ALONE: &str = "WASMPOOL_TEST_IS_ALONE";
+    if std::env::var_os(IS_ALONE).is_some() {
+        // A whole test is more than one thing to wait for.
+        return within(10 * LONG, body);
+    }
+    // `library::module::test::{{closure}}`. Were that ever to change, no test would run below.
+    let body = std::any::type_name::<Body>();
+    let test = body.trim_start_matches("library::");
+    let test = test.trim_end_matches("::{{closure}}");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env(IS_ALONE, "1")
+        .output()
+        .unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| {
+        let text = String::from_utf8_lossy(&bytes);
+        text.into_owned()
+    });
+    assert!(
+        output.status.success() && stdout.contains("1 passed"),
+        "`{test}` in a process of its own:\n{stdout}{stderr}"
+    );
 }
 
 /// The ids of this process's threads whose name begins like this.

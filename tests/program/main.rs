@@ -33,6 +33,17 @@ fn run_with_input(args: &[&str], input: &str) -> Run {
     Run::of(output)
 }
 
+/// As `run_with_input`, for a program that may not read all of it.
+fn run_with_input_until_closed(args: &[&str], input: &str) -> Run {
+    let mut child = start(args);
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_owned();
+    let feeder = std::thread::spawn(move || drop(stdin.write_all(input.as_bytes())));
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    Run::of(output)
+}
+
 /// Starts the program with pipes to all of its streams.
 fn start(args: &[&str]) -> Child {
     wasmpool(args)
@@ -382,6 +393,104 @@ fn an_unordered_outcome_does_not_wait_for_a_slow_one() {
     assert!(line.starts_with("{\"index\":1,"), "{line}");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn any_chunk_size_gives_the_same_output() {
+    let input = (0..1_000)
+        .map(|n| format!("{}\n", n * 37))
+        .collect::<String>();
+    let args = ["run", "factorizer", "--input", "-", "-w", "2", "--chunk"];
+    let with_chunks_of = |size| {
+        let run = run_with_input(&[&args[..], &[size]].concat(), &input);
+        run.assert_code(0);
+        run.stdout
+    };
+    let one_by_one = with_chunks_of("1");
+    assert_eq!(one_by_one.lines().count(), 1_000);
+    for size in ["7", "64", "5000"] {
+        assert_eq!(with_chunks_of(size), one_by_one);
+    }
+    let none = run(&["run", "factorizer", "1", "--chunk", "0"]);
+    none.assert_code(2).assert_stderr("--chunk");
+}
+
+#[test]
+fn a_chunk_is_not_held_back_for_inputs_that_are_yet_to_come() {
+    let mut child = start(&["run", "factorizer", "--input", "-", "--chunk", "100"]);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    for n in [6, 10] {
+        writeln!(stdin, "{n}").unwrap();
+        // Blocks for ever if the program waits for more.
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(line["input"], n);
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn tasks_that_trap_are_tried_again_when_told_so() {
+    let attempts = |options: &[&str]| {
+        let args = ["run", misbehaving(), "-t", "panic", "now", "--details"];
+        let run = run(&[&args[..], options].concat());
+        run.assert_code(1).lines()[0]["report"]["attempts"].as_u64()
+    };
+    assert_eq!(attempts(&[]), Some(1));
+    assert_eq!(attempts(&["--retries", "2"]), Some(3));
+    assert_eq!(attempts(&["--retries", "3", "--backoff", "10ms"]), Some(4));
+}
+
+#[test]
+fn a_run_stops_when_so_many_have_failed() {
+    let input = "x\n".repeat(5_000);
+    let args = [
+        "run",
+        "factorizer",
+        "--input",
+        "-",
+        "-w",
+        "1",
+        "--max-failures",
+        "3",
+    ];
+    let run_with_limit = run_with_input_until_closed(&args, &input);
+    run_with_limit.assert_code(1);
+    let lines = run_with_limit.lines();
+    assert!((3..5_000).contains(&lines.len()), "{}", lines.len());
+    let both = run(&[
+        "run",
+        "factorizer",
+        "1",
+        "--fail-fast",
+        "--max-failures",
+        "2",
+    ]);
+    both.assert_code(2).assert_stderr("--max-failures");
+}
+
+#[test]
+fn the_report_s_latencies_have_no_ceiling() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    let path = file.to_str().unwrap();
+    run(&[
+        "run",
+        misbehaving(),
+        "-t",
+        "sleep",
+        "1",
+        "300",
+        "--report",
+        path,
+    ])
+    .assert_code(0);
+    let report: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    let max = report["ran_ms"]["max"].as_f64().unwrap();
+    assert!(max >= 300.0, "{max}");
 }
 
 #[test]

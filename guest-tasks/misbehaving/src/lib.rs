@@ -1,12 +1,53 @@
 //! One task for each way in which a guest can go wrong, each with one argument so that a
 //! command line can drive it. Where the way needs no argument, it is returned or ignored.
 
+/// What no function of `std` reaches without a socket: to wait for several things at once.
+/// The interfaces stand here whole, since the C library has them in the component too.
+/// Generated, and therefore with `unsafe` of its own.
+#[cfg(target_arch = "wasm32")]
+#[allow(unsafe_code, missing_docs, clippy::all)]
+mod wasi {
+    wit_bindgen::generate!({
+        inline: r#"
+            package misbehaving:guest;
+
+            world waiter {
+                import wasi:io/poll@0.2.0;
+                import wasi:clocks/monotonic-clock@0.2.0;
+            }
+
+            package wasi:io@0.2.0 {
+                interface poll {
+                    resource pollable {
+                        ready: func() -> bool;
+                        block: func();
+                    }
+                    poll: func(in: list<borrow<pollable>>) -> list<u32>;
+                }
+            }
+
+            package wasi:clocks@0.2.0 {
+                interface monotonic-clock {
+                    use wasi:io/poll@0.2.0.{pollable};
+                    type instant = u64;
+                    type duration = u64;
+                    now: func() -> instant;
+                    resolution: func() -> duration;
+                    subscribe-instant: func(when: instant) -> pollable;
+                    subscribe-duration: func(when: duration) -> pollable;
+                }
+            }
+        "#,
+        generate_all,
+    });
+}
+
 #[wasmpool_guest::tasks]
 mod tasks {
     use std::hint::black_box;
     use std::io::Write as _;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::time::Duration;
+    use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     use serde::ser::{Serialize, SerializeSeq as _, Serializer};
     use wasmpool_guest::{Failure, context};
@@ -26,6 +67,29 @@ mod tasks {
     pub fn sleep(ms: u64) -> u64 {
         std::thread::sleep(Duration::from_millis(ms));
         ms
+    }
+
+    /// Waits in the host for the first of `n` timers, of which none goes off within an hour.
+    pub fn poll(n: u64) -> u64 {
+        #[cfg(target_arch = "wasm32")]
+        {
+            use crate::wasi::wasi::{clocks::monotonic_clock, io::poll};
+            const HOUR: u64 = 3_600_000_000_000;
+            let timers = (1..=n).map(|hours| monotonic_clock::subscribe_duration(hours * HOUR));
+            let timers = timers.collect::<Vec<_>>();
+            poll::poll(&timers.iter().collect::<Vec<_>>());
+        }
+        n
+    }
+
+    /// Computes for ever, with `text` in its hands.
+    pub fn ponder(text: &str) -> u64 {
+        spin(black_box(text).len() as u64)
+    }
+
+    /// Gives `text` back.
+    pub fn echo(text: &str) -> String {
+        text.to_owned()
     }
 
     /// Holds `mib` MiB of memory that was written to, then returns.
@@ -110,9 +174,25 @@ mod tasks {
         Announced(usize::try_from(n).unwrap_or(usize::MAX - 1) + 1)
     }
 
+    /// Traps while the clock shows less than `unix_ms` milliseconds since 1970; then returns
+    /// what it shows.
+    pub fn trap_before(unix_ms: u64) -> u64 {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH);
+        let now = clock.map_or(0, |clock| {
+            u64::try_from(clock.as_millis()).unwrap_or(u64::MAX)
+        });
+        assert!(now >= unix_ms, "{} ms too early", unix_ms - now);
+        now
+    }
+
     /// Fails in the ordinary way, with `message` and the code `as-told`.
     pub fn fail(message: String) -> Result<(), Failure> {
         Err(Failure::new("as-told", message))
+    }
+
+    /// Returns an error as its value, which says `message`.
+    pub fn refuse(message: String) -> Verdict {
+        Err(message)
     }
 
     /// Leaves `value` in a global; returns what was there before.
@@ -206,6 +286,10 @@ mod tasks {
         }
         n
     }
+
+    /// Right or wrong, and a value in either case: a task fails where its signature says
+    /// `Result`, and this name hides the word.
+    pub type Verdict = Result<u64, String>;
 
     /// Bytes, written as MessagePack's own byte type.
     pub struct Bytes(Vec<u8>);

@@ -38,6 +38,17 @@ mod tasks {
             .ok_or_else(|| Failure::new("undefined", format!("{dividend} / {divisor}")))
     }
 
+    /// The nearest number to `value` from `least` to `most`; fails where there is none.
+    pub fn clamp(value: i64, least: i64, most: i64) -> Result<i64, Failure> {
+        if least > most {
+            return Err(Failure::new(
+                "empty",
+                format!("nothing is from {least} to {most}"),
+            ));
+        }
+        Ok(value.clamp(least, most))
+    }
+
     /// Reads numbers, one a line. `?` turns any error into the task's own.
     pub fn parse_numbers(text: &str) -> Result<Vec<i64>, Failure> {
         let numbers = text.lines().map(|line| line.trim().parse());

@@ -1,5 +1,6 @@
 //! The command line, as it is typed.
 
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -97,9 +98,25 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N")]
     pub(crate) max_tasks_per_instance: Option<u64>,
 
+    /// Try a task again that trapped or timed out, up to so many times
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) retries: u32,
+
+    /// Wait before a task is tried again, twice as long before the next time [default: 0s]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) backoff: Option<Duration>,
+
+    /// Hand inputs to the workers so many at a time: for tasks that take microseconds
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) chunk: NonZeroUsize,
+
     /// Stop everything at the first failure
     #[arg(long)]
     pub(crate) fail_fast: bool,
+
+    /// Stop everything when so many inputs have failed
+    #[arg(long, value_name = "N", conflicts_with = "fail_fast")]
+    pub(crate) max_failures: Option<NonZeroU64>,
 
     /// Print each outcome as soon as it is there, in whatever order
     #[arg(long)]

@@ -1,7 +1,7 @@
 //! The inputs of a run: from the command line, then from a file, one at a time.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -27,7 +27,7 @@ pub(crate) struct Inputs {
 }
 
 struct Lines {
-    reader: Box<dyn BufRead + Send>,
+    reader: BufReader<Box<dyn Read + Send>>,
     /// The number of the line that was read last, from 1.
     number: u64,
     buffer: Vec<u8>,
@@ -44,24 +44,34 @@ impl Inputs {
         if given.is_empty() && file.is_none() && n_params == 0 {
             given.push("[]".to_owned());
         }
-        let reader: Option<Box<dyn BufRead + Send>> = match file {
+        let reader: Option<Box<dyn Read + Send>> = match file {
             None => None,
-            Some(path) if path == Path::new("-") => Some(Box::new(BufReader::new(io::stdin()))),
+            Some(path) if path == Path::new("-") => Some(Box::new(io::stdin())),
             Some(path) => {
                 let file = File::open(path)
                     .with_context(|| format!("cannot read the input `{}`", path.display()))?;
-                Some(Box::new(BufReader::new(file)))
+                Some(Box::new(file))
             }
         };
         Ok(Self {
             given: given.into_iter(),
             file: reader.map(|reader| Lines {
-                reader,
+                reader: BufReader::new(reader),
                 number: 0,
                 buffer: Vec::new(),
             }),
             n_params,
         })
+    }
+}
+
+impl Inputs {
+    /// Whether the next input can be had without waiting for anybody, as far as is known.
+    pub(crate) fn has_more_at_hand(&self) -> bool {
+        let Some(lines) = &self.file else {
+            return true;
+        };
+        !self.given.as_slice().is_empty() || lines.reader.buffer().contains(&b'\n')
     }
 }
 

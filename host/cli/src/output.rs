@@ -37,6 +37,7 @@ struct ReportFields<'a> {
     worker: Option<usize>,
     queued_ms: f64,
     ran_ms: f64,
+    attempts: u32,
     instance_age: u64,
     peak_memory: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +75,7 @@ pub(crate) fn line(
                 worker: report.worker,
                 queued_ms: report.queued.as_secs_f64() * 1e3,
                 ran_ms: report.ran.as_secs_f64() * 1e3,
+                attempts: report.attempts,
                 instance_age: report.instance_age,
                 peak_memory: report.peak_memory,
                 fuel: report.fuel,

@@ -16,7 +16,7 @@ use anyhow::{Context as _, anyhow};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
-use wasmpool::{Isolation, Pool, Shutdown, Task, TaskError, Value};
+use wasmpool::{Isolation, Pool, Retry, Shutdown, Task, TaskError, TaskFuture, Value};
 
 use crate::args::{IsolationArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
@@ -45,11 +45,7 @@ enum News {
         cost: Cost,
     },
     /// An input never became a task.
-    NoTask {
-        index: u64,
-        kind: &'static str,
-        line: Vec<u8>,
-    },
+    NoTask { index: u64, line: Vec<u8> },
     /// The inputs cannot be read any further.
     ReadFailed(io::Error),
 }
@@ -138,6 +134,10 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(memory) = args.memory {
         builder = builder.memory_limit(usize::try_from(memory.as_u64()).unwrap_or(usize::MAX));
     }
+    if args.retries > 0 {
+        let retry = Retry::times(args.retries);
+        builder = builder.retry(retry.backoff(args.backoff.unwrap_or_default()));
+    }
     if let Some(fuel) = args.fuel {
         builder = builder.fuel_limit(fuel);
     }
@@ -160,12 +160,14 @@ fn drive(
     tally: &mut Tally,
 ) -> Result<(Stopped, Option<io::Error>)> {
     let (news_sender, news) = crossbeam_channel::unbounded();
-    let (place_sender, places) =
-        crossbeam_channel::bounded(UNDER_WAY.max(UNDER_WAY_PER_WORKER * pool.workers()));
+    let per_worker = UNDER_WAY_PER_WORKER.saturating_mul(args.chunk.get());
+    let n_places = UNDER_WAY.max(per_worker.saturating_mul(pool.workers()));
+    let (place_sender, places) = crossbeam_channel::bounded(n_places);
     let reader = Reader {
         pool: Arc::clone(pool),
         task: task.clone(),
         details: args.details,
+        chunk_size: args.chunk.get(),
         places: place_sender,
         news: news_sender,
     };
@@ -189,7 +191,12 @@ fn drive(
         tally,
         read_error: None,
     };
-    let stopped = writer.write_until_stopped(&news, interrupt.hear(), args.fail_fast);
+    let max_failures = match args.max_failures {
+        Some(count) => count.get(),
+        None if args.fail_fast => 1,
+        None => u64::MAX,
+    };
+    let stopped = writer.write_until_stopped(&news, interrupt.hear(), max_failures);
     let stopped = match stopped {
         Ok(Stopped::Never) => Ok(Stopped::Never),
         cut_short => {
@@ -214,19 +221,41 @@ struct Reader {
     pool: Arc<Pool>,
     task: AnyTask,
     details: bool,
+    chunk_size: usize,
     /// Takes a place for each input; the main thread frees it when the line is written.
     places: Sender<()>,
     news: Sender<News>,
 }
 
 impl Reader {
-    /// Submits one input after the other, until there are no more or nobody wants them.
-    fn submit_all(self, inputs: Inputs) {
-        for (index, input) in (0..).zip(inputs) {
+    /// Submits the inputs, chunk by chunk, until there are no more or nobody wants them.
+    fn submit_all(self, mut inputs: Inputs) {
+        let mut chunk = Vec::with_capacity(self.chunk_size.min(UNDER_WAY));
+        let mut index = 0;
+        loop {
+            // A chunk is not held back for an input that is yet to come, nor for a place.
+            let is_full = chunk.len() == self.chunk_size || !inputs.has_more_at_hand();
+            if !chunk.is_empty() && (is_full || self.places.is_full()) && !self.submit(&mut chunk) {
+                return;
+            }
+            let Some(input) = inputs.next() else {
+                break;
+            };
             let wanted = self.places.send(()).is_ok()
                 && match input {
-                    Ok(input) => self.submit(index, input),
+                    Ok(Input {
+                        text,
+                        arguments: Ok(arguments),
+                    }) => {
+                        chunk.push((index, text, arguments));
+                        true
+                    }
+                    Ok(Input {
+                        text,
+                        arguments: Err(problem),
+                    }) => self.refuse(index, &text, &problem),
                     Err(error) => {
+                        self.submit(&mut chunk);
                         let _ = self.news.send(News::ReadFailed(error));
                         false
                     }
@@ -234,25 +263,38 @@ impl Reader {
             if !wanted {
                 return;
             }
+            index += 1;
         }
+        self.submit(&mut chunk);
     }
 
-    /// Says whether more inputs are wanted.
-    fn submit(&self, index: u64, input: Input) -> bool {
-        let no_task = |kind, text: &RawValue, message: &str| {
-            let line = output::bad_line(index, text, kind, message);
-            self.news.send(News::NoTask { index, kind, line }).is_ok()
-        };
-        let Input { text, arguments } = input;
-        let arguments = match arguments {
-            Ok(arguments) => arguments,
-            Err(problem) => return no_task(BAD_INPUT, &text, &problem),
-        };
-        let future = match self.pool.submit(&self.task, arguments) {
-            Ok(future) => future,
-            Err(refused) if refused.is_shut_down() => return false,
-            Err(refused) => return no_task(BAD_INPUT, &text, &refused.to_string()),
-        };
+    /// Tells of an input that is no task. Says whether more inputs are wanted.
+    fn refuse(&self, index: u64, text: &RawValue, problem: &str) -> bool {
+        let line = output::bad_line(index, text, BAD_INPUT, problem);
+        self.news.send(News::NoTask { index, line }).is_ok()
+    }
+
+    /// Submits what is in the chunk and empties it. Says whether more inputs are wanted.
+    fn submit(&self, chunk: &mut Vec<(u64, Box<RawValue>, Vec<serde_json::Value>)>) -> bool {
+        let (names, arguments): (Vec<_>, Vec<_>) = chunk
+            .drain(..)
+            .map(|(index, text, arguments)| ((index, text), arguments))
+            .unzip();
+        let submitted = self.pool.submit_all(&self.task, arguments);
+        names
+            .into_iter()
+            .zip(submitted)
+            .all(|((index, text), submitted)| match submitted {
+                Ok(future) => {
+                    self.tell_when_done(index, text, &future);
+                    true
+                }
+                Err(refused) if refused.is_shut_down() => false,
+                Err(refused) => self.refuse(index, &text, &refused.to_string()),
+            })
+    }
+
+    fn tell_when_done(&self, index: u64, text: Box<RawValue>, future: &TaskFuture<Value>) {
         let (news, details) = (self.news.clone(), self.details);
         future.on_done(move |future| {
             let outcome = future.wait();
@@ -265,7 +307,6 @@ impl Reader {
                 cost: Cost::of(report),
             });
         });
-        true
     }
 }
 
@@ -284,7 +325,7 @@ impl Writer<'_> {
         &mut self,
         news: &Receiver<News>,
         interrupt: &Receiver<()>,
-        fail_fast: bool,
+        max_failures: u64,
     ) -> io::Result<Stopped> {
         loop {
             let item = select_biased! {
@@ -296,7 +337,7 @@ impl Writer<'_> {
                 return Ok(Stopped::Never);
             };
             self.write(item)?;
-            if fail_fast && self.tally.n_failed() > 0 {
+            if self.tally.n_failed() >= max_failures {
                 return Ok(Stopped::ByFailure);
             }
             if news.is_empty() {
@@ -334,8 +375,8 @@ impl Writer<'_> {
                 self.tally.count(error.as_ref(), &cost);
                 (index, line)
             }
-            News::NoTask { index, kind, line } => {
-                self.tally.count_failure(kind);
+            News::NoTask { index, line } => {
+                self.tally.count_failure(BAD_INPUT);
                 (index, line)
             }
             News::ReadFailed(error) => {

@@ -102,9 +102,9 @@ impl Tally {
             }
             Some(error) => self.count_failure(error.kind().name()),
         }
-        self.queued.saturating_record(micros(cost.queued));
+        record(&mut self.queued, cost.queued);
         if let Some(ran) = cost.ran {
-            self.ran.saturating_record(micros(ran));
+            record(&mut self.ran, ran);
         }
         self.peak_memory = self.peak_memory.max(cost.peak_memory);
     }
@@ -176,6 +176,12 @@ impl fmt::Display for Summary<'_> {
             plural(workers)
         )
     }
+}
+
+fn record(histogram: &mut Histogram<u64>, duration: Duration) {
+    histogram
+        .record(micros(duration))
+        .expect("a histogram without bounds resizes itself");
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::error::BuildError;
 use crate::limits::Limits;
 use crate::pool::Pool;
+use crate::retry::Retry;
 use crate::sandbox::{CacheFolder, MemoryReset};
 use crate::worker::Isolation;
 
@@ -27,9 +28,11 @@ pub struct PoolBuilder {
     queue_capacity: usize,
     isolation: Isolation,
     max_tasks_per_instance: Option<u64>,
+    max_kept_memory: usize,
     stack_limit: usize,
     memory_reset: MemoryReset,
     limits: Limits,
+    retry: Option<Retry>,
     cache: CacheFolder,
 }
 
@@ -40,9 +43,11 @@ impl Default for PoolBuilder {
             queue_capacity: 1024,
             isolation: Isolation::default(),
             max_tasks_per_instance: None,
+            max_kept_memory: usize::MAX,
             stack_limit: 1 << 20,
             memory_reset: MemoryReset::default(),
             limits: Limits::default(),
+            retry: None,
             cache: CacheFolder::default(),
         }
     }
@@ -77,8 +82,24 @@ impl PoolBuilder {
         self
     }
 
+    /// How much memory a warm instance may hold, in bytes, to be kept for another task: one
+    /// that has grown beyond is replaced by a fresh one, since a memory never shrinks.
+    /// Matters only under [`Isolation::Worker`]. Default: no bound but the
+    /// [memory limit](Self::memory_limit).
+    pub fn max_kept_memory(mut self, bytes: usize) -> Self {
+        self.max_kept_memory = bytes;
+        self
+    }
+
+    /// Whether tasks that failed are tried again. Default: no.
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
     /// How long a task may run, from its start on a worker and with the start of its
-    /// instance. Default: no end.
+    /// instance; an [initializer](crate::TaskModule::with_initializer) has its own time.
+    /// Default: no end.
     pub fn task_timeout(mut self, timeout: Duration) -> Self {
         self.limits.task_timeout = Some(timeout);
         self
@@ -187,9 +208,11 @@ impl PoolBuilder {
                 .max_tasks_per_instance
                 .map(|tasks| check_range("max_tasks_per_instance", tasks, 1..=u64::MAX))
                 .transpose()?,
+            max_kept_memory: self.max_kept_memory,
             stack: check_range("stack_limit", self.stack_limit, STACK_RANGE)?,
             memory_reset: self.memory_reset,
             limits: self.limits,
+            retry: self.retry,
             cache: self.cache,
         })
     }
@@ -201,9 +224,11 @@ pub(crate) struct Settings {
     pub(crate) queue_capacity: usize,
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
+    pub(crate) max_kept_memory: usize,
     pub(crate) stack: usize,
     pub(crate) memory_reset: MemoryReset,
     pub(crate) limits: Limits,
+    pub(crate) retry: Option<Retry>,
     pub(crate) cache: CacheFolder,
 }
 

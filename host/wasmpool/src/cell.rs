@@ -4,9 +4,9 @@
 //! nothing of.
 //!
 //! A cell goes from queued to running to settled, or from queued straight to settled, and
-//! settles once: the first outcome wins and every later one is dropped. All of that happens
-//! under one lock; the outcome itself lies outside of it, so that looking at a settled cell
-//! takes no lock.
+//! settles once: the first outcome wins and every later one is dropped. Between two attempts
+//! it goes back from running to queued. All of that happens under one lock; the outcome
+//! itself lies outside of it, so that looking at a settled cell takes no lock.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -14,6 +14,7 @@ use std::task::Waker;
 
 use crate::control::{Control, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
+use crate::events::{Listener, Progress};
 use crate::report::TaskReport;
 use crate::spin;
 use crate::stats::Counters;
@@ -29,8 +30,8 @@ pub(crate) struct Settled {
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Cell<P> {
-    control: Arc<Control>,
     counters: Arc<Counters>,
+    tag: Option<Arc<str>>,
     submitted: Instant,
     /// Written once, by the one who moves `phase` to settled, while it holds the lock.
     settled: OnceLock<Settled>,
@@ -41,6 +42,12 @@ pub(crate) struct Cell<P> {
 
 struct State<P> {
     phase: Phase<P>,
+    /// How often the task was started.
+    attempts: u32,
+    /// Of the newest attempt; none before the first.
+    control: Option<Arc<Control>>,
+    /// Those who listen to every attempt; none any more once the cell has settled.
+    listeners: Vec<Listener>,
     /// Threads inside of `wait`.
     waiting: usize,
     /// The async task that polled the future last.
@@ -86,6 +93,14 @@ fn contain_panic(code: impl FnOnce()) {
     }
 }
 
+/// A task that has been started.
+pub(crate) struct Attempt<P> {
+    pub(crate) payload: P,
+    pub(crate) control: Arc<Control>,
+    /// Counted from 1.
+    pub(crate) number: u32,
+}
+
 /// Where a task is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -100,14 +115,17 @@ pub enum TaskState {
 
 impl<P> Cell<P> {
     /// A cell that keeps `payload` until the task starts or dies.
-    pub(crate) fn new(payload: P, control: Arc<Control>, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(payload: P, tag: Option<Arc<str>>, counters: Arc<Counters>) -> Self {
         Self {
-            control,
             counters,
+            tag,
             submitted: Instant::now(),
             settled: OnceLock::new(),
             state: Mutex::new(State {
                 phase: Phase::Queued(payload),
+                attempts: 0,
+                control: None,
+                listeners: Vec::new(),
                 waiting: 0,
                 waker: None,
                 callbacks: VecDeque::new(),
@@ -118,8 +136,26 @@ impl<P> Cell<P> {
         }
     }
 
-    pub(crate) fn control(&self) -> &Arc<Control> {
-        &self.control
+    /// How far the newest attempt has come, by its own account.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        let state = self.lock();
+        state.control.as_ref()?.progress()
+    }
+
+    /// Has `listener` hear what the task says from now on, until it ends.
+    pub(crate) fn add_listener(&self, listener: Listener) {
+        let mut state = self.lock();
+        match (&state.phase, &state.control) {
+            (Phase::Settled, _) => return,
+            (Phase::Running { .. }, Some(control)) => control.add_listener(listener.clone()),
+            _ => {}
+        }
+        state.listeners.push(listener);
+    }
+
+    /// What its submitter calls the task.
+    pub(crate) fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
     }
 
     pub(crate) fn submitted(&self) -> Instant {
@@ -142,20 +178,47 @@ impl<P> Cell<P> {
         self.lock().phase.task_state()
     }
 
-    /// Moves the task from queued to running on `worker` and hands over its payload; `None`
-    /// if it died in the queue.
-    pub(crate) fn start(&self, worker: usize, started: Instant) -> Option<P> {
+    /// Moves the task from queued to running on `worker`; `None` if it died in the queue.
+    /// `control` makes what stops it from now on.
+    pub(crate) fn start(
+        &self,
+        worker: usize,
+        started: Instant,
+        control: impl FnOnce(&P) -> Control,
+    ) -> Option<Attempt<P>> {
         let mut state = self.lock();
         match std::mem::replace(&mut state.phase, Phase::Running { worker, started }) {
             Phase::Queued(payload) => {
                 self.counters.start();
-                Some(payload)
+                state.attempts += 1;
+                let control = Arc::new(control(&payload));
+                for listener in &state.listeners {
+                    control.add_listener(listener.clone());
+                }
+                state.control = Some(Arc::clone(&control));
+                Some(Attempt {
+                    payload,
+                    control,
+                    number: state.attempts,
+                })
             }
             other => {
                 state.phase = other;
                 None
             }
         }
+    }
+
+    /// Moves the task from running back to queued, for another attempt. Says whether it did:
+    /// not if the task has ended meanwhile.
+    pub(crate) fn put_back(&self, payload: P) -> bool {
+        let mut state = self.lock();
+        let is_running = matches!(state.phase, Phase::Running { .. });
+        if is_running {
+            self.counters.put_back();
+            state.phase = Phase::Queued(payload);
+        }
+        is_running
     }
 
     /// Ends the task with `settled`, unless it has ended.
@@ -165,11 +228,22 @@ impl<P> Cell<P> {
         }
     }
 
-    /// Ends the task with `kind` if it is still queued. Says whether it was.
-    pub(crate) fn settle_queued(&self, kind: TaskErrorKind, message: &str) -> bool {
-        let former = self.settle_with(|phase| {
-            let is_queued = matches!(phase, Phase::Queued(_));
-            is_queued.then(|| self.unfinished(phase, kind, message))
+    /// Ends the task if it was never started, because it has waited too long for that.
+    pub(crate) fn expire(&self) {
+        let waited = self.submitted.elapsed();
+        let message = format!("timed out in the queue: it waited {waited:.3?} for a worker");
+        let former = self.settle_with(|state| {
+            let has_waited = matches!(state.phase, Phase::Queued(_)) && state.attempts == 0;
+            has_waited.then(|| self.unfinished(state, TaskErrorKind::QueueTimedOut, &message))
+        });
+        former.into_iter().for_each(|former| self.announce(former));
+    }
+
+    /// Ends the task as cancelled if it is queued. Says whether it was.
+    pub(crate) fn cancel_queued(&self, message: &str) -> bool {
+        let former = self.settle_with(|state| {
+            let is_queued = matches!(state.phase, Phase::Queued(_));
+            is_queued.then(|| self.unfinished(state, TaskErrorKind::Cancelled, message))
         });
         let is_settled = former.is_some();
         former.into_iter().for_each(|former| self.announce(former));
@@ -178,14 +252,18 @@ impl<P> Cell<P> {
 
     /// Cancels the task wherever it is: a queued one never starts, a running one is stopped.
     /// Says whether its outcome is now that it was cancelled.
-    pub(crate) fn cancel(&self) -> bool {
+    pub(crate) fn cancel(&self, message: &str) -> bool {
         let kind = TaskErrorKind::Cancelled;
-        let former = self.settle_with(|phase| Some(self.unfinished(phase, kind, "cancelled")));
+        let mut control = None;
+        let former = self.settle_with(|state| {
+            control.clone_from(&state.control);
+            Some(self.unfinished(state, kind, message))
+        });
         if let Some(former) = former {
-            if matches!(former.phase, Phase::Running { .. }) {
+            if let (Phase::Running { .. }, Some(control)) = (&former.phase, control) {
                 // Before any callback is called: one that waits for a place in the queue
                 // may wait for just this guest's worker.
-                self.control.stop(StopReason::Cancelled);
+                control.stop(StopReason::Cancelled);
             }
             self.announce(former);
             return true;
@@ -197,16 +275,19 @@ impl<P> Cell<P> {
     }
 
     /// The end of a task that did not come to its own.
-    fn unfinished(&self, phase: &Phase<P>, kind: TaskErrorKind, message: &str) -> Settled {
-        let report = match phase {
+    fn unfinished(&self, state: &State<P>, kind: TaskErrorKind, message: &str) -> Settled {
+        let attempts = state.attempts;
+        let report = match state.phase {
             Phase::Running { worker, started } => TaskReport {
-                worker: Some(*worker),
+                worker: Some(worker),
                 queued: started.duration_since(self.submitted),
                 ran: started.elapsed(),
+                attempts,
                 ..TaskReport::default()
             },
             Phase::Queued(_) | Phase::Settled => TaskReport {
                 queued: self.submitted.elapsed(),
+                attempts,
                 ..TaskReport::default()
             },
         };
@@ -216,19 +297,25 @@ impl<P> Cell<P> {
         }
     }
 
-    /// Settles the task if it has not ended and `settled` has an end for the phase it is in.
+    /// Settles the task if it has not ended and `settled` has an end for the state it is in.
     /// Whoever gets the former state must announce the end.
-    fn settle_with(&self, settled: impl FnOnce(&Phase<P>) -> Option<Settled>) -> Option<Former<P>> {
+    fn settle_with(&self, settled: impl FnOnce(&State<P>) -> Option<Settled>) -> Option<Former<P>> {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Settled) {
             return None;
         }
-        let settled = settled(&state.phase)?;
+        let settled = settled(&state)?;
         let error = settled.outcome.as_ref().err().map(TaskError::kind);
         self.counters.end(state.phase.task_state(), error);
         let set = self.settled.set(settled);
         debug_assert!(set.is_ok(), "only the move to settled writes the outcome");
         state.is_calling_back = !state.callbacks.is_empty();
+        if !state.listeners.is_empty() {
+            state.listeners.clear();
+            if let Some(control) = &state.control {
+                control.dismiss_listeners();
+            }
+        }
         Some(Former {
             phase: std::mem::replace(&mut state.phase, Phase::Settled),
             is_waited_for: state.waiting > 0,
@@ -341,22 +428,11 @@ impl<P> Cell<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Interrupt;
-    use crate::sync::Weak;
     use crate::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-
-    struct Nobody;
-
-    impl Interrupt for Nobody {
-        fn interrupt(&self) {}
-    }
 
     #[test]
     fn a_callback_that_was_taken_back_is_not_called() {
-        let nobody: Weak<Nobody> = Weak::new();
-        let control = Arc::new(Control::new(nobody, Duration::ZERO));
-        let cell = Cell::new((), control, Arc::default());
+        let cell = Cell::new((), None, Arc::default());
         let called = Arc::new(AtomicUsize::new(0));
         let numbers = [1, 10, 100].map(|worth| {
             let called = Arc::clone(&called);
@@ -366,7 +442,7 @@ mod tests {
         });
         cell.forget_callback(numbers[1]);
         assert_eq!(Arc::strong_count(&called), 3, "what it held is gone");
-        assert!(cell.cancel());
+        assert!(cell.cancel("cancelled"));
         assert_eq!(called.load(Ordering::SeqCst), 101);
         cell.forget_callback(numbers[0]);
     }

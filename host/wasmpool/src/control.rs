@@ -1,12 +1,11 @@
-//! What the host and a running task share: the request to stop, and the progress.
+//! What the host and a running task share: the request to stop, and what the task says.
 //!
 //! Knows neither who asks for the stop nor how the guest is brought to a halt.
 
 use std::task::Waker;
 use std::time::Duration;
 
-use serde::Serialize;
-
+use crate::events::{Listener, Progress, TaskEvent};
 use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use crate::sync::{Instant, Mutex, OnceLock, Weak, lock};
 
@@ -17,15 +16,6 @@ pub(crate) enum StopReason {
     Cancelled = 1,
     TimedOut = 2,
     ShutDown = 3,
-}
-
-/// How far a task has come, by its own account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct Progress {
-    /// Units done, of the task's own choice.
-    pub done: u64,
-    /// Units in all, where the task knows.
-    pub total: Option<u64>,
 }
 
 /// Makes running guests look at their stop request.
@@ -53,6 +43,10 @@ pub(crate) struct Control {
     waker: Mutex<Option<Waker>>,
     /// The newest report of the guest; read by the caller at any time.
     progress: Mutex<Option<Progress>>,
+    listeners: Mutex<Vec<Listener>>,
+    /// Whether there may be listeners: raised before the first, never lowered. Spares the
+    /// guest's every word a lock where nobody listens.
+    is_heard: AtomicBool,
     interrupt: Weak<dyn Interrupt>,
 }
 
@@ -65,6 +59,8 @@ impl Control {
             grace,
             waker: Mutex::new(None),
             progress: Mutex::new(None),
+            listeners: Mutex::default(),
+            is_heard: AtomicBool::new(false),
             interrupt,
         }
     }
@@ -137,6 +133,31 @@ impl Control {
 
     pub(crate) fn report_progress(&self, progress: Progress) {
         *lock(&self.progress) = Some(progress);
+        if self.is_heard() {
+            self.tell(TaskEvent::Progress(progress));
+        }
+    }
+
+    /// Whether it is worth while to [`tell`](Self::tell) anything.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.is_heard.load(Ordering::Relaxed)
+    }
+
+    /// Tells those who listen, and waits for none of them.
+    pub(crate) fn tell(&self, event: TaskEvent) {
+        lock(&self.listeners).retain(|listener| listener.tell(event.clone()));
+    }
+
+    pub(crate) fn add_listener(&self, listener: Listener) {
+        lock(&self.listeners).push(listener);
+        self.is_heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the listeners' waiting: the task has ended.
+    pub(crate) fn dismiss_listeners(&self) {
+        if self.is_heard() {
+            lock(&self.listeners).clear();
+        }
     }
 
     pub(crate) fn progress(&self) -> Option<Progress> {

@@ -23,6 +23,8 @@ struct Detail {
     code: String,
     backtrace: Vec<Frame>,
     stderr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<TaskError>,
 }
 
 /// The kinds of [`TaskError`].
@@ -67,6 +69,9 @@ pub enum TaskErrorKind {
     ShutDown,
     /// The pool itself failed: its host has no memory left, or wasmpool has a defect.
     Internal,
+    /// The module's initializer failed, for this task or an earlier one, and why is its
+    /// [cause](TaskError::cause).
+    InitializerFailed,
 }
 
 /// Which trap ended a guest.
@@ -119,7 +124,7 @@ pub struct Frame {
 
 impl TaskErrorKind {
     /// How many kinds there are, taking all traps and all exits for one each.
-    pub(crate) const COUNT: usize = 16;
+    pub(crate) const COUNT: usize = 17;
 
     /// The names of the kinds, by their index.
     pub(crate) const NAMES: [&str; Self::COUNT] = [
@@ -139,6 +144,7 @@ impl TaskErrorKind {
         "start-failed",
         "shut-down",
         "internal",
+        "initializer-failed",
     ];
 
     /// The name of the kind: `timed-out`.
@@ -167,6 +173,7 @@ impl TaskErrorKind {
             Self::StartFailed => 13,
             Self::ShutDown => 14,
             Self::Internal => 15,
+            Self::InitializerFailed => 16,
         }
     }
 
@@ -182,7 +189,8 @@ impl TaskErrorKind {
             | Self::StackExhausted
             | Self::Trap(_)
             | Self::Exited(_)
-            | Self::StartFailed => Fault::Guest,
+            | Self::StartFailed
+            | Self::InitializerFailed => Fault::Guest,
             Self::BadArguments | Self::UnknownTask | Self::Cancelled => Fault::Caller,
             Self::QueueTimedOut | Self::ShutDown | Self::Internal => Fault::Host,
         }
@@ -236,7 +244,15 @@ impl TaskError {
             code: String::new(),
             backtrace: Vec::new(),
             stderr: String::new(),
+            cause: None,
         }))
+    }
+
+    /// The error of a task whose instance could not be initialized.
+    pub(crate) fn initializer_failed(name: &str, cause: TaskError) -> Self {
+        let message = format!("the initializer `{name}` failed: {cause}");
+        let cause = Some(cause);
+        Self::new(TaskErrorKind::InitializerFailed, message).change(|detail| detail.cause = cause)
     }
 
     pub(crate) fn with_code(self, code: String) -> Self {
@@ -281,6 +297,11 @@ impl TaskError {
     /// The last that the task wrote to standard error, at most 4 KiB of it.
     pub fn stderr(&self) -> &str {
         &self.0.stderr
+    }
+
+    /// What the initializer ended with, if that is what failed. The message tells it too.
+    pub fn cause(&self) -> Option<&TaskError> {
+        self.0.cause.as_ref()
     }
 
     /// Who can do something about it.
@@ -332,6 +353,7 @@ impl fmt::Debug for TaskError {
             .field("code", &self.0.code)
             .field("backtrace", &self.0.backtrace)
             .field("stderr", &self.0.stderr)
+            .field("cause", &self.0.cause)
             .finish()
     }
 }
@@ -424,7 +446,7 @@ fn exports_hint(exports: &[String]) -> String {
     }
 }
 
-/// Why a typed reference to a task could not be made.
+/// Why a typed reference to a task, or an initializer out of one, could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskRefError {
@@ -446,6 +468,15 @@ pub enum TaskRefError {
         /// How many the type of the reference has.
         given: usize,
     },
+    /// The initializer is a task of another module.
+    #[error("the initializer `{name}` is a task of another module")]
+    OtherModule {
+        /// The task.
+        name: String,
+    },
+    /// The initializer's arguments cannot be written as MessagePack.
+    #[error("{0}")]
+    BadArguments(String),
 }
 
 /// Why a submission was refused; it gives the arguments back.
@@ -499,17 +530,19 @@ impl<Args> SubmitError<Args> {
     pub fn into_arguments(self) -> Args {
         self.arguments
     }
+}
 
+impl SubmitErrorKind {
     /// The same refusal, as the outcome of a task.
     pub(crate) fn into_task_error(self) -> TaskError {
-        let kind = match self.kind {
-            SubmitErrorKind::ShutDown => TaskErrorKind::ShutDown,
-            SubmitErrorKind::BadArguments(_)
-            | SubmitErrorKind::FuelNotMetered
-            | SubmitErrorKind::ForeignTask => TaskErrorKind::BadArguments,
-            SubmitErrorKind::Full => TaskErrorKind::QueueTimedOut,
+        let kind = match self {
+            Self::ShutDown => TaskErrorKind::ShutDown,
+            Self::BadArguments(_) | Self::FuelNotMetered | Self::ForeignTask => {
+                TaskErrorKind::BadArguments
+            }
+            Self::Full => TaskErrorKind::QueueTimedOut,
         };
-        TaskError::new(kind, self.kind.to_string())
+        TaskError::new(kind, self.to_string())
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::cell::{Settled, TaskState};
-use crate::control::Progress;
 use crate::error::{TaskError, TaskErrorKind};
+use crate::events::{Progress, TaskEvents};
 use crate::job::Queued;
 use crate::report::TaskReport;
 use crate::sync::{Arc, Instant};
@@ -51,12 +51,17 @@ impl<Out> TaskFuture<Out> {
     /// already was, false when it has ended in another way, which it then keeps. Does not
     /// block.
     pub fn cancel(&self) -> bool {
-        self.task.cancel()
+        self.task.cancel("cancelled")
     }
 
     /// Where the task is in its life.
     pub fn state(&self) -> TaskState {
         self.task.task_state()
+    }
+
+    /// The tag that the task was given by its [options](crate::TaskOptions::tag).
+    pub fn tag(&self) -> Option<&str> {
+        self.task.tag()
     }
 
     /// Whether the task has ended, in whichever way.
@@ -81,7 +86,36 @@ impl<Out> TaskFuture<Out> {
 
     /// How far the task has come, by its own account; none if it has said nothing.
     pub fn progress(&self) -> Option<Progress> {
-        self.task.control().progress()
+        self.task.progress()
+    }
+
+    /// What the task says from now on, as it says it: its progress and what it prints. A
+    /// task that was tried again is heard in every attempt.
+    ///
+    /// What it said before is not repeated. The last of its output is in its
+    /// [`report`](Self::report) at the end all the same, its newest progress is
+    /// [`progress`](Self::progress).
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = wasmpool::Pool::new()?;
+    /// # let module = pool.load(wasmpool_guests::TOUR.path())?;
+    /// use wasmpool::TaskEvent;
+    /// let sum_to = module.task::<(u64,), u64>("sum_to")?;
+    /// let future = pool.submit(&sum_to, (1_000_000,))?;
+    /// for event in future.events() {
+    ///     if let TaskEvent::Progress(progress) = event {
+    ///         eprintln!("{} of {:?}", progress.done, progress.total);
+    ///     }
+    /// }
+    /// assert_eq!(future.wait()?, 500_000_500_000);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(&self) -> TaskEvents {
+        let (listener, events) = TaskEvents::channel();
+        self.task.add_listener(listener);
+        events
     }
 
     /// Calls `callback` with this future when the task ends, or at once if it has ended.

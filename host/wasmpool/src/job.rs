@@ -3,8 +3,10 @@
 use crate::cell::Cell;
 use crate::limits::Limits;
 use crate::queue::{Entry, Permit};
+use crate::retry::Retry;
 use crate::sandbox::Module;
 use crate::sync::Arc;
+use crate::trace::Origin;
 
 /// The payload of a queued task.
 pub(crate) struct Job {
@@ -16,8 +18,14 @@ pub(crate) struct Job {
     pub(crate) limits: Limits,
     /// Whether it must not run in a warm instance, nor leave one.
     pub(crate) wants_fresh_instance: bool,
+    /// Whether it is tried again after a failure.
+    pub(crate) retry: Option<Retry>,
+    /// The lane of the queue that it waits in.
+    pub(crate) lane: usize,
+    /// Where it was submitted.
+    pub(crate) origin: Origin,
     /// Its place in the queue, given back when the job starts or dies.
-    pub(crate) permit: Permit,
+    pub(crate) permit: Option<Permit>,
 }
 
 /// A task in the queue.

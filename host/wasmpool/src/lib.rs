@@ -53,6 +53,13 @@
 //! happened, whose fault it was and where the guest was, the instance is dropped, and the
 //! same worker thread serves the next task. There is no broken pool.
 //!
+//! # Tracing
+//!
+//! With the feature `tracing`, which is off by default, each attempt of a task is a span of
+//! the level `DEBUG` on its worker, a child of the span in which the task was submitted, with
+//! the task's name, its tag and the worker, and an event at its end that says what came of
+//! it. What happens to the pool itself is told by events of the level `INFO`.
+//!
 //! # Stopping
 //!
 //! [`TaskFuture::cancel`], a `task_timeout` and [`Shutdown::Terminate`] stop a guest that
@@ -63,6 +70,7 @@ mod cell;
 mod completion;
 mod control;
 mod error;
+mod events;
 mod future;
 mod job;
 mod limits;
@@ -71,11 +79,15 @@ mod options;
 mod pool;
 mod queue;
 mod report;
+mod retry;
 mod sandbox;
 mod spin;
 mod stats;
+mod submit;
 mod sync;
 mod task;
+mod timings;
+mod trace;
 mod value;
 mod watch;
 mod worker;
@@ -83,19 +95,21 @@ mod worker;
 pub use builder::PoolBuilder;
 pub use cell::TaskState;
 pub use completion::{AsCompleted, TimedOut, Until, Waited, as_completed, wait};
-pub use control::Progress;
 pub use error::{
     BuildError, Fault, Frame, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind,
     TaskRefError, TrapCode,
 };
+pub use events::{Progress, TaskEvent, TaskEvents};
 pub use future::TaskFuture;
-pub use map::{Map, MapUnordered};
+pub use map::{Map, MapStream, MapUnordered};
 pub use options::{Priority, TaskOptions};
 pub use pool::{CutShort, Pool, Shutdown};
 pub use report::{Captured, TaskReport};
+pub use retry::Retry;
 pub use sandbox::{Allocation, MemoryReset, TaskInfo, WASMTIME_VERSION};
 pub use stats::PoolStats;
 pub use task::{Task, TaskModule};
+pub use timings::Distribution;
 pub use value::{Arguments, IntoArguments, Value};
 pub use worker::Isolation;
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::sync::Instant;
+
 /// The limits of one task. Plain data, copied to wherever they are watched.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
@@ -19,6 +21,14 @@ pub(crate) struct Limits {
     pub(crate) queue_timeout: Option<Duration>,
     /// How long it may go on after it was asked to stop.
     pub(crate) stop_grace: Duration,
+}
+
+impl Limits {
+    /// When the time of a task is up that starts at this moment; none if it has no timeout,
+    /// or one so long that the moment cannot be expressed.
+    pub(crate) fn deadline(&self, started: Instant) -> Option<Instant> {
+        started.checked_add(self.task_timeout?)
+    }
 }
 
 impl Default for Limits {

@@ -1,8 +1,11 @@
 //! How one task is run, where that differs from what its pool does with all of them.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use crate::limits::Limits;
+use crate::retry::Retry;
+use crate::sync::Arc;
 use crate::worker::Isolation;
 
 /// How the tasks of one [`Task`](crate::Task) reference are run, where that differs from the
@@ -23,7 +26,7 @@ use crate::worker::Isolation;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 #[must_use = "options do nothing until a task reference is made with them"]
 pub struct TaskOptions {
     task_timeout: Option<Duration>,
@@ -32,7 +35,10 @@ pub struct TaskOptions {
     memory_limit: Option<usize>,
     fuel_limit: Option<u64>,
     isolation: Option<Isolation>,
+    retry: Option<Retry>,
     priority: Priority,
+    chunk_size: Option<NonZeroUsize>,
+    tag: Option<Arc<str>>,
 }
 
 /// Which of the queued tasks starts first.
@@ -101,6 +107,32 @@ impl TaskOptions {
         self
     }
 
+    /// See [`PoolBuilder::retry`](crate::PoolBuilder::retry).
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// How many inputs of a map a worker takes in one go. Each is a task all the same, with
+    /// its own outcome, timeout and report, and one that is slow or stuck holds up no other
+    /// for as long as there is a worker with nothing else to do. Default: the map finds out
+    /// what a task takes, and makes chunks of about 100 microseconds, of 64 inputs at the
+    /// most.
+    ///
+    /// Matters only in [`Pool::map`](crate::Pool::map) and its kin, where it pays for tasks
+    /// that take microseconds.
+    pub fn chunk_size(mut self, inputs: NonZeroUsize) -> Self {
+        self.chunk_size = Some(inputs);
+        self
+    }
+
+    /// What to call the task: [`TaskFuture::tag`](crate::TaskFuture::tag) gives it back, and
+    /// traces name it. Default: nothing.
+    pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
+        self.tag = Some(tag.into());
+        self
+    }
+
     /// The pool's limits with these in their place.
     pub(crate) fn over(&self, pool: &Limits) -> Limits {
         Limits {
@@ -116,6 +148,18 @@ impl TaskOptions {
 
     pub(crate) fn wants_fresh_instance(&self) -> bool {
         self.isolation == Some(Isolation::Task)
+    }
+
+    pub(crate) fn own_retry(&self) -> Option<Retry> {
+        self.retry
+    }
+
+    pub(crate) fn own_chunk_size(&self) -> Option<NonZeroUsize> {
+        self.chunk_size
+    }
+
+    pub(crate) fn own_tag(&self) -> Option<&Arc<str>> {
+        self.tag.as_ref()
     }
 
     /// The lane of the queue that the task waits in.

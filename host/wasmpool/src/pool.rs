@@ -8,20 +8,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::builder::{PoolBuilder, Settings};
-use crate::cell::Cell;
-use crate::control::{Control, Interrupt, StopReason};
-use crate::error::{BuildError, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind};
-use crate::future::TaskFuture;
-use crate::job::{Job, Queued};
+use crate::control::{Control, StopReason};
+use crate::error::{BuildError, LoadError, TaskError, TaskErrorKind};
+use crate::job::Queued;
 use crate::limits::Limits;
-use crate::map::{Map, MapUnordered};
-use crate::options::TaskOptions;
-use crate::queue::{NoRoom, Patience, Queue};
+use crate::map::{Map, MapStream, MapUnordered};
+use crate::queue::Queue;
 use crate::sandbox::{Allocation, Compiled, Driver, EngineSettings, Module, Run, Sandbox};
 use crate::stats::PoolStats;
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::{Task, TaskModule};
-use crate::value::{self, Arguments, IntoArguments};
+use crate::timings::Timings;
+use crate::trace;
+use crate::value::{Arguments, IntoArguments};
 use crate::watch::Watch;
 use crate::worker::{self, Isolation, Shop, WARM_INSTANCES};
 
@@ -42,8 +41,7 @@ const MIN_LIST_FUEL: u64 = 100_000_000;
 /// of its threads are gone, which takes milliseconds. To let accepted work finish, call
 /// [`shutdown`](Self::shutdown) first.
 pub struct Pool {
-    shop: Arc<Shop>,
-    limits: Limits,
+    pub(crate) shop: Arc<Shop>,
     n_workers: usize,
     /// Modules that are loaded and still used somewhere, by the hash of their bytes.
     modules: Mutex<HashMap<[u8; blake3::OUT_LEN], Weak<Module>>>,
@@ -106,9 +104,11 @@ impl Pool {
             queue_capacity,
             isolation,
             max_tasks_per_instance,
+            max_kept_memory,
             stack,
             memory_reset,
             limits,
+            retry,
             cache,
         } = settings;
         let instances_per_worker = match isolation {
@@ -125,16 +125,19 @@ impl Pool {
         };
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
         let shop = Arc::new(Shop {
-            queue: Queue::new(queue_capacity),
+            queue: Queue::new(queue_capacity, n_workers),
             watch: Watch::new(n_workers),
             counters: Arc::default(),
+            timings: Timings::new(n_workers),
             sandbox,
+            limits,
+            retry,
             isolation,
             max_tasks_per_instance,
+            max_kept_memory,
         });
         let mut pool = Self {
             shop,
-            limits,
             n_workers,
             modules: Mutex::default(),
             listing: Mutex::default(),
@@ -147,6 +150,7 @@ impl Pool {
         };
         // From here on the pool's own drop clears away what was started, if a thread cannot.
         pool.start_threads().map_err(BuildError::Thread)?;
+        trace::pool_built(n_workers, pool.allocation());
         Ok(pool)
     }
 
@@ -169,7 +173,8 @@ impl Pool {
                 .name(format!("wasmpool-worker-{worker}"))
                 .spawn(move || {
                     let _leaving = leaving;
-                    worker::work(&shop, worker, &driver);
+                    let interrupt: Weak<Shop> = Arc::downgrade(&shop);
+                    worker::work(&shop, worker, &driver, interrupt);
                 })?;
             self.threads.push(thread);
         }
@@ -186,10 +191,10 @@ impl Pool {
         self.shop.queue.len()
     }
 
-    /// How many tasks are where at this moment, and how those that have ended did. The
-    /// numbers add up, and reading them stops nobody.
+    /// How many tasks are where at this moment, how those that have ended did, and how long
+    /// it took. The numbers add up, and reading them stops nobody.
     pub fn stats(&self) -> PoolStats {
-        self.shop.counters.read()
+        self.shop.counters.read(&self.shop.timings)
     }
 
     /// Where the memory of instances comes from: [`Allocation::OnDemand`] works the same and
@@ -223,6 +228,7 @@ impl Pool {
     ///
     /// As [`load`](Self::load).
     pub fn load_bytes(&self, bytes: &[u8]) -> Result<TaskModule, LoadError> {
+        let started = Instant::now();
         let hash = *blake3::hash(bytes).as_bytes();
         if let Some(module) = lock(&self.modules).get(&hash).and_then(Weak::upgrade) {
             return Ok(TaskModule::new(module));
@@ -236,30 +242,25 @@ impl Pool {
         }
         modules.retain(|_, module| module.strong_count() > 0);
         modules.insert(hash, Arc::downgrade(&module));
+        trace::module_loaded(bytes.len(), module.tasks.len(), started.elapsed());
         Ok(TaskModule::new(module))
-    }
-
-    /// What a task's control block interrupts its guest with. Weak, so that a future that
-    /// outlives the pool does not keep the pool's memory.
-    fn interrupt(&self) -> Weak<dyn Interrupt> {
-        let shop: Weak<Shop> = Arc::downgrade(&self.shop);
-        shop
     }
 
     /// Asks a module for its tasks, under the limits of a task: this runs the guest's code.
     fn list(&self, compiled: Compiled) -> Result<Module, TaskError> {
         let _one_at_a_time = lock(&self.listing);
-        let timeout = self
-            .limits
+        let of_tasks = &self.shop.limits;
+        let timeout = of_tasks
             .task_timeout
             .map_or(LIST_TIMEOUT, |timeout| timeout.max(MIN_LIST_TIMEOUT));
         let limits = Limits {
             task_timeout: Some(timeout),
-            fuel: self.limits.fuel.map(|fuel| fuel.max(MIN_LIST_FUEL)),
-            ..self.limits
+            fuel: of_tasks.fuel.map(|fuel| fuel.max(MIN_LIST_FUEL)),
+            ..*of_tasks
         };
         let sandbox = &self.shop.sandbox;
-        let control = Arc::new(Control::new(self.interrupt(), Duration::ZERO));
+        let interrupt: Weak<Shop> = Arc::downgrade(&self.shop);
+        let control = Arc::new(Control::new(interrupt, Duration::ZERO));
         let run = Run {
             control: Arc::clone(&control),
             deadline: None,
@@ -291,153 +292,17 @@ impl Pool {
         })
     }
 
-    /// Submits a task and returns its future. Blocks while the queue is full, except on the
-    /// pool's own threads (in a callback), where it goes over the queue's capacity rather
-    /// than wait for itself.
-    ///
-    /// # Errors
-    ///
-    /// If the pool is shut down, the task is another pool's, or the arguments cannot be
-    /// encoded or are too large. The error gives the arguments back.
-    pub fn submit<Args: Arguments, Out>(
-        &self,
-        task: &Task<Args, Out>,
-        arguments: Args,
-    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        self.submit_with(task, arguments, Patience::Endless)
-    }
-
-    /// Submits a task if the queue has room for it. Does not block.
-    ///
-    /// # Errors
-    ///
-    /// As [`submit`](Self::submit), and if the queue is full.
-    pub fn try_submit<Args: Arguments, Out>(
-        &self,
-        task: &Task<Args, Out>,
-        arguments: Args,
-    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        self.submit_with(task, arguments, Patience::None)
-    }
-
-    /// Submits a task; blocks while the queue is full, for `timeout` at the longest, and not
-    /// at all on the pool's own threads (in a callback).
-    ///
-    /// # Errors
-    ///
-    /// As [`submit`](Self::submit), and if the queue is still full when the time is up.
-    pub fn submit_timeout<Args: Arguments, Out>(
-        &self,
-        task: &Task<Args, Out>,
-        arguments: Args,
-        timeout: Duration,
-    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        let patience = match Instant::now().checked_add(timeout) {
-            Some(deadline) => Patience::Until(deadline),
-            None => Patience::Endless,
-        };
-        self.submit_with(task, arguments, patience)
-    }
-
-    fn submit_with<Args: Arguments, Out>(
-        &self,
-        task: &Task<Args, Out>,
-        arguments: Args,
-        patience: Patience,
-    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        let encode = || {
-            let encoded =
-                value::encode_arguments(&arguments).map_err(SubmitErrorKind::BadArguments)?;
-            self.check_payload(encoded)
-        };
-        match self.enqueue(
-            task.module(),
-            task.index(),
-            task.options(),
-            encode,
-            patience,
-        ) {
-            Ok(task) => Ok(TaskFuture::new(task)),
-            Err(kind) => Err(SubmitError::new(kind, arguments)),
-        }
-    }
-
-    fn check_payload(&self, encoded: Vec<u8>) -> Result<Vec<u8>, SubmitErrorKind> {
-        let (size, limit) = (encoded.len(), self.limits.payload);
-        if size > limit {
-            return Err(SubmitErrorKind::BadArguments(format!(
-                "the arguments have {size} bytes, over the payload limit of {limit}"
-            )));
-        }
-        Ok(encoded)
-    }
-
-    /// Puts a task into the queue. What `submit` does once the types are gone; the arguments
-    /// are encoded when there is a place for them, and not over and over for a full queue.
-    fn enqueue(
-        &self,
-        module: &Arc<Module>,
-        task: usize,
-        options: &TaskOptions,
-        encode: impl FnOnce() -> Result<Vec<u8>, SubmitErrorKind>,
-        patience: Patience,
-    ) -> Result<Queued, SubmitErrorKind> {
-        let Shop {
-            queue,
-            watch,
-            sandbox,
-            counters,
-            ..
-        } = &*self.shop;
-        if !sandbox.owns(module) {
-            return Err(SubmitErrorKind::ForeignTask);
-        }
-        let limits = options.over(&self.limits);
-        if limits.fuel.is_some() && self.limits.fuel.is_none() {
-            return Err(SubmitErrorKind::FuelNotMetered);
-        }
-        let reserved = match patience {
-            Patience::Endless if self.shop.is_own_thread() => queue.overdraw(),
-            Patience::Until(_) if self.shop.is_own_thread() => queue.reserve(Patience::None),
-            patience => queue.reserve(patience),
-        };
-        let permit = reserved.map_err(|no_room| match no_room {
-            NoRoom::Full => SubmitErrorKind::Full,
-            NoRoom::Closed => SubmitErrorKind::ShutDown,
-        })?;
-        let job = Job {
-            module: Arc::clone(module),
-            task,
-            arguments: encode()?,
-            limits,
-            wants_fresh_instance: options.wants_fresh_instance(),
-            permit,
-        };
-        let control = Arc::new(Control::new(self.interrupt(), limits.stop_grace));
-        let task = Arc::new(Cell::new(job, control, Arc::clone(counters)));
-        counters.accept();
-        queue
-            .push(Arc::clone(&task), options.lane())
-            .map_err(|_refused| {
-                counters.refuse();
-                SubmitErrorKind::ShutDown
-            })?;
-        let expires = limits
-            .queue_timeout
-            .and_then(|timeout| task.submitted().checked_add(timeout));
-        if let Some(moment) = expires {
-            watch.expire_at(moment, &task);
-        }
-        Ok(task)
-    }
-
     /// Runs `task` over all of `inputs` and gives the outcomes in the order of the inputs.
     ///
-    /// An input is the arguments of the task, or its only argument. A few are submitted at
-    /// once, and the iterator never pulls more than its window (64, or four for each worker
-    /// if that is more) ahead of the outcomes that were taken: endless inputs are fine. A
-    /// task that fails is an `Err` in its place, and the others come all the same. Blocks as
-    /// [`submit`](Self::submit) does.
+    /// An input is the arguments of the task, or its only argument; several lists of
+    /// arguments are zipped, `a.zip(b)` for two of them and `a.zip(b).zip(c)` for three. A
+    /// few inputs are submitted at once, and the iterator never pulls more than its window
+    /// ahead of the outcomes that were taken: endless inputs are fine. The window is 64
+    /// inputs, or four [chunks](crate::TaskOptions::chunk_size) for each worker if that is
+    /// more. A task that fails is an `Err` in its place, and the others come all the same; if
+    /// the inputs panic, that comes after the outcomes of those before it.
+    /// [`Map::timeout`] bounds the time of the whole. Blocks as [`submit`](Self::submit)
+    /// does.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -478,6 +343,21 @@ impl Pool {
         MapUnordered::new(self, task.clone(), inputs.into_iter())
     }
 
+    /// Runs `task` over all of `inputs` and gives the outcomes in the order of the inputs, as
+    /// a [stream](https://docs.rs/futures-core) for async code: otherwise as
+    /// [`map`](Self::map), but it never blocks.
+    pub fn map_async<Args, Out, Inputs>(
+        &self,
+        task: &Task<Args, Out>,
+        inputs: Inputs,
+    ) -> MapStream<'_, Args, Out, Inputs::IntoIter>
+    where
+        Args: Arguments,
+        Inputs: IntoIterator<Item: IntoArguments<Args>>,
+    {
+        MapStream::new(self, task.clone(), inputs.into_iter())
+    }
+
     /// Refuses tasks from now on. Does not block; what was accepted is still done.
     pub fn close(&self) {
         self.shop.queue.close();
@@ -490,6 +370,7 @@ impl Pool {
     /// a graceful shutdown comes back when another thread terminates the pool. On the pool's
     /// own threads (in a callback) it does not block.
     pub fn shutdown(&self, how: Shutdown) {
+        trace::shut_down(how);
         self.close();
         // What is queued leaves the queue first, then what runs is stopped, and only then
         // callbacks are called: they may wait for either.
@@ -529,13 +410,9 @@ impl Pool {
 
 /// Cancels tasks that were queued; says how many of them had not ended already.
 fn cancel_all(queued: Vec<Queued>) -> usize {
-    let cancel = |task: &Queued| {
-        task.settle_queued(
-            TaskErrorKind::Cancelled,
-            "cancelled: the pool was shut down before it started",
-        )
-    };
-    queued.iter().filter(|task| cancel(task)).count()
+    let message = "cancelled: the pool was shut down before it started";
+    let cancel = |task: &&Queued| task.cancel_queued(message);
+    queued.iter().filter(cancel).count()
 }
 
 impl Drop for Pool {

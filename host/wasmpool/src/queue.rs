@@ -4,8 +4,20 @@
 //! Written by hand and not a channel, because an entry may die while it waits: a cancelled
 //! task gives its place back at once, not when a worker comes across it. Knows nothing of
 //! tasks; it is generic so that it can be tested without them.
+//!
+//! Entries may come in chunks. A worker takes a chunk as a whole, in one go, and puts what it
+//! does not need at once on its shelf. It goes on from there without asking anybody, but
+//! what lies there is not its own: before a worker goes to sleep it looks at the shelves of
+//! the others, and takes half of what it finds. So an entry never waits behind a slow one
+//! while a worker has nothing to do.
+//!
+//! How no entry on a shelf is overlooked: shelves are filled, and looked at by others, under
+//! the lock of the entries, and whoever pushes a chunk wakes a sleeper for each entry of it.
+//! Either a worker fills its shelf before another looks, or that one sleeps since before the
+//! push, and was woken by it.
 
 use std::collections::VecDeque;
+use std::task::{Poll, Waker};
 
 use crate::spin;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -37,6 +49,9 @@ pub(crate) enum NoRoom {
 
 pub(crate) struct Queue<T> {
     entries: Mutex<Entries<T>>,
+    /// One for each worker: what is left of the chunk that it took. Filled with the lock of
+    /// the entries held; emptied by its worker without, and by the others with it.
+    shelves: Box<[Mutex<VecDeque<T>>]>,
     /// False while the queue is open and a worker has found nothing in it. Read by the
     /// lookout without the lock; a hint, and the lock tells the truth.
     is_worth_a_look: AtomicBool,
@@ -47,6 +62,8 @@ pub(crate) struct Queue<T> {
 
 struct Entries<T> {
     lanes: [Lane<T>; LANES],
+    /// Entries whose time has not come. Few, and mostly none.
+    deferred: Vec<Deferred<T>>,
     closed: bool,
     /// Whether a worker looks out for an entry before it goes to sleep. One is enough: it
     /// takes the entry of a caller who waits for each outcome before the next submit.
@@ -60,9 +77,17 @@ struct Entries<T> {
 
 /// Entries of one priority.
 struct Lane<T> {
-    queue: VecDeque<T>,
+    /// Each with the number of entries behind it that belong to the same chunk, or did: some
+    /// may have been cleared away, which makes the chunk reach a little too far.
+    queue: VecDeque<(T, usize)>,
     /// How often an entry of a higher lane was taken while one waited here.
     passed_over: u32,
+}
+
+struct Deferred<T> {
+    entry: T,
+    lane: usize,
+    due: Instant,
 }
 
 /// How many lanes there are; the first has the highest priority.
@@ -78,12 +103,26 @@ struct Room {
     /// Places in use. Raised by submitters, lowered when a [`Permit`] drops.
     taken: AtomicUsize,
     closed: AtomicBool,
-    /// Submitters that wait for a place. Raised before a submitter's last look at `taken`,
-    /// read after `taken` was lowered: either the submitter sees the free place, or the one
-    /// who freed it sees the submitter.
+    /// Submitters that wait for a place, blocked or with a waker. Raised before a submitter's
+    /// last look at `taken`, read after `taken` was lowered: either the submitter sees the
+    /// free place, or the one who freed it sees the submitter.
     waiting: AtomicUsize,
-    lock: Mutex<()>,
+    wakers: Mutex<Wakers>,
     freed: Condvar,
+}
+
+/// Those who wait for a place without blocking, first come, first woken.
+#[derive(Default)]
+struct Wakers {
+    queue: VecDeque<(u64, Waker)>,
+    next_number: u64,
+}
+
+/// A submitter that waits with a waker. On drop it gives up, and passes on the wake-up that
+/// it may have got and not used.
+pub(crate) struct WaitingForRoom {
+    room: Arc<Room>,
+    number: u64,
 }
 
 /// A place in the queue, given back on drop. An entry holds it for as long as it is queued.
@@ -91,13 +130,16 @@ struct Room {
 pub(crate) struct Permit(Arc<Room>);
 
 impl<T: Entry> Queue<T> {
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// A queue with room for `capacity` entries, for workers 0 to `n_workers` less one.
+    pub(crate) fn new(capacity: usize, n_workers: usize) -> Self {
         Self {
+            shelves: (0..n_workers).map(|_| Mutex::default()).collect(),
             entries: Mutex::new(Entries {
                 lanes: std::array::from_fn(|_| Lane {
                     queue: VecDeque::new(),
                     passed_over: 0,
                 }),
+                deferred: Vec::new(),
                 closed: false,
                 has_lookout: false,
                 sleepers: 0,
@@ -110,7 +152,7 @@ impl<T: Entry> Queue<T> {
                 taken: AtomicUsize::new(0),
                 closed: AtomicBool::new(false),
                 waiting: AtomicUsize::new(0),
-                lock: Mutex::new(()),
+                wakers: Mutex::default(),
                 freed: Condvar::new(),
             }),
         }
@@ -129,6 +171,26 @@ impl<T: Entry> Queue<T> {
         }
     }
 
+    /// Takes a place for one entry, or sees to it that `waker` is woken when there may be one.
+    /// What it leaves in `waiting` keeps the place in the line until the next poll.
+    pub(crate) fn poll_reserve(
+        &self,
+        waiting: &mut Option<WaitingForRoom>,
+        waker: &Waker,
+    ) -> Poll<Result<Permit, NoRoom>> {
+        let mut reserved = self.reserve(Patience::None);
+        if matches!(reserved, Err(NoRoom::Full)) {
+            *waiting = Some(self.room.wait_with(waker));
+            // Somebody may have left between the look and the wait.
+            reserved = self.reserve(Patience::None);
+        }
+        if matches!(reserved, Err(NoRoom::Full)) {
+            return Poll::Pending;
+        }
+        *waiting = None;
+        Poll::Ready(reserved)
+    }
+
     /// Takes a place whether there is one or not: for those who must not wait.
     pub(crate) fn overdraw(&self) -> Result<Permit, NoRoom> {
         let room = &self.room;
@@ -139,38 +201,70 @@ impl<T: Entry> Queue<T> {
         Ok(Permit(Arc::clone(room)))
     }
 
-    /// Puts an entry at the end of a lane, or gives it back if the queue has closed meanwhile.
-    pub(crate) fn push(&self, entry: T, lane: usize) -> Result<(), T> {
+    /// Puts the entries of a chunk at the end of a lane, or gives them back if the queue has
+    /// closed meanwhile.
+    pub(crate) fn push<C>(&self, chunk: C, lane: usize) -> Result<(), C>
+    where
+        C: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+    {
         let mut entries = self.lock();
         if entries.closed {
-            return Err(entry);
+            return Err(chunk);
         }
         // The dead are passed over by `pop`; while every worker is busy nobody pops, so they
         // are cleared away here when they outnumber the living.
         if entries.len() > 2 * self.room.taken.load(Ordering::Relaxed) + 64 {
             for lane in &mut entries.lanes {
-                lane.queue.retain(T::is_live);
+                lane.queue.retain(|(entry, _)| entry.is_live());
             }
         }
-        entries.lanes[lane].queue.push_back(entry);
+        let chunk = chunk.into_iter();
+        let n_pushed = chunk.len();
+        let places = chunk.zip((0..n_pushed).rev());
+        entries.lanes[lane].queue.extend(places);
         self.is_worth_a_look.store(true, Ordering::Relaxed);
         // The lookout takes one entry by itself, and looks once more before it goes to sleep.
-        let is_seen = entries.has_lookout && entries.len() == 1;
-        if entries.sleepers > entries.signalled && !is_seen {
-            entries.signalled += 1;
-            drop(entries);
+        let is_seen = entries.has_lookout && entries.len() == n_pushed;
+        self.wake(entries, n_pushed - usize::from(is_seen && n_pushed > 0));
+        Ok(())
+    }
+
+    /// Puts an entry aside until it is due, or until the queue is closed; then it comes with
+    /// the others of its lane. For an entry that was popped before: it needs no place, and is
+    /// taken by a closed queue too.
+    pub(crate) fn defer(&self, entry: T, lane: usize, due: Instant) {
+        let mut entries = self.lock();
+        entries.deferred.push(Deferred { entry, lane, due });
+        // A sleeper must learn when to wake up.
+        self.is_worth_a_look.store(true, Ordering::Relaxed);
+        self.wake(entries, 1);
+    }
+
+    /// Wakes as many sleepers, if there are.
+    fn wake(&self, mut entries: MutexGuard<'_, Entries<T>>, wanted: usize) {
+        let n_woken = wanted.min(entries.sleepers - entries.signalled);
+        entries.signalled += n_woken;
+        drop(entries);
+        for _ in 0..n_woken {
             self.not_empty.notify_one();
         }
-        Ok(())
     }
 
     /// Takes the entry whose turn it is; blocks while there is none. `None` when the queue is
     /// closed and empty.
-    pub(crate) fn pop(&self) -> Option<T> {
+    pub(crate) fn pop(&self, worker: usize) -> Option<T> {
+        if let Some(entry) = lock(&self.shelves[worker]).pop_front() {
+            return Some(entry);
+        }
         let mut has_looked_out = false;
         let mut entries = self.lock();
         loop {
-            if let Some(entry) = entries.take() {
+            let next_due = entries.admit_deferred();
+            if let Some((entry, rest_of_chunk)) = entries.take() {
+                lock(&self.shelves[worker]).extend(rest_of_chunk.map(|(entry, _)| entry));
+                return Some(entry);
+            }
+            if let Some(entry) = self.take_from_shelves(worker) {
                 return Some(entry);
             }
             if entries.closed {
@@ -187,7 +281,7 @@ impl<T: Entry> Queue<T> {
                 continue;
             }
             entries.sleepers += 1;
-            entries = match sync::wait(&self.not_empty, entries, None) {
+            entries = match sync::wait(&self.not_empty, entries, next_due) {
                 Ok(entries) | Err(entries) => entries,
             };
             entries.sleepers -= 1;
@@ -197,23 +291,47 @@ impl<T: Entry> Queue<T> {
         }
     }
 
+    /// Takes half of what lies on another worker's shelf. Only with the entries locked.
+    fn take_from_shelves(&self, worker: usize) -> Option<T> {
+        let n_shelves = self.shelves.len();
+        let others = (1..n_shelves).map(|distance| (worker + distance) % n_shelves);
+        for other in others {
+            let mut shelf = lock(&self.shelves[other]);
+            // From the end: the other one goes on at the front.
+            let n_left = shelf.len() / 2;
+            let mut taken = shelf.split_off(n_left);
+            drop(shelf);
+            if let Some(entry) = taken.pop_front() {
+                lock(&self.shelves[worker]).append(&mut taken);
+                return Some(entry);
+            }
+        }
+        None
+    }
+
     /// Refuses entries from now on; those that are queued stay.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.is_worth_a_look.store(true, Ordering::Relaxed);
         self.not_empty.notify_all();
         self.room.closed.store(true, Ordering::SeqCst);
-        let _waiters_wait_or_look = self.room.lock();
+        // With the lock: a submitter that found it open waits by now, or will look again.
+        let wakers = self.room.take_wakers(usize::MAX);
         self.room.freed.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Takes all entries out at once.
     pub(crate) fn drain(&self) -> Vec<T> {
         let mut entries = self.lock();
         let lanes = entries.lanes.iter_mut();
-        lanes
-            .flat_map(|lane| std::mem::take(&mut lane.queue))
-            .collect()
+        let queued = lanes.flat_map(|lane| std::mem::take(&mut lane.queue));
+        let mut drained = queued.map(|(entry, _)| entry).collect::<Vec<_>>();
+        drained.extend(entries.deferred.drain(..).map(|deferred| deferred.entry));
+        for shelf in &self.shelves {
+            drained.extend(lock(shelf).drain(..));
+        }
+        drained
     }
 
     /// How many places are taken: the entries that are queued and alive.
@@ -231,9 +349,25 @@ impl<T> Entries<T> {
         self.lanes.iter().map(|lane| lane.queue.len()).sum()
     }
 
+    /// Moves the deferred entries that are due to their lanes; all of them if the queue is
+    /// closed. Says when the next one is due.
+    fn admit_deferred(&mut self) -> Option<Instant> {
+        if self.deferred.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        let is_due = |deferred: &mut Deferred<T>| self.closed || deferred.due <= now;
+        for deferred in self.deferred.extract_if(.., is_due) {
+            self.lanes[deferred.lane]
+                .queue
+                .push_back((deferred.entry, 0));
+        }
+        self.deferred.iter().map(|deferred| deferred.due).min()
+    }
+
     /// The front of the highest lane that has an entry, or of a lower one that has been
-    /// passed over long enough.
-    fn take(&mut self) -> Option<T> {
+    /// passed over long enough, and the rest of its chunk.
+    fn take(&mut self) -> Option<(T, impl Iterator<Item = (T, usize)>)> {
         let has_entry = |lane: &Lane<T>| !lane.queue.is_empty();
         let is_due = |lane: &Lane<T>| has_entry(lane) && lane.passed_over >= PATIENCE;
         let place = self.lanes.iter().position(is_due);
@@ -245,13 +379,39 @@ impl<T> Entries<T> {
         }
         let lane = &mut self.lanes[place];
         lane.passed_over = 0;
-        lane.queue.pop_front()
+        let (entry, n_followers) = lane.queue.pop_front()?;
+        let n_followers = n_followers.min(lane.queue.len());
+        Some((entry, lane.queue.drain(..n_followers)))
     }
 }
 
 impl Room {
-    fn lock(&self) -> MutexGuard<'_, ()> {
-        lock(&self.lock)
+    /// Puts `waker` in line.
+    fn wait_with(self: &Arc<Self>, waker: &Waker) -> WaitingForRoom {
+        let mut wakers = lock(&self.wakers);
+        let number = wakers.next_number;
+        wakers.next_number += 1;
+        wakers.queue.push_back((number, waker.clone()));
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let room = Arc::clone(self);
+        WaitingForRoom { room, number }
+    }
+
+    /// Takes as many wakers out of the line, from its front.
+    fn take_wakers(&self, wanted: usize) -> Vec<Waker> {
+        let mut wakers = lock(&self.wakers);
+        let n_taken = wanted.min(wakers.queue.len());
+        self.waiting.fetch_sub(n_taken, Ordering::SeqCst);
+        let taken = wakers.queue.drain(..n_taken);
+        taken.map(|(_, waker)| waker).collect()
+    }
+
+    /// Tells somebody who waits that there may be a place.
+    fn tell_one(&self) {
+        // The lock makes sure that a submitter which saw no place already waits.
+        let wakers = self.take_wakers(1);
+        self.freed.notify_one();
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     fn try_take(&self) -> bool {
@@ -273,7 +433,7 @@ impl Room {
     }
 
     fn take_when_free(&self, patience: Patience) -> Result<bool, NoRoom> {
-        let mut guard = self.lock();
+        let mut guard = lock(&self.wakers);
         loop {
             if self.closed.load(Ordering::SeqCst) {
                 return Err(NoRoom::Closed);
@@ -298,10 +458,26 @@ impl Drop for Permit {
         let room = &self.0;
         room.taken.fetch_sub(1, Ordering::SeqCst);
         if room.waiting.load(Ordering::SeqCst) > 0 {
-            // The lock makes sure that a submitter which saw no place already waits.
-            drop(room.lock());
-            room.freed.notify_one();
+            room.tell_one();
         }
+    }
+}
+
+impl Drop for WaitingForRoom {
+    fn drop(&mut self) {
+        let mut wakers = lock(&self.room.wakers);
+        let is_mine = |(number, _): &(u64, Waker)| *number == self.number;
+        let Some(place) = wakers.queue.iter().position(is_mine) else {
+            drop(wakers);
+            // Woken before. If there was a place for the wake-up it may still be there.
+            self.room.tell_one();
+            return;
+        };
+        let mine = wakers.queue.remove(place);
+        self.room.waiting.fetch_sub(1, Ordering::SeqCst);
+        drop(wakers);
+        // Somebody else's code runs when it is dropped.
+        drop(mine);
     }
 }
 
@@ -317,12 +493,12 @@ mod tests {
 
     /// Pushes entries with their lanes and pops all of them.
     fn check(pushed: &[(&'static str, usize)], expected: &[&str]) {
-        let queue = Queue::new(100);
+        let queue = Queue::new(100, 1);
         for (entry, lane) in pushed {
-            queue.push(*entry, *lane).unwrap();
+            queue.push([*entry], *lane).unwrap();
         }
         queue.close();
-        let popped = std::iter::from_fn(|| queue.pop()).collect::<Vec<_>>();
+        let popped = std::iter::from_fn(|| queue.pop(0)).collect::<Vec<_>>();
         assert_eq!(popped, expected);
     }
 
@@ -348,9 +524,9 @@ mod tests {
 
     #[test]
     fn a_closed_queue_gives_the_entry_back() {
-        let queue = Queue::new(1);
+        let queue = Queue::new(1, 1);
         queue.close();
-        assert_eq!(queue.push("late", 1), Err("late"));
+        assert_eq!(queue.push(["late"], 1), Err(["late"]));
         assert!(matches!(
             queue.reserve(Patience::Endless),
             Err(NoRoom::Closed)
@@ -359,10 +535,48 @@ mod tests {
 
     #[test]
     fn dead_entries_do_not_pile_up() {
-        let queue = Queue::new(1);
+        let queue = Queue::new(1, 1);
         for _ in 0..1_000 {
-            queue.push("", 1).unwrap();
+            queue.push([""], 1).unwrap();
         }
         assert!(queue.lock().len() < 200);
+    }
+
+    #[test]
+    fn a_chunk_goes_to_one_worker_until_another_has_nothing_to_do() {
+        let queue = Queue::new(100, 3);
+        queue.push(["a", "b", "c", "d", "e"], 1).unwrap();
+        queue.push(["f"], 1).unwrap();
+        assert_eq!(queue.pop(0), Some("a"));
+        assert_eq!(queue.pop(1), Some("f"));
+        // The half that the first one would come to last.
+        assert_eq!(queue.pop(1), Some("d"));
+        assert_eq!(queue.pop(0), Some("b"));
+        queue.close();
+        assert_eq!(queue.pop(2), Some("c"));
+        assert_eq!((queue.pop(0), queue.pop(0)), (Some("e"), None));
+    }
+
+    #[test]
+    fn draining_takes_chunks_and_deferred_entries_too() {
+        let queue = Queue::new(100, 2);
+        queue.push(["a", "b", "c"], 1).unwrap();
+        assert_eq!(queue.pop(0), Some("a"));
+        queue.push(["d", "e"], 2).unwrap();
+        let later = Instant::now() + std::time::Duration::from_secs(3600);
+        queue.defer("f", 0, later);
+        assert_eq!(queue.drain(), ["d", "e", "f", "b", "c"]);
+    }
+
+    #[test]
+    fn a_deferred_entry_comes_when_it_is_due_or_the_queue_is_closed() {
+        let queue = Queue::new(100, 1);
+        let now = Instant::now();
+        queue.defer("late", 0, now + std::time::Duration::from_secs(3600));
+        queue.defer("soon", 0, now + std::time::Duration::from_millis(5));
+        queue.push(["now"], 0).unwrap();
+        assert_eq!((queue.pop(0), queue.pop(0)), (Some("now"), Some("soon")));
+        queue.close();
+        assert_eq!((queue.pop(0), queue.pop(0)), (Some("late"), None));
     }
 }

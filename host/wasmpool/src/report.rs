@@ -10,10 +10,16 @@ use serde::Serialize;
 pub struct TaskReport {
     /// The index of the worker that ran it; none if it never started.
     pub worker: Option<usize>,
-    /// How long it waited in the queue.
+    /// How long it waited in the queue, or from its submission to its last attempt.
     pub queued: Duration,
-    /// How long it ran, from the start of its instance to its result.
+    /// How long it ran, from the start of its instance to its result; its last attempt, where
+    /// it was tried again.
     pub ran: Duration,
+    /// How much of that its instance took to run the initializer; zero where there is none,
+    /// or the instance was warm.
+    pub initialized: Duration,
+    /// How often it was started: more than once only with a [`Retry`](crate::Retry).
+    pub attempts: u32,
     /// How many tasks its instance had served before: always 0 under
     /// [`Isolation::Task`](crate::Isolation::Task).
     pub instance_age: u64,

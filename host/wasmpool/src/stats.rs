@@ -1,20 +1,24 @@
-//! The pool's counters: how many tasks are where, and how those that ended did.
+//! What a pool tells of itself: how many tasks are where, how those that ended did, and how
+//! long it took.
 //!
 //! What is queued and what runs are one atomic number, so that no reading finds a task in
 //! both or more tasks running than there are workers. Reading stops nobody.
+
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::cell::TaskState;
 use crate::error::TaskErrorKind;
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::timings::{Distribution, Reading, Timings};
 
 /// How many tasks are where at one moment.
 ///
 /// `accepted` is always the sum of `queued`, `running` and `finished`, and `finished` the
 /// sum of `succeeded` and all of `failures`. A task that ends just during the reading may be
 /// missing from all of them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct PoolStats {
     /// Tasks that were ever accepted.
@@ -30,6 +34,16 @@ pub struct PoolStats {
     /// Tasks that have ended with an error, by the name of its kind; kinds that did not
     /// occur are left out.
     pub failures: Vec<(&'static str, u64)>,
+    /// How long the tasks that have run waited for it. Each attempt counts, by the time from
+    /// the submission.
+    pub queue_time: Distribution,
+    /// How long they ran. Each attempt counts.
+    pub run_time: Distribution,
+    /// Which share of their time the workers ran tasks, from 0 to 1, since the pool was
+    /// built.
+    pub utilization: f64,
+    /// How long ago the pool was built.
+    pub uptime: Duration,
 }
 
 #[derive(Default)]
@@ -45,19 +59,26 @@ const RUNNING: u64 = 1;
 const QUEUED: u64 = 1 << 16;
 
 impl Counters {
-    /// A task is about to be put into the queue.
-    pub(crate) fn accept(&self) {
-        self.alive.fetch_add(QUEUED, Ordering::Relaxed);
+    /// Tasks are about to be put into the queue.
+    pub(crate) fn accept(&self, n_tasks: usize) {
+        self.alive
+            .fetch_add(n_tasks as u64 * QUEUED, Ordering::Relaxed);
     }
 
-    /// The queue has closed just before, and the task was refused after all.
-    pub(crate) fn refuse(&self) {
-        self.alive.fetch_sub(QUEUED, Ordering::Relaxed);
+    /// The queue has closed just before, and the tasks were refused after all.
+    pub(crate) fn refuse(&self, n_tasks: usize) {
+        self.alive
+            .fetch_sub(n_tasks as u64 * QUEUED, Ordering::Relaxed);
     }
 
     /// A worker takes a task.
     pub(crate) fn start(&self) {
         self.alive.fetch_sub(QUEUED - RUNNING, Ordering::Relaxed);
+    }
+
+    /// A task goes back into the queue.
+    pub(crate) fn put_back(&self) {
+        self.alive.fetch_add(QUEUED - RUNNING, Ordering::Relaxed);
     }
 
     /// A task that was queued or running has ended.
@@ -72,7 +93,7 @@ impl Counters {
         counter.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn read(&self) -> PoolStats {
+    pub(crate) fn read(&self, timings: &Timings) -> PoolStats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let succeeded = count(&self.succeeded);
         let failures = TaskErrorKind::NAMES
@@ -82,6 +103,12 @@ impl Counters {
         let alive = count(&self.alive);
         let (queued, running) = (alive / QUEUED, alive % QUEUED);
         let finished = succeeded + failures.iter().map(|(_, count)| count).sum::<u64>();
+        let Reading {
+            uptime,
+            queue_time,
+            run_time,
+            utilization,
+        } = timings.read();
         PoolStats {
             accepted: queued + running + finished,
             queued,
@@ -89,6 +116,10 @@ impl Counters {
             finished,
             succeeded,
             failures,
+            queue_time,
+            run_time,
+            utilization,
+            uptime,
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::TaskRefError;
 use crate::options::TaskOptions;
-use crate::sandbox::{Module, TaskInfo};
-use crate::value::Arguments;
+use crate::sandbox::{Initializer, Module, TaskInfo};
+use crate::value::{self, Arguments};
 
 /// A module that a pool has loaded. Cheap to clone; belongs to the pool that loaded it.
 #[derive(Clone)]
@@ -23,6 +23,57 @@ impl TaskModule {
     /// The tasks of the module, in its own order.
     pub fn tasks(&self) -> &[TaskInfo] {
         &self.module.tasks
+    }
+
+    /// The same module, of which every instance runs `task` with `arguments` before its first
+    /// task: to load tables or compile rules once for many tasks. What `task` returns is
+    /// dropped.
+    ///
+    /// Under [`Isolation::Worker`](crate::Isolation::Worker) that is once for each worker that
+    /// serves the module, and again after its instance was recycled or has failed. Under
+    /// [`Isolation::Task`](crate::Isolation::Task) it is once for each task, whose time it
+    /// takes each time: [`TaskReport::initialized`](crate::TaskReport::initialized) says how
+    /// much.
+    ///
+    /// The initializer has the time limit of `task`'s own options, or else the pool's
+    /// `task_timeout`, from its instance's start; the time limit of the first task counts
+    /// from its end. When it fails or runs too long, that task and all later ones of this
+    /// module end as [`InitializerFailed`](crate::TaskErrorKind::InitializerFailed) with its
+    /// cause, and it is not tried again: make the module anew for that.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = wasmpool::Pool::new()?;
+    /// # let module = pool.load(wasmpool_guests::MISBEHAVING.path())?;
+    /// let remember = module.task::<(u64,), u64>("remember")?;
+    /// let module = module.with_initializer(&remember, (7,))?;
+    /// let recall = module.task::<(u64,), u64>("recall")?;
+    /// assert_eq!(pool.submit(&recall, (0,))?.wait()?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// If `task` is another module's, or the arguments cannot be encoded.
+    pub fn with_initializer<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+    ) -> Result<Self, TaskRefError> {
+        if !Arc::ptr_eq(&task.module.tasks, &self.module.tasks) {
+            let name = task.info().name.clone();
+            return Err(TaskRefError::OtherModule { name });
+        }
+        let initializer = Initializer {
+            task: task.index,
+            arguments: value::encode_arguments(&arguments).map_err(TaskRefError::BadArguments)?,
+            options: task.options.clone(),
+            failure: OnceLock::new(),
+        };
+        Ok(Self::new(Arc::new(
+            self.module.with_initializer(initializer),
+        )))
     }
 
     /// A reference to the task `name`, with the types that its arguments and its result have
@@ -108,7 +159,7 @@ impl<Args, Out> Clone for Task<Args, Out> {
         Self {
             module: Arc::clone(&self.module),
             index: self.index,
-            options: self.options,
+            options: self.options.clone(),
             types: PhantomData,
         }
     }

@@ -48,7 +48,7 @@ impl<T: Serialize> Arguments for Vec<T> {
 }
 
 /// What can stand for the arguments of a task in a [`map`](crate::Pool::map): the arguments
-/// themselves, or the only argument of a task with one.
+/// themselves, the only argument of a task with one, or up to five that were zipped.
 pub trait IntoArguments<Args> {
     /// The arguments.
     fn into_arguments(self) -> Args;
@@ -65,6 +65,22 @@ impl<A> IntoArguments<(A,)> for A {
         (self,)
     }
 }
+
+/// What `a.zip(b).zip(c)` gives.
+macro_rules! zipped_arguments {
+    ($nested:tt: $($element:ident),*) => {
+        impl<$($element),*> IntoArguments<($($element,)*)> for $nested {
+            #[allow(non_snake_case)]
+            fn into_arguments(self) -> ($($element,)*) {
+                let $nested = self;
+                ($($element,)*)
+            }
+        }
+    };
+}
+zipped_arguments!(((A, B), C): A, B, C);
+zipped_arguments!((((A, B), C), D): A, B, C, D);
+zipped_arguments!(((((A, B), C), D), E): A, B, C, D, E);
 
 /// Writes arguments as one MessagePack array.
 pub(crate) fn encode_arguments<Args: Arguments>(arguments: &Args) -> Result<Vec<u8>, String> {

@@ -20,7 +20,6 @@ use std::time::Duration;
 
 use crate::cell::Cell;
 use crate::control::{Control, StopReason};
-use crate::error::TaskErrorKind;
 use crate::job::Job;
 use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{Arc, Instant, Mutex, OnceLock, Weak, lock, thread};
@@ -212,11 +211,7 @@ impl Watch {
             let Reverse(expiry) = expiries.heap.pop()?;
             drop(expiries);
             if let Some(task) = expiry.task.upgrade() {
-                let waited = task.submitted().elapsed();
-                task.settle_queued(
-                    TaskErrorKind::QueueTimedOut,
-                    &format!("timed out in the queue: it waited {waited:.3?} for a worker"),
-                );
+                task.expire();
             }
         }
     }

@@ -5,14 +5,18 @@ use std::cell::Cell as ThreadCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cell::Settled;
-use crate::control::Interrupt;
+use crate::control::{Control, Interrupt};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::job::{Job, Queued};
+use crate::limits::Limits;
 use crate::queue::Queue;
 use crate::report::TaskReport;
-use crate::sandbox::{Driver, Ended, Instance, Run, Sandbox};
+use crate::retry::Retry;
+use crate::sandbox::{Driver, Ended, Instance, Module, Run, Sandbox};
 use crate::stats::Counters;
-use crate::sync::{Arc, Instant};
+use crate::sync::{Arc, Instant, Weak};
+use crate::timings::Timings;
+use crate::trace;
 use crate::watch::Watch;
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of another
@@ -37,9 +41,14 @@ pub(crate) struct Shop {
     pub(crate) queue: Queue<Queued>,
     pub(crate) watch: Watch,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) timings: Timings,
     pub(crate) sandbox: Sandbox,
+    /// What tasks may use whose options say nothing else.
+    pub(crate) limits: Limits,
+    pub(crate) retry: Option<Retry>,
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
+    pub(crate) max_kept_memory: usize,
 }
 
 thread_local! {
@@ -67,78 +76,126 @@ impl Shop {
     }
 }
 
-/// Serves tasks until the queue is closed and empty.
-pub(crate) fn work(shop: &Shop, worker: usize, driver: &Driver) {
+/// Serves tasks until the queue is closed and empty. `interrupt` is what control blocks
+/// interrupt their guests with: weak, so that a future that outlives the pool does not keep
+/// the pool's memory.
+pub(crate) fn work(shop: &Shop, index: usize, driver: &Driver, interrupt: Weak<dyn Interrupt>) {
     shop.adopt_thread();
     Sandbox::prepare_thread();
-    let mut warm = WarmInstances::default();
-    while let Some(task) = shop.queue.pop() {
-        let started = Instant::now();
-        if let Some(job) = task.start(worker, started) {
-            run(shop, worker, driver, &mut warm, &task, job, started);
-        }
+    let mut worker = Worker {
+        shop,
+        index,
+        driver,
+        interrupt,
+        warm: WarmInstances::default(),
+    };
+    while let Some(task) = shop.queue.pop(index) {
+        worker.serve(&task);
     }
 }
 
-fn run(
-    shop: &Shop,
-    worker: usize,
-    driver: &Driver,
-    warm: &mut WarmInstances,
-    task: &Queued,
-    job: Job,
-    started: Instant,
-) {
-    let Job {
-        module,
-        task: task_index,
-        arguments,
-        limits,
-        wants_fresh_instance,
-        permit,
-    } = job;
-    drop(permit);
-    let control = task.control();
-    let deadline = limits
-        .task_timeout
-        .and_then(|timeout| started.checked_add(timeout));
-    shop.watch.begin(worker, control, deadline);
+struct Worker<'a> {
+    shop: &'a Shop,
+    index: usize,
+    driver: &'a Driver,
+    interrupt: Weak<dyn Interrupt>,
+    warm: WarmInstances,
+}
 
-    let mut report = TaskReport {
-        worker: Some(worker),
-        queued: started.duration_since(task.submitted()),
-        ..TaskReport::default()
-    };
-    let run = Run {
-        control: Arc::clone(control),
-        deadline,
-        worker,
-    };
-    // A panic here is one of the host's own functions. It costs the task and its instance.
-    let called = catch_unwind(AssertUnwindSafe(|| {
-        let kept = if wants_fresh_instance {
-            None
-        } else {
-            warm.take(module.id)
+impl Worker<'_> {
+    /// Runs the task, unless it died in the queue, and settles it or has it tried again.
+    fn serve(&mut self, task: &Queued) {
+        let started = Instant::now();
+        let control = |job: &Job| Control::new(self.interrupt.clone(), job.limits.stop_grace);
+        let Some(attempt) = task.start(self.index, started, control) else {
+            return;
         };
-        let mut instance =
-            kept.unwrap_or_else(|| shop.sandbox.instance(module, &limits, run.clone()));
-        let ended = instance.call(driver, run, task_index, &arguments, &limits, &mut report);
-        (instance, ended)
-    }));
-    shop.watch.end(worker);
-    report.ran = started.elapsed();
-    let (outcome, instance) = match called {
-        Ok((instance, Ended { outcome, is_clean })) => {
-            let keep = is_clean && !wants_fresh_instance && shop.keeps(&instance);
-            (outcome, Some((instance, keep)))
+        let mut job = attempt.payload;
+        drop(job.permit.take());
+        self.shop.timings.begin(self.index, started);
+        let mut report = TaskReport {
+            worker: Some(self.index),
+            queued: started.duration_since(task.submitted()),
+            attempts: attempt.number,
+            ..TaskReport::default()
+        };
+        let name = &job.module.tasks[job.task].name;
+        let traced = trace::attempt(&job.origin, name, task.tag(), self.index, attempt.number);
+        // A panic here is one of the host's own functions. It costs the task and its instance.
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            self.call(&job, &attempt.control, started, &mut report)
+        }));
+        self.shop.watch.end(self.index);
+        report.ran = started.elapsed();
+        self.shop.timings.end(self.index, &report);
+        let (outcome, instance) =
+            called.unwrap_or_else(|panic| (Err(host_panicked(&*panic)), None));
+        let again = outcome.as_ref().err().and_then(|error| {
+            let wait = job.retry?.after(attempt.number, error.kind())?;
+            Some((job.lane, Instant::now().checked_add(wait)?))
+        });
+        traced.ended(outcome.as_ref().err(), &report, again.is_none());
+        match again {
+            None => task.settle(Settled { outcome, report }),
+            Some((lane, due)) => {
+                if task.put_back(job) {
+                    self.shop.queue.defer(Arc::clone(task), lane, due);
+                }
+            }
         }
-        Err(panic) => (Err(host_panicked(&*panic)), None),
-    };
-    // First the caller gets its answer, then the instance is cleared away.
-    task.settle(Settled { outcome, report });
-    if let Some((instance, true)) = instance {
-        warm.put(instance);
+        // First the caller gets its answer, then the instance is cleared away.
+        if let Some(instance) = instance {
+            self.warm.put(instance);
+        }
+    }
+
+    /// Runs a job in an instance that is fit for it; gives the instance back if it may serve
+    /// another.
+    fn call(
+        &mut self,
+        job: &Job,
+        control: &Arc<Control>,
+        started: Instant,
+        report: &mut TaskReport,
+    ) -> (Result<Vec<u8>, TaskError>, Option<Instance>) {
+        let run = |deadline| Run {
+            control: Arc::clone(control),
+            deadline,
+            worker: self.index,
+        };
+        let kept = match job.wants_fresh_instance {
+            true => None,
+            false => self.warm.take(&job.module),
+        };
+        let mut instance = kept.unwrap_or_else(|| {
+            let module = Arc::clone(&job.module);
+            self.shop.sandbox.instance(module, &job.limits, run(None))
+        });
+        let mut task_started = started;
+        if let Some(initializer) = instance.initializer_to_run() {
+            let limits = initializer.options.over(&self.shop.limits);
+            let deadline = limits.deadline(started);
+            self.shop.watch.begin(self.index, control, deadline);
+            let initialized = instance.initialize(self.driver, run(deadline), &limits);
+            self.shop.watch.end(self.index);
+            task_started = Instant::now();
+            report.initialized = task_started.duration_since(started);
+            if let Err(error) = initialized {
+                return (Err(error), None);
+            }
+        }
+        let deadline = job.limits.deadline(task_started);
+        self.shop.watch.begin(self.index, control, deadline);
+        let Ended { outcome, is_clean } = instance.call(
+            self.driver,
+            run(deadline),
+            job.task,
+            &job.arguments,
+            &job.limits,
+            report,
+        );
+        let keep = is_clean && !job.wants_fresh_instance && self.shop.keeps(&instance);
+        (outcome, keep.then_some(instance))
     }
 }
 
@@ -146,7 +203,9 @@ impl Shop {
     /// Whether an instance that has just come back in order serves another task.
     fn keeps(&self, instance: &Instance) -> bool {
         let is_worn = |max| instance.age() >= max;
-        self.isolation == Isolation::Worker && !self.max_tasks_per_instance.is_some_and(is_worn)
+        self.isolation == Isolation::Worker
+            && !self.max_tasks_per_instance.is_some_and(is_worn)
+            && instance.memory() <= self.max_kept_memory
     }
 }
 
@@ -168,11 +227,9 @@ struct WarmInstances(Vec<Instance>);
 
 impl WarmInstances {
     /// Takes the instance of a module out, if there is one: while it runs it is nowhere else.
-    fn take(&mut self, module: u64) -> Option<Instance> {
-        let index = self
-            .0
-            .iter()
-            .position(|instance| instance.module().id == module)?;
+    fn take(&mut self, module: &Arc<Module>) -> Option<Instance> {
+        let is_of_module = |instance: &Instance| Arc::ptr_eq(instance.module(), module);
+        let index = self.0.iter().position(is_of_module)?;
         Some(self.0.remove(index))
     }
 

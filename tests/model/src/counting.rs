@@ -4,8 +4,9 @@ use crate::cell::Cell;
 use crate::check::{check, together};
 use crate::shop;
 use crate::stats::Counters;
+use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::sync::{Arc, Instant};
+use crate::timings::Timings;
 
 /// How many tasks there are, and workers.
 const TASKS: u64 = 3;
@@ -16,21 +17,22 @@ const WORKERS: u64 = 2;
 pub fn the_counters_add_up_at_any_moment() {
     check(|| {
         let counters: Arc<Counters> = Arc::default();
+        let timings = Timings::new(1);
         let cells = (0..TASKS)
-            .map(|_| Cell::new((), shop::control_of_nobody(), Arc::clone(&counters)))
+            .map(|_| Cell::new((), None, Arc::clone(&counters)))
             .collect::<Vec<_>>();
-        counters.accept();
+        counters.accept(1);
         // The second worker's tasks are accepted while the first one works.
         let work = |cells: &[Cell<()>]| {
             for cell in cells {
-                if cell.start(0, Instant::now()).is_some() {
+                if shop::start(cell).is_some() {
                     cell.settle(shop::success());
                 }
             }
         };
         let n_finished = AtomicU64::new(0);
         let read = || {
-            let stats = counters.read();
+            let stats = counters.read(&timings);
             assert!(stats.running <= WORKERS, "{stats:?}");
             assert!(stats.queued <= TASKS, "{stats:?}");
             assert!(stats.accepted <= TASKS, "{stats:?}");
@@ -43,16 +45,16 @@ pub fn the_counters_add_up_at_any_moment() {
         together([
             &|| work(first),
             &|| {
-                second.iter().for_each(|_| counters.accept());
+                second.iter().for_each(|_| counters.accept(1));
                 work(second);
             },
             &|| {
-                cells[0].cancel();
+                cells[0].cancel("cancelled");
             },
             &|| (0..3).for_each(|_| read()),
         ]);
         read();
-        let stats = counters.read();
+        let stats = counters.read(&timings);
         let (accepted, finished) = (stats.accepted, stats.finished);
         assert_eq!((accepted, finished), (TASKS, TASKS), "{stats:?}");
         let succeeded = cells.iter().filter(|cell| {

@@ -4,6 +4,7 @@
 use crate::cell::Cell;
 use crate::limits::Limits;
 use crate::queue::{Entry, Permit};
+use crate::retry::Retry;
 use crate::shop::Guest;
 use crate::sync::Arc;
 
@@ -11,8 +12,12 @@ use crate::sync::Arc;
 pub(crate) struct Job {
     pub(crate) guest: Guest,
     pub(crate) limits: Limits,
+    /// Whether it is tried again after a failure.
+    pub(crate) retry: Option<Retry>,
+    /// The lane of the queue that it waits in.
+    pub(crate) lane: usize,
     /// Its place in the queue, given back when the job starts or dies.
-    pub(crate) permit: Permit,
+    pub(crate) permit: Option<Permit>,
 }
 
 /// A task in the queue.

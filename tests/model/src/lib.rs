@@ -31,6 +31,8 @@ mod completion;
 mod control;
 #[path = "../../../host/wasmpool/src/error.rs"]
 mod error;
+#[path = "../../../host/wasmpool/src/events.rs"]
+mod events;
 #[path = "../../../host/wasmpool/src/future.rs"]
 mod future;
 #[path = "../../../host/wasmpool/src/limits.rs"]
@@ -39,6 +41,8 @@ mod limits;
 mod queue;
 #[path = "../../../host/wasmpool/src/report.rs"]
 mod report;
+#[path = "../../../host/wasmpool/src/retry.rs"]
+mod retry;
 #[path = "../../../host/wasmpool/src/spin.rs"]
 mod spin;
 #[path = "../../../host/wasmpool/src/stats.rs"]
@@ -46,6 +50,8 @@ mod stats;
 #[cfg(not(feature = "shuttle"))]
 #[path = "../../../host/wasmpool/src/sync.rs"]
 mod sync;
+#[path = "../../../host/wasmpool/src/timings.rs"]
+mod timings;
 #[path = "../../../host/wasmpool/src/value.rs"]
 mod value;
 #[path = "../../../host/wasmpool/src/watch.rs"]

@@ -9,6 +9,9 @@ use crate::shop;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Mutex, lock};
 
+/// How many workers there are at the most.
+const N_WORKERS: usize = 3;
+
 /// An entry that can be killed while it is queued.
 struct Item {
     name: usize,
@@ -49,7 +52,7 @@ fn sorted(names: Names) -> Vec<usize> {
 /// was accepted comes out once, and everybody comes home.
 pub fn what_was_accepted_comes_out_once() {
     check(|| {
-        let queue = Queue::new(1);
+        let queue = Queue::new(1, N_WORKERS);
         let accepted: Names = Untracked::default();
         let popped: Names = Untracked::default();
         let submit = |names: [usize; 2]| {
@@ -57,14 +60,14 @@ pub fn what_was_accepted_comes_out_once() {
                 let Ok(permit) = queue.reserve(Patience::Endless) else {
                     return;
                 };
-                if queue.push(Item::new(name, permit), name % 3).is_err() {
+                if queue.push([Item::new(name, permit)], name % 3).is_err() {
                     return;
                 }
                 accepted.lock().unwrap().push(name);
             }
         };
-        let work = || {
-            while let Some(item) = queue.pop() {
+        let work = |worker| {
+            while let Some(item) = queue.pop(worker) {
                 assert!(item.take());
                 popped.lock().unwrap().push(item.name);
             }
@@ -72,8 +75,8 @@ pub fn what_was_accepted_comes_out_once() {
         together([
             &|| submit([1, 2]),
             &|| submit([3, 4]),
-            &work,
-            &work,
+            &|| work(0),
+            &|| work(1),
             &|| queue.close(),
         ]);
         assert_eq!(queue.len(), 0);
@@ -86,26 +89,26 @@ pub fn what_was_accepted_comes_out_once() {
 /// close, and room for all.
 pub fn every_push_reaches_a_worker() {
     check(|| {
-        let queue = Queue::new(100);
+        let queue = Queue::new(100, N_WORKERS);
         let popped: Names = Untracked::default();
         let submit = |names: [usize; 2]| {
             for name in names {
                 let permit = queue.reserve(Patience::None).unwrap();
-                assert!(queue.push(Item::new(name, permit), 0).is_ok());
+                assert!(queue.push([Item::new(name, permit)], 0).is_ok());
             }
         };
-        let work = |n_items: usize| {
+        let work = |worker, n_items: usize| {
             for _ in 0..n_items {
-                let item: Arc<Item> = queue.pop().expect("it is open");
+                let item: Arc<Item> = queue.pop(worker).expect("it is open");
                 popped.lock().unwrap().push(item.name);
             }
         };
         together([
             &|| submit([1, 2]),
             &|| submit([3, 4]),
-            &|| work(2),
-            &|| work(1),
-            &|| work(1),
+            &|| work(0, 2),
+            &|| work(1, 1),
+            &|| work(2, 1),
         ]);
         assert_eq!(sorted(popped), [1, 2, 3, 4]);
     });
@@ -114,11 +117,11 @@ pub fn every_push_reaches_a_worker() {
 /// The only worker gets the only entry, whether it looks out for it or sleeps.
 pub fn a_push_reaches_the_only_worker() {
     prove(|| {
-        let queue = Queue::new(1);
+        let queue = Queue::new(1, N_WORKERS);
         let permit = Mutex::new(queue.reserve(Patience::None).ok());
-        together([&|| assert!(queue.pop().is_some()), &|| {
+        together([&|| assert!(queue.pop(0).is_some()), &|| {
             let permit = lock(&permit).take().expect("one thread takes it");
-            assert!(queue.push(Item::new(1, permit), 0).is_ok());
+            assert!(queue.push([Item::new(1, permit)], 0).is_ok());
         }]);
     });
 }
@@ -126,7 +129,7 @@ pub fn a_push_reaches_the_only_worker() {
 /// The only submitter that waits gets the only place when that is given back.
 pub fn a_freed_place_reaches_the_only_submitter() {
     prove(|| {
-        let queue: Queue<Arc<Item>> = Queue::new(1);
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
         let permit = Mutex::new(queue.reserve(Patience::None).ok());
         together([&|| drop(lock(&permit).take()), &|| {
             assert!(queue.reserve(Patience::Endless).is_ok());
@@ -137,7 +140,7 @@ pub fn a_freed_place_reaches_the_only_submitter() {
 /// A submitter that waits for room is sent home by a close.
 pub fn a_close_reaches_the_only_submitter() {
     prove(|| {
-        let queue: Queue<Arc<Item>> = Queue::new(1);
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
         let _permit = queue.reserve(Patience::None).unwrap();
         together([&|| queue.close(), &|| {
             let refused = queue.reserve(Patience::Endless);
@@ -149,19 +152,19 @@ pub fn a_close_reaches_the_only_submitter() {
 /// Two workers that come back for more are served to the end.
 pub fn workers_that_come_again_are_served() {
     check(|| {
-        let queue = Queue::new(100);
+        let queue = Queue::new(100, N_WORKERS);
         let submit = || {
             for name in 0..4 {
                 let permit = queue.reserve(Patience::None).unwrap();
-                assert!(queue.push(Item::new(name, permit), 0).is_ok());
+                assert!(queue.push([Item::new(name, permit)], 0).is_ok());
             }
         };
-        let work = || {
+        let work = |worker| {
             for _ in 0..2 {
-                assert!(queue.pop().expect("it is open").take());
+                assert!(queue.pop(worker).expect("it is open").take());
             }
         };
-        together([&submit, &work, &work]);
+        together([&submit, &|| work(0), &|| work(1)]);
         assert_eq!(queue.len(), 0);
     });
 }
@@ -170,7 +173,7 @@ pub fn workers_that_come_again_are_served() {
 /// entry dies in the queue: no worker is there.
 pub fn a_dead_entry_gives_its_place_to_a_submitter() {
     check(|| {
-        let queue = Queue::new(1);
+        let queue = Queue::new(1, N_WORKERS);
         let n_alive = UntrackedUsize::new(0);
         let n_submitted = AtomicUsize::new(0);
         let submit = || {
@@ -179,7 +182,7 @@ pub fn a_dead_entry_gives_its_place_to_a_submitter() {
             assert_eq!(before, 0, "two have the only place");
             let name = n_submitted.fetch_add(1, Ordering::SeqCst);
             let item = Item::new(name, permit);
-            assert!(queue.push(Arc::clone(&item), 1).is_ok());
+            assert!(queue.push([Arc::clone(&item)], 1).is_ok());
             n_alive.fetch_sub(1, Ordering::SeqCst);
             assert!(item.take());
         };
@@ -192,7 +195,7 @@ pub fn a_dead_entry_gives_its_place_to_a_submitter() {
 /// that waits without a limit.
 pub fn a_timed_out_submitter_swallows_no_wake_up() {
     check(|| {
-        let queue: Queue<Arc<Item>> = Queue::new(1);
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
         let permit = Mutex::new(Some(queue.reserve(Patience::None).unwrap()));
         together([
             &|| drop(lock(&permit).take()),
@@ -215,7 +218,7 @@ pub fn a_timed_out_submitter_swallows_no_wake_up() {
 /// Who goes over the capacity takes a place that has to come back before others get one.
 pub fn an_overdrawn_queue_lets_nobody_in_before_it_is_in_order() {
     check(|| {
-        let queue: Queue<Arc<Item>> = Queue::new(1);
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
         let n_submitters = UntrackedUsize::new(0);
         let submit = || {
             let permit = queue.reserve(Patience::Endless).unwrap();
@@ -235,15 +238,15 @@ pub fn an_overdrawn_queue_lets_nobody_in_before_it_is_in_order() {
 /// A close wakes submitters that wait for room and workers that wait for entries.
 pub fn a_close_wakes_everybody() {
     check(|| {
-        let full: Queue<Arc<Item>> = Queue::new(1);
+        let full: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
         let _permit = full.reserve(Patience::None).unwrap();
-        let empty: Queue<Arc<Item>> = Queue::new(1);
+        let empty: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
         let submit = || {
             let refused = full.reserve(Patience::Endless);
             assert!(matches!(refused, Err(NoRoom::Closed)));
         };
-        let work = || assert!(empty.pop().is_none());
-        together([&submit, &submit, &work, &work, &|| {
+        let work = |worker| assert!(empty.pop(worker).is_none());
+        together([&submit, &submit, &|| work(0), &|| work(1), &|| {
             full.close();
             empty.close();
         }]);

@@ -14,8 +14,8 @@ use crate::sync::{Arc, Instant, thread};
 
 fn queued_cell() -> Cell<()> {
     let counters: Arc<Counters> = Arc::default();
-    counters.accept();
-    Cell::new((), shop::control_of_nobody(), counters)
+    counters.accept(1);
+    Cell::new((), None, counters)
 }
 
 /// What the cell's end is called here: the error's kind, none for a success.
@@ -29,7 +29,8 @@ fn end_of(cell: &Cell<()>) -> Option<TaskErrorKind> {
 pub fn of_rival_ends_one_wins() {
     check(|| {
         let cell = queued_cell();
-        let (has_run, was_cancelled, has_expired) = (flag(), flag(), flag());
+        let was_cancelled = flag();
+        let attempt = Untracked::new(None);
         let n_called = AtomicUsize::new(0);
         let n_called = std::sync::Arc::new(n_called);
         let counted = std::sync::Arc::clone(&n_called);
@@ -38,37 +39,34 @@ pub fn of_rival_ends_one_wins() {
         }));
         together([
             &|| {
-                if cell.start(0, Instant::now()).is_some() {
-                    has_run.store(true, Ordering::SeqCst);
+                if let Some(started) = shop::start(&cell) {
+                    *attempt.lock().unwrap() = Some(started);
                     assert_ne!(cell.task_state(), TaskState::Queued);
                     cell.settle(success());
                     assert_eq!(cell.task_state(), TaskState::Done);
                 }
             },
-            &|| was_cancelled.store(cell.cancel(), Ordering::SeqCst),
-            &|| {
-                let expired = cell.settle_queued(TaskErrorKind::QueueTimedOut, "");
-                has_expired.store(expired, Ordering::SeqCst);
-            },
+            &|| was_cancelled.store(cell.cancel("cancelled"), Ordering::SeqCst),
+            &|| cell.expire(),
             &|| {
                 let settled = cell.wait(None).expect("it waits for the end");
                 assert!(std::ptr::eq(settled, cell.settled().unwrap()));
                 assert_eq!(cell.task_state(), TaskState::Done);
             },
         ]);
-        let has_run = has_run.load(Ordering::SeqCst);
+        let attempt = attempt.into_inner().unwrap();
+        let has_run = attempt.is_some();
         let was_cancelled = was_cancelled.load(Ordering::SeqCst);
-        let has_expired = has_expired.load(Ordering::SeqCst);
         let end = end_of(&cell);
+        let has_expired = end == Some(TaskErrorKind::QueueTimedOut);
         assert_eq!(was_cancelled, end == Some(TaskErrorKind::Cancelled));
-        assert_eq!(has_expired, end == Some(TaskErrorKind::QueueTimedOut));
         assert!(
             !has_expired || !has_run,
             "it ran and timed out in the queue"
         );
         assert!(has_run || was_cancelled || has_expired);
         assert_eq!(n_called.load(Ordering::SeqCst), 1);
-        let must_stop = cell.control().is_forced();
+        let must_stop = attempt.is_some_and(|attempt| attempt.control.is_forced());
         assert_eq!(must_stop, has_run && was_cancelled);
     });
 }
@@ -102,7 +100,7 @@ pub fn of_a_cancel_and_an_end_one_wins() {
         let cell = queued_cell();
         let was_cancelled = flag();
         together([&|| cell.settle(success()), &|| {
-            was_cancelled.store(cell.cancel(), Ordering::SeqCst);
+            was_cancelled.store(cell.cancel("cancelled"), Ordering::SeqCst);
         }]);
         let is_cancelled = end_of(&cell) == Some(TaskErrorKind::Cancelled);
         assert_eq!(was_cancelled.load(Ordering::SeqCst), is_cancelled);
@@ -184,7 +182,7 @@ pub fn callbacks_are_called_once_and_in_order() {
             &|| (10..12).for_each(add),
             &|| cell.settle(success()),
             &|| {
-                cell.cancel();
+                cell.cancel("cancelled");
             },
         ]);
         let mut added = added.into_inner().unwrap();

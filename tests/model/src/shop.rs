@@ -2,20 +2,23 @@
 //! does the steps of the protocol in their order, and for the sandbox's engine.
 
 use std::sync::Mutex as Untracked;
+use std::sync::atomic::AtomicUsize as UntrackedUsize;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::cell::{Cell, Settled};
+use crate::cell::{Attempt, Cell, Settled};
 use crate::control::{Control, Interrupt, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::job::{Job, Queued};
 use crate::limits::Limits;
-use crate::queue::{NoRoom, Patience, Queue};
+use crate::queue::{NoRoom, Patience, Permit, Queue};
 use crate::report::TaskReport;
+use crate::retry::Retry;
 use crate::stats::Counters;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Weak, thread};
+use crate::timings::Timings;
 use crate::watch::Watch;
 
 /// What a task does.
@@ -27,7 +30,12 @@ pub(crate) enum Guest {
     Endless,
     /// Waits in the host until it is stopped.
     Waiting,
+    /// Ends by itself, with an error.
+    Failing,
 }
+
+/// The lane of all tasks here.
+const LANE: usize = 1;
 
 /// The result of a guest that comes to its end, as MessagePack has it.
 pub(crate) const RESULT: u8 = 7;
@@ -36,9 +44,12 @@ pub(crate) struct Shop {
     pub(crate) queue: Queue<Queued>,
     pub(crate) watch: Watch,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) timings: Timings,
     /// The engine's: guests look at their stop request when it has moved.
     epoch: AtomicU64,
     next_worker: AtomicUsize,
+    /// How often a task was started.
+    pub(crate) n_attempts: UntrackedUsize,
     /// Guests that were stopped. The lock is the standard library's, which the model checker
     /// does not see: nothing that it sees may be done under it.
     pub(crate) halts: Untracked<Vec<Halt>>,
@@ -63,11 +74,13 @@ impl Interrupt for Shop {
 impl Shop {
     pub(crate) fn new(n_workers: usize, queue_capacity: usize) -> Arc<Self> {
         Arc::new(Self {
-            queue: Queue::new(queue_capacity),
+            queue: Queue::new(queue_capacity, n_workers),
             watch: Watch::new(n_workers),
             counters: Arc::default(),
+            timings: Timings::new(n_workers),
             epoch: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
+            n_attempts: UntrackedUsize::new(0),
             halts: Untracked::default(),
         })
     }
@@ -76,81 +89,159 @@ impl Shop {
         Limits::default()
     }
 
-    /// As the pool's `enqueue`.
     pub(crate) fn submit(
-        self: &Arc<Self>,
+        &self,
         guest: Guest,
         limits: Limits,
         patience: Patience,
     ) -> Result<TaskFuture<u8>, NoRoom> {
         let permit = self.queue.reserve(patience)?;
-        let job = Job {
-            guest,
-            limits,
-            permit,
-        };
-        let interrupt: Weak<Self> = Arc::downgrade(self);
-        let control = Arc::new(Control::new(interrupt, limits.stop_grace));
-        let task = Arc::new(Cell::new(job, control, Arc::clone(&self.counters)));
-        self.counters.accept();
-        self.queue.push(Arc::clone(&task), 1).map_err(|_refused| {
-            self.counters.refuse();
-            NoRoom::Closed
-        })?;
-        let expires = limits
-            .queue_timeout
-            .and_then(|timeout| task.submitted().checked_add(timeout));
-        if let Some(moment) = expires {
-            self.watch.expire_at(moment, &task);
-        }
+        let task = self.queued_task(guest, limits, None, permit);
+        self.push([Arc::clone(&task)], limits)?;
         Ok(TaskFuture::new(task))
     }
 
-    /// As the worker's `work`: what a worker thread does until the queue is closed and empty.
-    pub(crate) fn work(&self) {
-        let worker = self.next_worker.fetch_add(1, Ordering::SeqCst);
-        while let Some(task) = self.queue.pop() {
-            let started = Instant::now();
-            if let Some(job) = task.start(worker, started) {
-                self.run(worker, &task, job, started);
-            }
-        }
+    /// A task that is tried again as `retry` says. There must be room for it.
+    pub(crate) fn submit_with_retry(
+        &self,
+        guest: Guest,
+        limits: Limits,
+        retry: Retry,
+    ) -> TaskFuture<u8> {
+        let permit = self.queue.reserve(Patience::None).expect("there is room");
+        let task = self.queued_task(guest, limits, Some(retry), permit);
+        let pushed = self.push([Arc::clone(&task)], limits);
+        pushed.expect("the queue is open");
+        TaskFuture::new(task)
     }
 
-    fn run(&self, worker: usize, task: &Queued, job: Job, started: Instant) {
-        let Job {
+    /// Tasks that come together. There must be room for them.
+    pub(crate) fn submit_chunk<const N: usize>(
+        &self,
+        guests: [Guest; N],
+        limits: Limits,
+    ) -> [TaskFuture<u8>; N] {
+        let tasks = guests.map(|guest| {
+            let permit = self.queue.reserve(Patience::None).expect("there is room");
+            self.queued_task(guest, limits, None, permit)
+        });
+        let pushed = self.push(tasks.each_ref().map(Arc::clone), limits);
+        pushed.expect("the queue is open");
+        tasks.map(TaskFuture::new)
+    }
+
+    fn queued_task(
+        &self,
+        guest: Guest,
+        limits: Limits,
+        retry: Option<Retry>,
+        permit: Permit,
+    ) -> Queued {
+        let job = Job {
             guest,
             limits,
-            permit,
-        } = job;
-        drop(permit);
-        let control = task.control();
-        let deadline = limits
-            .task_timeout
-            .and_then(|timeout| started.checked_add(timeout));
-        self.watch.begin(worker, control, deadline);
-        let outcome = if self.run_guest(guest, control) {
-            Ok(vec![RESULT])
-        } else {
-            let at = Instant::now();
-            let reason = control.stop_reason();
-            let reason = reason.expect("nobody halts without a reason");
-            let halt = Halt {
-                at,
-                reason,
-                force_at: control.force_at(),
-                deadline,
-            };
-            self.halts.lock().unwrap().push(halt);
-            Err(stopped(reason))
+            retry,
+            lane: LANE,
+            permit: Some(permit),
         };
+        Arc::new(Cell::new(job, None, Arc::clone(&self.counters)))
+    }
+
+    /// As the pool's.
+    fn push<const N: usize>(&self, tasks: [Queued; N], limits: Limits) -> Result<(), NoRoom> {
+        let expiring = limits.queue_timeout.map(|timeout| {
+            let with_moment = |task: &Queued| {
+                let moment = task.submitted().checked_add(timeout)?;
+                Some((moment, Arc::clone(task)))
+            };
+            tasks.iter().filter_map(with_moment).collect::<Vec<_>>()
+        });
+        self.counters.accept(N);
+        if self.queue.push(tasks, LANE).is_err() {
+            self.counters.refuse(N);
+            return Err(NoRoom::Closed);
+        }
+        for (moment, task) in expiring.into_iter().flatten() {
+            self.watch.expire_at(moment, &task);
+        }
+        Ok(())
+    }
+
+    /// As the worker's `work`: what a worker thread does until the queue is closed and empty.
+    pub(crate) fn work(self: &Arc<Self>) {
+        let worker = self.next_worker.fetch_add(1, Ordering::SeqCst);
+        // What ran last stays in a warm instance.
+        let mut kept = None;
+        while let Some(task) = self.queue.pop(worker) {
+            if let Some(control) = self.serve(worker, &task) {
+                kept = Some(control);
+            }
+        }
+        drop(kept);
+    }
+
+    fn serve(self: &Arc<Self>, worker: usize, task: &Queued) -> Option<Arc<Control>> {
+        let started = Instant::now();
+        let control = |job: &Job| {
+            let interrupt: Weak<Self> = Arc::downgrade(self);
+            Control::new(interrupt, job.limits.stop_grace)
+        };
+        let attempt = task.start(worker, started, control)?;
+        self.n_attempts.fetch_add(1, Ordering::SeqCst);
+        let mut job = attempt.payload;
+        drop(job.permit.take());
+        self.timings.begin(worker, started);
+        let outcome = self.call(worker, &job, &attempt.control, started);
         self.watch.end(worker);
         let report = TaskReport {
             worker: Some(worker),
             queued: started.duration_since(task.submitted()),
+            ran: started.elapsed(),
+            attempts: attempt.number,
             ..TaskReport::default()
         };
-        task.settle(Settled { outcome, report });
+        self.timings.end(worker, &report);
+        let again = outcome.as_ref().err().and_then(|error| {
+            let wait = job.retry?.after(attempt.number, error.kind())?;
+            Some((job.lane, Instant::now().checked_add(wait)?))
+        });
+        match again {
+            None => task.settle(Settled { outcome, report }),
+            Some((lane, due)) => {
+                if task.put_back(job) {
+                    self.queue.defer(Arc::clone(task), lane, due);
+                }
+            }
+        }
+        Some(attempt.control)
+    }
+
+    fn call(
+        &self,
+        worker: usize,
+        job: &Job,
+        control: &Arc<Control>,
+        started: Instant,
+    ) -> Result<Vec<u8>, TaskError> {
+        let deadline = job.limits.deadline(started);
+        self.watch.begin(worker, control, deadline);
+        if self.run_guest(job.guest, control) {
+            return match job.guest {
+                Guest::Failing => Err(TaskError::new(TaskErrorKind::Failed, "failed")),
+                Guest::Short | Guest::Endless | Guest::Waiting => Ok(vec![RESULT]),
+            };
+        }
+        let at = Instant::now();
+        let reason = control.stop_reason();
+        let reason = reason.expect("nobody halts without a reason");
+        let halt = Halt {
+            at,
+            reason,
+            force_at: control.force_at(),
+            deadline,
+        };
+        self.halts.lock().unwrap().push(halt);
+        Err(stopped(reason))
     }
 
     /// As the sandbox and its driver run a guest. Says whether it came to its end, or was
@@ -161,7 +252,7 @@ impl Shop {
             return false;
         }
         match guest {
-            Guest::Short => true,
+            Guest::Short | Guest::Failing => true,
             Guest::Endless => loop {
                 thread::yield_now();
                 if self.epoch.load(Ordering::SeqCst) >= epoch_deadline {
@@ -195,7 +286,7 @@ impl Shop {
         let queued = self.queue.drain();
         self.watch.terminate();
         for task in queued {
-            task.settle_queued(TaskErrorKind::Cancelled, "shut down");
+            task.cancel_queued("shut down");
         }
     }
 
@@ -266,9 +357,14 @@ impl std::task::Wake for Unpark {
 }
 
 /// The control block of a task that nobody has to interrupt.
-pub(crate) fn control_of_nobody() -> Arc<Control> {
+pub(crate) fn control_of_nobody() -> Control {
     let nobody: Weak<Shop> = Weak::new();
-    Arc::new(Control::new(nobody, Duration::ZERO))
+    Control::new(nobody, Duration::ZERO)
+}
+
+/// Starts a task as a worker does.
+pub(crate) fn start(cell: &Cell<()>) -> Option<Attempt<()>> {
+    cell.start(0, Instant::now(), |()| control_of_nobody())
 }
 
 /// The end of a task that succeeded.

@@ -371,21 +371,29 @@ pub(crate) mod channel {
 
     use std::collections::VecDeque;
 
-    use super::atomic::{AtomicUsize, Ordering};
+    use super::atomic::{AtomicBool, AtomicUsize, Ordering};
     use super::{Arc, Condvar, Instant, Mutex, lock, wait};
 
     pub(crate) fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+        bounded(usize::MAX)
+    }
+
+    pub(crate) fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
         let channel = Arc::new(Channel {
+            capacity,
             messages: Mutex::new(VecDeque::new()),
             n_senders: AtomicUsize::new(1),
+            has_receiver: AtomicBool::new(true),
             not_empty: Condvar::new(),
         });
         (Sender(Arc::clone(&channel)), Receiver(channel))
     }
 
     struct Channel<T> {
+        capacity: usize,
         messages: Mutex<VecDeque<T>>,
         n_senders: AtomicUsize,
+        has_receiver: AtomicBool,
         not_empty: Condvar,
     }
 
@@ -397,15 +405,42 @@ pub(crate) mod channel {
     pub(crate) struct RecvError;
 
     #[derive(Debug)]
+    pub(crate) struct TryRecvError;
+
+    #[derive(Debug)]
     pub(crate) enum RecvTimeoutError {
         Timeout,
         Disconnected,
     }
 
+    #[derive(Debug)]
+    pub(crate) enum TrySendError<T> {
+        Full(T),
+        Disconnected(T),
+    }
+
+    impl<T> TrySendError<T> {
+        pub(crate) fn is_full(&self) -> bool {
+            matches!(self, Self::Full(_))
+        }
+    }
+
     impl<T> Sender<T> {
-        /// Sends also when nobody listens any more, which no sender here asks about.
-        pub(crate) fn send(&self, message: T) -> Result<(), T> {
-            lock(&self.0.messages).push_back(message);
+        /// For channels without bounds: it never blocks.
+        pub(crate) fn send(&self, message: T) -> Result<(), TrySendError<T>> {
+            self.try_send(message)
+        }
+
+        pub(crate) fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
+            let mut messages = lock(&self.0.messages);
+            if !self.0.has_receiver.load(Ordering::SeqCst) {
+                return Err(TrySendError::Disconnected(message));
+            }
+            if messages.len() == self.0.capacity {
+                return Err(TrySendError::Full(message));
+            }
+            messages.push_back(message);
+            drop(messages);
             self.0.not_empty.notify_one();
             Ok(())
         }
@@ -436,6 +471,14 @@ pub(crate) mod channel {
             self.receive(Some(deadline))
         }
 
+        pub(crate) fn try_recv(&self) -> Result<T, TryRecvError> {
+            lock(&self.0.messages).pop_front().ok_or(TryRecvError)
+        }
+
+        pub(crate) fn len(&self) -> usize {
+            lock(&self.0.messages).len()
+        }
+
         fn receive(&self, deadline: Option<Instant>) -> Result<T, RecvTimeoutError> {
             let mut messages = lock(&self.0.messages);
             loop {
@@ -448,6 +491,12 @@ pub(crate) mod channel {
                 messages = wait(&self.0.not_empty, messages, deadline)
                     .map_err(|_timed_out| RecvTimeoutError::Timeout)?;
             }
+        }
+    }
+
+    impl<T> Drop for Receiver<T> {
+        fn drop(&mut self) {
+            self.0.has_receiver.store(false, Ordering::SeqCst);
         }
     }
 }

@@ -50,6 +50,27 @@ pub(super) fn classify(
         .with_stderr(stderr_text)
 }
 
+/// The end of a task that was stopped, where nothing else tells of it.
+pub(super) fn stopped(reason: StopReason, limits: &Limits) -> TaskError {
+    let (kind, message) = stop_kind_and_message(reason, limits);
+    TaskError::new(kind, message)
+}
+
+fn stop_kind_and_message(reason: StopReason, limits: &Limits) -> (TaskErrorKind, String) {
+    match reason {
+        StopReason::Cancelled => (TaskErrorKind::Cancelled, "cancelled".to_owned()),
+        StopReason::TimedOut => {
+            let timeout = limits.task_timeout.unwrap_or_default();
+            let message = format!("timed out: it ran longer than {timeout:?}");
+            (TaskErrorKind::TimedOut, message)
+        }
+        StopReason::ShutDown => (
+            TaskErrorKind::ShutDown,
+            "the pool was terminated while the task ran".to_owned(),
+        ),
+    }
+}
+
 fn kind_and_message(
     error: &Error,
     stage: Stage,
@@ -59,18 +80,7 @@ fn kind_and_message(
 ) -> (TaskErrorKind, String) {
     if error.is::<Stopped>() {
         return match stop_reason {
-            Some(StopReason::Cancelled) => (TaskErrorKind::Cancelled, "cancelled".to_owned()),
-            Some(StopReason::TimedOut) => {
-                let timeout = limits.task_timeout.unwrap_or_default();
-                (
-                    TaskErrorKind::TimedOut,
-                    format!("timed out: it ran longer than {timeout:?}"),
-                )
-            }
-            Some(StopReason::ShutDown) => (
-                TaskErrorKind::ShutDown,
-                "the pool was terminated while the task ran".to_owned(),
-            ),
+            Some(reason) => stop_kind_and_message(reason, limits),
             None => (TaskErrorKind::Internal, "stopped for no reason".to_owned()),
         };
     }

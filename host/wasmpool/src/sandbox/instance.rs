@@ -11,7 +11,7 @@ use super::driver::Driver;
 use super::ending::{self, Stage};
 use super::module::Compiled;
 use super::store::{self, Run, State};
-use super::{Module, TaskInfo};
+use super::{Initializer, Module, TaskInfo};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::limits::Limits;
 use crate::report::TaskReport;
@@ -22,6 +22,7 @@ pub(crate) struct Instance {
     module: Arc<Module>,
     store: Store<State>,
     guest: Option<Worker>,
+    is_initialized: bool,
     /// Tasks that it has served.
     age: u64,
 }
@@ -40,6 +41,7 @@ impl Instance {
             store: store::new(engine, limits, run),
             module,
             guest: None,
+            is_initialized: false,
             age: 0,
         }
     }
@@ -53,6 +55,63 @@ impl Instance {
         self.age
     }
 
+    /// Bytes of memory that it holds.
+    pub(crate) fn memory(&self) -> usize {
+        self.store.data().limiter.held()
+    }
+
+    /// What it must run before its first task, if that is still to be done.
+    pub(crate) fn initializer_to_run(&self) -> Option<&Initializer> {
+        match &self.module.initializer {
+            Some(initializer) if !self.is_initialized => Some(initializer),
+            _ => None,
+        }
+    }
+
+    /// Runs the module's initializer, unless it has failed before. Blocks for as long as that
+    /// takes. After a failure the instance must be dropped.
+    pub(crate) fn initialize(
+        &mut self,
+        driver: &Driver,
+        run: Run,
+        limits: &Limits,
+    ) -> Result<(), TaskError> {
+        let module = Arc::clone(&self.module);
+        let Some(initializer) = &module.initializer else {
+            return Ok(());
+        };
+        let failed = |cause| {
+            let name = &module.tasks[initializer.task].name;
+            TaskError::initializer_failed(name, cause)
+        };
+        if let Some(cause) = initializer.failure.get() {
+            return Err(failed(cause.clone()));
+        }
+        let control = Arc::clone(&run.control);
+        let Initializer {
+            task, arguments, ..
+        } = initializer;
+        // Its own, and dropped: what it prints is not the first task's.
+        let mut report = TaskReport::default();
+        let ended = self.run(driver, run, *task, arguments, limits, &mut report);
+        let error = match (ended.outcome, control.stop_reason()) {
+            (Ok(_), None) => {
+                self.is_initialized = true;
+                return Ok(());
+            }
+            // It came back in its grace period: too late to go on with the task.
+            (Ok(_), Some(reason)) => ending::stopped(reason, limits),
+            (Err(error), _) => error,
+        };
+        match error.kind() {
+            // These are the task's own, and the machine's: the initializer may yet work.
+            TaskErrorKind::Cancelled | TaskErrorKind::ShutDown | TaskErrorKind::Internal => {
+                Err(error)
+            }
+            _ => Err(failed(initializer.failure.get_or_init(|| error).clone())),
+        }
+    }
+
     /// Runs the module's task number `task` to its end, and writes into `report` what it
     /// cost. Blocks for as long as the task runs.
     pub(crate) fn call(
@@ -64,11 +123,22 @@ impl Instance {
         limits: &Limits,
         report: &mut TaskReport,
     ) -> Ended {
-        let control = Arc::clone(&run.control);
-        store::prepare(&mut self.store, limits, run);
         report.instance_age = self.age;
         self.age += 1;
+        self.run(driver, run, task, arguments, limits, report)
+    }
 
+    fn run(
+        &mut self,
+        driver: &Driver,
+        run: Run,
+        task: usize,
+        arguments: &[u8],
+        limits: &Limits,
+        report: &mut TaskReport,
+    ) -> Ended {
+        let control = Arc::clone(&run.control);
+        store::prepare(&mut self.store, limits, run);
         let stage = Cell::new(Stage::Start);
         let (store, guest) = (&mut self.store, &mut self.guest);
         let (compiled, name) = (&self.module.compiled, &self.module.tasks[task].name);
@@ -113,8 +183,7 @@ impl Instance {
     fn account(&self, limits: &Limits, report: &mut TaskReport) {
         let state = self.store.data();
         report.peak_memory = state.limiter.held();
-        report.stdout = state.stdout.take();
-        report.stderr = state.stderr.take();
+        (report.stdout, report.stderr) = state.output.take();
         report.fuel = limits
             .fuel
             .map(|fuel| fuel.saturating_sub(self.store.get_fuel().unwrap_or(0)));
@@ -140,7 +209,7 @@ pub(super) fn list(
         guest.wasmpool_task_tasks().call_list(&mut store).await
     });
     let tasks = listed.map_err(|error| {
-        let stderr = store.data().stderr.take();
+        let (_, stderr) = store.data().output.take();
         ending::classify(&error, stage.get(), control.stop_reason(), limits, &stderr)
     })?;
     let tasks = tasks.into_iter().map(|task| TaskInfo {

@@ -14,8 +14,7 @@ mod module;
 mod output;
 mod store;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
@@ -32,6 +31,7 @@ use self::bindings::wasmpool::task::context;
 use self::store::State;
 use crate::error::{LoadError, TaskError};
 use crate::limits::Limits;
+use crate::options::TaskOptions;
 
 /// The version of the WebAssembly engine inside, as in `48.0.8`.
 pub const WASMTIME_VERSION: &str = "48.0.8";
@@ -42,7 +42,6 @@ pub(crate) struct Sandbox {
     linker: Linker<State>,
     cache: CacheFolder,
     allocation: Allocation,
-    next_module: AtomicU64,
 }
 
 /// A task as its module describes it.
@@ -59,10 +58,32 @@ pub struct TaskInfo {
 
 /// A module that was loaded, with its tasks.
 pub(crate) struct Module {
-    /// Tells it from all others of the same sandbox.
-    pub(crate) id: u64,
-    pub(crate) tasks: Vec<TaskInfo>,
+    pub(crate) tasks: Arc<[TaskInfo]>,
+    /// What each instance runs before its first task.
+    pub(crate) initializer: Option<Initializer>,
     compiled: Compiled,
+}
+
+/// A task that each instance of a module runs before all others.
+pub(crate) struct Initializer {
+    /// The task's place in the module's list.
+    pub(crate) task: usize,
+    /// The encoded arguments.
+    pub(crate) arguments: Vec<u8>,
+    pub(crate) options: TaskOptions,
+    /// Why it failed the first time: it is not run again then.
+    pub(crate) failure: OnceLock<TaskError>,
+}
+
+impl Module {
+    /// The same module with another initializer.
+    pub(crate) fn with_initializer(&self, initializer: Initializer) -> Self {
+        Self {
+            tasks: Arc::clone(&self.tasks),
+            initializer: Some(initializer),
+            compiled: self.compiled.clone(),
+        }
+    }
 }
 
 impl Sandbox {
@@ -77,7 +98,6 @@ impl Sandbox {
             linker,
             cache,
             allocation,
-            next_module: AtomicU64::new(0),
         })
     }
 
@@ -112,8 +132,8 @@ impl Sandbox {
     ) -> Result<Module, TaskError> {
         let tasks = instance::list(&self.engine, &compiled, driver, limits, run)?;
         Ok(Module {
-            id: self.next_module.fetch_add(1, Ordering::Relaxed),
-            tasks,
+            tasks: tasks.into(),
+            initializer: None,
             compiled,
         })
     }

@@ -16,7 +16,8 @@ use crate::error::LoadError;
 const PACKAGE: &str = "wasmpool:task/";
 const TASKS: &str = "wasmpool:task/tasks";
 
-/// A module that is ready to be instantiated.
+/// A module that is ready to be instantiated. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Compiled {
     pub(super) pre: WorkerPre<State>,
 }

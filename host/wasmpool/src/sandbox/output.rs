@@ -5,13 +5,15 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use crate::control::Control;
+use crate::events::TaskEvent;
 use crate::report::Captured;
 use crate::sync::lock;
 
@@ -19,11 +21,32 @@ use crate::sync::lock;
 /// tail; the figure is the usual one of WASI streams.
 const PERMIT: usize = 64 << 10;
 
-/// A captured stream. Clones write to the same place.
+/// What the guest of one store writes. Clones are of the same.
+#[derive(Clone)]
+pub(super) struct Output {
+    limit: usize,
+    captured: Arc<Mutex<Buffers>>,
+}
+
+/// One of the two streams of an [`Output`].
 #[derive(Clone)]
 pub(super) struct Capture {
-    limit: usize,
-    buffer: Arc<Mutex<Buffer>>,
+    output: Output,
+    stream: Stream,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+#[derive(Default)]
+struct Buffers {
+    /// Of the task that runs: those who listen to it hear what it writes.
+    control: Option<Arc<Control>>,
+    stdout: Buffer,
+    stderr: Buffer,
 }
 
 #[derive(Default)]
@@ -32,34 +55,62 @@ struct Buffer {
     written: u64,
 }
 
-impl Capture {
+impl Output {
+    /// Keeps the last `limit` bytes of each stream.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
-            buffer: Arc::default(),
+            captured: Arc::default(),
         }
     }
 
-    /// Takes out what was captured, and starts anew.
-    pub(super) fn take(&self) -> Captured {
-        let buffer = std::mem::take(&mut *self.lock());
-        Captured {
+    pub(super) fn capture(&self, stream: Stream) -> Capture {
+        let output = self.clone();
+        Capture { output, stream }
+    }
+
+    /// A task begins.
+    pub(super) fn begin(&self, control: &Arc<Control>) {
+        lock(&self.captured).control = Some(Arc::clone(control));
+    }
+
+    /// The task has ended: takes out what was captured, and starts anew.
+    pub(super) fn take(&self) -> (Captured, Captured) {
+        let buffers = std::mem::take(&mut *lock(&self.captured));
+        (buffers.stdout.into(), buffers.stderr.into())
+    }
+}
+
+impl From<Buffer> for Captured {
+    fn from(buffer: Buffer) -> Self {
+        Self {
             tail: buffer.tail.into(),
             written: buffer.written,
         }
     }
+}
 
+impl Capture {
     fn append(&self, bytes: &[u8]) {
-        let mut buffer = self.lock();
+        let limit = self.output.limit;
+        let mut buffers = lock(&self.output.captured);
+        let buffer = match self.stream {
+            Stream::Stdout => &mut buffers.stdout,
+            Stream::Stderr => &mut buffers.stderr,
+        };
         buffer.written += bytes.len() as u64;
-        let kept = &bytes[bytes.len().saturating_sub(self.limit)..];
-        let excess = (buffer.tail.len() + kept.len()).saturating_sub(self.limit);
+        let kept = &bytes[bytes.len().saturating_sub(limit)..];
+        let excess = (buffer.tail.len() + kept.len()).saturating_sub(limit);
         buffer.tail.drain(..excess);
         buffer.tail.extend(kept);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Buffer> {
-        lock(&self.buffer)
+        if let Some(control) = &buffers.control
+            && control.is_heard()
+        {
+            control.tell(match self.stream {
+                Stream::Stdout => TaskEvent::Stdout(bytes.to_vec()),
+                Stream::Stderr => TaskEvent::Stderr(bytes.to_vec()),
+            });
+        }
     }
 }
 
@@ -124,26 +175,23 @@ mod tests {
 
     #[test]
     fn the_end_of_a_long_output_is_kept() {
-        let capture = Capture::new(4);
+        let output = Output::new(4);
+        let capture = output.capture(Stream::Stderr);
         for word in ["ab", "cd", "efghijk", "l"] {
             capture.append(word.as_bytes());
         }
-        let captured = capture.take();
-        assert_eq!((&*captured.text(), captured.written), ("ijkl", 12));
-        assert!(captured.is_truncated());
-        assert_eq!(capture.take(), Captured::default());
+        let (stdout, stderr) = output.take();
+        assert_eq!((&*stderr.text(), stderr.written), ("ijkl", 12));
+        assert!(stderr.is_truncated());
+        assert_eq!(stdout, Captured::default());
+        assert_eq!(output.take(), (stdout.clone(), stdout));
     }
 
     #[test]
     fn a_limit_of_zero_keeps_nothing() {
-        let capture = Capture::new(0);
-        capture.append(b"abc");
-        assert_eq!(
-            capture.take(),
-            Captured {
-                tail: Vec::new(),
-                written: 3
-            }
-        );
+        let output = Output::new(0);
+        output.capture(Stream::Stdout).append(b"abc");
+        let (stdout, _) = output.take();
+        assert_eq!((stdout.tail, stdout.written), (Vec::new(), 3));
     }
 }

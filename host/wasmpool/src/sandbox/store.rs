@@ -9,8 +9,9 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
-use super::output::Capture;
-use crate::control::{Control, Progress};
+use super::output::{Output, Stream};
+use crate::control::Control;
+use crate::events::Progress;
 use crate::limits::Limits;
 
 /// Handles (streams, pollables, files) that a guest may hold at once.
@@ -19,8 +20,7 @@ const MAX_HANDLES: usize = 10_000;
 /// The host's side of one store.
 pub(super) struct State {
     pub(super) limiter: Limiter,
-    pub(super) stdout: Capture,
-    pub(super) stderr: Capture,
+    pub(super) output: Output,
     /// The task that runs in the store now.
     pub(super) run: Run,
     wasi: WasiCtx,
@@ -44,20 +44,18 @@ pub(super) struct Stopped;
 
 /// Makes the store of one instance.
 pub(super) fn new(engine: &Engine, limits: &Limits, run: Run) -> Store<State> {
-    let stdout = Capture::new(limits.output);
-    let stderr = Capture::new(limits.output);
+    let output = Output::new(limits.output);
     // Nothing is granted: no folder, no variable, no argument, no network, an empty standard
     // input. Clocks and random numbers are there.
     let wasi = WasiCtx::builder()
-        .stdout(stdout.clone())
-        .stderr(stderr.clone())
+        .stdout(output.capture(Stream::Stdout))
+        .stderr(output.capture(Stream::Stderr))
         .build();
     let mut table = ResourceTable::new();
     table.set_max_capacity(MAX_HANDLES);
     let state = State {
         limiter: Limiter::new(limits.memory),
-        stdout,
-        stderr,
+        output,
         run,
         wasi,
         table,
@@ -75,6 +73,7 @@ pub(super) fn new(engine: &Engine, limits: &Limits, run: Run) -> Store<State> {
 /// Sets a store up for what runs in it next.
 pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, run: Run) {
     let state = store.data_mut();
+    state.output.begin(&run.control);
     state.run = run;
     state.limiter.set_limit(limits.memory);
     store.set_epoch_deadline(1);

@@ -1,0 +1,123 @@
+//! Whether and when a task is tried again.
+
+use std::time::Duration;
+
+use crate::error::{TaskErrorKind, TrapCode};
+
+/// The longest wait before an attempt.
+const MAX_BACKOFF: Duration = Duration::from_secs(60);
+
+/// Tries a task again that has failed: for tasks that trap or time out for reasons of the
+/// moment.
+///
+/// It is safe as far as the sandbox goes: an attempt that was stopped or trapped has left
+/// nothing behind, and the next one has a fresh instance. All attempts are one task: its
+/// future ends with the last one's outcome, and the report says how many there were. Between
+/// two attempts the task is queued again, without a place of its own: it can be cancelled
+/// there, and has no queue timeout any more. A pool that shuts down in order still makes the
+/// attempts that are due, without a wait.
+///
+/// ```
+/// use std::time::Duration;
+/// use wasmpool::{Retry, TaskErrorKind, TaskOptions};
+///
+/// let options = TaskOptions::new().retry(
+///     Retry::times(3)
+///         .on([TaskErrorKind::TimedOut, TaskErrorKind::MemoryLimit])
+///         .backoff(Duration::from_millis(100)),
+/// );
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    retries: u32,
+    /// A bit for each kind, by its index.
+    kinds: u32,
+    backoff: Duration,
+}
+
+impl Retry {
+    /// Up to so many more attempts after the first, at once, for tasks that
+    /// [trap](TaskErrorKind::Trap) or [run too long](TaskErrorKind::TimedOut).
+    pub fn times(retries: u32) -> Self {
+        Self {
+            retries,
+            kinds: bit(TaskErrorKind::TimedOut) | bit(TaskErrorKind::Trap(TrapCode::Other)),
+            backoff: Duration::ZERO,
+        }
+    }
+
+    /// For these kinds of errors, and no others. Any trap stands for all of them, and any
+    /// exit.
+    ///
+    /// What says that nobody wants the task any more, or that it makes no sense, is never
+    /// tried again: [`Cancelled`](TaskErrorKind::Cancelled),
+    /// [`ShutDown`](TaskErrorKind::ShutDown), [`QueueTimedOut`](TaskErrorKind::QueueTimedOut),
+    /// [`BadArguments`](TaskErrorKind::BadArguments),
+    /// [`UnknownTask`](TaskErrorKind::UnknownTask),
+    /// [`InitializerFailed`](TaskErrorKind::InitializerFailed).
+    pub fn on(mut self, kinds: impl IntoIterator<Item = TaskErrorKind>) -> Self {
+        let is_final = |kind: &TaskErrorKind| {
+            matches!(
+                kind,
+                TaskErrorKind::Cancelled
+                    | TaskErrorKind::ShutDown
+                    | TaskErrorKind::QueueTimedOut
+                    | TaskErrorKind::BadArguments
+                    | TaskErrorKind::UnknownTask
+                    | TaskErrorKind::InitializerFailed
+            )
+        };
+        let kinds = kinds.into_iter().filter(|kind| !is_final(kind));
+        self.kinds = kinds.fold(0, |kinds, kind| kinds | bit(kind));
+        self
+    }
+
+    /// Waits before the second attempt for so long, twice as long before the third, and so
+    /// on, up to a minute. The worker serves others meanwhile. Default: no wait.
+    pub fn backoff(mut self, first: Duration) -> Self {
+        self.backoff = first;
+        self
+    }
+
+    /// How long to wait before the attempt after number `attempt`, which ended with `kind`;
+    /// `None` if there is no other.
+    pub(crate) fn after(&self, attempt: u32, kind: TaskErrorKind) -> Option<Duration> {
+        if attempt > self.retries || self.kinds & bit(kind) == 0 {
+            return None;
+        }
+        let factor = 2_u32.saturating_pow(attempt - 1);
+        Some(self.backoff.saturating_mul(factor).min(MAX_BACKOFF))
+    }
+}
+
+fn bit(kind: TaskErrorKind) -> u32 {
+    1 << kind.index()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_a_minute() {
+        let retry = Retry::times(40).backoff(Duration::from_millis(100));
+        let after = |attempt| retry.after(attempt, TaskErrorKind::TimedOut).unwrap();
+        assert_eq!(
+            [1, 2, 3, 11, 40].map(|n| after(n).as_millis()),
+            [100, 200, 400, 60_000, 60_000]
+        );
+        assert_eq!(retry.after(41, TaskErrorKind::TimedOut), None);
+    }
+
+    #[test]
+    fn only_the_chosen_kinds_are_tried_again() {
+        let trap = TaskErrorKind::Trap(TrapCode::Unreachable);
+        let by_default = Retry::times(1);
+        assert_eq!(by_default.after(1, trap), Some(Duration::ZERO));
+        assert_eq!(by_default.after(1, TaskErrorKind::Failed), None);
+        let chosen = by_default.on([TaskErrorKind::Failed, TaskErrorKind::Cancelled]);
+        assert_eq!(chosen.after(1, TaskErrorKind::Failed), Some(Duration::ZERO));
+        assert_eq!(chosen.after(1, trap), None);
+        assert_eq!(chosen.after(1, TaskErrorKind::Cancelled), None);
+    }
+}

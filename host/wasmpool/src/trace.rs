@@ -1,0 +1,115 @@
+//! What happens in the pool, for those who trace it: the feature `tracing`.
+//!
+//! Without the feature the functions here are empty, and [`Origin`] has no size.
+
+pub(crate) use on_or_off::{Origin, attempt, module_loaded, pool_built, shut_down};
+
+#[cfg(feature = "tracing")]
+mod on_or_off {
+    use std::time::Duration;
+
+    use tracing::span::EnteredSpan;
+    use tracing::{Span, debug, debug_span, info, warn};
+
+    use crate::error::TaskError;
+    use crate::pool::Shutdown;
+    use crate::report::TaskReport;
+    use crate::sandbox::Allocation;
+
+    /// The span in which a task was submitted.
+    pub(crate) struct Origin(Span);
+
+    impl Origin {
+        pub(crate) fn here() -> Self {
+            Self(Span::current())
+        }
+    }
+
+    /// An attempt of a task, for as long as it runs on its worker.
+    pub(crate) struct Attempt(#[allow(dead_code)] EnteredSpan);
+
+    pub(crate) fn attempt(
+        origin: &Origin,
+        task: &str,
+        tag: Option<&str>,
+        worker: usize,
+        number: u32,
+    ) -> Attempt {
+        let span =
+            debug_span!(parent: &origin.0, "task", name = task, tag, worker, attempt = number);
+        Attempt(span.entered())
+    }
+
+    impl Attempt {
+        pub(crate) fn ended(self, error: Option<&TaskError>, report: &TaskReport, is_last: bool) {
+            let (queued, ran) = (micros(report.queued), micros(report.ran));
+            match error {
+                None => debug!(queued_us = queued, ran_us = ran, "succeeded"),
+                Some(error) => debug!(
+                    queued_us = queued,
+                    ran_us = ran,
+                    kind = error.kind().name(),
+                    error = %error,
+                    is_last,
+                    "failed"
+                ),
+            }
+        }
+    }
+
+    pub(crate) fn pool_built(workers: usize, allocation: &Allocation) {
+        info!(workers, ?allocation, "pool built");
+        if let Allocation::OnDemand { reason } = allocation {
+            warn!(
+                reason,
+                "instances are slower: their memory cannot be reserved"
+            );
+        }
+    }
+
+    pub(crate) fn module_loaded(bytes: usize, tasks: usize, took: Duration) {
+        info!(bytes, tasks, took_us = micros(took), "module loaded");
+    }
+
+    pub(crate) fn shut_down(how: Shutdown) {
+        info!(?how, "pool shut down");
+    }
+
+    fn micros(duration: Duration) -> u64 {
+        u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+#[cfg(not(feature = "tracing"))]
+mod on_or_off {
+    use std::time::Duration;
+
+    use crate::error::TaskError;
+    use crate::pool::Shutdown;
+    use crate::report::TaskReport;
+    use crate::sandbox::Allocation;
+
+    pub(crate) struct Origin;
+
+    impl Origin {
+        pub(crate) fn here() -> Self {
+            Self
+        }
+    }
+
+    pub(crate) struct Attempt;
+
+    pub(crate) fn attempt(_: &Origin, _: &str, _: Option<&str>, _: usize, _: u32) -> Attempt {
+        Attempt
+    }
+
+    impl Attempt {
+        pub(crate) fn ended(self, _: Option<&TaskError>, _: &TaskReport, _: bool) {}
+    }
+
+    pub(crate) fn pool_built(_: usize, _: &Allocation) {}
+
+    pub(crate) fn module_loaded(_: usize, _: usize, _: Duration) {}
+
+    pub(crate) fn shut_down(_: Shutdown) {}
+}

@@ -1,0 +1,181 @@
+//! What each instance of a module runs before its first task.
+
+use std::time::Duration;
+
+use wasmpool::{
+    Isolation, Pool, TaskErrorKind as Kind, TaskModule, TaskOptions, TaskRefError, TrapCode,
+};
+
+use crate::support::{Bench, wait_until_running, within_long};
+
+/// The misbehaving guest, whose instances begin with this task.
+fn beginning_with<A: serde::Serialize>(
+    bench: &Bench,
+    name: &str,
+    argument: A,
+    options: TaskOptions,
+) -> TaskModule {
+    let task = bench.task::<A, ()>(name).with(options);
+    bench
+        .misbehaving
+        .with_initializer(&task, (argument,))
+        .unwrap()
+}
+
+fn recall(bench: &Bench, module: &TaskModule) -> wasmpool::TaskFuture<u64> {
+    let recall = module.task::<(u64,), u64>("recall").unwrap();
+    bench.pool.submit(&recall, (0,)).unwrap()
+}
+
+#[test]
+fn it_runs_with_its_arguments_before_the_first_task_of_each_instance() {
+    // Under isolation by task each has an instance of its own.
+    let bench = Bench::with_workers(2);
+    let module = beginning_with(&bench, "remember", 7, TaskOptions::new());
+    for _ in 0..20 {
+        let future = recall(&bench, &module);
+        assert_eq!(future.wait().unwrap(), 7);
+        assert!(future.report().unwrap().initialized > Duration::ZERO);
+    }
+    // The module without it is as before.
+    assert_eq!(recall(&bench, &bench.misbehaving).wait().unwrap(), 0);
+}
+
+#[test]
+fn a_warm_instance_runs_it_once() {
+    let builder = Pool::builder().workers(1).isolation(Isolation::Worker);
+    let bench = Bench::new(builder.max_tasks_per_instance(3));
+    let module = beginning_with(&bench, "remember", 7, TaskOptions::new());
+    let remember = module.task::<(u64,), u64>("remember").unwrap();
+    let mut seen = Vec::new();
+    for value in 100..107 {
+        let future = bench.pool.submit(&remember, (value,)).unwrap();
+        let before = future.wait().unwrap();
+        let report = future.report().unwrap();
+        seen.push((
+            before,
+            report.initialized > Duration::ZERO,
+            report.instance_age,
+        ));
+    }
+    let expected = [
+        (7, true, 0),
+        (100, false, 1),
+        (101, false, 2),
+        (7, true, 0),
+        (103, false, 1),
+        (104, false, 2),
+        (7, true, 0),
+    ];
+    assert_eq!(seen, expected);
+    // What it left is not seen by the module without it, on the same worker.
+    assert_eq!(recall(&bench, &bench.misbehaving).wait().unwrap(), 0);
+}
+
+#[test]
+fn one_that_fails_fails_queued_and_later_tasks_with_its_cause() {
+    for isolation in [Isolation::Task, Isolation::Worker] {
+        let bench = Bench::new(Pool::builder().workers(2).isolation(isolation));
+        let module = beginning_with(&bench, "panic", "no rules", TaskOptions::new());
+        let futures = [(); 50].map(|()| recall(&bench, &module));
+        for future in futures {
+            let error = future.wait().unwrap_err();
+            assert_eq!(error.kind(), Kind::InitializerFailed);
+            assert!(error.message().contains("`panic` failed"), "{error}");
+            assert!(error.message().contains("no rules"), "{error}");
+            let cause = error.cause().unwrap();
+            assert_eq!(cause.kind(), Kind::Trap(TrapCode::Unreachable));
+            assert!(cause.stderr().contains("no rules"));
+        }
+        assert_eq!(recall(&bench, &bench.misbehaving).wait().unwrap(), 0);
+        bench.assert_healthy();
+    }
+}
+
+#[test]
+fn one_that_failed_is_not_run_again() {
+    let bench = Bench::with_workers(1);
+    let options = TaskOptions::new().task_timeout(Duration::from_millis(50));
+    // Each run would take its 50 ms: two hundred of them ten seconds.
+    let module = beginning_with(&bench, "spin", 1, options);
+    let futures = [(); 200].map(|()| recall(&bench, &module));
+    let long_runs = futures.into_iter().filter(|future| {
+        assert_eq!(future.wait().unwrap_err().kind(), Kind::InitializerFailed);
+        let report = future.report().unwrap();
+        report.ran >= Duration::from_millis(50)
+    });
+    assert_eq!(long_runs.count(), 1);
+}
+
+#[test]
+fn it_has_a_time_limit_of_its_own() {
+    let builder = Pool::builder().workers(1);
+    let bench = Bench::new(builder.task_timeout(Duration::from_millis(400)));
+    for name in ["spin", "sleep"] {
+        let options = TaskOptions::new().task_timeout(Duration::from_millis(30));
+        let module = beginning_with(&bench, name, 3_600_000, options);
+        let error = recall(&bench, &module).wait().unwrap_err();
+        assert_eq!(error.kind(), Kind::InitializerFailed);
+        let cause = error.cause().unwrap();
+        assert_eq!(cause.kind(), Kind::TimedOut);
+        assert!(cause.message().contains("30ms"), "{cause}");
+    }
+    // The task's own time begins at its end: together they take longer than either may.
+    let module = beginning_with(&bench, "sleep", 300, TaskOptions::new());
+    let sleep = module.task::<(u64,), u64>("sleep").unwrap();
+    let future = bench.pool.submit(&sleep, (300,)).unwrap();
+    assert_eq!(future.wait().unwrap(), 300);
+    bench.assert_healthy();
+}
+
+#[test]
+fn a_cancel_during_it_is_the_task_s_end_and_not_its_failure() {
+    let bench = Bench::with_workers(1);
+    let module = beginning_with(&bench, "sleep", 200, TaskOptions::new());
+    let future = recall(&bench, &module);
+    wait_until_running(&future);
+    assert!(future.cancel());
+    assert_eq!(future.wait().unwrap_err().kind(), Kind::Cancelled);
+    assert_eq!(recall(&bench, &module).wait().unwrap(), 0);
+}
+
+#[test]
+fn a_pool_is_terminated_during_it_at_once() {
+    let bench = Bench::with_workers(1);
+    let module = beginning_with(&bench, "spin", 1, TaskOptions::new());
+    let future = recall(&bench, &module);
+    wait_until_running(&future);
+    within_long(move || drop(bench));
+    assert_eq!(future.wait().unwrap_err().kind(), Kind::ShutDown);
+}
+
+#[test]
+fn one_that_comes_back_in_its_grace_period_has_run_too_long_all_the_same() {
+    let bench = Bench::with_workers(1);
+    let options = TaskOptions::new()
+        .task_timeout(Duration::from_millis(30))
+        .stop_grace(crate::support::LONG);
+    let module = beginning_with(&bench, "honour_stop", 1, options.clone());
+    let recall = module.task::<(u64,), u64>("recall").unwrap().with(
+        // The period of the task that runs is what counts.
+        TaskOptions::new().stop_grace(crate::support::LONG),
+    );
+    let error = bench
+        .pool
+        .submit(&recall, (0,))
+        .unwrap()
+        .wait()
+        .unwrap_err();
+    assert_eq!(error.cause().unwrap().kind(), Kind::TimedOut);
+}
+
+#[test]
+fn only_a_task_of_the_module_can_be_its_initializer() {
+    let bench = Bench::with_workers(1);
+    let factorize = bench.factorize();
+    let refused = bench.misbehaving.with_initializer(&factorize, (1,));
+    let expected = TaskRefError::OtherModule {
+        name: "factorize".to_owned(),
+    };
+    assert_eq!(refused.unwrap_err(), expected);
+}

@@ -1,0 +1,64 @@
+//! Spans and events; only with the feature `tracing`.
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use wasmpool::{Retry, TaskOptions};
+
+use crate::support::Bench;
+
+/// Everything that is traced in this process.
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn each_attempt_is_a_span_with_an_end_and_a_parent() {
+    let written = Written::default();
+    let writer = written.clone();
+    // The only test that sets it; what other tests do is told apart by the tag.
+    tracing_subscriber::fmt()
+        .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .init();
+    let bench = Bench::with_workers(1);
+    let options = TaskOptions::new().tag("traced-7").retry(Retry::times(1));
+    let panic = bench.task::<&str, ()>("panic").with(options.clone());
+    let recall = bench.task::<u64, u64>("recall").with(options);
+    let request = tracing::info_span!("request", id = 42);
+    request.in_scope(|| {
+        let failing = bench.pool.submit(&panic, ("now",)).unwrap();
+        assert_eq!(failing.tag(), Some("traced-7"));
+        failing.wait().unwrap_err();
+        bench.pool.submit(&recall, (1,)).unwrap().wait().unwrap();
+    });
+    bench.assert_healthy();
+
+    let bytes = written.0.lock().unwrap().clone();
+    let text = String::from_utf8(bytes).unwrap();
+    let ours = text.lines().filter(|line| line.contains("traced-7"));
+    let ours = ours.collect::<Vec<_>>();
+    assert_eq!(ours.len(), 3, "{ours:#?}");
+    for (line, (name, attempt, end)) in ours.iter().zip([
+        ("panic", 1, "is_last=false"),
+        ("panic", 2, "is_last=true"),
+        ("recall", 1, "succeeded"),
+    ]) {
+        assert!(line.contains("request{id=42}:task{"), "{line}");
+        assert!(line.contains(&format!("name=\"{name}\"")), "{line}");
+        assert!(line.contains(&format!("attempt={attempt}")), "{line}");
+        assert!(line.contains("worker=0") && line.contains(end), "{line}");
+    }
+    assert!(text.contains("module loaded") && text.contains("pool built"));
+}
