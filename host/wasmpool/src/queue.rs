@@ -65,9 +65,10 @@ struct Entries<T> {
     /// Entries whose time has not come. Few, and mostly none.
     deferred: Vec<Deferred<T>>,
     closed: bool,
-    /// Whether a worker looks out for an entry before it goes to sleep. One is enough: it
-    /// takes the entry of a caller who waits for each outcome before the next submit.
-    has_lookout: bool,
+    /// The worker that looks out for an entry before it goes to sleep, until one has come for
+    /// it: the next push must not count on it too. One is enough: it takes the entry of a
+    /// caller who waits for each outcome before the next submit.
+    lookout: Option<usize>,
     /// Workers inside of `pop` that wait for an entry.
     sleepers: usize,
     /// Sleepers that were signalled and have not run yet. Without it every push would signal
@@ -141,7 +142,7 @@ impl<T: Entry> Queue<T> {
                 }),
                 deferred: Vec::new(),
                 closed: false,
-                has_lookout: false,
+                lookout: None,
                 sleepers: 0,
                 signalled: 0,
             }),
@@ -224,8 +225,8 @@ impl<T: Entry> Queue<T> {
         entries.lanes[lane].queue.extend(places);
         self.is_worth_a_look.store(true, Ordering::Relaxed);
         // The lookout takes one entry by itself, and looks once more before it goes to sleep.
-        let is_seen = entries.has_lookout && entries.len() == n_pushed;
-        self.wake(entries, n_pushed - usize::from(is_seen && n_pushed > 0));
+        let is_seen = n_pushed > 0 && entries.lookout.take().is_some();
+        self.wake(entries, n_pushed - usize::from(is_seen));
         Ok(())
     }
 
@@ -271,13 +272,13 @@ impl<T: Entry> Queue<T> {
                 return None;
             }
             self.is_worth_a_look.store(false, Ordering::Relaxed);
-            if !has_looked_out && !entries.has_lookout {
+            if !has_looked_out && entries.lookout.is_none() {
                 has_looked_out = true;
-                entries.has_lookout = true;
+                entries.lookout = Some(worker);
                 drop(entries);
                 spin::until(|| self.is_worth_a_look.load(Ordering::Relaxed));
                 entries = self.lock();
-                entries.has_lookout = false;
+                entries.lookout.take_if(|lookout| *lookout == worker);
                 continue;
             }
             entries.sleepers += 1;
