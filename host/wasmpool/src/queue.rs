@@ -235,10 +235,17 @@ impl<T: Entry> Queue<T> {
     /// taken by a closed queue too.
     pub(crate) fn defer(&self, entry: T, lane: usize, due: Instant) {
         let mut entries = self.lock();
+        let is_first = entries.deferred.iter().all(|other| due < other.due);
         entries.deferred.push(Deferred { entry, lane, due });
-        // A sleeper must learn when to wake up.
         self.is_worth_a_look.store(true, Ordering::Relaxed);
-        self.wake(entries, 1);
+        if is_first {
+            // All sleepers must learn when to wake up: if only one did, and were woken for
+            // another entry, the rest would sleep on. One signal for each would not do: a
+            // worker that goes to sleep before it comes, and knows, may take it away.
+            entries.signalled = entries.sleepers;
+            drop(entries);
+            self.not_empty.notify_all();
+        }
     }
 
     /// Wakes as many sleepers, if there are.
