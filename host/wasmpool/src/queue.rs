@@ -120,7 +120,7 @@ struct Wakers {
 }
 
 /// A submitter that waits with a waker. On drop it gives up, and passes on the wake-up that
-/// it may have got and not used.
+/// it may have got and not used, if there is a place.
 pub(crate) struct WaitingForRoom {
     room: Arc<Room>,
     number: u64,
@@ -429,6 +429,10 @@ impl Room {
             .is_ok()
     }
 
+    fn has_place(&self) -> bool {
+        self.taken.load(Ordering::SeqCst) < self.capacity
+    }
+
     /// Whether a place was taken in time.
     fn wait_and_take(&self, patience: Patience) -> Result<bool, NoRoom> {
         if matches!(patience, Patience::None) {
@@ -477,8 +481,12 @@ impl Drop for WaitingForRoom {
         let is_mine = |(number, _): &(u64, Waker)| *number == self.number;
         let Some(place) = wakers.queue.iter().position(is_mine) else {
             drop(wakers);
-            // Woken before. If there was a place for the wake-up it may still be there.
-            self.room.tell_one();
+            // Woken before. The place that the wake-up was for may still be there. If not,
+            // those in line hear when it comes back; to wake them now would have them come
+            // here again, and wake the next, for as long as there is no room.
+            if self.room.has_place() {
+                self.room.tell_one();
+            }
             return;
         };
         let mine = wakers.queue.remove(place);
