@@ -505,6 +505,9 @@ where
                 Poll::Ready(place) => drop(place),
             }
         }
+        // From now on the end of a task wakes the caller. A place in the line, or a wake-up
+        // from it, would be missed by others who wait for room.
+        this.waiting = None;
         let Some(first) = this.ahead.front_mut() else {
             return Poll::Ready(this.feed.end());
         };
