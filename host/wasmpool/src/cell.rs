@@ -209,6 +209,10 @@ impl<P> Cell<P> {
         if is_running {
             self.counters.put_back();
             state.phase = Phase::Queued(payload);
+            // Nothing dismisses them later, and a warm instance may keep the control block.
+            if let Some(control) = &state.control {
+                control.dismiss_listeners();
+            }
         }
         is_running
     }

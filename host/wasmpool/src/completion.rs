@@ -10,11 +10,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-
 use crate::error::TaskError;
 use crate::future::TaskFuture;
 use crate::job::Queued;
+use crate::sync::channel::{self, Receiver, RecvTimeoutError};
 use crate::sync::{Arc, Instant};
 
 /// When a [`wait`] is over.
@@ -179,7 +178,7 @@ struct Completions {
 
 impl Completions {
     fn of<F: Borrow<TaskFuture<Out>>, Out>(futures: &[F]) -> Self {
-        let (sender, places) = crossbeam_channel::unbounded();
+        let (sender, places) = channel::unbounded();
         let register = |(place, future): (usize, &F)| {
             let task = Arc::clone(future.borrow().task());
             let sender = sender.clone();

@@ -6,10 +6,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
 use serde::Serialize;
 
 use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Arc, Instant};
 
 /// How many events wait for a listener that is slow; each has 64 KiB of output at the most.
@@ -56,7 +56,7 @@ pub(crate) struct Listener {
 
 impl TaskEvents {
     pub(crate) fn channel() -> (Listener, Self) {
-        let (sender, events) = crossbeam_channel::bounded(CAPACITY);
+        let (sender, events) = channel::bounded(CAPACITY);
         let missed = Arc::new(AtomicU64::new(0));
         let listener = Listener {
             events: sender,

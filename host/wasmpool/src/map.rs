@@ -11,7 +11,6 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
 use futures_core::Stream;
 use serde::de::DeserializeOwned;
 
@@ -20,6 +19,7 @@ use crate::future::TaskFuture;
 use crate::pool::Pool;
 use crate::queue::{NoRoom, Patience, Permit, WaitingForRoom};
 use crate::sync::Instant;
+use crate::sync::channel::{self, Receiver, Sender};
 use crate::task::Task;
 use crate::value::{Arguments, IntoArguments};
 
@@ -356,7 +356,7 @@ where
     Input: Iterator<Item: IntoArguments<Args>>,
 {
     pub(crate) fn new(pool: &'pool Pool, task: Task<Args, Out>, input: Input) -> Self {
-        let (sender, ended) = crossbeam_channel::unbounded();
+        let (sender, ended) = channel::unbounded();
         let mut map = Self {
             feed: Feed::new(pool, task, input),
             under_way: UnderWay {

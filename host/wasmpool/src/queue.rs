@@ -79,9 +79,10 @@ struct Entries<T> {
     drained: bool,
     /// With so many entries the dead among them are cleared away.
     clear_at: usize,
-    /// Whether a worker looks out for an entry before it goes to sleep. One is enough: it
-    /// takes the entry of a caller who waits for each outcome before the next submit.
-    has_lookout: bool,
+    /// The worker that looks out for an entry before it goes to sleep, until one has come for
+    /// it: the next push must not count on it too. One is enough: it takes the entry of a
+    /// caller who waits for each outcome before the next submit.
+    lookout: Option<usize>,
     /// Workers inside of `pop` that wait for an entry.
     sleepers: usize,
     /// Sleepers that were signalled and have not run yet. Without it every push would signal
@@ -178,7 +179,7 @@ impl<T: Entry> Queue<T> {
                 closed: false,
                 drained: false,
                 clear_at: CLEAR_AT_LEAST,
-                has_lookout: false,
+                lookout: None,
                 sleepers: 0,
                 signalled: 0,
             }),
@@ -265,8 +266,8 @@ impl<T: Entry> Queue<T> {
         self.note_highest_lane(&entries);
         self.is_worth_a_look.store(true, Ordering::Relaxed);
         // The lookout takes one entry by itself, and looks once more before it goes to sleep.
-        let is_seen = entries.has_lookout && entries.len() == n_pushed;
-        self.wake(entries, n_pushed - usize::from(is_seen && n_pushed > 0));
+        let is_seen = n_pushed > 0 && entries.lookout.take().is_some();
+        self.wake(entries, n_pushed - usize::from(is_seen));
         Ok(())
     }
 
@@ -278,10 +279,17 @@ impl<T: Entry> Queue<T> {
         if entries.drained {
             return Err(entry);
         }
+        let is_first = entries.deferred.peek().is_none_or(|first| due < first.due);
         entries.deferred.push(Deferred { entry, lane, due });
-        // A sleeper must learn when to wake up.
         self.is_worth_a_look.store(true, Ordering::Relaxed);
-        self.wake(entries, 1);
+        if is_first {
+            // All sleepers must learn when to wake up: if only one did, and were woken for
+            // another entry, the rest would sleep on. One signal for each would not do: a
+            // worker that goes to sleep before it comes, and knows, may take it away.
+            entries.signalled = entries.sleepers;
+            drop(entries);
+            self.not_empty.notify_all();
+        }
         Ok(())
     }
 
@@ -343,13 +351,13 @@ impl<T: Entry> Queue<T> {
                 return None;
             }
             self.is_worth_a_look.store(false, Ordering::Relaxed);
-            if !has_looked_out && !entries.has_lookout {
+            if !has_looked_out && entries.lookout.is_none() {
                 has_looked_out = true;
-                entries.has_lookout = true;
+                entries.lookout = Some(worker);
                 drop(entries);
                 spin::until(|| self.is_worth_a_look.load(Ordering::Relaxed));
                 entries = self.lock();
-                entries.has_lookout = false;
+                entries.lookout.take_if(|lookout| *lookout == worker);
                 continue;
             }
             entries.sleepers += 1;
@@ -523,6 +531,10 @@ impl Room {
             .is_ok()
     }
 
+    fn has_place(&self) -> bool {
+        self.taken.load(Ordering::SeqCst) < self.capacity
+    }
+
     /// Whether a place was taken in time.
     fn wait_and_take(&self, patience: Patience) -> Result<bool, NoRoom> {
         if matches!(patience, Patience::None) {
@@ -610,9 +622,9 @@ impl WaitingForRoom {
 impl Drop for WaitingForRoom {
     fn drop(&mut self) {
         let was_woken = !self.step_out();
-        let is_room = || self.room.taken.load(Ordering::SeqCst) < self.room.capacity;
-        if was_woken && !self.is_served && is_room() {
-            // The wake-up was meant for somebody who wants the place.
+        // The wake-up was meant for somebody who wants the place, if it is still there. If not,
+        // those in line hear when it comes back.
+        if was_woken && !self.is_served && self.room.has_place() {
             self.room.tell_one();
         }
     }
@@ -705,7 +717,7 @@ mod tests {
     #[test]
     fn dead_entries_do_not_pile_up() {
         let queue = Queue::new(1, 1);
-        for _ in 0..100_000 {
+        for _ in 0..1_000 {
             queue.push([""], 1).unwrap();
         }
         assert!(queue.lock().len() < 200);

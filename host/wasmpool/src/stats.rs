@@ -89,11 +89,12 @@ impl Counters {
         };
         self.alive.fetch_sub(place, Ordering::Relaxed);
         let counter = error.map_or(&self.succeeded, |kind| &self.failed[kind.index()]);
-        counter.fetch_add(1, Ordering::Relaxed);
+        // Released, and acquired by `read`: who sees the task here has seen it leave there.
+        counter.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn read(&self, timings: &Timings) -> PoolStats {
-        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let succeeded = count(&self.succeeded);
         let failures = TaskErrorKind::NAMES
             .into_iter()

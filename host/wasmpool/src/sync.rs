@@ -1,8 +1,10 @@
-//! The primitives of concurrency that everything here stands on: the standard library's.
+//! The primitives of concurrency that everything here stands on: the standard library's,
+//! and crossbeam's channel.
 //!
 //! They have a room of their own so that a model checker can put its primitives in their
 //! place: `tests/model` compiles the files of the protocol with a `sync` of its own.
 
+pub(crate) use crossbeam_channel as channel;
 pub(crate) use std::sync::atomic;
 pub(crate) use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 pub(crate) use std::thread;

@@ -170,10 +170,12 @@ impl Watch {
             };
             let (control, deadline) = (Arc::clone(control), *deadline);
             drop(slot);
-            let due = if control.is_forced() {
+            if control.is_forced() {
                 is_halting = true;
                 continue;
-            } else if control.stop_reason().is_some() {
+            }
+            let is_stopping = control.stop_reason().is_some();
+            let due = if is_stopping {
                 // In its grace period. The moment is written right after the reason.
                 control.force_at()
             } else {
@@ -183,8 +185,9 @@ impl Watch {
                 next = next.into_iter().chain(due).min();
                 continue;
             }
-            // Both interrupt by themselves, and have this thread look again.
-            if control.stop_reason().is_some() {
+            // Both interrupt by themselves, and have this thread look again. Who stops the
+            // task right now, before this does, starts a grace period of its own.
+            if is_stopping {
                 control.force();
             } else {
                 control.stop(StopReason::TimedOut);

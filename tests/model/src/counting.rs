@@ -1,0 +1,66 @@
+//! Claims about the counters: `stats.rs`, as `cell.rs` drives it.
+
+use crate::cell::Cell;
+use crate::check::{check, together};
+use crate::shop;
+use crate::stats::Counters;
+use crate::sync::Arc;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::timings::Timings;
+
+/// How many tasks there are, and workers.
+const TASKS: u64 = 3;
+const WORKERS: u64 = 2;
+
+/// Whenever the counters are read, no task is in two places, no more of them run than there
+/// are workers, and what has ended stays so. In the end all of them have ended.
+pub fn the_counters_add_up_at_any_moment() {
+    check(|| {
+        let counters: Arc<Counters> = Arc::default();
+        let timings = Timings::new(1);
+        let cells = (0..TASKS)
+            .map(|_| Cell::new((), None, Arc::clone(&counters)))
+            .collect::<Vec<_>>();
+        counters.accept(1);
+        // The second worker's tasks are accepted while the first one works.
+        let work = |cells: &[Cell<()>]| {
+            for cell in cells {
+                if shop::start(cell).is_some() {
+                    cell.settle(shop::success());
+                }
+            }
+        };
+        let n_finished = AtomicU64::new(0);
+        let read = || {
+            let stats = counters.read(&timings);
+            assert!(stats.running <= WORKERS, "{stats:?}");
+            assert!(stats.queued <= TASKS, "{stats:?}");
+            assert!(stats.accepted <= TASKS, "{stats:?}");
+            let failed = stats.failures.iter().map(|(_, count)| count);
+            assert_eq!(stats.finished, stats.succeeded + failed.sum::<u64>());
+            let former = n_finished.swap(stats.finished, Ordering::Relaxed);
+            assert!(former <= stats.finished, "{former}, then {stats:?}");
+        };
+        let (first, second) = cells.split_at(1);
+        together([
+            &|| work(first),
+            &|| {
+                second.iter().for_each(|_| counters.accept(1));
+                work(second);
+            },
+            &|| {
+                cells[0].cancel("cancelled");
+            },
+            &|| (0..3).for_each(|_| read()),
+        ]);
+        read();
+        let stats = counters.read(&timings);
+        let (accepted, finished) = (stats.accepted, stats.finished);
+        assert_eq!((accepted, finished), (TASKS, TASKS), "{stats:?}");
+        let succeeded = cells.iter().filter(|cell| {
+            let settled = cell.settled().expect("all have ended");
+            settled.outcome.is_ok()
+        });
+        assert_eq!(stats.succeeded, succeeded.count() as u64);
+    });
+}

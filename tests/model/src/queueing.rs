@@ -1,0 +1,254 @@
+//! Claims about the queue: `queue.rs`.
+
+use std::sync::Mutex as Untracked;
+use std::sync::atomic::AtomicUsize as UntrackedUsize;
+
+use crate::check::{check, prove, together};
+use crate::queue::{Entry, NoRoom, Patience, Permit, Queue};
+use crate::shop;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Instant, Mutex, lock};
+
+/// How many workers there are at the most.
+const N_WORKERS: usize = 3;
+
+/// An entry that can be killed while it is queued.
+struct Item {
+    name: usize,
+    /// None when a worker has it, or it is dead.
+    permit: Mutex<Option<Permit>>,
+}
+
+impl Item {
+    fn new(name: usize, permit: Permit) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            permit: Mutex::new(Some(permit)),
+        })
+    }
+
+    /// Starts or kills it; whoever comes first does.
+    fn take(&self) -> bool {
+        let permit = lock(&self.permit).take();
+        permit.is_some()
+    }
+}
+
+impl Entry for Arc<Item> {
+    fn is_live(&self) -> bool {
+        lock(&self.permit).is_some()
+    }
+}
+
+type Names = Untracked<Vec<usize>>;
+
+fn sorted(names: Names) -> Vec<usize> {
+    let mut names = names.into_inner().unwrap();
+    names.sort_unstable();
+    names
+}
+
+/// With submitters that block for room and a queue that closes meanwhile, every entry that
+/// was accepted comes out once, and everybody comes home.
+pub fn what_was_accepted_comes_out_once() {
+    check(|| {
+        let queue = Queue::new(1, N_WORKERS);
+        let accepted: Names = Untracked::default();
+        let popped: Names = Untracked::default();
+        let submit = |names: [usize; 2]| {
+            for name in names {
+                let Ok(permit) = queue.reserve(Patience::Endless) else {
+                    return;
+                };
+                if queue.push([Item::new(name, permit)], name % 3).is_err() {
+                    return;
+                }
+                accepted.lock().unwrap().push(name);
+            }
+        };
+        let work = |worker| {
+            while let Some(item) = queue.pop(worker) {
+                assert!(item.take());
+                popped.lock().unwrap().push(item.name);
+            }
+        };
+        together([
+            &|| submit([1, 2]),
+            &|| submit([3, 4]),
+            &|| work(0),
+            &|| work(1),
+            &|| queue.close(),
+        ]);
+        assert_eq!(queue.len(), 0);
+        assert!(queue.drain().is_empty());
+        assert_eq!(sorted(popped), sorted(accepted));
+    });
+}
+
+/// As many entries as workers wait for reach them, with nothing else that would wake them: no
+/// close, and room for all.
+pub fn every_push_reaches_a_worker() {
+    check(|| {
+        let queue = Queue::new(100, N_WORKERS);
+        let popped: Names = Untracked::default();
+        let submit = |names: [usize; 2]| {
+            for name in names {
+                let permit = queue.reserve(Patience::None).unwrap();
+                assert!(queue.push([Item::new(name, permit)], 0).is_ok());
+            }
+        };
+        let work = |worker, n_items: usize| {
+            for _ in 0..n_items {
+                let item: Arc<Item> = queue.pop(worker).expect("it is open");
+                popped.lock().unwrap().push(item.name);
+            }
+        };
+        together([
+            &|| submit([1, 2]),
+            &|| submit([3, 4]),
+            &|| work(0, 2),
+            &|| work(1, 1),
+            &|| work(2, 1),
+        ]);
+        assert_eq!(sorted(popped), [1, 2, 3, 4]);
+    });
+}
+
+/// The only worker gets the only entry, whether it looks out for it or sleeps.
+pub fn a_push_reaches_the_only_worker() {
+    prove(|| {
+        let queue = Queue::new(1, N_WORKERS);
+        let permit = Mutex::new(queue.reserve(Patience::None).ok());
+        together([&|| assert!(queue.pop(0).is_some()), &|| {
+            let permit = lock(&permit).take().expect("one thread takes it");
+            assert!(queue.push([Item::new(1, permit)], 0).is_ok());
+        }]);
+    });
+}
+
+/// The only submitter that waits gets the only place when that is given back.
+pub fn a_freed_place_reaches_the_only_submitter() {
+    prove(|| {
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let permit = Mutex::new(queue.reserve(Patience::None).ok());
+        together([&|| drop(lock(&permit).take()), &|| {
+            assert!(queue.reserve(Patience::Endless).is_ok());
+        }]);
+    });
+}
+
+/// A submitter that waits for room is sent home by a close.
+pub fn a_close_reaches_the_only_submitter() {
+    prove(|| {
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let _permit = queue.reserve(Patience::None).unwrap();
+        together([&|| queue.close(), &|| {
+            let refused = queue.reserve(Patience::Endless);
+            assert!(matches!(refused, Err(NoRoom::Closed)));
+        }]);
+    });
+}
+
+/// Two workers that come back for more are served to the end.
+pub fn workers_that_come_again_are_served() {
+    check(|| {
+        let queue = Queue::new(100, N_WORKERS);
+        let submit = || {
+            for name in 0..4 {
+                let permit = queue.reserve(Patience::None).unwrap();
+                assert!(queue.push([Item::new(name, permit)], 0).is_ok());
+            }
+        };
+        let work = |worker| {
+            for _ in 0..2 {
+                assert!(queue.pop(worker).expect("it is open").take());
+            }
+        };
+        together([&submit, &|| work(0), &|| work(1)]);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+/// There are never more entries than places, and submitters that wait for one get it when an
+/// entry dies in the queue: no worker is there.
+pub fn a_dead_entry_gives_its_place_to_a_submitter() {
+    check(|| {
+        let queue = Queue::new(1, N_WORKERS);
+        let n_alive = UntrackedUsize::new(0);
+        let n_submitted = AtomicUsize::new(0);
+        let submit = || {
+            let permit = queue.reserve(Patience::Endless).unwrap();
+            let before = n_alive.fetch_add(1, Ordering::SeqCst);
+            assert_eq!(before, 0, "two have the only place");
+            let name = n_submitted.fetch_add(1, Ordering::SeqCst);
+            let item = Item::new(name, permit);
+            assert!(queue.push([Arc::clone(&item)], 1).is_ok());
+            n_alive.fetch_sub(1, Ordering::SeqCst);
+            assert!(item.take());
+        };
+        together([&submit, &submit, &submit]);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+/// A submitter whose time is up while it is woken does not take the wake-up away from one
+/// that waits without a limit.
+pub fn a_timed_out_submitter_swallows_no_wake_up() {
+    check(|| {
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let permit = Mutex::new(Some(queue.reserve(Patience::None).unwrap()));
+        together([
+            &|| drop(lock(&permit).take()),
+            &|| drop(queue.reserve(Patience::Endless).unwrap()),
+            &|| {
+                let deadline = shop::soon();
+                match queue.reserve(Patience::Until(deadline)) {
+                    Ok(permit) => drop(permit),
+                    Err(no_room) => {
+                        assert_eq!(no_room, NoRoom::Full);
+                        assert!(Instant::now() >= deadline);
+                    }
+                }
+            },
+        ]);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+/// Who goes over the capacity takes a place that has to come back before others get one.
+pub fn an_overdrawn_queue_lets_nobody_in_before_it_is_in_order() {
+    check(|| {
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let n_submitters = UntrackedUsize::new(0);
+        let submit = || {
+            let permit = queue.reserve(Patience::Endless).unwrap();
+            let before = n_submitters.fetch_add(1, Ordering::SeqCst);
+            assert_eq!(before, 0, "two have the only place");
+            n_submitters.fetch_sub(1, Ordering::SeqCst);
+            drop(permit);
+        };
+        together([&submit, &submit, &|| {
+            drop(queue.overdraw().unwrap());
+            drop(queue.overdraw().unwrap());
+        }]);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+/// A close wakes submitters that wait for room and workers that wait for entries.
+pub fn a_close_wakes_everybody() {
+    check(|| {
+        let full: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let _permit = full.reserve(Patience::None).unwrap();
+        let empty: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let submit = || {
+            let refused = full.reserve(Patience::Endless);
+            assert!(matches!(refused, Err(NoRoom::Closed)));
+        };
+        let work = |worker| assert!(empty.pop(worker).is_none());
+        together([&submit, &submit, &|| work(0), &|| work(1), &|| {
+            full.close();
+            empty.close();
+        }]);
+    });
+}

@@ -1,0 +1,231 @@
+//! Claims about the end of a task: `cell.rs` and `future.rs`.
+
+use std::sync::Mutex as Untracked;
+use std::sync::atomic::AtomicUsize;
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::cell::{Cell, TaskState};
+use crate::check::{check, prove, together};
+use crate::error::TaskErrorKind;
+use crate::shop::{self, success};
+use crate::stats::Counters;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Arc, Instant, thread};
+
+fn queued_cell() -> Cell<()> {
+    let counters: Arc<Counters> = Arc::default();
+    counters.accept(1);
+    Cell::new((), None, counters)
+}
+
+/// What the cell's end is called here: the error's kind, none for a success.
+fn end_of(cell: &Cell<()>) -> Option<TaskErrorKind> {
+    let settled = cell.settled().expect("it has ended");
+    settled.outcome.as_ref().err().map(|error| error.kind())
+}
+
+/// A worker, a cancel and a queue timeout race for one task, and all of them, and everybody
+/// who waits, agree on how it ended.
+pub fn of_rival_ends_one_wins() {
+    check(|| {
+        let cell = queued_cell();
+        let was_cancelled = flag();
+        let attempt = Untracked::new(None);
+        let n_called = AtomicUsize::new(0);
+        let n_called = std::sync::Arc::new(n_called);
+        let counted = std::sync::Arc::clone(&n_called);
+        cell.on_settled(Box::new(move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+        }));
+        together([
+            &|| {
+                if let Some(started) = shop::start(&cell) {
+                    *attempt.lock().unwrap() = Some(started);
+                    assert_ne!(cell.task_state(), TaskState::Queued);
+                    cell.settle(success());
+                    assert_eq!(cell.task_state(), TaskState::Done);
+                }
+            },
+            &|| was_cancelled.store(cell.cancel("cancelled"), Ordering::SeqCst),
+            &|| cell.expire(),
+            &|| {
+                let settled = cell.wait(None).expect("it waits for the end");
+                assert!(std::ptr::eq(settled, cell.settled().unwrap()));
+                assert_eq!(cell.task_state(), TaskState::Done);
+            },
+        ]);
+        let attempt = attempt.into_inner().unwrap();
+        let has_run = attempt.is_some();
+        let was_cancelled = was_cancelled.load(Ordering::SeqCst);
+        let end = end_of(&cell);
+        let has_expired = end == Some(TaskErrorKind::QueueTimedOut);
+        assert_eq!(was_cancelled, end == Some(TaskErrorKind::Cancelled));
+        assert!(
+            !has_expired || !has_run,
+            "it ran and timed out in the queue"
+        );
+        assert!(has_run || was_cancelled || has_expired);
+        assert_eq!(n_called.load(Ordering::SeqCst), 1);
+        let must_stop = attempt.is_some_and(|attempt| attempt.control.is_forced());
+        assert_eq!(must_stop, has_run && was_cancelled);
+    });
+}
+
+fn flag() -> AtomicBool {
+    AtomicBool::new(false)
+}
+
+/// Whoever waits for a task without a time limit wakes up when it ends.
+pub fn the_end_wakes_all_who_wait() {
+    check(|| {
+        let cell = queued_cell();
+        let wait = || assert!(cell.wait(None).is_some());
+        together([&wait, &wait, &|| cell.settle(success())]);
+    });
+}
+
+/// The same with one who waits.
+pub fn the_end_wakes_who_waits() {
+    prove(|| {
+        let cell = queued_cell();
+        together([&|| assert!(cell.wait(None).is_some()), &|| {
+            cell.settle(success());
+        }]);
+    });
+}
+
+/// Of two rival ends one wins, and each knows whether it did.
+pub fn of_a_cancel_and_an_end_one_wins() {
+    prove(|| {
+        let cell = queued_cell();
+        let was_cancelled = flag();
+        together([&|| cell.settle(success()), &|| {
+            was_cancelled.store(cell.cancel("cancelled"), Ordering::SeqCst);
+        }]);
+        let is_cancelled = end_of(&cell) == Some(TaskErrorKind::Cancelled);
+        assert_eq!(was_cancelled.load(Ordering::SeqCst), is_cancelled);
+    });
+}
+
+/// A wait with a time limit ends with the task or with the time, and tells them apart.
+pub fn a_wait_ends_with_the_task_or_with_the_time() {
+    check(|| {
+        let cell = queued_cell();
+        let wait = || {
+            let deadline = shop::soon();
+            match cell.wait(Some(deadline)) {
+                Some(_) => assert_eq!(cell.task_state(), TaskState::Done),
+                None => assert!(Instant::now() >= deadline),
+            }
+        };
+        together([&wait, &wait, &|| cell.settle(success())]);
+        // And also if nobody ends the task.
+        let cell = queued_cell();
+        assert!(cell.wait(Some(shop::soon())).is_none());
+    });
+}
+
+/// Who polls, and is told to come back later, is woken, and by the waker that came last.
+pub fn a_pending_poll_is_followed_by_a_wake() {
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    prove(|| {
+        let cell = queued_cell();
+        let last = std::sync::Arc::new(Woken(flag()));
+        let is_pending = flag();
+        together([&|| cell.settle(success()), &|| {
+            let first = Waker::from(std::sync::Arc::new(Woken(flag())));
+            if cell.poll(&first).is_none() {
+                let polled = cell.poll(&Waker::from(std::sync::Arc::clone(&last)));
+                is_pending.store(polled.is_none(), Ordering::SeqCst);
+            }
+        }]);
+        assert!(cell.poll(Waker::noop()).is_some());
+        let is_woken = last.0.load(Ordering::SeqCst);
+        assert_eq!(is_woken, is_pending.load(Ordering::SeqCst));
+    });
+}
+
+/// Callbacks that are added while the task ends are called once each, in the order in which
+/// they were added, and one at a time.
+pub fn callbacks_are_called_once_and_in_order() {
+    check(|| {
+        let cell = queued_cell();
+        // Their numbers, and what they did.
+        let added = Untracked::new(Vec::new());
+        let log = std::sync::Arc::new(Untracked::new(Vec::new()));
+        let is_busy = std::sync::Arc::new(flag());
+        let overlap = std::sync::Arc::new(flag());
+        let add = |name: usize| {
+            let log = std::sync::Arc::clone(&log);
+            let is_busy = std::sync::Arc::clone(&is_busy);
+            let overlap = std::sync::Arc::clone(&overlap);
+            // A panic in a callback is contained, so what it finds is looked at later.
+            let number = cell.on_settled(Box::new(move || {
+                if is_busy.swap(true, Ordering::SeqCst) {
+                    overlap.store(true, Ordering::SeqCst);
+                }
+                thread::yield_now();
+                log.lock().unwrap().push(name);
+                is_busy.store(false, Ordering::SeqCst);
+            }));
+            added.lock().unwrap().push((number, name));
+        };
+        together([
+            &|| (0..2).for_each(add),
+            &|| (10..12).for_each(add),
+            &|| cell.settle(success()),
+            &|| {
+                cell.cancel("cancelled");
+            },
+        ]);
+        let mut added = added.into_inner().unwrap();
+        added.sort_unstable();
+        let names = added.iter().map(|(_, name)| *name).collect::<Vec<_>>();
+        assert_eq!(*log.lock().unwrap(), names);
+        assert!(!overlap.load(Ordering::SeqCst));
+    });
+}
+
+/// A callback that is taken back while the task ends is called once or not at all, the others
+/// are called, and what it held is dropped.
+pub fn a_callback_is_taken_back_or_called() {
+    prove(|| {
+        let cell = queued_cell();
+        let n_called = std::sync::Arc::new(AtomicUsize::new(0));
+        let numbers = [1, 10, 100].map(|worth| {
+            let n_called = std::sync::Arc::clone(&n_called);
+            cell.on_settled(Box::new(move || {
+                n_called.fetch_add(worth, Ordering::SeqCst);
+            }))
+        });
+        together([&|| cell.settle(success()), &|| {
+            cell.forget_callback(numbers[1]);
+        }]);
+        let n_called = (
+            n_called.load(Ordering::SeqCst),
+            std::sync::Arc::strong_count(&n_called),
+        );
+        assert!(matches!(n_called, (101 | 111, 1)), "{n_called:?}");
+    });
+}
+
+/// A future that is awaited while its task ends is woken, and gives the result.
+pub fn an_awaited_cell_wakes_its_thread() {
+    prove(|| {
+        let cell = queued_cell();
+        together([&|| cell.settle(success()), &|| {
+            let poll = |context: &mut Context<'_>| match cell.poll(context.waker()) {
+                Some(settled) => Poll::Ready(settled.outcome.is_ok()),
+                None => Poll::Pending,
+            };
+            assert!(shop::block_on(std::future::poll_fn(poll)));
+        }]);
+    });
+}

@@ -1,0 +1,383 @@
+//! A pool without a sandbox: the stand-in for the library's `pool.rs` and `worker.rs`, which
+//! does the steps of the protocol in their order, and for the sandbox's engine.
+
+use std::sync::Mutex as Untracked;
+use std::sync::atomic::AtomicUsize as UntrackedUsize;
+use std::task::Poll;
+use std::time::Duration;
+
+use crate::cell::{Attempt, Cell, Settled};
+use crate::control::{Control, Interrupt, StopReason};
+use crate::error::{TaskError, TaskErrorKind};
+use crate::future::TaskFuture;
+use crate::job::{Job, Queued};
+use crate::limits::Limits;
+use crate::queue::{NoRoom, Patience, Permit, Queue};
+use crate::report::TaskReport;
+use crate::retry::Retry;
+use crate::stats::Counters;
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{Arc, Instant, Weak, thread};
+use crate::timings::Timings;
+use crate::watch::Watch;
+
+/// What a task does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guest {
+    /// Ends by itself.
+    Short,
+    /// Computes until it is stopped.
+    Endless,
+    /// Waits in the host until it is stopped.
+    Waiting,
+    /// Ends by itself, with an error.
+    Failing,
+}
+
+/// The lane of all tasks here.
+const LANE: usize = 1;
+
+/// The result of a guest that comes to its end, as MessagePack has it.
+pub(crate) const RESULT: u8 = 7;
+
+pub(crate) struct Shop {
+    pub(crate) queue: Queue<Queued>,
+    pub(crate) watch: Watch,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) timings: Timings,
+    /// The engine's: guests look at their stop request when it has moved.
+    epoch: AtomicU64,
+    next_worker: AtomicUsize,
+    /// How often a task was started.
+    pub(crate) n_attempts: UntrackedUsize,
+    /// Guests that were stopped. The lock is the standard library's, which the model checker
+    /// does not see: nothing that it sees may be done under it.
+    pub(crate) halts: Untracked<Vec<Halt>>,
+}
+
+/// A guest that has come to a halt.
+pub(crate) struct Halt {
+    pub(crate) at: Instant,
+    pub(crate) reason: StopReason,
+    /// When the grace period was over.
+    pub(crate) force_at: Option<Instant>,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Interrupt for Shop {
+    fn interrupt(&self) {
+        self.move_epoch();
+        self.watch.see_to_stops();
+    }
+}
+
+impl Shop {
+    pub(crate) fn new(n_workers: usize, queue_capacity: usize) -> Arc<Self> {
+        Arc::new(Self {
+            queue: Queue::new(queue_capacity, n_workers),
+            watch: Watch::new(n_workers),
+            counters: Arc::default(),
+            timings: Timings::new(n_workers),
+            epoch: AtomicU64::new(0),
+            next_worker: AtomicUsize::new(0),
+            n_attempts: UntrackedUsize::new(0),
+            halts: Untracked::default(),
+        })
+    }
+
+    pub(crate) fn limits() -> Limits {
+        Limits::default()
+    }
+
+    pub(crate) fn submit(
+        &self,
+        guest: Guest,
+        limits: Limits,
+        patience: Patience,
+    ) -> Result<TaskFuture<u8>, NoRoom> {
+        let permit = self.queue.reserve(patience)?;
+        let task = self.queued_task(guest, limits, None, permit);
+        self.push([Arc::clone(&task)], limits)?;
+        Ok(TaskFuture::new(task))
+    }
+
+    /// A task that is tried again as `retry` says. There must be room for it.
+    pub(crate) fn submit_with_retry(
+        &self,
+        guest: Guest,
+        limits: Limits,
+        retry: Retry,
+    ) -> TaskFuture<u8> {
+        let permit = self.queue.reserve(Patience::None).expect("there is room");
+        let task = self.queued_task(guest, limits, Some(retry), permit);
+        let pushed = self.push([Arc::clone(&task)], limits);
+        pushed.expect("the queue is open");
+        TaskFuture::new(task)
+    }
+
+    /// Tasks that come together. There must be room for them.
+    pub(crate) fn submit_chunk<const N: usize>(
+        &self,
+        guests: [Guest; N],
+        limits: Limits,
+    ) -> [TaskFuture<u8>; N] {
+        let tasks = guests.map(|guest| {
+            let permit = self.queue.reserve(Patience::None).expect("there is room");
+            self.queued_task(guest, limits, None, permit)
+        });
+        let pushed = self.push(tasks.each_ref().map(Arc::clone), limits);
+        pushed.expect("the queue is open");
+        tasks.map(TaskFuture::new)
+    }
+
+    fn queued_task(
+        &self,
+        guest: Guest,
+        limits: Limits,
+        retry: Option<Retry>,
+        permit: Permit,
+    ) -> Queued {
+        let job = Job {
+            guest,
+            limits,
+            retry,
+            lane: LANE,
+            permit: Some(permit),
+        };
+        Arc::new(Cell::new(job, None, Arc::clone(&self.counters)))
+    }
+
+    /// As the pool's.
+    fn push<const N: usize>(&self, tasks: [Queued; N], limits: Limits) -> Result<(), NoRoom> {
+        let expiring = limits.queue_timeout.map(|timeout| {
+            let with_moment = |task: &Queued| {
+                let moment = task.submitted().checked_add(timeout)?;
+                Some((moment, Arc::clone(task)))
+            };
+            tasks.iter().filter_map(with_moment).collect::<Vec<_>>()
+        });
+        self.counters.accept(N);
+        if self.queue.push(tasks, LANE).is_err() {
+            self.counters.refuse(N);
+            return Err(NoRoom::Closed);
+        }
+        for (moment, task) in expiring.into_iter().flatten() {
+            self.watch.expire_at(moment, &task);
+        }
+        Ok(())
+    }
+
+    /// As the worker's `work`: what a worker thread does until the queue is closed and empty.
+    pub(crate) fn work(self: &Arc<Self>) {
+        let worker = self.next_worker.fetch_add(1, Ordering::SeqCst);
+        // What ran last stays in a warm instance.
+        let mut kept = None;
+        while let Some(task) = self.queue.pop(worker) {
+            if let Some(control) = self.serve(worker, &task) {
+                kept = Some(control);
+            }
+        }
+        drop(kept);
+    }
+
+    fn serve(self: &Arc<Self>, worker: usize, task: &Queued) -> Option<Arc<Control>> {
+        let started = Instant::now();
+        let control = |job: &Job| {
+            let interrupt: Weak<Self> = Arc::downgrade(self);
+            Control::new(interrupt, job.limits.stop_grace)
+        };
+        let attempt = task.start(worker, started, control)?;
+        self.n_attempts.fetch_add(1, Ordering::SeqCst);
+        let mut job = attempt.payload;
+        drop(job.permit.take());
+        self.timings.begin(worker, started);
+        let outcome = self.call(worker, &job, &attempt.control, started);
+        self.watch.end(worker);
+        let report = TaskReport {
+            worker: Some(worker),
+            queued: started.duration_since(task.submitted()),
+            ran: started.elapsed(),
+            attempts: attempt.number,
+            ..TaskReport::default()
+        };
+        self.timings.end(worker, &report);
+        let is_shutting_down = attempt.control.stop_reason() == Some(StopReason::ShutDown);
+        let again = outcome.as_ref().err().and_then(|error| {
+            let wait = job.retry?.after(attempt.number, error.kind())?;
+            let due = Instant::now().checked_add(wait)?;
+            (!is_shutting_down).then_some((job.lane, due))
+        });
+        match again {
+            None => task.settle(Settled { outcome, report }),
+            Some((lane, due)) => {
+                if task.put_back(job) && self.queue.defer(Arc::clone(task), lane, due).is_err() {
+                    task.cancel_queued();
+                }
+            }
+        }
+        Some(attempt.control)
+    }
+
+    fn call(
+        &self,
+        worker: usize,
+        job: &Job,
+        control: &Arc<Control>,
+        started: Instant,
+    ) -> Result<Vec<u8>, TaskError> {
+        let deadline = job.limits.deadline(started);
+        self.watch.begin(worker, control, deadline);
+        if self.run_guest(job.guest, control) {
+            return match job.guest {
+                Guest::Failing => Err(TaskError::new(TaskErrorKind::Failed, "failed")),
+                Guest::Short | Guest::Endless | Guest::Waiting => Ok(vec![RESULT]),
+            };
+        }
+        let at = Instant::now();
+        let reason = control.stop_reason();
+        let reason = reason.expect("nobody halts without a reason");
+        let halt = Halt {
+            at,
+            reason,
+            force_at: control.force_at(),
+            deadline,
+        };
+        self.halts.lock().unwrap().push(halt);
+        Err(stopped(reason))
+    }
+
+    /// As the sandbox and its driver run a guest. Says whether it came to its end, or was
+    /// stopped.
+    fn run_guest(&self, guest: Guest, control: &Control) -> bool {
+        let mut epoch_deadline = self.epoch.load(Ordering::SeqCst) + 1;
+        if control.is_forced() {
+            return false;
+        }
+        match guest {
+            Guest::Short | Guest::Failing => true,
+            Guest::Endless => loop {
+                thread::yield_now();
+                if self.epoch.load(Ordering::SeqCst) >= epoch_deadline {
+                    if control.is_forced() {
+                        return false;
+                    }
+                    // An epoch that moves right here moves for nothing: see the sandbox's
+                    // `look_at_stop_request`.
+                    epoch_deadline = self.epoch.load(Ordering::SeqCst) + 1;
+                }
+            },
+            Guest::Waiting => {
+                wait_for_force(control);
+                false
+            }
+        }
+    }
+
+    /// What the watch's thread does.
+    pub(crate) fn keep_watch(&self) {
+        self.watch.run(|| self.move_epoch());
+    }
+
+    fn move_epoch(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// As the pool's `shutdown` with `Shutdown::Terminate`, except that it waits for nobody.
+    pub(crate) fn terminate(&self) {
+        self.queue.close();
+        let queued = self.queue.drain();
+        self.watch.terminate();
+        for task in queued {
+            task.cancel_queued();
+        }
+    }
+
+    /// Runs the watch, `workers` worker threads and `threads` at the same time. When those
+    /// have ended the queue is closed, then the workers end, and then the watch.
+    pub(crate) fn open<const N: usize>(
+        self: &Arc<Self>,
+        workers: usize,
+        threads: [&(dyn Fn() + Sync); N],
+    ) {
+        thread::scope(|scope| {
+            let watch = scope.spawn(|| self.keep_watch());
+            let workers = (0..workers).map(|_| scope.spawn(|| self.work()));
+            let workers = workers.collect::<Vec<_>>();
+            for thread in threads.map(|thread| scope.spawn(thread)) {
+                thread.join().expect("the thread does not panic");
+            }
+            self.queue.close();
+            for worker in workers {
+                worker.join().expect("the worker does not panic");
+            }
+            self.watch.close();
+            watch.join().expect("the watch does not panic");
+        });
+    }
+}
+
+/// As the sandbox's driver waits for a guest that waits in the host.
+pub(crate) fn wait_for_force(control: &Control) {
+    block_on(std::future::poll_fn(|context| {
+        control.wake_on_force(context.waker());
+        if control.is_forced() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }));
+}
+
+fn stopped(reason: StopReason) -> TaskError {
+    let kind = match reason {
+        StopReason::Cancelled => TaskErrorKind::Cancelled,
+        StopReason::TimedOut => TaskErrorKind::TimedOut,
+        StopReason::ShutDown => TaskErrorKind::ShutDown,
+    };
+    TaskError::new(kind, "stopped")
+}
+
+/// Polls `future` on this thread until it is ready.
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let waker = std::task::Waker::from(std::sync::Arc::new(Unpark(thread::current())));
+    let mut context = std::task::Context::from_waker(&waker);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+struct Unpark(thread::Thread);
+
+impl std::task::Wake for Unpark {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// The control block of a task that nobody has to interrupt.
+pub(crate) fn control_of_nobody() -> Control {
+    let nobody: Weak<Shop> = Weak::new();
+    Control::new(nobody, Duration::ZERO)
+}
+
+/// Starts a task as a worker does.
+pub(crate) fn start(cell: &Cell<()>) -> Option<Attempt<()>> {
+    cell.start(0, Instant::now(), |()| control_of_nobody())
+}
+
+/// The end of a task that succeeded.
+pub(crate) fn success() -> Settled {
+    Settled {
+        outcome: Ok(vec![RESULT]),
+        report: TaskReport::default(),
+    }
+}
+
+/// A moment that is some milliseconds away.
+pub(crate) fn soon() -> Instant {
+    Instant::now() + Duration::from_millis(2)
+}

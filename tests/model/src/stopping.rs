@@ -1,0 +1,97 @@
+//! Claims about the stop of one task: `control.rs`.
+
+use std::time::Duration;
+
+use crate::check::{check, prove, together};
+use crate::control::{Control, Interrupt, StopReason};
+use crate::queue::Patience;
+use crate::shop::{self, Guest, Shop};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Arc, Weak};
+
+/// Of those who stop a task the first says why, and it is forced to stop once.
+pub fn the_first_reason_to_stop_counts() {
+    struct Interrupts(AtomicU64);
+
+    impl Interrupt for Interrupts {
+        fn interrupt(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    check(|| {
+        let interrupts = Arc::new(Interrupts(AtomicU64::new(0)));
+        let weak: Weak<Interrupts> = Arc::downgrade(&interrupts);
+        let control = Control::new(weak, Duration::ZERO);
+        let stop = |reason| {
+            control.stop(reason);
+            let first = control.stop_reason();
+            assert!(first.is_some());
+            assert_eq!(control.stop_reason(), first);
+        };
+        together([
+            &|| stop(StopReason::Cancelled),
+            &|| stop(StopReason::TimedOut),
+            &|| stop(StopReason::ShutDown),
+            &|| {
+                let before = control.stop_reason();
+                let is_forced = control.is_forced();
+                let after = control.stop_reason();
+                assert!(before.is_none() || before == after);
+                assert!(!is_forced || after.is_some(), "forced for no reason");
+            },
+        ]);
+        assert!(control.is_forced());
+        assert!(control.force_at().is_some());
+        assert_eq!(interrupts.0.load(Ordering::SeqCst), 1);
+    });
+}
+
+/// Of two reasons the first counts.
+pub fn of_two_reasons_the_first_counts() {
+    prove(|| {
+        let control = shop::control_of_nobody();
+        let stop = |reason| {
+            control.stop(reason);
+            let first = control.stop_reason();
+            assert!(first.is_some());
+            assert_eq!(control.stop_reason(), first);
+        };
+        together([&|| stop(StopReason::Cancelled), &|| {
+            stop(StopReason::TimedOut);
+        }]);
+        assert!(control.is_forced());
+    });
+}
+
+/// A guest that waits in the host either sees the stop before it goes to sleep or is woken.
+pub fn a_waiting_guest_is_woken_by_the_stop() {
+    prove(|| {
+        let control = shop::control_of_nobody();
+        together([&|| control.stop(StopReason::Cancelled), &|| {
+            shop::wait_for_force(&control);
+        }]);
+    });
+}
+
+/// With a grace period a task is stopped when that is over: not earlier, and in the end.
+pub fn a_stop_is_forced_when_the_grace_is_over() {
+    for guest in [Guest::Endless, Guest::Waiting] {
+        check(move || {
+            let shop = Shop::new(1, 1);
+            let mut limits = Shop::limits();
+            limits.stop_grace = Duration::from_millis(3);
+            let future = shop.submit(guest, limits, Patience::None).unwrap();
+            shop.open(
+                1,
+                [&|| {
+                    assert!(future.cancel());
+                }],
+            );
+            let halts = shop.halts.lock().unwrap();
+            for halt in halts.iter() {
+                assert!(halt.at >= halt.force_at.expect("it was stopped"));
+            }
+        });
+    }
+}

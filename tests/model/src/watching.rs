@@ -1,0 +1,202 @@
+//! Claims about the watch over running and queued tasks: `watch.rs`, with workers that run
+//! modelled guests.
+
+use std::time::Duration;
+
+use crate::check::check;
+use crate::control::StopReason;
+use crate::error::TaskErrorKind;
+use crate::future::TaskFuture;
+use crate::queue::Patience;
+use crate::shop::{Guest, RESULT, Shop};
+use crate::sync::{Arc, Mutex, lock};
+
+const STUBBORN: [Guest; 2] = [Guest::Endless, Guest::Waiting];
+
+fn kind(future: &TaskFuture<u8>) -> Option<TaskErrorKind> {
+    future.error().map(|error| error.kind())
+}
+
+/// Every guest that halted had a reason, and those whose time was up had it all.
+fn check_halts(shop: &Arc<Shop>) {
+    for halt in shop.halts.lock().unwrap().iter() {
+        assert!(halt.at >= halt.force_at.expect("it was stopped"));
+        if halt.reason == StopReason::TimedOut {
+            assert!(halt.at >= halt.deadline.expect("it has one"));
+        }
+    }
+}
+
+/// Guests that never end by themselves, one behind the other on two workers, and each is
+/// stopped when its time is up, not earlier.
+pub fn no_deadline_is_missed() {
+    for guest in STUBBORN {
+        check(move || {
+            let shop = Shop::new(2, 10);
+            let submit = |milliseconds| {
+                let mut limits = Shop::limits();
+                limits.task_timeout = Some(Duration::from_millis(milliseconds));
+                shop.submit(guest, limits, Patience::None).unwrap()
+            };
+            let futures = [9, 2, 5].map(submit);
+            shop.open(
+                2,
+                [&|| {
+                    for future in &futures {
+                        let error = future.wait().expect_err("it never ends by itself");
+                        assert_eq!(error.kind(), TaskErrorKind::TimedOut);
+                    }
+                }],
+            );
+            check_halts(&shop);
+        });
+    }
+}
+
+/// A cancel stops a guest wherever it is, also one that is just beginning.
+pub fn a_cancelled_guest_leaves_its_worker() {
+    for guest in STUBBORN {
+        check(move || {
+            let shop = Shop::new(1, 10);
+            let limits = Shop::limits();
+            let futures = [guest, guest, Guest::Short]
+                .map(|guest| shop.submit(guest, limits, Patience::None).unwrap());
+            let [first, second, last] = &futures;
+            shop.open(
+                1,
+                [
+                    &|| assert!(first.cancel()),
+                    &|| assert!(second.cancel()),
+                    &|| assert_eq!(last.wait().expect("nobody stops it"), RESULT),
+                ],
+            );
+            check_halts(&shop);
+        });
+    }
+}
+
+/// A pool that is terminated while its tasks start and end settles all of them and lets its
+/// workers go.
+pub fn a_terminated_pool_comes_to_rest() {
+    check(|| {
+        let shop = Shop::new(2, 10);
+        let futures = Mutex::new(Vec::new());
+        let submit = |guests: [Guest; 2]| {
+            for guest in guests {
+                if let Ok(future) = shop.submit(guest, Shop::limits(), Patience::Endless) {
+                    lock(&futures).push(future);
+                }
+            }
+        };
+        shop.open(
+            2,
+            [
+                &|| submit([Guest::Short, Guest::Endless]),
+                &|| submit([Guest::Endless, Guest::Waiting]),
+                &|| shop.terminate(),
+            ],
+        );
+        for future in lock(&futures).iter() {
+            assert!(future.is_done());
+            let is_right = match kind(future) {
+                None => future.wait().expect("it has succeeded") == RESULT,
+                Some(kind) => {
+                    matches!(kind, TaskErrorKind::Cancelled | TaskErrorKind::ShutDown)
+                }
+            };
+            assert!(is_right, "{future:?}");
+        }
+        check_halts(&shop);
+        let stats = shop.counters.read(&shop.timings);
+        assert_eq!(stats.accepted, stats.finished, "{stats:?}");
+        assert_eq!(stats.accepted, lock(&futures).len() as u64);
+    });
+}
+
+/// Queued tasks end when their queue timeout is over, whether a worker is there or not, or
+/// start before that.
+pub fn a_queued_task_starts_or_expires() {
+    for n_workers in [0, 1] {
+        check(move || {
+            let shop = Shop::new(1, 10);
+            let mut limits = Shop::limits();
+            let submit = |milliseconds| {
+                limits.queue_timeout = Some(Duration::from_millis(milliseconds));
+                let submitted = shop.submit(Guest::Short, limits, Patience::Endless);
+                submitted.expect("it is open")
+            };
+            let submit = Mutex::new(submit);
+            let wait = |milliseconds| {
+                let future = lock(&submit)(milliseconds);
+                let outcome = future.wait().map_err(|error| error.kind());
+                let has_run = future.report().expect("it is done").worker.is_some();
+                match outcome {
+                    Ok(_) => assert!(has_run && n_workers > 0),
+                    Err(kind) => {
+                        assert_eq!(kind, TaskErrorKind::QueueTimedOut);
+                        assert!(!has_run);
+                        let waited = future.report().expect("it is done").queued;
+                        assert!(waited >= Duration::from_millis(milliseconds));
+                    }
+                }
+            };
+            shop.open(n_workers, [&|| wait(4), &|| wait(2)]);
+            assert_eq!(shop.queue.len(), 0);
+        });
+    }
+}
+
+/// All at once: submitters that block for room, guests of every sort with every limit, and
+/// somebody who cancels. All tasks end, and all threads.
+pub fn a_busy_pool_comes_to_rest() {
+    check(|| {
+        let shop = Shop::new(2, 1);
+        let submit = |guests: [Guest; 2]| {
+            for guest in guests {
+                let mut limits = Shop::limits();
+                limits.task_timeout = Some(Duration::from_millis(3));
+                limits.queue_timeout = Some(Duration::from_millis(4));
+                limits.stop_grace = Duration::from_millis(1);
+                let future = shop
+                    .submit(guest, limits, Patience::Endless)
+                    .expect("it is open");
+                if guest == Guest::Waiting {
+                    future.cancel();
+                }
+                let outcome = future.wait();
+                assert!(guest == Guest::Short || outcome.is_err());
+            }
+        };
+        shop.open(
+            2,
+            [&|| submit([Guest::Short, Guest::Waiting]), &|| {
+                submit([Guest::Endless, Guest::Short])
+            }],
+        );
+        check_halts(&shop);
+        let stats = shop.counters.read(&shop.timings);
+        assert_eq!((stats.accepted, stats.finished), (4, 4), "{stats:?}");
+    });
+}
+
+/// A guest that is cancelled in the moment in which its time is up has its grace period all
+/// the same.
+pub fn a_cancel_at_the_deadline_leaves_the_grace() {
+    check(|| {
+        let shop = Shop::new(1, 1);
+        let mut limits = Shop::limits();
+        limits.task_timeout = Some(Duration::from_millis(2));
+        limits.stop_grace = Duration::from_millis(3);
+        let submitted = shop.submit(Guest::Waiting, limits, Patience::None);
+        let future = submitted.expect("there is room");
+        shop.open(
+            1,
+            [&|| {
+                // Until about the time that the guest has.
+                let _ = future.wait_timeout(Duration::from_millis(2));
+                future.cancel();
+            }],
+        );
+        check_halts(&shop);
+    });
+}
