@@ -442,6 +442,8 @@ fn tasks_that_trap_are_tried_again_when_told_so() {
     assert_eq!(attempts(&[]), Some(1));
     assert_eq!(attempts(&["--retries", "2"]), Some(3));
     assert_eq!(attempts(&["--retries", "3", "--backoff", "10ms"]), Some(4));
+    let alone = run(&["run", "factorizer", "6", "--backoff", "10ms"]);
+    alone.assert_code(2).assert_stderr("--retries");
 }
 
 #[test]

@@ -103,7 +103,7 @@ pub(crate) struct RunArgs {
     pub(crate) retries: u32,
 
     /// Wait before a task is tried again, twice as long before the next time [default: 0s]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", requires = "retries", value_parser = humantime::parse_duration)]
     pub(crate) backoff: Option<Duration>,
 
     /// Hand inputs to the workers so many at a time: for tasks that take microseconds
