@@ -1,11 +1,11 @@
 //! How a claim is checked: how often, and by which scheduler.
 
-use crate::sync::thread;
+use crate::sync::{self, Condvar, Mutex, lock, thread};
 
 /// How many times a claim is put to the test: without the model checker the machine decides
 /// who goes when, and Miri takes its time.
 #[cfg(not(feature = "shuttle"))]
-const ROUNDS: usize = if cfg!(miri) { 6 } else { 300 };
+const ROUNDS: usize = if cfg!(miri) { 5 } else { 300 };
 
 /// Runs `claim` many times over.
 #[cfg(not(feature = "shuttle"))]
@@ -40,7 +40,7 @@ pub(crate) fn check(claim: impl Fn() + Send + Sync + 'static) {
 fn n_schedules() -> usize {
     match std::env::var("WASMPOOL_SCHEDULES") {
         Ok(n) => n.parse().expect("WASMPOOL_SCHEDULES is a number"),
-        Err(_) => 20_000,
+        Err(_) => 12_000,
     }
 }
 
@@ -68,6 +68,37 @@ pub(crate) fn prove(claim: impl Fn() + Send + Sync + 'static) {
 #[cfg(not(feature = "shuttle"))]
 pub(crate) fn prove(claim: impl Fn() + Send + Sync + 'static) {
     check(claim);
+}
+
+/// Counts those who come, and lets them wait for the others: a claim that they all come.
+pub(crate) struct Gathering {
+    n_there: Mutex<usize>,
+    more: Condvar,
+}
+
+impl Gathering {
+    pub(crate) fn new() -> Self {
+        Self {
+            n_there: Mutex::new(0),
+            more: Condvar::new(),
+        }
+    }
+
+    /// Counts one more.
+    pub(crate) fn come(&self) {
+        *lock(&self.n_there) += 1;
+        self.more.notify_all();
+    }
+
+    /// Blocks until `wanted` have come.
+    pub(crate) fn wait_for(&self, wanted: usize) {
+        let mut n_there = lock(&self.n_there);
+        while *n_there < wanted {
+            n_there = match sync::wait(&self.more, n_there, None) {
+                Ok(n_there) | Err(n_there) => n_there,
+            };
+        }
+    }
 }
 
 /// Runs `threads` at the same time, until all of them have ended.

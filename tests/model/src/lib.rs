@@ -65,9 +65,14 @@ mod shop;
 #[cfg(feature = "shuttle")]
 mod sync;
 
+pub mod chunking;
 pub mod completing;
 pub mod counting;
+pub mod deferring;
+pub mod listening;
 pub mod queueing;
+pub mod retrying;
 pub mod settling;
 pub mod stopping;
+pub mod waiting;
 pub mod watching;

@@ -13,14 +13,14 @@ use crate::sync::{Arc, Instant, Mutex, lock};
 const N_WORKERS: usize = 3;
 
 /// An entry that can be killed while it is queued.
-struct Item {
-    name: usize,
+pub(crate) struct Item {
+    pub(crate) name: usize,
     /// None when a worker has it, or it is dead.
     permit: Mutex<Option<Permit>>,
 }
 
 impl Item {
-    fn new(name: usize, permit: Permit) -> Arc<Self> {
+    pub(crate) fn new(name: usize, permit: Permit) -> Arc<Self> {
         Arc::new(Self {
             name,
             permit: Mutex::new(Some(permit)),
@@ -28,7 +28,7 @@ impl Item {
     }
 
     /// Starts or kills it; whoever comes first does.
-    fn take(&self) -> bool {
+    pub(crate) fn take(&self) -> bool {
         let permit = lock(&self.permit).take();
         permit.is_some()
     }
@@ -40,9 +40,9 @@ impl Entry for Arc<Item> {
     }
 }
 
-type Names = Untracked<Vec<usize>>;
+pub(crate) type Names = Untracked<Vec<usize>>;
 
-fn sorted(names: Names) -> Vec<usize> {
+pub(crate) fn sorted(names: Names) -> Vec<usize> {
     let mut names = names.into_inner().unwrap();
     names.sort_unstable();
     names

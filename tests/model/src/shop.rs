@@ -9,13 +9,14 @@ use std::time::Duration;
 use crate::cell::{Attempt, Cell, Settled};
 use crate::control::{Control, Interrupt, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
+use crate::events::Progress;
 use crate::future::TaskFuture;
 use crate::job::{Job, Queued};
 use crate::limits::Limits;
 use crate::queue::{NoRoom, Patience, Permit, Queue};
 use crate::report::TaskReport;
 use crate::retry::Retry;
-use crate::stats::Counters;
+use crate::stats::{Counters, PoolStats};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Weak, thread};
 use crate::timings::Timings;
@@ -34,6 +35,12 @@ pub(crate) enum Guest {
     Failing,
 }
 
+/// What every guest says in the beginning.
+const PROGRESS: Progress = Progress {
+    done: 1,
+    total: None,
+};
+
 /// The lane of all tasks here.
 const LANE: usize = 1;
 
@@ -44,7 +51,6 @@ pub(crate) struct Shop {
     pub(crate) queue: Queue<Queued>,
     pub(crate) watch: Watch,
     pub(crate) counters: Arc<Counters>,
-    pub(crate) timings: Timings,
     /// The engine's: guests look at their stop request when it has moved.
     epoch: AtomicU64,
     next_worker: AtomicUsize,
@@ -77,12 +83,16 @@ impl Shop {
             queue: Queue::new(queue_capacity, n_workers),
             watch: Watch::new(n_workers),
             counters: Arc::default(),
-            timings: Timings::new(n_workers),
             epoch: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
             n_attempts: UntrackedUsize::new(0),
             halts: Untracked::default(),
         })
+    }
+
+    /// The counters alone: histograms take Miri far too long.
+    pub(crate) fn stats(&self) -> PoolStats {
+        self.counters.read(&Timings::new(0))
     }
 
     pub(crate) fn limits() -> Limits {
@@ -190,7 +200,6 @@ impl Shop {
         self.n_attempts.fetch_add(1, Ordering::SeqCst);
         let mut job = attempt.payload;
         drop(job.permit.take());
-        self.timings.begin(worker, started);
         let outcome = self.call(worker, &job, &attempt.control, started);
         self.watch.end(worker);
         let report = TaskReport {
@@ -200,7 +209,6 @@ impl Shop {
             attempts: attempt.number,
             ..TaskReport::default()
         };
-        self.timings.end(worker, &report);
         let is_shutting_down = attempt.control.stop_reason() == Some(StopReason::ShutDown);
         let again = outcome.as_ref().err().and_then(|error| {
             let wait = job.retry?.after(attempt.number, error.kind())?;
@@ -249,6 +257,7 @@ impl Shop {
     /// As the sandbox and its driver run a guest. Says whether it came to its end, or was
     /// stopped.
     fn run_guest(&self, guest: Guest, control: &Control) -> bool {
+        control.report_progress(PROGRESS);
         let mut epoch_deadline = self.epoch.load(Ordering::SeqCst) + 1;
         if control.is_forced() {
             return false;
@@ -367,6 +376,10 @@ pub(crate) fn control_of_nobody() -> Control {
 /// Starts a task as a worker does.
 pub(crate) fn start(cell: &Cell<()>) -> Option<Attempt<()>> {
     cell.start(0, Instant::now(), |()| control_of_nobody())
+}
+
+pub(crate) fn is_stopped(control: &Arc<Control>) -> bool {
+    control.stop_reason().is_some()
 }
 
 /// The end of a task that succeeded.

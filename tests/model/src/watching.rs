@@ -107,7 +107,7 @@ pub fn a_terminated_pool_comes_to_rest() {
             assert!(is_right, "{future:?}");
         }
         check_halts(&shop);
-        let stats = shop.counters.read(&shop.timings);
+        let stats = shop.stats();
         assert_eq!(stats.accepted, stats.finished, "{stats:?}");
         assert_eq!(stats.accepted, lock(&futures).len() as u64);
     });
@@ -174,7 +174,7 @@ pub fn a_busy_pool_comes_to_rest() {
             }],
         );
         check_halts(&shop);
-        let stats = shop.counters.read(&shop.timings);
+        let stats = shop.stats();
         assert_eq!((stats.accepted, stats.finished), (4, 4), "{stats:?}");
     });
 }

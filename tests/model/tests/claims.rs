@@ -38,6 +38,46 @@ claims! {
         an_overdrawn_queue_lets_nobody_in_before_it_is_in_order,
         a_close_wakes_everybody,
     }
+    chunking {
+        chunks_come_out_once,
+        a_stuck_worker_holds_up_nothing_but_its_entry,
+        of_one_chunk_every_idle_worker_takes_some,
+        of_two_chunks_every_idle_worker_takes_some,
+        late_chunks_reach_workers_that_slept_through_the_first,
+        a_drain_leaves_nothing_on_a_shelf,
+    }
+    deferring {
+        a_deferred_entry_comes_once_and_not_early,
+        a_sleeper_wakes_for_a_deferred_entry,
+        nobody_sleeps_past_a_deferred_entry,
+        nobody_sleeps_past_two_deferred_entries,
+        a_drain_takes_deferred_entries,
+    }
+    waiting {
+        a_freed_place_reaches_the_only_one_who_waits,
+        a_close_reaches_the_only_one_who_waits,
+        all_who_wait_get_room,
+        who_gives_up_passes_the_wake_up_on,
+        the_first_who_gives_up_passes_the_wake_up_on,
+        who_is_woken_and_does_not_come_holds_up_no_thread,
+        a_close_sends_all_who_wait_home,
+        nobody_is_woken_for_nothing,
+    }
+    retrying {
+        a_task_that_is_put_back_has_one_end,
+        a_stop_that_comes_late_hits_no_later_attempt,
+        a_cancel_meets_a_task_on_its_way_back,
+        every_attempt_has_all_its_time,
+        a_pool_with_retries_comes_to_rest,
+        a_closed_pool_makes_the_attempts_that_are_due,
+    }
+    listening {
+        a_success_is_heard,
+        the_end_of_a_second_attempt_is_heard,
+        a_cancel_is_heard,
+        a_termination_is_heard,
+        who_begins_to_listen_at_the_end_hears_it,
+    }
     stopping {
         the_first_reason_to_stop_counts,
         of_two_reasons_the_first_counts,

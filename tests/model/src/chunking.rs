@@ -1,0 +1,179 @@
+//! Claims about chunks and the shelves of the workers: `queue.rs`.
+
+use std::sync::Mutex as Untracked;
+
+use crate::check::{Gathering, check, together};
+use crate::queue::{NoRoom, Patience, Queue};
+use crate::queueing::{Item, Names, sorted};
+use crate::sync::Arc;
+
+type Items = Queue<Arc<Item>>;
+
+/// Takes places for a chunk of items and pushes it.
+fn push<const N: usize>(queue: &Items, names: [usize; N]) -> Result<(), NoRoom> {
+    let mut items = Vec::with_capacity(N);
+    for name in names {
+        let permit = queue.reserve(Patience::Endless)?;
+        items.push(Item::new(name, permit));
+    }
+    queue
+        .push(items, names[0] % 3)
+        .map_err(|_refused| NoRoom::Closed)
+}
+
+/// Chunks of several submitters come out once, entry by entry, whichever worker takes them
+/// from whose shelf, and whenever the queue closes.
+pub fn chunks_come_out_once() {
+    check(|| {
+        let queue = Items::new(100, 3);
+        let accepted: Names = Untracked::default();
+        let popped: Names = Untracked::default();
+        let submit = |names: [usize; 3]| {
+            if push(&queue, names).is_ok() {
+                accepted.lock().unwrap().extend(names);
+            }
+        };
+        let work = |worker| {
+            while let Some(item) = queue.pop(worker) {
+                assert!(item.take());
+                popped.lock().unwrap().push(item.name);
+            }
+        };
+        together([
+            &|| {
+                submit([1, 2, 3]);
+                submit([4, 5, 6]);
+            },
+            &|| submit([11, 12, 13]),
+            &|| work(0),
+            &|| work(1),
+            &|| work(2),
+            &|| queue.close(),
+        ]);
+        assert_eq!(queue.len(), 0);
+        assert!(queue.drain().is_empty());
+        assert_eq!(sorted(popped), sorted(accepted));
+    });
+}
+
+/// A worker that is stuck with the first entry of its chunk holds up none of the others,
+/// whether somebody looks out for them, sleeps, or is busy at first. Nothing but the push
+/// wakes anybody.
+pub fn a_stuck_worker_holds_up_nothing_but_its_entry() {
+    check(|| {
+        let queue = Items::new(100, 3);
+        let served = Gathering::new();
+        let (first, others) = (1, 3);
+        let work = |worker| {
+            while let Some(item) = queue.pop(worker) {
+                assert!(item.take());
+                if item.name == first {
+                    served.wait_for(others);
+                    queue.close();
+                } else {
+                    served.come();
+                }
+            }
+        };
+        together([
+            &|| push(&queue, [first, 2, 3, 4]).expect("it is open"),
+            &|| work(0),
+            &|| work(1),
+            &|| work(2),
+        ]);
+    });
+}
+
+/// Each of three workers takes an entry and is stuck with it until all three are: none of
+/// the entries waits while a worker has nothing to do, however they are cut into chunks.
+fn check_all_are_served(push_all: fn(&Items) -> Result<(), NoRoom>) {
+    check(move || {
+        let queue = Items::new(100, 3);
+        let started = Gathering::new();
+        let work = |worker| {
+            let item = queue.pop(worker).expect("it is open");
+            assert!(item.take());
+            started.come();
+            started.wait_for(3);
+        };
+        together([
+            &|| push_all(&queue).expect("it is open"),
+            &|| work(0),
+            &|| work(1),
+            &|| work(2),
+        ]);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+/// See [`check_all_are_served`].
+pub fn of_one_chunk_every_idle_worker_takes_some() {
+    check_all_are_served(|queue| push(queue, [1, 2, 3]));
+}
+
+/// See [`check_all_are_served`].
+pub fn of_two_chunks_every_idle_worker_takes_some() {
+    check_all_are_served(|queue| {
+        push(queue, [1, 2])?;
+        push(queue, [3])
+    });
+}
+
+/// The same with more workers than entries, and with workers that come back for a second
+/// entry: four are stuck at the end.
+pub fn late_chunks_reach_workers_that_slept_through_the_first() {
+    check(|| {
+        let queue = Items::new(100, 4);
+        let started = Gathering::new();
+        let work = |worker| {
+            let item = queue.pop(worker).expect("it is open");
+            assert!(item.take());
+            if item.name == 1 {
+                // A short one: comes again.
+                let item = queue.pop(worker).expect("it is open");
+                assert!(item.take());
+            }
+            started.come();
+            started.wait_for(4);
+        };
+        together([
+            &|| {
+                push(&queue, [1, 2]).expect("it is open");
+                push(&queue, [3, 4]).expect("it is open");
+                push(&queue, [5]).expect("it is open");
+            },
+            &|| work(0),
+            &|| work(1),
+            &|| work(2),
+            &|| work(3),
+        ]);
+    });
+}
+
+/// What a drain takes no worker gets, and what no worker has got a drain takes, also from
+/// the shelf of a worker that does not come again.
+pub fn a_drain_leaves_nothing_on_a_shelf() {
+    check(|| {
+        let queue = Items::new(100, 2);
+        let out: Names = Untracked::default();
+        let work = |worker| {
+            if let Some(item) = queue.pop(worker) {
+                out.lock().unwrap().push(item.name);
+            }
+        };
+        let drain = || {
+            let drained = queue.drain();
+            let names = drained.iter().map(|item| item.name);
+            out.lock().unwrap().extend(names);
+        };
+        push(&queue, [1, 2, 3]).expect("it is open");
+        push(&queue, [4, 5]).expect("it is open");
+        together([&|| work(0), &|| work(1), &|| {
+            queue.close();
+            drain();
+        }]);
+        drain();
+        assert!((0..2).all(|worker| queue.pop(worker).is_none()));
+        assert_eq!(sorted(out), [1, 2, 3, 4, 5]);
+    });
+}

@@ -1,0 +1,98 @@
+//! Claims about those who listen to a task: `events.rs`, as `cell.rs` and `control.rs` drive
+//! it.
+
+use std::time::Duration;
+
+use crate::cell::Cell;
+use crate::check::{check, together};
+use crate::error::TaskErrorKind;
+use crate::events::TaskEvents;
+use crate::future::TaskFuture;
+use crate::limits::Limits;
+use crate::retry::Retry;
+use crate::shop::{self, Guest, Shop};
+use crate::stats::Counters;
+use crate::sync::Arc;
+
+/// Checks that all who listen to a task of the pool hear its end, while the pool is open and
+/// its workers have nothing else to do.
+fn check_end_is_heard(guest: Guest, limits: fn() -> Limits, end: fn(&Shop, &TaskFuture<u8>)) {
+    check(move || {
+        let shop = Shop::new(2, 10);
+        let again = Retry::times(1).on([TaskErrorKind::Failed, TaskErrorKind::TimedOut]);
+        let future = shop.submit_with_retry(guest, limits(), again);
+        let from_the_start = std::sync::Mutex::new(Some(future.events()));
+        shop.open(
+            2,
+            [
+                &|| {
+                    let events = from_the_start.lock().unwrap().take();
+                    let n_heard = events.expect("one thread takes it").count();
+                    let report = future.report().expect("the end was heard");
+                    // Every attempt says one thing. One that is cancelled may find nobody who
+                    // listens any more.
+                    let n_attempts = report.attempts as usize;
+                    assert!(n_heard <= n_attempts);
+                    assert!(n_heard == n_attempts || future.is_cancelled());
+                },
+                &|| {
+                    let n_heard = future.events().count();
+                    let report = future.report().expect("the end was heard");
+                    assert!(n_heard <= report.attempts as usize);
+                },
+                &|| end(&shop, &future),
+            ],
+        );
+    });
+}
+
+fn with_timeouts() -> Limits {
+    let mut limits = Shop::limits();
+    limits.task_timeout = Some(Duration::from_millis(2));
+    limits.queue_timeout = Some(Duration::from_millis(1));
+    limits
+}
+
+/// The end of a task that succeeds, which it may do while somebody begins to listen.
+pub fn a_success_is_heard() {
+    check_end_is_heard(Guest::Short, Shop::limits, |_, _| ());
+}
+
+/// The end of a task that is tried again, wherever its first attempt has run: nothing that
+/// is left of that holds up those who listen.
+pub fn the_end_of_a_second_attempt_is_heard() {
+    check_end_is_heard(Guest::Failing, Shop::limits, |_, _| ());
+    check_end_is_heard(Guest::Endless, with_timeouts, |_, _| ());
+}
+
+/// A cancel, in the queue, between attempts, or while it runs.
+pub fn a_cancel_is_heard() {
+    let cancel = |_: &Shop, future: &TaskFuture<u8>| {
+        future.cancel();
+    };
+    check_end_is_heard(Guest::Endless, Shop::limits, cancel);
+    check_end_is_heard(Guest::Failing, Shop::limits, cancel);
+}
+
+/// The end of the whole pool.
+pub fn a_termination_is_heard() {
+    check_end_is_heard(Guest::Waiting, Shop::limits, |shop, _| shop.terminate());
+}
+
+/// Who begins to listen just when the task ends hears the end, and nobody
+/// is kept that nobody dismisses.
+pub fn who_begins_to_listen_at_the_end_hears_it() {
+    check(|| {
+        let counters: Arc<Counters> = Arc::default();
+        counters.accept(1);
+        let cell = Cell::new((), None, counters);
+        let attempt = shop::start(&cell).expect("it is queued");
+        together([&|| cell.settle(shop::success()), &|| {
+            let (listener, events) = TaskEvents::channel();
+            cell.add_listener(listener);
+            // Ends, or nobody would.
+            assert_eq!(events.count(), 0);
+        }]);
+        drop(attempt);
+    });
+}

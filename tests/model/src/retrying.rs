@@ -1,0 +1,239 @@
+//! Claims about tasks that are tried again: `cell.rs`, and the pool around it.
+
+use std::time::Duration;
+
+use crate::cell::{Cell, TaskState};
+use crate::check::{check, prove, together};
+use crate::control::StopReason;
+use crate::error::TaskErrorKind;
+use crate::queue::Patience;
+use crate::retry::Retry;
+use crate::shop::{self, Guest, RESULT, Shop};
+use crate::stats::Counters;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex, lock};
+use crate::timings::Timings;
+
+/// Two more attempts, whatever went wrong, with a wait.
+fn retry() -> Retry {
+    Retry::times(2)
+        .on([TaskErrorKind::Failed, TaskErrorKind::TimedOut])
+        .backoff(Duration::from_millis(1))
+}
+
+const ATTEMPTS: u32 = 3;
+
+fn queued_cell(counters: &Arc<Counters>) -> Cell<()> {
+    counters.accept(1);
+    Cell::new((), None, Arc::clone(counters))
+}
+
+/// A task that goes back to the queue again and again, a cancel, a shutdown and a queue
+/// timeout race for its end. There is one, nothing starts after it, the counters are right
+/// at any moment, and only the last attempt was stopped, if one was.
+pub fn a_task_that_is_put_back_has_one_end() {
+    check(|| {
+        let counters: Arc<Counters> = Arc::default();
+        let cell = queued_cell(&counters);
+        let controls = Mutex::new(Vec::new());
+        let read = || {
+            let stats = counters.read(&Timings::new(0));
+            assert!(stats.running <= 1 && stats.queued <= 1, "{stats:?}");
+            assert!(stats.accepted <= 1, "{stats:?}");
+        };
+        let work = || {
+            for number in 1..=ATTEMPTS {
+                let had_ended = cell.settled().is_some();
+                let Some(attempt) = shop::start(&cell) else {
+                    assert!(cell.settled().is_some());
+                    return;
+                };
+                assert!(!had_ended, "an attempt after the end");
+                assert_eq!(attempt.number, number);
+                lock(&controls).push(attempt.control);
+                if number == ATTEMPTS {
+                    cell.settle(shop::success());
+                } else if !cell.put_back(()) {
+                    assert!(cell.settled().is_some());
+                    return;
+                }
+            }
+        };
+        together([
+            &work,
+            &|| assert_eq!(cell.cancel("cancelled"), is_cancelled(&cell)),
+            &|| {
+                cell.cancel_queued();
+            },
+            &|| cell.expire(),
+            &read,
+        ]);
+        assert_eq!(cell.task_state(), TaskState::Done);
+        let settled = cell.settled().expect("it has ended");
+        let controls = lock(&controls);
+        let end = settled.outcome.as_ref().err().map(|error| error.kind());
+        if end.is_some() {
+            assert_eq!(settled.report.attempts as usize, controls.len());
+        }
+        if end == Some(TaskErrorKind::QueueTimedOut) {
+            assert!(controls.is_empty());
+        }
+        let former = controls.len().saturating_sub(1);
+        let was_stopped = |control: &Arc<_>| shop::is_stopped(control);
+        assert!(!controls[..former].iter().any(was_stopped));
+        assert!(end == Some(TaskErrorKind::Cancelled) || !controls.iter().any(was_stopped));
+        let stats = counters.read(&Timings::new(0));
+        let sums = (stats.accepted, stats.queued, stats.running, stats.finished);
+        assert_eq!(sums, (1, 0, 0, 1), "{stats:?}");
+    });
+}
+
+fn is_cancelled(cell: &Cell<()>) -> bool {
+    let settled = cell.settled().expect("whoever cancels sees the end");
+    let error = settled.outcome.as_ref().err();
+    error.is_some_and(|error| error.kind() == TaskErrorKind::Cancelled)
+}
+
+/// Whoever stops an attempt that is over does not stop the next one.
+pub fn a_stop_that_comes_late_hits_no_later_attempt() {
+    prove(|| {
+        let cell = queued_cell(&Arc::default());
+        let first = shop::start(&cell).expect("it is queued");
+        let late = Arc::clone(&first.control);
+        let second = Mutex::new(None);
+        together([&|| late.stop(StopReason::TimedOut), &|| {
+            assert!(cell.put_back(()), "it runs");
+            *lock(&second) = shop::start(&cell);
+        }]);
+        let second = lock(&second).take().expect("nobody ended it");
+        assert_eq!(second.number, 2);
+        assert!(!shop::is_stopped(&second.control));
+        assert!(cell.cancel("cancelled"));
+        assert_eq!(
+            second.control.stop_reason(),
+            Some(StopReason::Cancelled),
+            "the newest attempt is the one that a cancel stops"
+        );
+    });
+}
+
+/// A put-back and a cancel: either the task has ended and its last attempt is stopped, or it
+/// died in the queue.
+pub fn a_cancel_meets_a_task_on_its_way_back() {
+    prove(|| {
+        let counters: Arc<Counters> = Arc::default();
+        let cell = queued_cell(&counters);
+        let attempt = shop::start(&cell).expect("it is queued");
+        let n_put_back = AtomicUsize::new(0);
+        together([
+            &|| {
+                if cell.put_back(()) {
+                    n_put_back.fetch_add(1, Ordering::SeqCst);
+                }
+            },
+            &|| assert!(cell.cancel("cancelled")),
+        ]);
+        assert!(shop::start(&cell).is_none(), "an attempt after the end");
+        let was_put_back = n_put_back.load(Ordering::SeqCst) == 1;
+        assert_eq!(shop::is_stopped(&attempt.control), !was_put_back);
+        let stats = counters.read(&Timings::new(0));
+        assert_eq!((stats.accepted, stats.finished), (1, 1), "{stats:?}");
+    });
+}
+
+/// Each attempt has all the time that there is for one: neither the deadline of an earlier
+/// one nor a stop that comes late cuts it short. The others on the worker go on meanwhile.
+pub fn every_attempt_has_all_its_time() {
+    for guest in [Guest::Endless, Guest::Waiting] {
+        check(move || {
+            let shop = Shop::new(2, 10);
+            let mut limits = Shop::limits();
+            limits.task_timeout = Some(Duration::from_millis(2));
+            let future = shop.submit_with_retry(guest, limits, retry());
+            let other = shop.submit(Guest::Short, Shop::limits(), Patience::None);
+            let other = other.expect("there is room");
+            shop.open(
+                2,
+                [
+                    &|| {
+                        let error = future.wait().expect_err("it never ends by itself");
+                        assert_eq!(error.kind(), TaskErrorKind::TimedOut);
+                    },
+                    &|| assert_eq!(other.wait().expect("nobody stops it"), RESULT),
+                ],
+            );
+            let report = future.report().expect("it is done");
+            assert_eq!(report.attempts, ATTEMPTS);
+            let halts = shop.halts.lock().unwrap();
+            assert_eq!(halts.len(), ATTEMPTS as usize);
+            for halt in halts.iter() {
+                assert_eq!(halt.reason, StopReason::TimedOut);
+                assert!(halt.at >= halt.deadline.expect("it has one"));
+            }
+        });
+    }
+}
+
+/// Tasks that fail, or run too long, and are tried again, in a pool that is terminated or
+/// whose tasks are cancelled: each ends once, with as many attempts as there were, and the
+/// pool comes to rest.
+pub fn a_pool_with_retries_comes_to_rest() {
+    for guest in [Guest::Failing, Guest::Endless] {
+        check(move || {
+            let shop = Shop::new(2, 10);
+            let mut limits = Shop::limits();
+            limits.task_timeout = Some(Duration::from_millis(2));
+            limits.queue_timeout = Some(Duration::from_millis(3));
+            let future = shop.submit_with_retry(guest, limits, retry());
+            let cancelled = Mutex::new(false);
+            shop.open(
+                2,
+                [
+                    &|| *lock(&cancelled) = future.cancel(),
+                    &|| shop.terminate(),
+                    &|| {
+                        let _ = future.wait();
+                    },
+                ],
+            );
+            let error = future.error().expect("it cannot succeed");
+            let report = future.report().expect("it is done");
+            assert_eq!(
+                report.attempts as usize,
+                shop.n_attempts.load(Ordering::SeqCst)
+            );
+            match error.kind() {
+                TaskErrorKind::Failed | TaskErrorKind::TimedOut => {
+                    assert_eq!(report.attempts, ATTEMPTS);
+                }
+                TaskErrorKind::QueueTimedOut => assert_eq!(report.attempts, 0),
+                TaskErrorKind::Cancelled => assert!(report.attempts <= ATTEMPTS),
+                TaskErrorKind::ShutDown => assert!(report.attempts > 0),
+                other => panic!("it ended as {other:?}"),
+            }
+            let is_cancelled = error.kind() == TaskErrorKind::Cancelled;
+            assert!(is_cancelled || !*lock(&cancelled));
+            let stats = shop.stats();
+            assert_eq!((stats.accepted, stats.finished), (1, 1), "{stats:?}");
+            assert_eq!(shop.queue.len(), 0);
+        });
+    }
+}
+
+/// A pool that is closed in order still makes all attempts, without their waits.
+pub fn a_closed_pool_makes_the_attempts_that_are_due() {
+    check(|| {
+        let shop = Shop::new(2, 10);
+        let late = retry().backoff(Duration::from_secs(1_000));
+        let futures =
+            [(); 2].map(|()| shop.submit_with_retry(Guest::Failing, Shop::limits(), late));
+        shop.open(2, [&|| shop.queue.close()]);
+        for future in &futures {
+            let error = future.error().expect("it cannot succeed");
+            assert_eq!(error.kind(), TaskErrorKind::Failed);
+            assert_eq!(future.report().expect("it is done").attempts, ATTEMPTS);
+        }
+        let stats = shop.stats();
+        assert_eq!((stats.accepted, stats.finished), (2, 2), "{stats:?}");
+    });
+}

@@ -1,0 +1,177 @@
+//! Claims about waiting for room without blocking: `queue.rs`.
+
+use std::task::{Context, Poll, Wake, Waker};
+
+use crate::check::{check, prove, together};
+use crate::queue::{NoRoom, Patience, Permit, Queue, WaitingForRoom};
+use crate::queueing::Item;
+use crate::shop;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, Mutex, lock};
+
+type Items = Queue<Arc<Item>>;
+
+/// A queue without room, and the permit that fills it.
+fn full() -> (Items, Mutex<Option<Permit>>) {
+    let queue = Items::new(1, 1);
+    let permit = queue.reserve(Patience::None).expect("it is empty");
+    (queue, Mutex::new(Some(permit)))
+}
+
+/// As an async submitter waits: until there is room.
+fn reserve(queue: &Items) -> Result<Permit, NoRoom> {
+    let mut waiting = None;
+    let poll = |context: &mut Context<'_>| queue.poll_reserve(&mut waiting, context.waker());
+    shop::block_on(std::future::poll_fn(poll))
+}
+
+/// Polls once with a waker that wakes nobody: a submitter that is not polled again, and
+/// dropped at some time.
+fn poll_once(queue: &Items) -> Result<Option<WaitingForRoom>, NoRoom> {
+    let mut waiting = None;
+    match queue.poll_reserve(&mut waiting, Waker::noop()) {
+        Poll::Ready(reserved) => reserved.map(|_permit| None),
+        Poll::Pending => Ok(waiting),
+    }
+}
+
+#[derive(Default)]
+struct CountWakes(AtomicUsize);
+
+impl Wake for CountWakes {
+    fn wake(self: std::sync::Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// The only one that waits gets the only place when that is given back.
+pub fn a_freed_place_reaches_the_only_one_who_waits() {
+    check(|| {
+        let (queue, permit) = full();
+        together([&|| drop(lock(&permit).take()), &|| {
+            assert!(reserve(&queue).is_ok());
+        }]);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+/// A close sends the only one home that waits.
+pub fn a_close_reaches_the_only_one_who_waits() {
+    prove(|| {
+        let (queue, _permit) = full();
+        together([&|| queue.close(), &|| {
+            assert!(matches!(reserve(&queue), Err(NoRoom::Closed)));
+        }]);
+    });
+}
+
+/// Of those who wait, blocked or not, each gets a place in the end, and there are never more
+/// than there may be.
+pub fn all_who_wait_get_room() {
+    check(|| {
+        let (queue, permit) = full();
+        let n_inside = AtomicUsize::new(0);
+        let enter = |permit: Permit| {
+            assert_eq!(n_inside.fetch_add(1, Ordering::SeqCst), 0);
+            n_inside.fetch_sub(1, Ordering::SeqCst);
+            drop(permit);
+        };
+        let wait = || enter(reserve(&queue).expect("it is open"));
+        let block = || {
+            let reserved = queue.reserve(Patience::Endless);
+            enter(reserved.expect("it is open"));
+        };
+        together([
+            &|| drop(lock(&permit).take()),
+            &wait,
+            &wait,
+            &block,
+            &block,
+            &|| queue.reserve(Patience::None).map_or((), enter),
+        ]);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+/// A wake-up for one that gives up at this moment is passed on to another that waits, also
+/// when one has given up before.
+pub fn who_gives_up_passes_the_wake_up_on() {
+    check(|| {
+        let (queue, permit) = full();
+        together([
+            &|| drop(lock(&permit).take()),
+            &|| drop(poll_once(&queue)),
+            &|| drop(poll_once(&queue)),
+            &|| drop(reserve(&queue).expect("it is open")),
+        ]);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+/// The same with one who has begun to wait long before and one who waits.
+pub fn the_first_who_gives_up_passes_the_wake_up_on() {
+    check(|| {
+        let (queue, permit) = full();
+        let waiting = poll_once(&queue).expect("it is open");
+        let waiting = Mutex::new(waiting);
+        together([
+            &|| drop(lock(&permit).take()),
+            &|| drop(lock(&waiting).take()),
+            &|| drop(reserve(&queue).expect("it is open")),
+        ]);
+    });
+}
+
+/// One that is woken and does not come holds up nobody who blocks.
+pub fn who_is_woken_and_does_not_come_holds_up_no_thread() {
+    check(|| {
+        let (queue, permit) = full();
+        let waiting = poll_once(&queue).expect("it is open");
+        together([&|| drop(lock(&permit).take()), &|| {
+            drop(queue.reserve(Patience::Endless).expect("it is open"));
+        }]);
+        drop(waiting);
+        assert_eq!(queue.len(), 0);
+    });
+}
+
+/// A close wakes everybody who waits, whoever gives up meanwhile.
+pub fn a_close_sends_all_who_wait_home() {
+    check(|| {
+        let (queue, _permit) = full();
+        let wait = || assert!(matches!(reserve(&queue), Err(NoRoom::Closed)));
+        let block = || {
+            let refused = queue.reserve(Patience::Endless);
+            assert!(matches!(refused, Err(NoRoom::Closed)));
+        };
+        together([&wait, &wait, &block, &|| drop(poll_once(&queue)), &|| {
+            queue.close();
+        }]);
+    });
+}
+
+/// Who was woken and finds that somebody else was faster waits in peace for the next place:
+/// no wake-up without room, however many are in line.
+pub fn nobody_is_woken_for_nothing() {
+    prove(|| {
+        let (queue, permit) = full();
+        let wakes = [(); 2].map(|()| std::sync::Arc::new(CountWakes::default()));
+        let n_wakes = || {
+            let n_wakes = wakes.each_ref().map(|wakes| wakes.0.load(Ordering::SeqCst));
+            n_wakes.into_iter().sum::<usize>()
+        };
+        let mut waiting = [None, None];
+        let mut poll_all = || {
+            for (waiting, wakes) in waiting.iter_mut().zip(&wakes) {
+                let waker = Waker::from(std::sync::Arc::clone(wakes));
+                assert!(queue.poll_reserve(waiting, &waker).is_pending());
+            }
+        };
+        poll_all();
+        drop(lock(&permit).take());
+        assert_eq!(n_wakes(), 1);
+        let _permit = queue.reserve(Patience::None).expect("it is free again");
+        (0..3).for_each(|_| poll_all());
+        assert_eq!(n_wakes(), 1);
+    });
+}
