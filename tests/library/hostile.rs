@@ -47,8 +47,7 @@ fn component(text: &str) -> Vec<u8> {
     let (package, _) = resolve.push_path(wit).unwrap();
     let world = resolve.select_world(&[package], Some("worker")).unwrap();
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).unwrap();
-    let mut encoder = ComponentEncoder::default();
-    encoder.validate(true);
+    let encoder = ComponentEncoder::default().validate(true);
     encoder.module(&core).unwrap().encode().unwrap()
 }
 
