@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::sandbox::Uncallable;
+
 /// Why a task came to no result.
 ///
 /// Cheap to clone: all clones share one allocation, so an error can be looked at many times
@@ -400,13 +402,12 @@ pub enum LoadError {
     #[error("not a valid component: {0}")]
     Invalid(String),
     /// The component exports nothing that can be called as a task.
-    #[error(
-        "nothing to call: the component does not export `wasmpool:task/tasks@0.1.0`{}",
-        exports_hint(exports)
-    )]
+    #[error("nothing to call: {}", exports_hint(exports, uncallable))]
     NothingToCall {
-        /// What it exports instead.
+        /// What it exports all the same.
         exports: Vec<String>,
+        /// The functions among it, and why they cannot be called.
+        uncallable: Vec<Uncallable>,
     },
     /// The component exports our world in a version that this pool does not speak.
     #[error(
@@ -435,15 +436,25 @@ pub enum LoadError {
     List(TaskError),
 }
 
-fn exports_hint(exports: &[String]) -> String {
-    match exports {
-        [] => "; it exports nothing at all".to_owned(),
-        _ => format!(
-            " but `{}`; write the guest with the crate `wasmpool-guest`, or export the world \
-             `wasmpool:task/worker`",
-            exports.join("`, `")
-        ),
+fn exports_hint(exports: &[String], uncallable: &[Uncallable]) -> String {
+    let list = |names: Vec<String>| names.join(", ");
+    if exports.is_empty() {
+        return "the component exports nothing at all".to_owned();
     }
+    if uncallable.is_empty() {
+        let exports = exports.iter().map(|name| format!("`{name}`"));
+        let exports = list(exports.collect());
+        return format!(
+            "the component exports no function, only {exports}; write a guest with the crate \
+             `wasmpool-guest`, or export functions"
+        );
+    }
+    let reasons = uncallable.iter();
+    let reasons = reasons.map(|function| format!("`{}`: {}", function.name, function.reason));
+    format!(
+        "no function that the component exports can be a task ({})",
+        list(reasons.collect())
+    )
 }
 
 /// Why a typed reference to a task, or an initializer out of one, could not be made.

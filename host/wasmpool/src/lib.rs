@@ -108,7 +108,7 @@ pub use options::{Priority, TaskOptions};
 pub use pool::{CutShort, Pool, Shutdown};
 pub use report::{Captured, TaskReport};
 pub use retry::Retry;
-pub use sandbox::{Allocation, MemoryReset, TaskInfo, WASMTIME_VERSION};
+pub use sandbox::{Allocation, MemoryReset, TaskInfo, Uncallable, WASMTIME_VERSION};
 pub use signature::{Signature, Type};
 pub use stats::PoolStats;
 pub use task::{Task, TaskModule};

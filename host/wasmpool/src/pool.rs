@@ -14,7 +14,9 @@ use crate::job::Queued;
 use crate::limits::Limits;
 use crate::map::{Map, MapStream, MapUnordered};
 use crate::queue::Queue;
-use crate::sandbox::{Allocation, Compiled, Driver, EngineSettings, Module, Run, Sandbox};
+use crate::sandbox::{
+    Allocation, Driver, EngineSettings, Module, Run, Sandbox, TaskInfo, Unlisted,
+};
 use crate::stats::PoolStats;
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::{Task, TaskModule};
@@ -234,8 +236,12 @@ impl Pool {
         if let Some(module) = lock(&self.modules).get(&hash).and_then(Weak::upgrade) {
             return Ok(TaskModule::new(module));
         }
-        let compiled = self.shop.sandbox.compile(bytes)?;
-        let module = Arc::new(self.list(compiled).map_err(LoadError::List)?);
+        let unlisted = self.shop.sandbox.compile(bytes)?;
+        let told = match unlisted.must_be_asked() {
+            true => self.list(&unlisted).map_err(LoadError::List)?,
+            false => Vec::new(),
+        };
+        let module = Arc::new(unlisted.into_module(told));
         let mut modules = lock(&self.modules);
         if let Some(module) = modules.get(&hash).and_then(Weak::upgrade) {
             // Another thread was faster.
@@ -247,8 +253,9 @@ impl Pool {
         Ok(TaskModule::new(module))
     }
 
-    /// Asks a module for its tasks, under the limits of a task: this runs the guest's code.
-    fn list(&self, compiled: Compiled) -> Result<Module, TaskError> {
+    /// Asks a component for the tasks that it brings, under the limits of a task: this runs
+    /// the guest's code.
+    fn list(&self, unlisted: &Unlisted) -> Result<Vec<TaskInfo>, TaskError> {
         let _one_at_a_time = lock(&self.listing);
         let of_tasks = &self.shop.limits;
         let timeout = of_tasks
@@ -277,7 +284,7 @@ impl Pool {
                     let driver = Driver::new().map_err(internal)?;
                     // Disconnects when the listing is over, in whichever way.
                     let _done = done;
-                    sandbox.list(compiled, &driver, &limits, run)
+                    sandbox.list(unlisted, &driver, &limits, run)
                 })
                 .map_err(internal)?;
             let mut patience = timeout;

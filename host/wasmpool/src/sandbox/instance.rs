@@ -4,7 +4,8 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmtime::{Engine, Store};
+use wasmtime::component::Instance as Guest;
+use wasmtime::{Engine, Store, format_err};
 
 use super::bindings::Worker;
 use super::bindings::exports::wasmpool::task::tasks::{Failure, TaskError as GuestError};
@@ -12,7 +13,8 @@ use super::driver::Driver;
 use super::ending::{self, Stage};
 use super::module::Compiled;
 use super::store::{self, Run, State};
-use super::{Initializer, Module, TaskInfo};
+use super::wire::{self, Outcome};
+use super::{Entry, Initializer, Module, TaskInfo};
 use crate::control::StopReason;
 use crate::error::{TaskError, TaskErrorKind};
 use crate::limits::Limits;
@@ -23,10 +25,25 @@ use crate::report::TaskReport;
 pub(crate) struct Instance {
     module: Arc<Module>,
     store: Store<State>,
-    guest: Option<Worker>,
+    guest: Option<Live>,
     is_initialized: bool,
     /// Tasks that it has served.
     age: u64,
+}
+
+/// What is alive in a store.
+struct Live {
+    guest: Guest,
+    /// Our contract, of a guest that has it.
+    contract: Option<Worker>,
+}
+
+/// A failure that the guest itself told.
+enum Told {
+    /// Through our contract.
+    Failure(Failure),
+    /// As the error side of its result, in wire form.
+    Error(Vec<u8>),
 }
 
 /// One call's end.
@@ -145,14 +162,27 @@ impl Instance {
         let control = Arc::clone(&run.control);
         store::prepare(&mut self.store, limits, run);
         let stage = Cell::new(Stage::Start);
-        let (store, guest) = (&mut self.store, &mut self.guest);
-        let (compiled, name) = (&self.module.compiled, &self.module.tasks[task].name);
+        let (store, live) = (&mut self.store, &mut self.guest);
+        let module = &self.module;
+        let info = &module.tasks[task];
         let called = driver.run(&control, async {
-            let guest = enter(compiled, store, guest, &stage).await?;
-            guest
-                .wasmpool_task_tasks()
-                .call_call(store, name, arguments)
-                .await
+            let live = enter(&module.compiled, store, live, &stage).await?;
+            match module.entries[task] {
+                Entry::Registered => {
+                    let contract = live.contract.as_ref().expect("it has listed the task");
+                    let tasks = contract.wasmpool_task_tasks();
+                    let returned = tasks.call_call(store, &info.name, arguments).await?;
+                    Ok(returned.map_err(Told::Failure))
+                }
+                Entry::Function(export) => {
+                    let function = live.guest.get_func(&mut *store, export);
+                    let function = function.ok_or_else(|| format_err!("no such export"))?;
+                    let function = function.typed::<wire::Arguments<'_>, Outcome>(&*store)?;
+                    let arguments = wire::Arguments(arguments);
+                    let Outcome(returned) = function.call_async(store, arguments).await?;
+                    Ok(returned.map_err(Told::Error))
+                }
+            }
         });
 
         self.account(limits, report);
@@ -169,7 +199,7 @@ impl Instance {
                 is_clean: false,
             },
             Ok(outcome) => Ended {
-                outcome: outcome.map_err(|failure| told_by_guest(failure, name)),
+                outcome: outcome.map_err(|told| told_by_guest(told, info)),
                 is_clean: true,
             },
             Err(error) => Ended {
@@ -208,10 +238,12 @@ pub(super) fn list(
     let mut store = store::new(engine, limits, run.clone());
     store::prepare(&mut store, limits, run);
     let stage = Cell::new(Stage::Start);
-    let mut guest = None;
+    let mut live = None;
     let listed = driver.run(&control, async {
-        let guest = enter(compiled, &mut store, &mut guest, &stage).await?;
-        guest.wasmpool_task_tasks().call_list(&mut store).await
+        let live = enter(compiled, &mut store, &mut live, &stage).await?;
+        let contract = live.contract.as_ref();
+        let contract = contract.ok_or_else(|| format_err!("it does not list its tasks"))?;
+        contract.wasmpool_task_tasks().call_list(&mut store).await
     });
     let tasks = listed.map_err(|error| {
         let (_, stderr) = store.data().output.take();
@@ -221,22 +253,29 @@ pub(super) fn list(
         name: task.name,
         params: task.params,
         doc: task.doc,
+        signature: None,
     });
     Ok(tasks.collect())
 }
 
-/// The live guest of a store; brings it to life if that is still to be done.
+/// What is alive in a store; brings it to life if that is still to be done.
 async fn enter<'a>(
     compiled: &Compiled,
     store: &mut Store<State>,
-    guest: &'a mut Option<Worker>,
+    live: &'a mut Option<Live>,
     stage: &Cell<Stage>,
-) -> wasmtime::Result<&'a Worker> {
-    if guest.is_none() {
-        *guest = Some(compiled.pre.instantiate_async(store).await?);
+) -> wasmtime::Result<&'a Live> {
+    if live.is_none() {
+        let guest = compiled.pre.instantiate_async(&mut *store).await?;
+        let contract = compiled.contract.as_ref();
+        let contract = contract.map(|contract| contract.load(&mut *store, &guest));
+        *live = Some(Live {
+            contract: contract.transpose()?,
+            guest,
+        });
     }
     stage.set(Stage::Call);
-    Ok(guest.as_ref().expect("just made"))
+    Ok(live.as_ref().expect("just made"))
 }
 
 /// How much of a guest's own words goes into an error: nobody reads more, and errors are
@@ -254,19 +293,22 @@ fn cut(mut words: String) -> String {
 }
 
 /// A failure that the guest itself told, in our words.
-fn told_by_guest(failure: Failure, name: &str) -> TaskError {
-    match failure {
-        Failure::UnknownTask => TaskError::new(
+fn told_by_guest(told: Told, task: &TaskInfo) -> TaskError {
+    match told {
+        Told::Failure(Failure::UnknownTask) => TaskError::new(
             TaskErrorKind::UnknownTask,
-            format!("the guest does not know its task `{name}`"),
+            format!("the guest does not know its task `{}`", task.name),
         ),
-        Failure::BadArguments(message) => TaskError::new(TaskErrorKind::BadArguments, cut(message)),
-        Failure::BadResult(message) => TaskError::new(
+        Told::Failure(Failure::BadArguments(message)) => {
+            TaskError::new(TaskErrorKind::BadArguments, cut(message))
+        }
+        Told::Failure(Failure::BadResult(message)) => TaskError::new(
             TaskErrorKind::BadResult,
             format!("the result cannot be encoded: {}", cut(message)),
         ),
-        Failure::Failed(GuestError { code, message }) => {
+        Told::Failure(Failure::Failed(GuestError { code, message })) => {
             TaskError::new(TaskErrorKind::Failed, cut(message)).with_code(cut(code))
         }
+        Told::Error(_wire) => TaskError::new(TaskErrorKind::Failed, "it failed"),
     }
 }

@@ -8,30 +8,34 @@ mod cache;
 mod driver;
 mod ending;
 mod engine;
+mod exports;
 mod instance;
 mod limiter;
 mod module;
 mod output;
 mod store;
+mod wire;
 
 use std::sync::{Arc, OnceLock};
 
 use wasmtime::Engine;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{ComponentExportIndex, HasSelf, Linker};
 
 pub(crate) use cache::CacheFolder;
 pub(crate) use driver::Driver;
 pub(crate) use engine::EngineSettings;
 pub use engine::{Allocation, MemoryReset};
 pub(crate) use instance::{Ended, Instance};
-pub(crate) use module::Compiled;
 pub(crate) use store::Run;
 
 use self::bindings::wasmpool::task::context;
+use self::exports::Exports;
+use self::module::Compiled;
 use self::store::State;
 use crate::error::{LoadError, TaskError};
 use crate::limits::Limits;
 use crate::options::TaskOptions;
+use crate::signature::Signature;
 
 /// The version of the WebAssembly engine inside, as in `48.0.8`.
 pub const WASMTIME_VERSION: &str = "48.0.8";
@@ -48,19 +52,73 @@ pub(crate) struct Sandbox {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct TaskInfo {
-    /// Its name within the module.
+    /// Its name within the module. An exported function of an interface is named with it:
+    /// `ns:package/interface@1.0.0#function`.
     pub name: String,
     /// The names of its parameters, in order.
     pub params: Vec<String>,
     /// What it does, as Markdown; empty if its author did not say.
     pub doc: String,
+    /// The types of its parameters and its result, if it is an exported function. A task of
+    /// our own contract has none: its guest checks the arguments of each call.
+    #[serde(skip)]
+    pub signature: Option<Arc<Signature>>,
+}
+
+/// A function that a component exports and that cannot be a task.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Uncallable {
+    /// Its name, as a task would have it.
+    pub name: String,
+    /// Why it cannot be called, as in `its result holds a resource`.
+    pub reason: String,
+}
+
+/// How a task is called.
+#[derive(Clone, Copy)]
+pub(crate) enum Entry {
+    /// By its name, through our contract.
+    Registered,
+    /// As the function that the component exports there.
+    Function(ComponentExportIndex),
+}
+
+/// A component that was compiled, before it was asked for the tasks that it brings.
+pub(crate) struct Unlisted {
+    compiled: Compiled,
+    exports: Exports,
+}
+
+impl Unlisted {
+    /// Whether its tasks are known only after [`Sandbox::list`] has run its code.
+    pub(crate) fn must_be_asked(&self) -> bool {
+        self.compiled.contract.is_some()
+    }
+
+    /// The module, with the tasks that it told of.
+    pub(crate) fn into_module(self, told: Vec<TaskInfo>) -> Module {
+        let Self { compiled, exports } = self;
+        let told = told.into_iter().map(|task| (task, Entry::Registered));
+        let (tasks, entries): (Vec<_>, Vec<_>) = told.chain(exports.callable).unzip();
+        Module {
+            tasks: tasks.into(),
+            uncallable: exports.uncallable.into(),
+            initializer: None,
+            entries: entries.into(),
+            compiled,
+        }
+    }
 }
 
 /// A module that was loaded, with its tasks.
 pub(crate) struct Module {
     pub(crate) tasks: Arc<[TaskInfo]>,
+    pub(crate) uncallable: Arc<[Uncallable]>,
     /// What each instance runs before its first task.
     pub(crate) initializer: Option<Initializer>,
+    /// How each of the tasks is called.
+    entries: Arc<[Entry]>,
     compiled: Compiled,
 }
 
@@ -80,7 +138,9 @@ impl Module {
     pub(crate) fn with_initializer(&self, initializer: Initializer) -> Self {
         Self {
             tasks: Arc::clone(&self.tasks),
+            uncallable: Arc::clone(&self.uncallable),
             initializer: Some(initializer),
+            entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
         }
     }
@@ -118,24 +178,20 @@ impl Sandbox {
 
     /// Checks, compiles and links a component. Blocks for as long as that takes: a few
     /// hundred microseconds from the cache, about a second for a megabyte that is new.
-    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Compiled, LoadError> {
-        module::load(&self.engine, &self.linker, &self.cache, bytes)
+    pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Unlisted, LoadError> {
+        let (compiled, exports) = module::load(&self.engine, &self.linker, &self.cache, bytes)?;
+        Ok(Unlisted { compiled, exports })
     }
 
-    /// Asks a compiled module for its tasks.
+    /// Asks a component for the tasks that it brings.
     pub(crate) fn list(
         &self,
-        compiled: Compiled,
+        unlisted: &Unlisted,
         driver: &Driver,
         limits: &Limits,
         run: Run,
-    ) -> Result<Module, TaskError> {
-        let tasks = instance::list(&self.engine, &compiled, driver, limits, run)?;
-        Ok(Module {
-            tasks: tasks.into(),
-            initializer: None,
-            compiled,
-        })
+    ) -> Result<Vec<TaskInfo>, TaskError> {
+        instance::list(&self.engine, &unlisted.compiled, driver, limits, run)
     }
 
     /// An instance of `module` for the task that `run` describes.

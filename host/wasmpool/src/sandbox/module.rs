@@ -5,10 +5,11 @@
 use std::borrow::Cow;
 
 use wasmtime::Engine;
-use wasmtime::component::{Component, Linker};
+use wasmtime::component::{Component, InstancePre, Linker};
 
-use super::bindings::WorkerPre;
+use super::bindings::WorkerIndices;
 use super::cache::{CacheEntry, CacheFolder};
+use super::exports::{self, Exports};
 use super::store::State;
 use crate::error::LoadError;
 
@@ -16,10 +17,12 @@ use crate::error::LoadError;
 const PACKAGE: &str = "wasmpool:task/";
 const TASKS: &str = "wasmpool:task/tasks";
 
-/// A module that is ready to be instantiated. Cheap to clone.
+/// A component that is ready to be instantiated. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Compiled {
-    pub(super) pre: WorkerPre<State>,
+    pub(super) pre: InstancePre<State>,
+    /// Where our own contract is, in a component that brings its own tasks.
+    pub(super) contract: Option<WorkerIndices>,
 }
 
 impl Compiled {
@@ -35,7 +38,7 @@ pub(super) fn load(
     linker: &Linker<State>,
     cache: &CacheFolder,
     bytes: &[u8],
-) -> Result<Compiled, LoadError> {
+) -> Result<(Compiled, Exports), LoadError> {
     let wasm = component_binary(bytes)?;
     let entry = cache.entry(engine, &wasm);
     let cached = entry.as_ref().and_then(|entry| from_cache(engine, entry));
@@ -104,8 +107,15 @@ fn link(
     engine: &Engine,
     linker: &Linker<State>,
     component: &Component,
-) -> Result<Compiled, LoadError> {
-    check_exports(engine, component)?;
+) -> Result<(Compiled, Exports), LoadError> {
+    let contract = contract(engine, component)?;
+    let exports = exports::read(engine, component, contract.as_deref());
+    if contract.is_none() && exports.callable.is_empty() {
+        return Err(LoadError::NothingToCall {
+            exports: export_names(engine, component),
+            uncallable: exports.uncallable,
+        });
+    }
     let pre = linker.instantiate_pre(component).map_err(|error| {
         let imports = unknown_imports(engine, component);
         if imports.is_empty() {
@@ -114,24 +124,28 @@ fn link(
             LoadError::UnknownImport { imports }
         }
     })?;
-    let pre = WorkerPre::new(pre).map_err(|error| LoadError::WrongTypes(format!("{error:#}")))?;
-    Ok(Compiled { pre })
+    let contract = contract.map(|_| WorkerIndices::new(&pre)).transpose();
+    let contract = contract.map_err(|error| LoadError::WrongTypes(format!("{error:#}")))?;
+    Ok((Compiled { pre, contract }, exports))
 }
 
-fn check_exports(engine: &Engine, component: &Component) -> Result<(), LoadError> {
-    let component_type = component.component_type();
-    let exports = component_type.exports(engine).map(|(name, _)| name);
-    let exports = exports.map(str::to_owned).collect::<Vec<_>>();
+/// The interface of our contract, by the name that the component exports it under.
+fn contract(engine: &Engine, component: &Component) -> Result<Option<String>, LoadError> {
+    let exports = export_names(engine, component);
     let mut ours = exports.iter().filter(|name| interface(name) == TASKS);
-    if ours.clone().any(|name| is_our_version(name)) {
-        return Ok(());
-    }
-    match ours.next() {
-        Some(found) => Err(LoadError::WorldVersion {
+    match (ours.clone().find(|name| is_our_version(name)), ours.next()) {
+        (Some(name), _) => Ok(Some(name.clone())),
+        (None, Some(found)) => Err(LoadError::WorldVersion {
             found: found.clone(),
         }),
-        None => Err(LoadError::NothingToCall { exports }),
+        (None, None) => Ok(None),
     }
+}
+
+fn export_names(engine: &Engine, component: &Component) -> Vec<String> {
+    let component_type = component.component_type();
+    let exports = component_type.exports(engine).map(|(name, _)| name);
+    exports.map(str::to_owned).collect()
 }
 
 /// The imports that nobody here provides.
@@ -160,7 +174,7 @@ fn unknown_imports(engine: &Engine, component: &Component) -> Vec<String> {
 }
 
 /// An interface's name without its version.
-fn interface(name: &str) -> &str {
+pub(super) fn interface(name: &str) -> &str {
     name.split_once('@')
         .map_or(name, |(interface, _)| interface)
 }
