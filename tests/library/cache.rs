@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wasmpool::{Pool, PoolBuilder};
+use wasmpool::{LoadError, Pool, PoolBuilder};
 
 fn load(builder: PoolBuilder) {
     let pool = builder.workers(1).build().unwrap();
@@ -15,13 +15,23 @@ fn load(builder: PoolBuilder) {
     );
 }
 
+/// The files of one kind: `cwasm` is code, `tasks` what components told of their tasks.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).unwrap();
+    let files = files.map(|file| file.unwrap().path());
+    let mut files = files.collect::<Vec<_>>();
+    let is_known = |file: &PathBuf| {
+        let extension = file.extension().unwrap();
+        extension == "cwasm" || extension == "tasks"
+    };
+    assert!(files.iter().all(is_known), "nothing is left over: {files:?}");
+    files.retain(|file| file.extension().unwrap() == extension);
+    files.sort();
+    files
+}
+
 fn entries(folder: &Path) -> Vec<PathBuf> {
-    let mut entries = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect::<Vec<_>>();
-    entries.sort();
-    entries
+    files(folder, "cwasm")
 }
 
 #[test]
@@ -51,9 +61,18 @@ fn other_settings_of_the_engine_have_entries_of_their_own() {
 
 #[test]
 fn a_damaged_entry_is_compiled_anew() {
+    a_damaged_file_is_made_anew("cwasm");
+}
+
+#[test]
+fn a_component_is_asked_anew_if_its_answer_is_damaged() {
+    a_damaged_file_is_made_anew("tasks");
+}
+
+fn a_damaged_file_is_made_anew(extension: &str) {
     let folder = tempfile::tempdir().unwrap();
     load(Pool::builder().cache_folder(folder.path()));
-    let entry = &entries(folder.path())[0];
+    let entry = &files(folder.path(), extension)[0];
     let good = fs::read(entry).unwrap();
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
@@ -111,4 +130,49 @@ fn several_pools_write_the_same_entry_at_once() {
         }
     });
     assert_eq!(entries(folder.path()).len(), 1);
+}
+
+fn precompile(pool: &Pool, folder: &Path) -> PathBuf {
+    let code = pool.precompile(wasmpool_guests::FACTORIZER.wasm).unwrap();
+    let file = folder.join("factorizer.cwasm");
+    fs::write(&file, code).unwrap();
+    file
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn what_was_compiled_ahead_of_time_runs_in_a_pool_of_the_same_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let build = || Pool::builder().workers(1).no_cache().build().unwrap();
+    let file = precompile(&build(), folder.path());
+    let pool = build();
+    // SAFETY: just made, and nobody knows of the folder.
+    let module = unsafe { pool.load_precompiled(&file) }.unwrap();
+    let factorize = module.task::<(u64,), Vec<u64>>("factorize").unwrap();
+    let factors = pool.submit(&factorize, (12,)).unwrap().wait().unwrap();
+    assert_eq!(factors, [2, 2, 3]);
+    let error = pool.load(&file).unwrap_err();
+    assert!(matches!(error, LoadError::Precompiled), "{error}");
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn what_was_compiled_for_other_settings_is_refused_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = Pool::builder().workers(1).no_cache().build().unwrap();
+    let file = precompile(&pool, folder.path());
+    let with_fuel = Pool::builder().workers(1).no_cache().fuel_limit(1 << 40);
+    let with_fuel = with_fuel.build().unwrap();
+    // SAFETY: just made, and nobody knows of the folder.
+    let error = unsafe { with_fuel.load_precompiled(&file) }.unwrap_err();
+    assert!(matches!(&error, LoadError::Unfit(reason) if reason.contains("fuel")), "{error}");
+    for content in [&b"no code"[..], b"\x7fELF", b""] {
+        fs::write(&file, content).unwrap();
+        // SAFETY: this is no native code, and so none is run.
+        let error = unsafe { pool.load_precompiled(&file) }.unwrap_err();
+        assert!(matches!(&error, LoadError::Unfit(_)), "{error}");
+    }
+    // SAFETY: there is nothing to run.
+    let error = unsafe { pool.load_precompiled(folder.path().join("none")) }.unwrap_err();
+    assert!(matches!(error, LoadError::Read { .. }), "{error}");
 }

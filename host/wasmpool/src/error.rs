@@ -388,10 +388,14 @@ pub enum LoadError {
     NotWasm,
     /// The bytes are native code that was compiled ahead of time.
     #[error(
-        "compiled ahead of time: such a file is native code, which is never taken from a \
-         caller; load the `.wasm` that it was made from"
+        "compiled ahead of time: such a file is native code, which is loaded only when it is \
+         named as trusted; load the `.wasm` that it was made from"
     )]
     Precompiled,
+    /// The file was not compiled for this pool: it is not native code, or that of another
+    /// version or with other settings.
+    #[error("not compiled for this pool: {0}; compile it anew, with the pool's own settings")]
+    Unfit(String),
     /// The module is a core module, not a component.
     #[error(
         "a core module, not a component: build it for `wasm32-wasip2`, or turn it into a \

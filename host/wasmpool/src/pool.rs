@@ -236,12 +236,7 @@ impl Pool {
         if let Some(module) = lock(&self.modules).get(&hash).and_then(Weak::upgrade) {
             return Ok(TaskModule::new(module));
         }
-        let unlisted = self.shop.sandbox.compile(bytes)?;
-        let told = match unlisted.must_be_asked() {
-            true => self.list(&unlisted).map_err(LoadError::List)?,
-            false => Vec::new(),
-        };
-        let module = Arc::new(unlisted.into_module(told));
+        let module = Arc::new(self.listed(self.shop.sandbox.compile(bytes)?)?);
         let mut modules = lock(&self.modules);
         if let Some(module) = modules.get(&hash).and_then(Weak::upgrade) {
             // Another thread was faster.
@@ -251,6 +246,55 @@ impl Pool {
         modules.insert(hash, Arc::downgrade(&module));
         trace::module_loaded(bytes.len(), module.tasks.len(), started.elapsed());
         Ok(TaskModule::new(module))
+    }
+
+    /// Compiles a module to native code for [`load_precompiled`](Self::load_precompiled), in
+    /// this pool or one of the same settings, on a machine of the same kind: for deployments
+    /// that have no time or no place for the cache. Blocks for about a second for each megabyte.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are not a component.
+    pub fn precompile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+        self.shop.sandbox.precompile(bytes)
+    }
+
+    /// Loads the native code in a file, otherwise as [`load`](Self::load).
+    ///
+    /// # Safety
+    ///
+    /// This runs what is in the file without a look at it, outside of any sandbox: it must be
+    /// what [`precompile`](Self::precompile) has made, and must not be changed while the module
+    /// is in use. Replace it by a rename.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or was made by another version of wasmpool or for a pool of
+    /// other settings ([`LoadError::Unfit`] says which).
+    #[allow(unsafe_code)]
+    pub unsafe fn load_precompiled(
+        &self,
+        path: impl AsRef<Path>,
+    ) -> Result<TaskModule, LoadError> {
+        let path = path.as_ref();
+        // So that a file that is not there is not taken for one that does not fit.
+        std::fs::File::open(path).map_err(|source| LoadError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        // SAFETY: passed on to the caller.
+        let unlisted = unsafe { self.shop.sandbox.load_precompiled(path) }?;
+        Ok(TaskModule::new(Arc::new(self.listed(unlisted)?)))
+    }
+
+    /// A module with the tasks that it brings.
+    fn listed(&self, unlisted: Unlisted) -> Result<Module, LoadError> {
+        if let Some(tasks) = unlisted.known_tasks() {
+            return Ok(unlisted.into_module(tasks));
+        }
+        let tasks = self.list(&unlisted).map_err(LoadError::List)?;
+        unlisted.keep_tasks(&tasks);
+        Ok(unlisted.into_module(tasks))
     }
 
     /// Asks a component for the tasks that it brings, under the limits of a task: this runs

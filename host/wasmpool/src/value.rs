@@ -88,13 +88,17 @@ pub(crate) fn encode_arguments<Args: Arguments>(arguments: &Args) -> Result<Vec<
         // serde's unit is nil; the contract wants the empty array.
         return Ok(vec![0x90]);
     }
+    encode(arguments).map_err(|error| format!("the arguments cannot be encoded: {error}"))
+}
+
+/// Writes a value, as the contract wants it.
+pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut encoder = rmp_serde::Serializer::new(&mut bytes)
         .with_struct_map()
         .with_human_readable();
-    arguments
-        .serialize(&mut encoder)
-        .map_err(|error| format!("the arguments cannot be encoded: {error}"))?;
+    let encoded = value.serialize(&mut encoder);
+    encoded.map_err(|error| error.to_string())?;
     Ok(bytes)
 }
 

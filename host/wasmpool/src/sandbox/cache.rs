@@ -2,9 +2,10 @@
 //! each process.
 //!
 //! An entry is named after the hash of the module and of all that its compilation depends
-//! on, and begins with a digest of the code in it. It comes to its name by a rename, so
-//! that several processes may write at once and nobody reads half a file. An entry whose
-//! digest does not fit is taken for damaged, and compiled anew.
+//! on. It is the code, which is mapped into memory from there, and beside it, of a component
+//! that brings its own tasks, what it told of them. Each file ends with a digest of the rest.
+//! It comes to its name by a rename, so that several processes may write at once and nobody
+//! reads half a file. A file whose digest does not fit is taken for damaged, and made anew.
 //!
 //! The folder is trusted as the program itself is: whoever can write to it can run native
 //! code as its user. One that is made here is for its owner alone; one that was there is
@@ -32,10 +33,14 @@ pub(crate) enum CacheFolder {
     Off,
 }
 
-/// The compiled code of one module.
+/// What is kept of one module.
 pub(super) struct CacheEntry {
     path: PathBuf,
 }
+
+/// The parts of an entry, by the extensions of their files.
+const CODE: &str = "cwasm";
+const TASKS: &str = "tasks";
 
 impl CacheFolder {
     /// The place of the module `wasm`, compiled by `engine`. `None` where there is no cache.
@@ -53,31 +58,52 @@ impl CacheFolder {
         key.write(wasm);
         let name = key.0.finalize().to_hex();
         Some(CacheEntry {
-            path: folder.join(name.as_str()).with_extension("cwasm"),
+            path: folder.join(name.as_str()),
         })
     }
 }
 
 impl CacheEntry {
-    /// The compiled code, if there is an entry and it is undamaged.
-    pub(super) fn read(&self) -> Option<Vec<u8>> {
-        let mut bytes = fs::read(&self.path).ok()?;
-        let (digest, code) = bytes.split_at_checked(DIGEST_SIZE)?;
-        if blake3::hash(code).as_bytes() != digest {
+    /// The file with the compiled code, if there is one and it is undamaged.
+    pub(super) fn code(&self) -> Option<PathBuf> {
+        self.read(CODE)?;
+        Some(self.path.with_extension(CODE))
+    }
+
+    /// Keeps the compiled code.
+    pub(super) fn keep_code(&self, code: &[u8]) {
+        self.write(CODE, code);
+    }
+
+    /// What the component told of its tasks, encoded.
+    pub(super) fn tasks(&self) -> Option<Vec<u8>> {
+        self.read(TASKS)
+    }
+
+    /// Keeps what the component told of its tasks, encoded.
+    pub(super) fn keep_tasks(&self, tasks: &[u8]) {
+        self.write(TASKS, tasks);
+    }
+
+    fn read(&self, part: &str) -> Option<Vec<u8>> {
+        let mut bytes = fs::read(self.path.with_extension(part)).ok()?;
+        let len = bytes.len().checked_sub(DIGEST_SIZE)?;
+        let (content, digest) = bytes.split_at(len);
+        if blake3::hash(content).as_bytes() != digest {
             return None;
         }
-        bytes.drain(..DIGEST_SIZE);
+        bytes.truncate(len);
         Some(bytes)
     }
 
-    /// Writes the entry. Best effort: without it the next process compiles again.
-    pub(super) fn write(&self, code: &[u8]) {
+    /// Best effort: without it the next process does the work again.
+    fn write(&self, part: &str, content: &[u8]) {
         let folder = self.path.parent().expect("an entry lies in a folder");
         let written = create_private(folder).and_then(|()| {
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
-            file.write_all(blake3::hash(code).as_bytes())?;
-            file.write_all(code)?;
-            file.persist(&self.path)?;
+            file.write_all(content)?;
+            file.write_all(blake3::hash(content).as_bytes())?;
+            file.persist(self.path.with_extension(part))?;
             Ok(())
         });
         // A full disk or a read-only folder costs time and nothing else.

@@ -16,6 +16,7 @@ mod output;
 mod store;
 mod wire;
 
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use wasmtime::Engine;
@@ -29,13 +30,13 @@ pub(crate) use instance::{Ended, Instance};
 pub(crate) use store::Run;
 
 use self::bindings::wasmpool::task::context;
-use self::exports::Exports;
-use self::module::Compiled;
+use self::module::{Compiled, Loaded};
 use self::store::State;
 use crate::error::{LoadError, TaskError};
 use crate::limits::Limits;
 use crate::options::TaskOptions;
 use crate::signature::Signature;
+use crate::value;
 
 /// The version of the WebAssembly engine inside, as in `48.0.8`.
 pub const WASMTIME_VERSION: &str = "48.0.8";
@@ -49,7 +50,7 @@ pub(crate) struct Sandbox {
 }
 
 /// A task as its module describes it.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[non_exhaustive]
 pub struct TaskInfo {
     /// Its name within the module. An exported function of an interface is named with it:
@@ -85,20 +86,31 @@ pub(crate) enum Entry {
 }
 
 /// A component that was compiled, before it was asked for the tasks that it brings.
-pub(crate) struct Unlisted {
-    compiled: Compiled,
-    exports: Exports,
-}
+pub(crate) struct Unlisted(Loaded);
 
 impl Unlisted {
-    /// Whether its tasks are known only after [`Sandbox::list`] has run its code.
-    pub(crate) fn must_be_asked(&self) -> bool {
-        self.compiled.contract.is_some()
+    /// The tasks that the component brings, if they are known without asking it.
+    pub(crate) fn known_tasks(&self) -> Option<Vec<TaskInfo>> {
+        if self.0.compiled.contract.is_none() {
+            return Some(Vec::new());
+        }
+        value::decode(&self.0.entry.as_ref()?.tasks()?).ok()
+    }
+
+    /// Keeps what the component has told of its tasks for the next process.
+    pub(crate) fn keep_tasks(&self, told: &[TaskInfo]) {
+        if let Some(entry) = &self.0.entry
+            && let Ok(tasks) = value::encode(&told)
+        {
+            entry.keep_tasks(&tasks);
+        }
     }
 
     /// The module, with the tasks that it told of.
     pub(crate) fn into_module(self, told: Vec<TaskInfo>) -> Module {
-        let Self { compiled, exports } = self;
+        let Loaded {
+            compiled, exports, ..
+        } = self.0;
         let told = told.into_iter().map(|task| (task, Entry::Registered));
         let (tasks, entries): (Vec<_>, Vec<_>) = told.chain(exports.callable).unzip();
         Module {
@@ -176,11 +188,26 @@ impl Sandbox {
         &self.allocation
     }
 
-    /// Checks, compiles and links a component. Blocks for as long as that takes: a few
-    /// hundred microseconds from the cache, about a second for a megabyte that is new.
+    /// Checks, compiles and links a component. Blocks for as long as that takes: some hundred
+    /// microseconds from the cache, about a second for a megabyte that is new.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Unlisted, LoadError> {
-        let (compiled, exports) = module::load(&self.engine, &self.linker, &self.cache, bytes)?;
-        Ok(Unlisted { compiled, exports })
+        module::load(&self.engine, &self.linker, &self.cache, bytes).map(Unlisted)
+    }
+
+    /// Compiles a component to native code, for `load_precompiled`.
+    pub(crate) fn precompile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+        module::precompile(&self.engine, bytes)
+    }
+
+    /// Loads native code.
+    ///
+    /// # Safety
+    ///
+    /// The file must come from `precompile`, and must not change while it is in use.
+    #[allow(unsafe_code)]
+    pub(crate) unsafe fn load_precompiled(&self, path: &Path) -> Result<Unlisted, LoadError> {
+        // SAFETY: passed on to the caller.
+        unsafe { module::load_precompiled(&self.engine, &self.linker, path) }.map(Unlisted)
     }
 
     /// Asks a component for the tasks that it brings.
@@ -191,7 +218,7 @@ impl Sandbox {
         limits: &Limits,
         run: Run,
     ) -> Result<Vec<TaskInfo>, TaskError> {
-        instance::list(&self.engine, &unlisted.compiled, driver, limits, run)
+        instance::list(&self.engine, &unlisted.0.compiled, driver, limits, run)
     }
 
     /// An instance of `module` for the task that `run` describes.

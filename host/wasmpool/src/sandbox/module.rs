@@ -3,6 +3,7 @@
 //! Every step that can fail says what is wrong with the file and what to do about it.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
@@ -31,6 +32,14 @@ impl Compiled {
     }
 }
 
+/// What was made of the bytes of a file.
+pub(super) struct Loaded {
+    pub(super) compiled: Compiled,
+    pub(super) exports: Exports,
+    /// Where more can be kept of it.
+    pub(super) entry: Option<CacheEntry>,
+}
+
 /// Compiles a component, or takes it from the cache, and checks it against what the pool
 /// offers and needs.
 pub(super) fn load(
@@ -38,7 +47,7 @@ pub(super) fn load(
     linker: &Linker<State>,
     cache: &CacheFolder,
     bytes: &[u8],
-) -> Result<(Compiled, Exports), LoadError> {
+) -> Result<Loaded, LoadError> {
     let wasm = component_binary(bytes)?;
     let entry = cache.entry(engine, &wasm);
     let cached = entry.as_ref().and_then(|entry| from_cache(engine, entry));
@@ -46,7 +55,41 @@ pub(super) fn load(
         Some(component) => component,
         None => compile(engine, &wasm, entry.as_ref())?,
     };
-    link(engine, linker, &component)
+    let (compiled, exports) = link(engine, linker, &component)?;
+    Ok(Loaded {
+        compiled,
+        exports,
+        entry,
+    })
+}
+
+/// Compiles a component to native code.
+pub(super) fn precompile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let component = compile(engine, &component_binary(bytes)?, None)?;
+    let code = component.serialize();
+    code.map_err(|error| LoadError::Invalid(format!("{error:#}")))
+}
+
+/// Loads native code that was compiled ahead of time.
+///
+/// # Safety
+///
+/// The file must have been made by [`precompile`], and must not change while it is in use.
+#[allow(unsafe_code)]
+pub(super) unsafe fn load_precompiled(
+    engine: &Engine,
+    linker: &Linker<State>,
+    path: &Path,
+) -> Result<Loaded, LoadError> {
+    // SAFETY: passed on to the caller.
+    let component = unsafe { Component::deserialize_file(engine, path) };
+    let component = component.map_err(|error| LoadError::Unfit(format!("{error:#}")))?;
+    let (compiled, exports) = link(engine, linker, &component)?;
+    Ok(Loaded {
+        compiled,
+        exports,
+        entry: None,
+    })
 }
 
 /// The binary form of a component, and nothing else.
@@ -86,20 +129,20 @@ fn compile(
     if let Some(entry) = entry
         && let Ok(code) = component.serialize()
     {
-        entry.write(&code);
+        entry.keep_code(&code);
     }
     Ok(component)
 }
 
 #[allow(unsafe_code)]
 fn from_cache(engine: &Engine, entry: &CacheEntry) -> Option<Component> {
-    let code = entry.read()?;
-    // SAFETY: `deserialize` asks for bytes that `Component::serialize` has made. These come
-    // from the pool's own cache: `CacheEntry::write` put them there, and `CacheEntry::read`
-    // has compared them, in the memory that is used here, with the digest that was written
-    // along. Who can forge both can write to the user's own cache folder. That they fit this
-    // engine is checked by `deserialize` itself.
-    unsafe { Component::deserialize(engine, code) }.ok()
+    let code = entry.code()?;
+    // SAFETY: `deserialize_file` asks for a file that holds what `Component::serialize` has
+    // made, and that nobody changes. This is one of the pool's own cache: `CacheEntry` has put
+    // it there by a rename, never writes to it again, and has just compared what is in it with
+    // the digest at its end. Who can change it all the same can write to the user's own cache
+    // folder. That it fits this engine is checked by `deserialize_file` itself.
+    unsafe { Component::deserialize_file(engine, code) }.ok()
 }
 
 /// Joins the component with what the pool offers.
