@@ -90,6 +90,7 @@ mod sync;
 mod task;
 mod timings;
 mod trace;
+mod typed;
 mod value;
 mod watch;
 mod worker;

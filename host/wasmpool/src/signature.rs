@@ -2,6 +2,8 @@
 //!
 //! Plain data. Knows nothing of where it was read, nor of what is passed along it.
 
+use std::fmt;
+
 /// What an exported function takes and gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -63,4 +65,146 @@ pub enum Type {
         /// The type of the error, if it has one.
         err: Option<Box<Type>>,
     },
+}
+
+impl Signature {
+    /// The type of what a caller gets: that of the result, or, where that is a `result`, of its
+    /// good side. The other side is the failure of the task.
+    pub fn output(&self) -> Option<&Type> {
+        match &self.result {
+            Some(Type::Result { ok, .. }) => ok.as_deref(),
+            result => result.as_ref(),
+        }
+    }
+}
+
+/// In WIT's syntax: `func(n: u64, names: option<list<string>>) -> result<list<u64>, string>`.
+impl fmt::Display for Signature {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let params = &self.params;
+        formatter.write_str("func(")?;
+        separated(formatter, params, |formatter, (name, ty)| {
+            write!(formatter, "{name}: {ty}")
+        })?;
+        formatter.write_str(")")?;
+        match &self.result {
+            Some(ty) => write!(formatter, " -> {ty}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// In WIT's syntax, with records, variants, enums and flags where WIT would have their name:
+/// `list<record { x: f64, y: f64 }>`.
+impl fmt::Display for Type {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool => formatter.write_str("bool"),
+            Self::S8 => formatter.write_str("s8"),
+            Self::U8 => formatter.write_str("u8"),
+            Self::S16 => formatter.write_str("s16"),
+            Self::U16 => formatter.write_str("u16"),
+            Self::S32 => formatter.write_str("s32"),
+            Self::U32 => formatter.write_str("u32"),
+            Self::S64 => formatter.write_str("s64"),
+            Self::U64 => formatter.write_str("u64"),
+            Self::F32 => formatter.write_str("f32"),
+            Self::F64 => formatter.write_str("f64"),
+            Self::Char => formatter.write_str("char"),
+            Self::String => formatter.write_str("string"),
+            Self::List(element) => write!(formatter, "list<{element}>"),
+            Self::Tuple(types) => {
+                formatter.write_str("tuple<")?;
+                separated(formatter, types, |formatter, ty| ty.fmt(formatter))?;
+                formatter.write_str(">")
+            }
+            Self::Record(fields) => braced(formatter, "record", fields, |formatter, field| {
+                let (name, ty) = field;
+                write!(formatter, "{name}: {ty}")
+            }),
+            Self::Variant(cases) => {
+                braced(formatter, "variant", cases, |formatter, case| match case {
+                    (name, Some(ty)) => write!(formatter, "{name}({ty})"),
+                    (name, None) => formatter.write_str(name),
+                })
+            }
+            Self::Enum(names) => braced(formatter, "enum", names, |formatter, name| {
+                formatter.write_str(name)
+            }),
+            Self::Flags(names) => braced(formatter, "flags", names, |formatter, name| {
+                formatter.write_str(name)
+            }),
+            Self::Option(inner) => write!(formatter, "option<{inner}>"),
+            Self::Result { ok, err } => match (ok, err) {
+                (None, None) => formatter.write_str("result"),
+                (Some(ok), None) => write!(formatter, "result<{ok}>"),
+                (None, Some(err)) => write!(formatter, "result<_, {err}>"),
+                (Some(ok), Some(err)) => write!(formatter, "result<{ok}, {err}>"),
+            },
+        }
+    }
+}
+
+fn braced<T>(
+    formatter: &mut fmt::Formatter<'_>,
+    keyword: &str,
+    parts: &[T],
+    write_part: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    write!(formatter, "{keyword} {{ ")?;
+    separated(formatter, parts, write_part)?;
+    formatter.write_str(if parts.is_empty() { "}" } else { " }" })
+}
+
+fn separated<T>(
+    formatter: &mut fmt::Formatter<'_>,
+    parts: &[T],
+    write_part: impl Fn(&mut fmt::Formatter<'_>, &T) -> fmt::Result,
+) -> fmt::Result {
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            formatter.write_str(", ")?;
+        }
+        write_part(formatter, part)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signatures_are_printed_as_wit_has_them() {
+        let list = |ty| Type::List(Box::new(ty));
+        let names = |names: &[&str]| names.iter().map(|name| name.to_string()).collect();
+        let point = Type::Record(vec![("x".into(), Type::F64), ("y".into(), Type::F64)]);
+        let shape = Type::Variant(vec![("dot".into(), None), ("at".into(), Some(point))]);
+        let signature = Signature {
+            params: vec![
+                ("n".into(), Type::U64),
+                ("names".into(), Type::Option(Box::new(list(Type::String)))),
+                ("shape".into(), shape),
+                ("how".into(), Type::Flags(names(&["fast", "safe"]))),
+                ("color".into(), Type::Enum(names(&["red"]))),
+                ("pair".into(), Type::Tuple(vec![Type::Char, Type::Bool])),
+            ],
+            result: Some(Type::Result {
+                ok: None,
+                err: Some(Box::new(Type::String)),
+            }),
+        };
+        assert_eq!(
+            signature.to_string(),
+            "func(n: u64, names: option<list<string>>, \
+             shape: variant { dot, at(record { x: f64, y: f64 }) }, how: flags { fast, safe }, \
+             color: enum { red }, pair: tuple<char, bool>) -> result<_, string>"
+        );
+        assert_eq!(signature.output(), None);
+        let nothing = Signature {
+            params: Vec::new(),
+            result: None,
+        };
+        assert_eq!(nothing.to_string(), "func()");
+    }
 }

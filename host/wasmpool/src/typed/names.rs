@@ -1,0 +1,170 @@
+//! How the names of a signature and those of a program find each other.
+//!
+//! Knows nothing of what is named.
+//!
+//! WIT has `max-size`, Rust has `max_size` and `MaxSize`, JavaScript has `maxSize`: all mean the
+//! same. The component model keeps the names of one type unique whatever their case, but
+//! `a-b` and `ab` may stand side by side; then a name must say where its words end.
+
+/// Which of `names` is meant by `wanted`.
+pub(super) fn find<'a>(
+    names: impl Iterator<Item = &'a str> + Clone,
+    wanted: &str,
+) -> Option<usize> {
+    if let Some(index) = names.clone().position(|name| name == wanted) {
+        return Some(index);
+    }
+    let mut same_letters = names
+        .enumerate()
+        .filter(|(_, name)| letters(name).eq(letters(wanted)));
+    let (first, name) = same_letters.next()?;
+    let Some((second, other)) = same_letters.next() else {
+        return Some(first);
+    };
+    std::iter::once((first, name))
+        .chain(std::iter::once((second, other)))
+        .chain(same_letters)
+        .find(|(_, name)| kebab(name).eq(kebab(wanted)))
+        .map(|(index, _)| index)
+}
+
+/// Whether `wanted` is `name` or the same in snake case: enough to know without a look at the
+/// other names.
+#[inline]
+pub(super) fn is_same_spelled(name: &str, wanted: &str) -> bool {
+    let same = |(one, other): (u8, u8)| one == other || (one == b'-' && other == b'_');
+    name.len() == wanted.len() && name.bytes().zip(wanted.bytes()).all(same)
+}
+
+/// A name without what parts its words.
+fn letters(name: &str) -> impl Iterator<Item = u8> {
+    let parts = |byte: &u8| *byte != b'-' && *byte != b'_';
+    name.bytes()
+        .filter(parts)
+        .map(|byte| byte.to_ascii_lowercase())
+}
+
+/// A name in kebab case: a word begins after `-` and `_`, and with a capital after a small
+/// letter or a digit.
+fn kebab(name: &str) -> impl Iterator<Item = u8> {
+    let mut before = b'-';
+    name.bytes().flat_map(move |byte| {
+        let begins =
+            byte.is_ascii_uppercase() && (before.is_ascii_lowercase() || before.is_ascii_digit());
+        before = byte;
+        let byte = match byte {
+            b'_' => b'-',
+            byte => byte.to_ascii_lowercase(),
+        };
+        begins.then_some(b'-').into_iter().chain([byte])
+    })
+}
+
+/// What to say about a name that nothing has: the nearest name, and which there are.
+pub(super) fn unknown<'a>(
+    what: &str,
+    wanted: &str,
+    names: impl Iterator<Item = &'a str> + Clone,
+) -> String {
+    /// How many of the names are listed.
+    const LISTED: usize = 16;
+
+    let mut message = format!("unknown {what} `{}`", super::path::shortened(wanted));
+    if let Some(nearest) = nearest(names.clone(), wanted) {
+        message += &format!(", did you mean `{nearest}`?");
+    }
+    let known: Vec<_> = names.clone().take(LISTED).collect();
+    let more = names.count() - known.len();
+    message += &match (known.is_empty(), more) {
+        (true, _) => " (there are none)".to_owned(),
+        (false, 0) => format!(" (there are `{}`)", known.join("`, `")),
+        (false, more) => format!(" (there are `{}` and {more} more)", known.join("`, `")),
+    };
+    message
+}
+
+/// The name that is one or two slips of the pen from `wanted`, for short names one.
+fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &str) -> Option<&'a str> {
+    /// Names longer than this are nobody's slip of the pen, and cost too much to compare.
+    const LONGEST: usize = 64;
+
+    let wanted: Vec<u8> = letters(wanted).take(LONGEST + 1).collect();
+    let allowed = match wanted.len() {
+        0..=1 => 0,
+        2..=4 => 1,
+        5..=LONGEST => 2,
+        _ => return None,
+    };
+    names
+        .filter(|name| name.len() <= LONGEST)
+        .map(|name| {
+            let letters: Vec<u8> = letters(name).collect();
+            (distance(&letters, &wanted), name)
+        })
+        .filter(|(distance, _)| *distance <= allowed)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// How many letters must be put in, left out or changed to get from one to the other.
+fn distance(one: &[u8], other: &[u8]) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.iter().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.iter().enumerate() {
+            let change = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = change.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found<'a>(names: &[&'a str], wanted: &str) -> Option<&'a str> {
+        find(names.iter().copied(), wanted).map(|index| names[index])
+    }
+
+    #[test]
+    fn all_usual_cases_of_a_name_find_it() {
+        let names = ["size", "max-size", "http2-server", "x-1", "URL-path"];
+        for wanted in ["max-size", "max_size", "maxSize", "MaxSize", "MAX_SIZE"] {
+            assert_eq!(found(&names, wanted), Some("max-size"), "{wanted}");
+        }
+        for wanted in ["http2-server", "Http2Server", "HTTP2Server", "http2_server"] {
+            assert_eq!(found(&names, wanted), Some("http2-server"), "{wanted}");
+        }
+        assert_eq!(found(&names, "x1"), Some("x-1"));
+        assert_eq!(found(&names, "urlPath"), Some("URL-path"));
+        assert_eq!(found(&names, "sizes"), None);
+        assert_eq!(found(&names, ""), None);
+    }
+
+    #[test]
+    fn names_that_differ_in_their_words_only_are_told_apart() {
+        let names = ["a-b", "ab"];
+        assert_eq!(found(&names, "aB"), Some("a-b"));
+        assert_eq!(found(&names, "A_B"), Some("a-b"));
+        assert_eq!(found(&names, "Ab"), Some("ab"));
+        let names = ["a-bc", "ab-c"];
+        assert_eq!(found(&names, "AbC"), Some("ab-c"));
+        assert_eq!(found(&names, "abc"), None);
+    }
+
+    #[test]
+    fn an_unknown_name_is_answered_with_the_nearest() {
+        let unknown = |wanted| unknown("case", wanted, ["red", "green", "dark-blue"].into_iter());
+        assert_eq!(
+            unknown("gren"),
+            "unknown case `gren`, did you mean `green`? (there are `red`, `green`, `dark-blue`)"
+        );
+        assert_eq!(
+            unknown("purple"),
+            "unknown case `purple` (there are `red`, `green`, `dark-blue`)"
+        );
+    }
+}
