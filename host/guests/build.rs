@@ -12,6 +12,7 @@ const TARGET: &str = "wasm32-wasip2";
 /// line tables, so that its backtraces name source lines.
 const GUESTS: &[(&str, &str)] = &[
     ("factorizer", "guest"),
+    ("kernels", "guest"),
     ("misbehaving", "guest-with-lines"),
     ("tour", "guest"),
 ];

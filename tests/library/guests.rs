@@ -48,6 +48,15 @@ mod named {
         assert_eq!(tasks.collect::<Vec<_>>(), names);
     }
 
+    pub(super) fn kernels(bench: &Bench) {
+        let module = bench.pool.load(wasmpool_guests::KERNELS.path()).unwrap();
+        let tasks = module.tasks().iter().map(|task| (&*task.name, &*task.doc));
+        let natively = kernels::KERNELS
+            .iter()
+            .map(|kernel| (kernel.name, kernel.doc));
+        assert!(tasks.eq(natively));
+    }
+
     pub(super) fn misbehaving(bench: &Bench) {
         let tasks = bench.misbehaving.tasks();
         for task in tasks {

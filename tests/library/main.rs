@@ -9,6 +9,7 @@ mod guests;
 mod hostile;
 mod initializer;
 mod isolation;
+mod kernels;
 mod limits;
 mod loading;
 mod map;
