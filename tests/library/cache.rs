@@ -24,7 +24,10 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
         let extension = file.extension().unwrap();
         extension == "cwasm" || extension == "tasks"
     };
-    assert!(files.iter().all(is_known), "nothing is left over: {files:?}");
+    assert!(
+        files.iter().all(is_known),
+        "nothing is left over: {files:?}"
+    );
     files.retain(|file| file.extension().unwrap() == extension);
     files.sort();
     files
@@ -165,7 +168,10 @@ fn what_was_compiled_for_other_settings_is_refused_with_the_reason() {
     let with_fuel = with_fuel.build().unwrap();
     // SAFETY: just made, and nobody knows of the folder.
     let error = unsafe { with_fuel.load_precompiled(&file) }.unwrap_err();
-    assert!(matches!(&error, LoadError::Unfit(reason) if reason.contains("fuel")), "{error}");
+    assert!(
+        matches!(&error, LoadError::Unfit(reason) if reason.contains("fuel")),
+        "{error}"
+    );
     for content in [&b"no code"[..], b"\x7fELF", b""] {
         fs::write(&file, content).unwrap();
         // SAFETY: this is no native code, and so none is run.

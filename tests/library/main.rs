@@ -2,8 +2,10 @@
 
 mod cache;
 mod completion;
+mod echo;
 mod events;
 mod failures;
+mod functions;
 mod futures;
 mod guests;
 mod hostile;

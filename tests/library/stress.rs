@@ -3,46 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
-use std::time::Duration;
 
 use wasmpool::{
     Arguments, Isolation, Pool, Priority, Shutdown, SubmitErrorKind, Task, TaskErrorKind as Kind,
     TaskFuture, TaskOptions, TaskState, Value,
 };
 
-use crate::support::{Bench, within_long};
-
-/// Marsaglia's xorshift. The choices are those of the seed; the moments differ from run to
-/// run all the same.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-
-    fn choose<T: Copy>(&mut self, from: &[T]) -> T {
-        from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
-
-    fn millis(&mut self, bound: u64) -> Duration {
-        Duration::from_millis(self.below(bound))
-    }
-}
-
-/// Names the seed if the test fails.
-struct Seed(u64);
-
-impl Drop for Seed {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("the seed was {}", self.0);
-        }
-    }
-}
+use crate::support::{Bench, Random, Seed, within_long};
 
 /// A task that was accepted.
 struct Accepted {

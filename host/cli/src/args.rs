@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// List the tasks of a module
     List(ListArgs),
+    /// Compile a module to native code ahead of time
+    Compile(CompileArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -139,7 +141,7 @@ pub(crate) struct RunArgs {
     pub(crate) quiet: bool,
 
     #[command(flatten)]
-    pub(crate) cache: CacheArgs,
+    pub(crate) code: CodeArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -152,11 +154,38 @@ pub(crate) struct ListArgs {
     pub(crate) json: bool,
 
     #[command(flatten)]
-    pub(crate) cache: CacheArgs,
+    pub(crate) code: CodeArgs,
 }
 
+/// Compiles a module to native code ahead of time, for deployments.
+///
+/// `wasmpool run --trusted-cwasm FILE` runs it, on machines of this kind, with this version of
+/// wasmpool. It is checked no more than any other program: run only what you have compiled.
 #[derive(Debug, clap::Args)]
-pub(crate) struct CacheArgs {
+pub(crate) struct CompileArgs {
+    /// A component (`.wasm` or `.wat`), or the name of one that comes along: `factorizer`
+    pub(crate) module: String,
+
+    /// Where to write it [default: the module's name with `.cwasm` at its end]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Count instructions: for runs with `--fuel`, and only for these
+    #[arg(long)]
+    pub(crate) fuel: bool,
+
+    /// Keep what tells files and lines: for runs with `--details`
+    #[arg(long)]
+    pub(crate) details: bool,
+}
+
+/// Where native code comes from, and where it is kept.
+#[derive(Debug, clap::Args)]
+pub(crate) struct CodeArgs {
+    /// MODULE is native code that `wasmpool compile` has made, and that may do what you may do
+    #[arg(long)]
+    pub(crate) trusted_cwasm: bool,
+
     /// Keep compiled modules in this folder [default: `wasmpool` in the user's cache folder]
     #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
     pub(crate) cache_folder: Option<PathBuf>,

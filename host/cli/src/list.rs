@@ -2,36 +2,85 @@
 
 use std::io::{self, Write};
 
-use wasmpool::{Pool, TaskInfo};
+use serde::Serialize;
+use wasmpool::{Pool, TaskInfo, TaskModule, Uncallable, Value};
 
 use crate::args::ListArgs;
 use crate::ending::{self, Ending, Result};
 use crate::module::{self, printable};
 
 pub(crate) fn list(args: &ListArgs) -> Result<Ending> {
-    let pool = module::with_cache(Pool::builder().workers(1), &args.cache)
+    let pool = module::with_cache(Pool::builder().workers(1), &args.code)
         .build()
         .map_err(module::pool_problem)?;
-    let module = module::load(&pool, &args.module)?;
+    let module = module::load(&pool, &args.module, &args.code, module::spinner())?;
     let mut stdout = io::stdout().lock();
     let written = if args.json {
-        serde_json::to_writer_pretty(&mut stdout, module.tasks())
+        serde_json::to_writer_pretty(&mut stdout, &listing(&module))
             .map_err(io::Error::from)
             .and_then(|()| writeln!(stdout))
     } else {
-        module
-            .tasks()
-            .iter()
-            .try_for_each(|task| print(&mut stdout, task))
+        print(&mut stdout, &module)
     };
     ending::of_writing(written)
 }
 
-fn print(stdout: &mut impl Write, task: &TaskInfo) -> io::Result<()> {
-    let (name, params) = (printable(&task.name), printable(&task.params.join(", ")));
-    writeln!(stdout, "{name}({params})")?;
-    task.doc.lines().try_for_each(|line| match line {
-        "" => writeln!(stdout),
-        line => writeln!(stdout, "    {}", printable(line)),
-    })
+/// The list as JSON.
+#[derive(Serialize)]
+struct Listing<'a> {
+    tasks: Vec<ListedTask<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    uncallable: &'a [Uncallable],
+}
+
+#[derive(Serialize)]
+struct ListedTask<'a> {
+    #[serde(flatten)]
+    info: &'a TaskInfo,
+    #[serde(flatten)]
+    types: Option<Types>,
+}
+
+/// The types of an exported function: as WIT has them, and as schemas of their JSON.
+#[derive(Serialize)]
+struct Types {
+    signature: String,
+    arguments_schema: Value,
+    output_schema: Value,
+}
+
+fn listing(module: &TaskModule) -> Listing<'_> {
+    let tasks = module.tasks().iter().map(|info| ListedTask {
+        info,
+        types: info.signature.as_ref().map(|signature| Types {
+            signature: signature.to_string(),
+            arguments_schema: signature.arguments_schema(),
+            output_schema: signature.output_schema(),
+        }),
+    });
+    Listing {
+        tasks: tasks.collect(),
+        uncallable: module.uncallable(),
+    }
+}
+
+fn print(stdout: &mut impl Write, module: &TaskModule) -> io::Result<()> {
+    for task in module.tasks() {
+        let name = printable(&task.name);
+        match &task.signature {
+            Some(signature) => writeln!(stdout, "{name}: {}", printable(&signature.to_string()))?,
+            None => writeln!(stdout, "{name}({})", printable(&task.params.join(", ")))?,
+        }
+        for line in task.doc.lines() {
+            match line {
+                "" => writeln!(stdout)?,
+                line => writeln!(stdout, "    {}", printable(line))?,
+            }
+        }
+    }
+    for function in module.uncallable() {
+        let (name, reason) = (printable(&function.name), printable(&function.reason));
+        writeln!(stdout, "// {name} cannot be called: {reason}")?;
+    }
+    Ok(())
 }

@@ -1,8 +1,7 @@
 //! The program `wasmpool`: runs the tasks of a WebAssembly module in a pool of sandboxes.
 
-#![forbid(unsafe_code)]
-
 mod args;
+mod compile;
 mod ending;
 mod input;
 mod interrupt;
@@ -24,6 +23,7 @@ fn main() -> ExitCode {
     let ended = match args.command {
         Command::Run(args) => run::run(*args),
         Command::List(args) => list::list(&args),
+        Command::Compile(args) => compile::compile(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "wasmpool", &mut script);

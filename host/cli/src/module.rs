@@ -1,18 +1,25 @@
 //! From what the user calls a module to a loaded one, and to the task that is meant.
 
+use std::borrow::Cow;
+use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use indicatif::{ProgressBar, ProgressStyle};
 use wasmpool::{BuildError, Pool, PoolBuilder, TaskInfo, TaskModule};
 
-use crate::args::CacheArgs;
+use crate::args::CodeArgs;
 use crate::ending::{Problem, Result};
+
+/// How often a spinner turns.
+const SPINNER_TICK: Duration = Duration::from_millis(100);
 
 /// The guests that come along with the program.
 const EMBEDDED: &[wasmpool_guests::Guest] = &[wasmpool_guests::FACTORIZER];
 
 /// Tells the builder where compiled modules are kept.
-pub(crate) fn with_cache(builder: PoolBuilder, args: &CacheArgs) -> PoolBuilder {
+pub(crate) fn with_cache(builder: PoolBuilder, args: &CodeArgs) -> PoolBuilder {
     match &args.cache_folder {
         _ if args.no_cache => builder.no_cache(),
         Some(folder) => builder.cache_folder(folder),
@@ -36,16 +43,50 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().filter(|&c| !c.is_control()).collect()
 }
 
-/// Loads the module in a file, or the embedded one of that name. A file comes first.
-pub(crate) fn load(pool: &Pool, name: &str) -> Result<TaskModule> {
+/// The bytes of the module in a file, or of the embedded one of that name. A file comes first.
+pub(crate) fn read(name: &str) -> Result<Cow<'static, [u8]>> {
     let embedded = EMBEDDED.iter().find(|guest| guest.name == name);
-    let loaded = match embedded {
-        Some(guest) if !Path::new(name).is_file() => pool.load_bytes(guest.wasm),
-        _ => pool.load(name),
+    match embedded {
+        Some(guest) if !Path::new(name).is_file() => Ok(Cow::Borrowed(guest.wasm)),
+        _ => fs::read(name)
+            .map(Cow::Owned)
+            .with_context(|| format!("cannot read the module `{name}`"))
+            .map_err(Problem::Unusable),
+    }
+}
+
+/// Loads a module. While that takes long, `spinner` says so.
+pub(crate) fn load(
+    pool: &Pool,
+    name: &str,
+    args: &CodeArgs,
+    spinner: ProgressBar,
+) -> Result<TaskModule> {
+    let loaded = if args.trusted_cwasm {
+        // SAFETY: the user has said by the flag's name that the file can be trusted, which is
+        // all that anybody can say of native code; that it is not changed meanwhile is asked
+        // for in its help.
+        #[allow(unsafe_code)]
+        unsafe {
+            pool.load_precompiled(name)
+        }
+    } else {
+        let bytes = read(name)?;
+        spinner.set_message(format!("compiling {}", printable(name)));
+        spinner.enable_steady_tick(SPINNER_TICK);
+        let loaded = pool.load_bytes(&bytes);
+        spinner.finish_and_clear();
+        loaded
     };
     loaded
         .with_context(|| format!("cannot use the module `{name}`"))
         .map_err(Problem::Unusable)
+}
+
+/// What shows that a module is being compiled.
+pub(crate) fn spinner() -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
+    ProgressBar::new_spinner().with_style(style.expect("the template is well-formed"))
 }
 
 /// The task that is asked for, or the one that is obviously meant.
@@ -62,12 +103,9 @@ pub(crate) fn choose_task<'a>(
         names.collect::<Vec<_>>().join(", ")
     };
     if let Some(name) = task {
-        return tasks.iter().find(|task| task.name == name).ok_or_else(|| {
-            usage(anyhow!(
-                "`{module_name}` has no task `{name}`; it has {}",
-                names()
-            ))
-        });
+        return module
+            .find(name)
+            .map_err(|error| usage(anyhow!("`{module_name}`: {error}")));
     }
     match obvious_tasks(tasks, module_name)[..] {
         [task] => Ok(task),

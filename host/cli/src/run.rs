@@ -53,7 +53,11 @@ enum News {
 pub(crate) fn run(args: RunArgs) -> Result<Ending> {
     let interrupt = Interrupt::install().map_err(Problem::Unusable)?;
     let pool = Arc::new(build_pool(&args)?);
-    let module = module::load(&pool, &args.module)?;
+    let spinner = match args.quiet || args.no_progress {
+        true => ProgressBar::hidden(),
+        false => module::spinner(),
+    };
+    let module = module::load(&pool, &args.module, &args.code, spinner)?;
     let task = module::choose_task(&module, &args.module, args.task.as_deref())?;
     if args.inputs.is_empty() && args.input.is_none() && !task.params.is_empty() {
         return Err(Problem::Usage(anyhow!(
@@ -147,7 +151,7 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(tasks) = args.max_tasks_per_instance {
         builder = builder.max_tasks_per_instance(tasks);
     }
-    module::with_cache(builder, &args.cache)
+    module::with_cache(builder, &args.code)
         .build()
         .map_err(module::pool_problem)
 }

@@ -473,6 +473,17 @@ pub enum TaskRefError {
         /// The names that there are.
         tasks: Vec<String>,
     },
+    /// The name is the end of several tasks' names.
+    #[error("the module has several tasks `{name}`: `{}`", tasks.join("`, `"))]
+    Ambiguous {
+        /// The name that was asked for.
+        name: String,
+        /// The names that it could stand for.
+        tasks: Vec<String>,
+    },
+    /// The module exports a function of that name, and it cannot be a task.
+    #[error("the function `{}` cannot be called: {}", .0.name, .0.reason)]
+    Uncallable(Uncallable),
     /// The task takes another number of arguments.
     #[error("the task `{name}` has {expected} parameters, and the reference {given} arguments")]
     Arity {
@@ -489,7 +500,7 @@ pub enum TaskRefError {
         /// The task.
         name: String,
     },
-    /// The initializer's arguments cannot be written as MessagePack.
+    /// The initializer's arguments do not fit, or cannot be written as MessagePack.
     #[error("{0}")]
     BadArguments(String),
 }

@@ -14,8 +14,9 @@ use crate::error::{TaskError, TaskErrorKind};
 use crate::events::{Progress, TaskEvents};
 use crate::job::Queued;
 use crate::report::TaskReport;
+use crate::signature::Signature;
 use crate::sync::{Arc, Instant};
-use crate::value;
+use crate::{typed, value};
 
 /// A task that was submitted, and its outcome as soon as there is one.
 ///
@@ -28,13 +29,16 @@ use crate::value;
 #[must_use = "a task runs without its future, but nobody will see its outcome"]
 pub struct TaskFuture<Out> {
     task: Queued,
+    /// What the result is read along, if it is that of an exported function.
+    signature: Option<Arc<Signature>>,
     out: PhantomData<fn() -> Out>,
 }
 
 impl<Out> TaskFuture<Out> {
-    pub(crate) fn new(task: Queued) -> Self {
+    pub(crate) fn new(task: Queued, signature: Option<Arc<Signature>>) -> Self {
         Self {
             task,
+            signature,
             out: PhantomData,
         }
     }
@@ -134,7 +138,7 @@ impl<Out> TaskFuture<Out> {
     where
         Out: 'static,
     {
-        let future = Self::new(Arc::clone(&self.task));
+        let future = Self::new(Arc::clone(&self.task), self.signature.clone());
         self.task.on_settled(Box::new(move || callback(&future)));
     }
 }
@@ -148,7 +152,7 @@ impl<Out: DeserializeOwned> TaskFuture<Out> {
     /// its result is not of the type `Out`.
     pub fn wait(&self) -> Result<Out, TaskError> {
         let settled = self.task.wait(None);
-        decode(settled.expect("without a deadline it waits for the end"))
+        self.decode(settled.expect("without a deadline it waits for the end"))
     }
 
     /// Blocks until the task has ended, for `timeout` at the longest. `None` if it has not;
@@ -156,7 +160,7 @@ impl<Out: DeserializeOwned> TaskFuture<Out> {
     pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<Out, TaskError>> {
         // A moment too far away to be expressed never comes.
         let deadline = Instant::now().checked_add(timeout);
-        self.task.wait(deadline).map(decode)
+        self.task.wait(deadline).map(|settled| self.decode(settled))
     }
 }
 
@@ -181,18 +185,22 @@ impl<Out> TaskFuture<Out> {
     /// As [`wait`](Self::wait).
     pub fn wait_as<'a, T: Deserialize<'a>>(&'a self) -> Result<T, TaskError> {
         let settled = self.task.wait(None);
-        decode(settled.expect("without a deadline it waits for the end"))
+        self.decode(settled.expect("without a deadline it waits for the end"))
     }
-}
 
-fn decode<'a, Out: Deserialize<'a>>(settled: &'a Settled) -> Result<Out, TaskError> {
-    let bytes = settled.outcome.as_deref().map_err(TaskError::clone)?;
-    value::decode(bytes).map_err(|message| {
-        TaskError::new(
-            TaskErrorKind::BadResult,
-            format!("the result cannot be read: {message}"),
-        )
-    })
+    fn decode<'a, T: Deserialize<'a>>(&self, settled: &'a Settled) -> Result<T, TaskError> {
+        let bytes = settled.outcome.as_deref().map_err(TaskError::clone)?;
+        let decoded = match &self.signature {
+            Some(signature) => typed::decode(signature.output(), bytes),
+            None => value::decode(bytes),
+        };
+        decoded.map_err(|message| {
+            TaskError::new(
+                TaskErrorKind::BadResult,
+                format!("the result cannot be read: {message}"),
+            )
+        })
+    }
 }
 
 impl<Out: DeserializeOwned> Future for TaskFuture<Out> {
@@ -200,7 +208,7 @@ impl<Out: DeserializeOwned> Future for TaskFuture<Out> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.task.poll(context.waker()) {
-            Some(settled) => Poll::Ready(decode(settled)),
+            Some(settled) => Poll::Ready(self.decode(settled)),
             None => Poll::Pending,
         }
     }

@@ -272,10 +272,7 @@ impl Pool {
     /// If the file cannot be read, or was made by another version of wasmpool or for a pool of
     /// other settings ([`LoadError::Unfit`] says which).
     #[allow(unsafe_code)]
-    pub unsafe fn load_precompiled(
-        &self,
-        path: impl AsRef<Path>,
-    ) -> Result<TaskModule, LoadError> {
+    pub unsafe fn load_precompiled(&self, path: impl AsRef<Path>) -> Result<TaskModule, LoadError> {
         let path = path.as_ref();
         // So that a file that is not there is not taken for one that does not fit.
         std::fs::File::open(path).map_err(|source| LoadError::Read {

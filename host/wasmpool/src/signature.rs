@@ -68,6 +68,14 @@ pub enum Type {
 }
 
 impl Signature {
+    /// The type of what a caller is told when the function fails, if it can and says why.
+    pub(crate) fn error(&self) -> Option<&Type> {
+        match &self.result {
+            Some(Type::Result { err, .. }) => err.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The type of what a caller gets: that of the result, or, where that is a `result`, of its
     /// good side. The other side is the failure of the task.
     pub fn output(&self) -> Option<&Type> {

@@ -10,10 +10,11 @@ use crate::job::{Job, Queued};
 use crate::limits::Limits;
 use crate::pool::Pool;
 use crate::queue::{NoRoom, Patience, Permit};
+use crate::signature::Signature;
 use crate::sync::{Arc, Instant};
 use crate::task::Task;
 use crate::trace::Origin;
-use crate::value::{self, Arguments};
+use crate::value::Arguments;
 
 impl Pool {
     /// Submits a task and returns its future. Blocks while the queue is full, except on the
@@ -131,7 +132,7 @@ impl Pool {
             Ok(queued)
         });
         match submitted {
-            Ok(queued) => Ok(TaskFuture::new(queued)),
+            Ok(queued) => Ok(TaskFuture::new(queued, signature_of(task))),
             Err(kind) => Err(SubmitError::new(kind, arguments)),
         }
     }
@@ -182,9 +183,9 @@ impl Pool {
             true => Ok(()),
             false => self.push(task, good, &limits),
         };
-        let submitted = tasks.into_iter().map(|task| {
+        let submitted = tasks.into_iter().map(|queued| {
             pushed.clone()?;
-            task.map(TaskFuture::new)
+            queued.map(|queued| TaskFuture::new(queued, signature_of(task)))
         });
         submitted.collect()
     }
@@ -236,8 +237,9 @@ impl Pool {
         limits: Limits,
         permit: Permit,
     ) -> Result<Queued, SubmitErrorKind> {
-        let arguments =
-            value::encode_arguments(arguments).map_err(SubmitErrorKind::BadArguments)?;
+        let arguments = task
+            .encode(arguments)
+            .map_err(SubmitErrorKind::BadArguments)?;
         let (size, limit) = (arguments.len(), limits.payload);
         if size > limit {
             return Err(SubmitErrorKind::BadArguments(format!(
@@ -295,6 +297,11 @@ impl Pool {
         }
         Ok(())
     }
+}
+
+/// What its result is read along, if it is an exported function.
+fn signature_of<Args, Out>(task: &Task<Args, Out>) -> Option<Arc<Signature>> {
+    task.info().signature.as_ref().map(Arc::clone)
 }
 
 impl From<NoRoom> for SubmitErrorKind {

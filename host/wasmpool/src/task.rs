@@ -6,7 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::TaskRefError;
 use crate::options::TaskOptions;
-use crate::sandbox::{Initializer, Module, TaskInfo};
+use crate::sandbox::{Initializer, Module, TaskInfo, Uncallable};
+use crate::typed;
 use crate::value::{self, Arguments};
 
 /// A module that a pool has loaded. Cheap to clone; belongs to the pool that loaded it.
@@ -20,9 +21,54 @@ impl TaskModule {
         Self { module }
     }
 
-    /// The tasks of the module, in its own order.
+    /// The tasks of the module: those that it brings, in its own order, and then the functions
+    /// that it exports.
     pub fn tasks(&self) -> &[TaskInfo] {
         &self.module.tasks
+    }
+
+    /// The functions that the module exports and that cannot be tasks.
+    pub fn uncallable(&self) -> &[Uncallable] {
+        &self.module.uncallable
+    }
+
+    /// The task `name`. For an exported function of an interface it is enough to give the end
+    /// of its name, without versions, where only one ends like this: `function`,
+    /// `interface#function` or `ns:package/interface#function`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such task, or several.
+    pub fn find(&self, name: &str) -> Result<&TaskInfo, TaskRefError> {
+        self.index_of(name).map(|index| &self.tasks()[index])
+    }
+
+    fn index_of(&self, name: &str) -> Result<usize, TaskRefError> {
+        let tasks = self.tasks();
+        if let Some(index) = tasks.iter().position(|task| task.name == name) {
+            return Ok(index);
+        }
+        let is_meant = |index: &usize| is_short_for(name, &tasks[*index].name);
+        let meant = (0..tasks.len()).filter(is_meant).collect::<Vec<_>>();
+        let names = |tasks: Vec<&TaskInfo>| tasks.iter().map(|task| task.name.clone()).collect();
+        match meant[..] {
+            [index] => Ok(index),
+            [] => match self
+                .uncallable()
+                .iter()
+                .find(|function| function.name == name || is_short_for(name, &function.name))
+            {
+                Some(function) => Err(TaskRefError::Uncallable(function.clone())),
+                None => Err(TaskRefError::Unknown {
+                    name: name.to_owned(),
+                    tasks: names(tasks.iter().collect()),
+                }),
+            },
+            _ => Err(TaskRefError::Ambiguous {
+                name: name.to_owned(),
+                tasks: names(meant.iter().map(|&index| &tasks[index]).collect()),
+            }),
+        }
     }
 
     /// The same module, of which every instance runs `task` with `arguments` before its first
@@ -69,7 +115,9 @@ impl TaskModule {
         }
         let initializer = Initializer {
             task: task.index,
-            arguments: value::encode_arguments(&arguments).map_err(TaskRefError::BadArguments)?,
+            arguments: task
+                .encode(&arguments)
+                .map_err(TaskRefError::BadArguments)?,
             options: task.options.clone(),
             failure: OnceLock::new(),
         };
@@ -79,27 +127,23 @@ impl TaskModule {
     }
 
     /// A reference to the task `name`, with the types that its arguments and its result have
-    /// on this side.
+    /// on this side. The name may be short, see [`find`](Self::find).
     ///
-    /// The number of arguments is checked here. Their types are not known to a module that
-    /// brings its own tasks: it checks each call, and answers
+    /// The number of arguments is checked here. The arguments of an exported function are
+    /// checked against its signature when a task is submitted. For a task that its module
+    /// brings this side knows no types: the guest checks each call, and answers
     /// [`BadArguments`](crate::TaskErrorKind::BadArguments) where they do not fit.
     ///
     /// # Errors
     ///
     /// If the module has no such task, or the task takes another number of arguments.
     pub fn task<Args: Arguments, Out>(&self, name: &str) -> Result<Task<Args, Out>, TaskRefError> {
-        let tasks = self.tasks();
-        let Some(index) = tasks.iter().position(|task| task.name == name) else {
-            return Err(TaskRefError::Unknown {
-                name: name.to_owned(),
-                tasks: tasks.iter().map(|task| task.name.clone()).collect(),
-            });
-        };
-        let expected = tasks[index].params.len();
+        let index = self.index_of(name)?;
+        let task = &self.tasks()[index];
+        let expected = task.params.len();
         match Args::ARITY {
             Some(given) if given != expected => Err(TaskRefError::Arity {
-                name: name.to_owned(),
+                name: task.name.clone(),
                 expected,
                 given,
             }),
@@ -143,6 +187,19 @@ impl<Args, Out> Task<Args, Out> {
         }
     }
 
+    /// The arguments as its guest takes them.
+    pub(crate) fn encode(&self, arguments: &Args) -> Result<Vec<u8>, String>
+    where
+        Args: Arguments,
+    {
+        match &self.info().signature {
+            Some(signature) => {
+                typed::encode_arguments(signature, arguments).map_err(|error| error.to_string())
+            }
+            None => value::encode_arguments(arguments),
+        }
+    }
+
     pub(crate) fn options(&self) -> &TaskOptions {
         &self.options
     }
@@ -174,4 +231,17 @@ impl<Args, Out> fmt::Debug for Task<Args, Out> {
             .field(&self.info().name)
             .finish()
     }
+}
+
+/// Whether `short` is an end of the name of an exported function, or that without a version.
+fn is_short_for(short: &str, name: &str) -> bool {
+    let Some((interface, function)) = name.split_once('#') else {
+        return false;
+    };
+    let unversioned = interface.split('@').next().unwrap_or(interface);
+    let Some((short_interface, short_function)) = short.split_once('#') else {
+        return short == function;
+    };
+    let end = unversioned.rsplit('/').next().unwrap_or(unversioned);
+    short_function == function && (short_interface == unversioned || short_interface == end)
 }

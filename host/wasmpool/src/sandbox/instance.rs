@@ -19,6 +19,8 @@ use crate::control::StopReason;
 use crate::error::{TaskError, TaskErrorKind};
 use crate::limits::Limits;
 use crate::report::TaskReport;
+use crate::typed;
+use crate::value::Value;
 
 /// An instance, live or about to be: it comes to life with its first call, so that whatever
 /// its start function does is under the limits of a task.
@@ -309,6 +311,23 @@ fn told_by_guest(told: Told, task: &TaskInfo) -> TaskError {
         Told::Failure(Failure::Failed(GuestError { code, message })) => {
             TaskError::new(TaskErrorKind::Failed, cut(message)).with_code(cut(code))
         }
-        Told::Error(_wire) => TaskError::new(TaskErrorKind::Failed, "it failed"),
+        Told::Error(wire) => told_as_error(&wire, task),
     }
+}
+
+/// The error side of a function's result: a text is the message, and the case of an enum or a
+/// variant the code.
+fn told_as_error(wire: &[u8], task: &TaskInfo) -> TaskError {
+    let ty = task
+        .signature
+        .as_ref()
+        .and_then(|signature| signature.error());
+    let failed = |message| TaskError::new(TaskErrorKind::Failed, cut(message));
+    let value = match typed::decode(ty, wire) {
+        Ok(Value::Null) => return failed("it failed, and does not say why".to_owned()),
+        Ok(Value::Text(text)) => text,
+        Ok(value) => format!("{value:?}"),
+        Err(problem) => return failed(format!("its error cannot be read: {problem}")),
+    };
+    failed(value)
 }

@@ -1,0 +1,256 @@
+//! Functions that components export: tasks without a contract of ours.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::{ByteBuf, Bytes};
+use wasmpool::{
+    Isolation, Pool, SubmitErrorKind, TaskErrorKind as Kind, TaskModule, TaskRefError, TrapCode,
+    Value,
+};
+
+/// A component of two interfaces, in the text form: what other tools make is the same.
+const GEOMETRY: &str = r#"(component
+    (core module $module
+        (memory (export "memory") 2)
+        (global $free (mut i32) (i32.const 1024))
+        (func (export "realloc") (param i32 i32 i32 i32) (result i32)
+            (global.set $free (i32.and
+                (i32.add (global.get $free) (i32.sub (local.get 2) (i32.const 1)))
+                (i32.sub (i32.const 0) (local.get 2))))
+            (global.get $free)
+            (global.set $free (i32.add (global.get $free) (local.get 3)))
+            (loop $grow
+                (if (i32.gt_u (global.get $free) (i32.shl (memory.size) (i32.const 16)))
+                    (then (drop (memory.grow (i32.const 1))) (br $grow)))))
+        ;; The sum of all x and y.
+        (func (export "sum") (param $at i32) (param $n i32) (result f64) (local $sum f64)
+            (block $done (loop $next
+                (br_if $done (i32.eqz (local.get $n)))
+                (local.set $sum (f64.add (local.get $sum)
+                    (f64.add (f64.load (local.get $at)) (f64.load offset=8 (local.get $at)))))
+                (local.set $at (i32.add (local.get $at) (i32.const 16)))
+                (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+                (br $next)))
+            (local.get $sum))
+        ;; The bytes themselves, wherever they are.
+        (func (export "echo") (param i32 i32) (result i32)
+            (i32.store (i32.const 16) (local.get 0))
+            (i32.store (i32.const 20) (local.get 1))
+            (i32.const 16))
+        (data (i32.const 100) "much too large")
+        (func (export "refuse") (result i32)
+            (i32.store8 (i32.const 48) (i32.const 1))
+            (i32.store (i32.const 52) (i32.const 100))
+            (i32.store (i32.const 56) (i32.const 14))
+            (i32.const 48))
+        (global $count (mut i32) (i32.const 0))
+        (func (export "count") (result i32)
+            (global.set $count (i32.add (global.get $count) (i32.const 1)))
+            (global.get $count))
+        (func (export "nothing"))
+        (func (export "far") (result i32) (i32.const 0x7ffffff0))
+        (func (export "odd") (result i32) (i32.const 7))
+        (func (export "badly") (result i32)
+            (i32.store (i32.const 16) (i32.const 64))
+            (i32.store (i32.const 20) (i32.const 0x7fffffff))
+            (i32.const 16)))
+    (core instance $core (instantiate $module))
+    (alias core export $core "memory" (core memory $memory))
+    (alias core export $core "realloc" (core func $realloc))
+
+    (type $thing (resource (rep i32)))
+    (export $exported "thing" (type $thing))
+    (func $make (result (own $exported)) (canon lift (core func $core "count")))
+    (func $sum (param "points" (list (tuple f64 f64))) (result f64)
+        (canon lift (core func $core "sum") (memory $memory) (realloc $realloc)))
+    (func $echo (param "bytes" (list u8)) (result (list u8))
+        (canon lift (core func $core "echo") (memory $memory) (realloc $realloc)))
+    (func $echo-text (param "text" string) (result string)
+        (canon lift (core func $core "echo") (memory $memory) (realloc $realloc)))
+    (func $refuse (result (result u32 (error string)))
+        (canon lift (core func $core "refuse") (memory $memory)))
+    (func $count (result u32) (canon lift (core func $core "count")))
+    (func $nothing (canon lift (core func $core "nothing")))
+    (func $far (result (tuple u64 u64)) (canon lift (core func $core "far") (memory $memory)))
+    (func $unaligned (result (tuple u64 u64)) (canon lift (core func $core "odd") (memory $memory)))
+    (func $badly (result (list u8)) (canon lift (core func $core "badly") (memory $memory)))
+    (instance $shapes (export "sum" (func $sum)) (export "echo" (func $echo))
+        (export "count" (func $count)))
+    (instance $texts (export "echo" (func $echo-text)))
+    (export "my:own/shapes@1.2.0" (instance $shapes))
+    (export "my:own/texts@1.2.0" (instance $texts))
+    (export "make" (func $make))
+    (export "refuse" (func $refuse))
+    (export "nothing" (func $nothing))
+    (export "far" (func $far))
+    (export "unaligned" (func $unaligned))
+    (export "badly" (func $badly))
+)"#;
+
+fn load(pool: &Pool) -> TaskModule {
+    pool.load_bytes(GEOMETRY.as_bytes()).unwrap()
+}
+
+fn pool() -> Pool {
+    Pool::builder().workers(1).no_cache().build().unwrap()
+}
+
+#[test]
+fn every_export_is_a_task_with_its_signature() {
+    let module = load(&pool());
+    let listed = module.tasks().iter().map(|task| {
+        let signature = task.signature.as_ref().unwrap();
+        format!("{}: {signature}", task.name)
+    });
+    let mut listed = listed.collect::<Vec<_>>();
+    listed.sort();
+    assert_eq!(
+        listed,
+        [
+            "badly: func() -> list<u8>",
+            "far: func() -> tuple<u64, u64>",
+            "my:own/shapes@1.2.0#count: func() -> u32",
+            "my:own/shapes@1.2.0#echo: func(bytes: list<u8>) -> list<u8>",
+            "my:own/shapes@1.2.0#sum: func(points: list<tuple<f64, f64>>) -> f64",
+            "my:own/texts@1.2.0#echo: func(text: string) -> string",
+            "nothing: func()",
+            "refuse: func() -> result<u32, string>",
+            "unaligned: func() -> tuple<u64, u64>",
+        ]
+    );
+    let [make] = module.uncallable() else {
+        panic!("one function cannot be called: {:?}", module.uncallable());
+    };
+    assert_eq!(
+        (&*make.name, &*make.reason),
+        (
+            "make",
+            "its result holds a resource, which lives only in its instance"
+        )
+    );
+}
+
+#[test]
+fn short_names_do_where_they_are_unique() {
+    let module = load(&pool());
+    let name = |short| module.find(short).map(|task| task.name.clone());
+    let sum = "my:own/shapes@1.2.0#sum";
+    for short in ["sum", "shapes#sum", "my:own/shapes#sum", sum] {
+        assert_eq!(name(short).unwrap(), sum, "{short}");
+    }
+    assert_eq!(name("texts#echo").unwrap(), "my:own/texts@1.2.0#echo");
+    for other in ["um", "own/shapes#sum", "shapes@1.2.0#sum", "#sum", ""] {
+        assert!(
+            matches!(name(other), Err(TaskRefError::Unknown { .. })),
+            "{other}"
+        );
+    }
+    let error = name("echo").unwrap_err().to_string();
+    let both = "`my:own/shapes@1.2.0#echo`, `my:own/texts@1.2.0#echo`";
+    assert!(error.contains(both), "{error}");
+    let error = name("make").unwrap_err().to_string();
+    assert!(
+        error.contains("`make` cannot be called: its result holds a resource"),
+        "{error}"
+    );
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Point(f64, f64);
+
+#[test]
+fn arguments_and_results_are_serde_values() {
+    let pool = pool();
+    let module = load(&pool);
+    let sum = module.task::<(Vec<Point>,), f64>("sum").unwrap();
+    let points = vec![Point(1.0, 2.0), Point(0.5, -7.0)];
+    assert_eq!(pool.submit(&sum, (points,)).unwrap().wait().unwrap(), -3.5);
+    let texts = module.task::<(&str,), String>("texts#echo").unwrap();
+    let future = pool.submit(&texts, ("with a \0 and a 🦀",)).unwrap();
+    assert_eq!(future.wait().unwrap(), "with a \0 and a 🦀");
+    assert_eq!(future.wait_as::<&str>().unwrap(), "with a \0 and a 🦀");
+    let nothing = module.task::<(), ()>("nothing").unwrap();
+    pool.submit(&nothing, ()).unwrap().wait().unwrap();
+}
+
+#[test]
+fn what_does_not_fit_is_refused_before_it_is_queued_and_given_back() {
+    let pool = pool();
+    let module = load(&pool);
+    let sum = module.task::<(Value,), f64>("sum").unwrap();
+    let pair = |second| Value::List(vec![Value::Float(1.0), second]);
+    let points = Value::List(vec![
+        pair(Value::Float(2.0)),
+        pair(Value::Text("a".to_owned())),
+    ]);
+    let error = pool.submit(&sum, (points.clone(),)).unwrap_err();
+    let SubmitErrorKind::BadArguments(problem) = error.kind() else {
+        panic!("{error}");
+    };
+    assert_eq!(problem, "argument 1[1].1: expected f64, got \"a\"");
+    assert_eq!(error.into_arguments(), (points,));
+    assert_eq!(pool.stats().accepted, 0);
+    let wrong = module.task::<(f64, f64), f64>("sum").unwrap_err();
+    assert!(matches!(
+        wrong,
+        TaskRefError::Arity {
+            expected: 1,
+            given: 2,
+            ..
+        }
+    ));
+    let wrong = module.task::<(Vec<(f64, f64)>,), String>("sum").unwrap();
+    let error = pool.submit(&wrong, (vec![],)).unwrap().wait().unwrap_err();
+    assert_eq!(error.kind(), Kind::BadResult, "{error}");
+}
+
+#[test]
+fn an_error_that_a_function_returns_is_the_task_s_own_failure() {
+    let pool = pool();
+    let refuse = load(&pool).task::<(), u32>("refuse").unwrap();
+    let error = pool.submit(&refuse, ()).unwrap().wait().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.message()),
+        (Kind::Failed, "much too large")
+    );
+}
+
+#[test]
+fn large_bytes_and_texts_come_back_as_they_went() {
+    let pool = pool();
+    let module = load(&pool);
+    let large = (0..16 << 20)
+        .map(|index| (index % 251) as u8)
+        .collect::<Vec<_>>();
+    let echo = module.task::<(&Bytes,), ByteBuf>("shapes#echo").unwrap();
+    let future = pool.submit(&echo, (Bytes::new(&large),)).unwrap();
+    assert!(*future.wait().unwrap() == large);
+    let text = "0123456789abcde\n".repeat(1 << 20);
+    let echo = module.task::<(&str,), String>("texts#echo").unwrap();
+    let future = pool.submit(&echo, (&text,)).unwrap();
+    assert!(future.wait_as::<&str>().unwrap() == text);
+}
+
+#[test]
+fn what_a_guest_returns_out_of_its_bounds_is_its_own_failure() {
+    let pool = pool();
+    let module = load(&pool);
+    for name in ["far", "unaligned", "badly"] {
+        let task = module.task::<(), Value>(name).unwrap();
+        let error = pool.submit(&task, ()).unwrap().wait().unwrap_err();
+        let expected = Kind::Trap(TrapCode::ComponentRule);
+        assert_eq!(error.kind(), expected, "{name}: {error:?}");
+    }
+    let nothing = module.task::<(), ()>("nothing").unwrap();
+    pool.submit(&nothing, ()).unwrap().wait().unwrap();
+}
+
+#[test]
+fn instances_are_kept_or_not_as_for_other_tasks() {
+    for (isolation, expected) in [(Isolation::Task, [1, 1]), (Isolation::Worker, [1, 2])] {
+        let builder = Pool::builder().workers(1).no_cache();
+        let pool = builder.isolation(isolation).build().unwrap();
+        let count = load(&pool).task::<(), u32>("count").unwrap();
+        let counts = pool.map(&count, [(), ()]).collect::<Result<Vec<_>, _>>();
+        assert_eq!(counts.unwrap(), expected);
+    }
+}
