@@ -114,6 +114,7 @@ pub use signature::{Signature, Type};
 pub use stats::PoolStats;
 pub use task::{Task, TaskModule};
 pub use timings::Distribution;
+pub use typed::{ArgumentError, WaveError, json_form};
 pub use value::{Arguments, IntoArguments, Value};
 pub use worker::Isolation;
 

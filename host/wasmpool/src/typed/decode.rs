@@ -13,6 +13,7 @@ use serde::de::{
 };
 use serde::forward_to_deserialize_any;
 
+use super::given::count;
 use super::names;
 use super::number;
 use super::path::{Fault, Step, shortened};
@@ -46,6 +47,7 @@ fn decode_value<'de, T: Deserialize<'de>>(ty: Option<&Type>, bytes: &'de [u8]) -
     };
     match reader.left() {
         0 => Ok(value),
+        1 => Err(Fault::new("1 byte is left over")),
         left => Err(Fault::new(format!("{left} bytes are left over"))),
     }
 }
@@ -57,7 +59,7 @@ pub(super) struct ValueDeserializer<'r, 'de, 't> {
 }
 
 #[cold]
-fn corrupt(ty: &Type) -> Fault {
+pub(super) fn corrupt(ty: &Type) -> Fault {
     let ty = shortened(&ty.to_string());
     Fault::new(format!("the bytes do not hold a value of type {ty}"))
 }
@@ -229,7 +231,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     #[inline]
-    fn unsigned(&mut self) -> Result<u64, Fault> {
+    pub(super) fn unsigned(&mut self) -> Result<u64, Fault> {
         match (self.reader.unsigned(), number::range(self.ty)) {
             (Ok(value), Some((_, greatest))) if value <= greatest => Ok(value),
             _ => Err(corrupt(self.ty)),
@@ -237,7 +239,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     #[inline]
-    fn signed(&mut self) -> Result<i64, Fault> {
+    pub(super) fn signed(&mut self) -> Result<i64, Fault> {
         match (self.reader.signed(), number::range(self.ty)) {
             (Ok(value), Some((least, _))) if value < 0 && value >= least => Ok(value),
             (Ok(value), Some((_, greatest))) if value >= 0 && value as u64 <= greatest => Ok(value),
@@ -430,7 +432,12 @@ enum AnyForm {
 fn too_few_taken(left: usize) -> Result<(), Fault> {
     match left {
         0 => Ok(()),
-        left => Err(Fault::new(format!("{left} more than were taken"))),
+        left => {
+            let parts = count(left, "part");
+            Err(Fault::new(format!(
+                "{parts} more than the type of the caller takes"
+            )))
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Knows nothing of who will read it. The rules are told in the documentation of the room.
 
+use std::fmt;
+
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
     SerializeTupleStruct, SerializeTupleVariant, Serializer,
@@ -33,7 +35,6 @@ pub(crate) fn encode_arguments<A: Arguments>(
 }
 
 /// Writes one value.
-#[cfg(test)]
 pub(super) fn encode_value<T: Serialize>(ty: &Type, value: &T) -> Result<Vec<u8>, ArgumentError> {
     let mut encoder = Encoder::default();
     value.serialize(encoder.value(ty))?;
@@ -415,6 +416,45 @@ impl<'e, 't> Serializer for ValueSerializer<'e, 't> {
 
     fn serialize_seq(self, length: Option<usize>) -> Result<Elements<'e, 't>, Fault> {
         self.elements(length)
+    }
+
+    /// What slices and vectors call: bulk data, for which the kind is looked at only once.
+    fn collect_seq<I>(self, elements: I) -> Result<(), Fault>
+    where
+        I: IntoIterator,
+        I::Item: Serialize,
+    {
+        let given = elements.into_iter();
+        let length = match given.size_hint() {
+            (least, Some(most)) if least == most => Some(least),
+            _ => None,
+        };
+        let mut elements = self.elements(length)?;
+        match elements.kind {
+            ElementsKind::Bytes(_) => {
+                let writer = &mut elements.encoder.writer;
+                for (index, value) in given.enumerate() {
+                    value
+                        .serialize(Show(ByteLook(writer)))
+                        .map_err(|fault| fault.at(Step::Index(index)))?;
+                    elements.count += 1;
+                }
+            }
+            ElementsKind::List(ty, _) => {
+                for (index, value) in given.enumerate() {
+                    value
+                        .serialize(elements.encoder.value(ty))
+                        .map_err(|fault| fault.at(Step::Index(index)))?;
+                    elements.count += 1;
+                }
+            }
+            _ => {
+                for value in given {
+                    elements.element(&value)?;
+                }
+            }
+        }
+        elements.finish()
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Elements<'e, 't>, Fault> {
@@ -1059,6 +1099,6 @@ impl Look for NothingLook<'_> {
 }
 
 #[cold]
-pub(super) fn takes_nothing(case: &str, given: Given<'_>) -> Fault {
+pub(super) fn takes_nothing(case: &str, given: impl fmt::Display) -> Fault {
     Fault::new(format!("the case `{case}` takes no value, got {given}"))
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::encode::encode_value;
-use super::{decode, encode_arguments};
+use super::{call_arguments, call_name, decode, encode_arguments, to_wave};
 use crate::signature::{Signature, Type};
 
 fn list(element: Type) -> Type {
@@ -274,4 +274,341 @@ fn a_fault_is_told_with_its_path() {
         r#"argument 2.corners[1].x: expected f64, got "a""#
     );
     assert_eq!(error.path(), "argument 2.corners[1].x");
+}
+
+#[test]
+fn what_does_not_fit_is_said_with_what_was_expected() {
+    check_refused(Type::Bool, 1, "argument 1: expected bool, got 1");
+    check_refused(Type::U8, 256, "argument 1: expected u8, got 256");
+    check_refused(Type::U8, -1, "argument 1: expected u8, got -1");
+    check_refused(Type::S8, 128_u8, "argument 1: expected s8, got 128");
+    check_refused(Type::U32, 1.5, "argument 1: expected u32, got 1.5");
+    check_refused(Type::U32, "1.5", r#"argument 1: expected u32, got "1.5""#);
+    check_refused(
+        Type::U64,
+        u128::MAX,
+        &format!("argument 1: expected u64, got {}", u128::MAX),
+    );
+    check_refused(Type::F64, "a", r#"argument 1: expected f64, got "a""#);
+    check_refused(
+        Type::F64,
+        (1_u64 << 53) + 1,
+        "argument 1: expected f64, got 9007199254740993, which it cannot hold exactly",
+    );
+    check_refused(
+        Type::F32,
+        1.23456789,
+        "argument 1: expected f32, got 1.23456789, which it cannot hold: the nearest is 1.2345679",
+    );
+    check_refused(Type::Char, "ab", r#"argument 1: expected char, got "ab""#);
+    check_refused(Type::Char, "", r#"argument 1: expected char, got """#);
+    check_refused(Type::String, 1, "argument 1: expected string, got 1");
+    check_refused(Type::String, (), "argument 1: expected string, got null");
+    check_refused(
+        list(Type::U8),
+        "abcd",
+        r#"argument 1: expected list<u8>, got "abcd": give bytes as numbers or as {"base64": "..."}"#,
+    );
+    check_refused(
+        list(Type::U8),
+        [1, 2, 300],
+        "argument 1[2]: expected u8, got 300",
+    );
+    check_refused(
+        list(Type::U16),
+        serde_bytes::Bytes::new(&[1]),
+        "argument 1: expected list<u16>, got 1 byte",
+    );
+    check_refused(
+        list(Type::U16),
+        json!({}),
+        "argument 1: expected list<u16>, got a map",
+    );
+    check_refused(
+        Type::Tuple(vec![Type::U8, Type::U8]),
+        [1, 2, 3],
+        "argument 1: expected tuple<u8, u8>, got a list of 3 elements",
+    );
+    check_refused(
+        Type::Tuple(vec![Type::U8, Type::U8]),
+        (1, "a"),
+        r#"argument 1.1: expected u8, got "a""#,
+    );
+    check_refused(option(Type::U8), "a", r#"argument 1: expected u8, got "a""#);
+    check_refused(
+        point(),
+        [1, 2],
+        "argument 1: expected record { x: f64, y: f64 }, got a list of 2 elements",
+    );
+}
+
+#[test]
+fn names_that_do_not_fit_are_said_with_those_that_there_are() {
+    let color = || Type::Enum(names(&["red", "dark-green"]));
+    check_refused(
+        color(),
+        "DarkGren",
+        "argument 1: unknown case `DarkGren`, did you mean `dark-green`? \
+         (there are `red`, `dark-green`)",
+    );
+    check_refused(
+        Type::Flags(names(&["read", "write"])),
+        ["read", "exec"],
+        "argument 1[1]: unknown flag `exec` (there are `read`, `write`)",
+    );
+    check_refused(
+        Type::Flags(names(&["read", "write"])),
+        ["read", "read"],
+        "argument 1: the flag `read` is given twice",
+    );
+    check_refused(
+        point(),
+        json!({"x": 1}),
+        "argument 1: missing field `y` of record { x: f64, y: f64 }",
+    );
+    check_refused(
+        point(),
+        json!({"x": 1, "y": 2, "z": 3}),
+        "argument 1: unknown field `z` (there are `x`, `y`)",
+    );
+    check_refused(
+        point(),
+        json!({"x": 1, "X": 2}),
+        "argument 1: the field `x` is given twice",
+    );
+    check_refused(
+        shape(),
+        json!({"at-point": {"x": 1}}),
+        "argument 1.at-point: missing field `y` of record { x: f64, y: f64 }",
+    );
+    check_refused(
+        shape(),
+        "at-point",
+        "argument 1: the case `at-point` takes a value: expected record { x: f64, y: f64 }, got none",
+    );
+    check_refused(
+        shape(),
+        json!({"dot": 1}),
+        "argument 1: the case `dot` takes no value, got 1",
+    );
+    check_refused(
+        color(),
+        1,
+        "argument 1: expected enum { red, dark-green }, got 1",
+    );
+    check_refused(
+        result(Some(Type::U8), None),
+        json!({"ok": 1, "err": null}),
+        "argument 1: expected a single case of it, got several (result<u8>)",
+    );
+}
+
+#[test]
+fn fields_of_options_may_be_left_out() {
+    let ty = record(&[
+        ("a", option(Type::U8)),
+        ("b", Type::U8),
+        ("c", option(Type::U8)),
+    ]);
+    let bytes = encode_value(&ty, &json!({"b": 1})).unwrap();
+    assert_eq!(bytes, [0x93, 0xc0, 1, 0xc0]);
+    let bytes = encode_value(&ty, &json!({"c": 3, "b": 1})).unwrap();
+    assert_eq!(bytes, [0x93, 0xc0, 1, 0x91, 3]);
+}
+
+#[test]
+fn numbers_convert_where_nothing_is_lost() {
+    assert_eq!(encode_value(&Type::U8, &"255").unwrap(), [0xcc, 255]);
+    assert_eq!(encode_value(&Type::U8, &3.0).unwrap(), [3]);
+    assert_eq!(
+        encode_value(&Type::F64, &3).unwrap(),
+        encode_value(&Type::F64, &3.0).unwrap()
+    );
+    assert_eq!(
+        encode_value(&Type::F32, &0.1_f64).unwrap(),
+        encode_value(&Type::F32, &0.1_f32).unwrap()
+    );
+    let largest = json!(u64::MAX.to_string());
+    assert!(encode_value(&Type::U64, &largest).is_ok());
+}
+
+/// Checks what is said of a value that the caller's type does not take.
+#[track_caller]
+fn check_not_taken<T: for<'a> Deserialize<'a> + std::fmt::Debug>(
+    ty: Type,
+    value: serde_json::Value,
+    message: &str,
+) {
+    let bytes = encode_value(&ty, &value).unwrap();
+    assert_eq!(decode::<T>(Some(&ty), &bytes).unwrap_err(), message);
+}
+
+#[test]
+fn a_result_that_is_not_taken_is_said_with_its_path() {
+    check_not_taken::<Vec<u8>>(
+        list(Type::U16),
+        json!([1, 300]),
+        "result[1]: invalid value: integer `300`, expected u8",
+    );
+    check_not_taken::<Point>(
+        record(&[("x", Type::F64), ("y", Type::String)]),
+        json!({"x": 1.0, "y": "a"}),
+        r#"result.y: invalid type: string "a", expected f64"#,
+    );
+    check_not_taken::<Shape>(
+        variant(&[("triangle", None)]),
+        json!("triangle"),
+        "result: unknown variant `triangle`, expected one of \
+         `Dot`, `AtPoint`, `Line`, `Circle`",
+    );
+    check_not_taken::<Shape>(
+        variant(&[("dot", Some(Type::U8))]),
+        json!({"dot": 1}),
+        "result: the case `dot` comes with a value of type u8, which was not taken",
+    );
+    check_not_taken::<(u8, u8)>(
+        list(Type::U8),
+        json!([1, 2, 3]),
+        "result: 1 part more than the type of the caller takes",
+    );
+    let error = decode::<u8>(Some(&Type::U8), &[0xcd, 1, 1]).unwrap_err();
+    assert_eq!(error, "result: the bytes do not hold a value of type u8");
+    let error = decode::<u8>(Some(&Type::U8), &[1, 1]).unwrap_err();
+    assert_eq!(error, "result: 1 byte is left over");
+    assert_eq!(decode::<()>(None, &[0xc0]), Ok(()));
+    assert_eq!(decode::<Option<u8>>(None, &[0xc0]), Ok(None));
+}
+
+#[track_caller]
+fn check_wave(params: &[Type], text: &str, arguments: serde_json::Value) {
+    let signature = signature(params);
+    let expected = encode_arguments(&signature, arguments.as_array().unwrap());
+    assert_eq!(call_arguments(&signature, text).unwrap(), expected.unwrap());
+}
+
+#[test]
+fn wave_calls_are_read() {
+    assert_eq!(call_name("factorize(360)").unwrap(), "factorize");
+    let name = "ns:pkg/iface@1.0.0#func";
+    assert_eq!(call_name(&format!("{name} ()")).unwrap(), name);
+    check_wave(&[Type::U64], "factorize(360)", json!([360]));
+    check_wave(&[], "f( )", json!([]));
+    check_wave(&[option(Type::U8)], "f()", json!([null]));
+    check_wave(&[option(Type::U8)], "f(3)", json!([3]));
+    check_wave(
+        &[shape(), list(Type::F32), Type::Char],
+        r"f(at-point({x: 1, y: -2.5}), [0.1, nan, -inf, 1e3], '\u{df}')",
+        json!([{"at-point": {"x": 1, "y": -2.5}}, [0.1, "NaN", "-Infinity", 1000], "ß"]),
+    );
+    check_wave(
+        &[
+            Type::Flags(names(&["read", "true"])),
+            result(None, Some(Type::String)),
+        ],
+        r#"f({true, read}, err("no"))"#,
+        json!([["read", "true"], {"err": "no"}]),
+    );
+    check_wave(&[list(Type::U8)], "f([1, 0, 255])", json!([[1, 0, 255]]));
+}
+
+#[track_caller]
+fn check_wave_refused(params: &[Type], text: &str, message: &str) {
+    let error = call_arguments(&signature(params), text).unwrap_err();
+    assert_eq!(error.to_string(), message);
+}
+
+#[test]
+fn wave_that_does_not_fit_is_said_with_its_place() {
+    let polygon = record(&[("corners", list(point()))]);
+    check_wave_refused(
+        &[Type::U8, polygon],
+        "f(1, {corners: [{x: 1, y: 2},\n {x: \"a\", y: 2}]})",
+        r#"2:6: argument 2.corners[1].x: expected f64, got "a""#,
+    );
+    check_wave_refused(
+        &[Type::U8],
+        "f(256)",
+        "1:3: argument 1: expected u8, got 256",
+    );
+    check_wave_refused(
+        &[Type::F32],
+        "f(1e40)",
+        "1:3: argument 1: expected f32, got 1e40",
+    );
+    check_wave_refused(
+        &[Type::String],
+        "f(a)",
+        "1:3: argument 1: expected string, got a",
+    );
+    check_wave_refused(
+        &[Type::Enum(names(&["red"]))],
+        "f(rde)",
+        "1:3: argument 1: unknown case `rde` (there are `red`)",
+    );
+    check_wave_refused(
+        &[shape()],
+        "f(dot(1))",
+        "1:3: argument 1: the case `dot` takes no value, got 1",
+    );
+    check_wave_refused(&[Type::U8], "f(1", "1:4: unexpected end of input");
+    check_wave_refused(
+        &[Type::U8],
+        "f(1) 2",
+        "1:6: trailing characters after value",
+    );
+    check_wave_refused(
+        &[Type::U8],
+        "f",
+        "1:2: expected a call in the form `name(arguments)`",
+    );
+    check_wave_refused(
+        &[Type::U8],
+        "f()",
+        "1:2: expected 1 argument (p1: u8), got 0",
+    );
+}
+
+#[test]
+fn values_are_shown_as_wave() {
+    let shown = |ty: &Type, value: serde_json::Value| {
+        to_wave(Some(ty), &encode_value(ty, &value).unwrap()).unwrap()
+    };
+    assert_eq!(
+        shown(&shape(), json!({"at-point": {"x": 1, "y": -2.5}})),
+        "at-point({x: 1, y: -2.5})"
+    );
+    assert_eq!(
+        shown(&list(Type::F64), json!(["NaN", "Infinity", -0.0, 1e300])),
+        "[nan, inf, -0, 1e300]"
+    );
+    assert_eq!(shown(&Type::String, json!("a\"\n\0ß")), r#""a\"\n\u{0}ß""#);
+    let ty = record(&[("a", option(Type::U8))]);
+    assert_eq!(shown(&ty, json!({"a": null})), "{:}");
+    assert_eq!(to_wave(None, &[0xc0]).unwrap(), "");
+}
+
+#[test]
+fn who_asks_by_name_gets_bytes_as_bytes() {
+    #[derive(Debug, PartialEq)]
+    struct Any(crate::Value);
+    impl<'de> Deserialize<'de> for Any {
+        fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct AnyVisitor;
+            impl<'de> serde::de::Visitor<'de> for AnyVisitor {
+                type Value = Any;
+                fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    formatter.write_str("bytes")
+                }
+                fn visit_bytes<E>(self, value: &[u8]) -> Result<Any, E> {
+                    Ok(Any(crate::Value::Bytes(value.to_owned())))
+                }
+            }
+            deserializer.deserialize_newtype_struct(super::ANY_VALUE, AnyVisitor)
+        }
+    }
+    let ty = list(Type::U8);
+    let bytes = encode_value(&ty, &[1_u8, 2]).unwrap();
+    let any: Any = decode(Some(&ty), &bytes).unwrap();
+    assert_eq!(any, Any(crate::Value::Bytes(vec![1, 2])));
+    assert_eq!(encode_value(&ty, &any.0).unwrap(), bytes);
 }
