@@ -111,13 +111,16 @@ fn random_value(random: &mut Random, ty: &Type) -> Json {
         Type::U32 => json!(bits(random) as u32),
         Type::S64 => json!(bits(random) as i64),
         Type::U64 => json!(bits(random)),
-        // As the shortest number that is the same with 32 bits.
-        Type::F32 => float(
-            f32::from_bits(bits(random) as u32)
-                .to_string()
-                .parse()
-                .unwrap(),
-        ),
+        Type::F32 => {
+            let value = f32::from_bits(bits(random) as u32);
+            // Fractions are as short as they can be.
+            let short = value.to_string().parse().unwrap();
+            float(if value.fract() == 0.0 {
+                value.into()
+            } else {
+                short
+            })
+        }
         Type::F64 => float(f64::from_bits(bits(random))),
         Type::Char => json!(character(random)),
         Type::String => {

@@ -784,8 +784,8 @@ fn the_list_shows_tasks_parameters_and_docs() {
         list.stdout
     );
     let json = run(&["list", tour(), "--json"]);
-    let tasks: Value = serde_json::from_str(&json.assert_code(0).stdout).unwrap();
-    let divide = tasks
+    let listing: Value = serde_json::from_str(&json.assert_code(0).stdout).unwrap();
+    let divide = listing["tasks"]
         .as_array()
         .unwrap()
         .iter()

@@ -20,7 +20,8 @@ const RUN_EXAMPLES: &str = "\
 Examples:
   wasmpool run factorizer 360 97 18446744073709551615
   seq 1 100000 | wasmpool run factorizer --input -
-  wasmpool run rules.wasm -t check '[\"a\", 1]' --timeout 200ms --memory 32MiB";
+  wasmpool run rules.wasm -t check '[\"a\", 1]' --timeout 200ms --memory 32MiB
+  wasmpool run shapes.wasm --invoke 'area({x: 1.5, y: 2})'";
 
 /// Runs the tasks of WebAssembly modules in a pool of sandboxes.
 #[derive(Debug, Parser)]
@@ -63,6 +64,10 @@ pub(crate) struct RunArgs {
     /// Read more inputs from this file, one JSON value a line; `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
+
+    /// Call an exported function, written in WAVE: `--invoke 'factorize(360)'`
+    #[arg(long, value_name = "CALL", conflicts_with_all = ["inputs", "input", "task"])]
+    pub(crate) invoke: Vec<String>,
 
     /// The task; needed where the module has several and none is named like the module
     #[arg(short, long, value_name = "NAME")]

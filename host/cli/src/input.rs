@@ -21,6 +21,8 @@ pub(crate) struct Input {
 
 /// All inputs, in order.
 pub(crate) struct Inputs {
+    /// Those that need no parsing.
+    ready: std::vec::IntoIter<Input>,
     given: std::vec::IntoIter<String>,
     file: Option<Lines>,
     n_params: usize,
@@ -54,6 +56,7 @@ impl Inputs {
             }
         };
         Ok(Self {
+            ready: Vec::new().into_iter(),
             given: given.into_iter(),
             file: reader.map(|reader| Lines {
                 reader: BufReader::new(reader),
@@ -63,9 +66,17 @@ impl Inputs {
             n_params,
         })
     }
-}
 
-impl Inputs {
+    /// These inputs, and no others.
+    pub(crate) fn of(ready: Vec<Input>) -> Self {
+        Self {
+            ready: ready.into_iter(),
+            given: Vec::new().into_iter(),
+            file: None,
+            n_params: 0,
+        }
+    }
+
     /// Whether the next input can be had without waiting for anybody, as far as is known.
     pub(crate) fn has_more_at_hand(&self) -> bool {
         let Some(lines) = &self.file else {
@@ -84,6 +95,9 @@ impl Iterator for Inputs {
     type Item = io::Result<Input>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        if let Some(input) = self.ready.next() {
+            return Some(Ok(input));
+        }
         if let Some(text) = self.given.next() {
             return Some(Ok(from_command_line(text, self.n_params)));
         }
@@ -181,7 +195,8 @@ fn on_one_line(text: &RawValue) -> Box<RawValue> {
         .expect("it was JSON before, and stays it")
 }
 
-fn quoted(text: &str) -> Box<RawValue> {
+/// Text as JSON has it.
+pub(crate) fn quoted(text: &str) -> Box<RawValue> {
     serde_json::value::to_raw_value(text).expect("text is always JSON")
 }
 

@@ -5,6 +5,7 @@ mod compile;
 mod ending;
 mod input;
 mod interrupt;
+mod invoke;
 mod list;
 mod module;
 mod output;

@@ -16,12 +16,15 @@ use anyhow::{Context as _, anyhow};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
-use wasmpool::{Isolation, Pool, Retry, Shutdown, Task, TaskError, TaskFuture, Value};
+use wasmpool::{
+    Isolation, Pool, Retry, Shutdown, Task, TaskError, TaskFuture, TaskInfo, TaskModule, Value,
+};
 
 use crate::args::{IsolationArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Input, Inputs};
 use crate::interrupt::Interrupt;
+use crate::invoke;
 use crate::module;
 use crate::output::{self, Output};
 use crate::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
@@ -58,20 +61,10 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending> {
         false => module::spinner(),
     };
     let module = module::load(&pool, &args.module, &args.code, spinner)?;
-    let task = module::choose_task(&module, &args.module, args.task.as_deref())?;
-    if args.inputs.is_empty() && args.input.is_none() && !task.params.is_empty() {
-        return Err(Problem::Usage(anyhow!(
-            "no input for `{}({})`: give some, or `--input FILE` (`-` is standard input)",
-            task.name,
-            task.params.join(", ")
-        )));
-    }
-    let inputs = Inputs::open(
-        args.inputs.clone(),
-        args.input.as_deref(),
-        task.params.len(),
-    )
-    .map_err(Problem::Unusable)?;
+    let (task, inputs) = match args.invoke.is_empty() {
+        true => task_and_inputs(&module, &args)?,
+        false => invoke::task_and_inputs(&module, &args.invoke)?,
+    };
     let task: AnyTask = module.task(&task.name).expect("just chosen from its tasks");
     let report_file = create_report(&args)?;
 
@@ -104,6 +97,24 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending> {
         Stopped::Never | Stopped::ByFailure if tally.n_failed() > 0 => Ending::SomeFailed,
         Stopped::Never | Stopped::ByFailure => Ending::AllOk,
     })
+}
+
+/// The task that is asked for, and what it is to run over.
+fn task_and_inputs<'a>(module: &'a TaskModule, args: &RunArgs) -> Result<(&'a TaskInfo, Inputs)> {
+    let task = module::choose_task(module, &args.module, args.task.as_deref())?;
+    if args.inputs.is_empty() && args.input.is_none() && !task.params.is_empty() {
+        return Err(Problem::Usage(anyhow!(
+            "no input for `{}({})`: give some, or `--input FILE` (`-` is standard input)",
+            task.name,
+            task.params.join(", ")
+        )));
+    }
+    let inputs = Inputs::open(
+        args.inputs.clone(),
+        args.input.as_deref(),
+        task.params.len(),
+    );
+    Ok((task, inputs.map_err(Problem::Unusable)?))
 }
 
 /// What cut a run short.

@@ -19,8 +19,8 @@ use crate::control::StopReason;
 use crate::error::{TaskError, TaskErrorKind};
 use crate::limits::Limits;
 use crate::report::TaskReport;
+use crate::signature::Type;
 use crate::typed;
-use crate::value::Value;
 
 /// An instance, live or about to be: it comes to life with its first call, so that whatever
 /// its start function does is under the limits of a task.
@@ -323,11 +323,16 @@ fn told_as_error(wire: &[u8], task: &TaskInfo) -> TaskError {
         .as_ref()
         .and_then(|signature| signature.error());
     let failed = |message| TaskError::new(TaskErrorKind::Failed, cut(message));
-    let value = match typed::decode(ty, wire) {
-        Ok(Value::Null) => return failed("it failed, and does not say why".to_owned()),
-        Ok(Value::Text(text)) => text,
-        Ok(value) => format!("{value:?}"),
-        Err(problem) => return failed(format!("its error cannot be read: {problem}")),
+    let Some(ty) = ty else {
+        return failed("it failed, and does not say why".to_owned());
     };
-    failed(value)
+    if *ty == Type::String {
+        let message = typed::decode(Some(ty), wire);
+        return failed(message.unwrap_or_else(|problem| problem));
+    }
+    let message = typed::to_wave(Some(ty), wire).unwrap_or_else(|problem| problem);
+    // WAVE writes a case as `name` or `name(value)`.
+    let case = matches!(ty, Type::Enum(_) | Type::Variant(_))
+        .then(|| message.split('(').next().unwrap_or_default().to_owned());
+    failed(message).with_code(case.unwrap_or_default())
 }

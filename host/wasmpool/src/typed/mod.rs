@@ -18,7 +18,6 @@
 //!
 //! What programs see in its place, where they have no types of their own, is the
 //! [JSON form](json_form).
-#![allow(dead_code, unused_imports)] // Until it is wired.
 
 mod decode;
 mod encode;

@@ -53,7 +53,7 @@ pub(super) fn f64_as_f32(value: f64) -> Option<f32> {
     let narrow = value as f32;
     let near = |other: f64| value.to_bits().abs_diff(other.to_bits()) <= SLACK;
     let same = match value.is_finite() {
-        true => narrow.is_finite() && (near(narrow.into()) || near(f32_in_decimal(narrow))),
+        true => narrow.is_finite() && (near(narrow.into()) || near(in_decimal(narrow))),
         false => true,
     };
     same.then_some(narrow)
@@ -62,17 +62,21 @@ pub(super) fn f64_as_f32(value: f64) -> Option<f32> {
 /// The float of 64 bits that reads like one of 32 bits in decimal, so that it is printed
 /// as short: 0.1, where the very same number would be 0.10000000149011612.
 pub(super) fn f32_in_decimal(value: f32) -> f64 {
-    let exact = f64::from(value);
-    if !value.is_finite() || value.trunc() == value {
-        return exact;
+    // Whole numbers stay exactly what they are.
+    match !value.is_finite() || value.trunc() == value {
+        true => value.into(),
+        false => in_decimal(value),
     }
+}
+
+fn in_decimal(value: f32) -> f64 {
     let mut digits = Digits::default();
     // The shortest text of an `f32` has 9 digits at most, a sign, a point and an exponent.
     let written = write!(digits, "{value:e}");
     match digits.text().parse::<f64>() {
         // It must lead back to where it comes from, for those who make an `f32` out of it.
         Ok(decimal) if written.is_ok() && decimal as f32 == value => decimal,
-        _ => exact,
+        _ => value.into(),
     }
 }
 
@@ -137,6 +141,7 @@ mod tests {
         ] {
             assert_eq!(f64_as_f32(same), Some(same as f32), "{same}");
         }
+        assert_eq!(f64_as_f32(-2.826856e25), Some(-2.826856e25));
         assert_eq!(f64_as_f32(f64::INFINITY), Some(f32::INFINITY));
         assert!(f64_as_f32(f64::NAN).is_some_and(f32::is_nan));
         for other in [

@@ -1,0 +1,48 @@
+//! Calls that are written in WAVE on the command line: `--invoke 'factorize(360)'`.
+
+use anyhow::{Context as _, anyhow, bail};
+use wasmpool::{Signature, TaskInfo, TaskModule};
+
+use crate::ending::{Problem, Result};
+use crate::input::{self, Input, Inputs};
+
+/// The function that all the calls are of, and their arguments.
+pub(crate) fn task_and_inputs<'a>(
+    module: &'a TaskModule,
+    calls: &[String],
+) -> Result<(&'a TaskInfo, Inputs)> {
+    parse(module, calls).map_err(Problem::Usage)
+}
+
+fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a TaskInfo, Inputs)> {
+    let called = calls.iter().map(|call| {
+        let in_call = || format!("in the call `{call}`");
+        let name = Signature::wave_name(call).with_context(in_call)?;
+        module.find(name).with_context(in_call)
+    });
+    let called = called.collect::<anyhow::Result<Vec<_>>>()?;
+    let task = called[0];
+    if let Some(other) = called.iter().find(|other| other.name != task.name) {
+        bail!(
+            "the calls of a run are of one function, not of `{}` and `{}`",
+            task.name,
+            other.name
+        );
+    }
+    let signature = task.signature.as_ref().ok_or_else(|| {
+        anyhow!(
+            "`{}` is no exported function, whose types WAVE needs: give its arguments as JSON",
+            task.name
+        )
+    })?;
+    let inputs = calls.iter().map(|call| {
+        let in_call = || format!("in the call `{call}`");
+        let arguments = signature.wave_arguments(call).with_context(in_call)?;
+        let arguments = arguments.into_iter().map(serde_json::to_value);
+        Ok(Input {
+            text: input::quoted(call),
+            arguments: Ok(arguments.collect::<serde_json::Result<_>>()?),
+        })
+    });
+    Ok((task, Inputs::of(inputs.collect::<anyhow::Result<_>>()?)))
+}
