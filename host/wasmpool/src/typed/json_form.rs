@@ -41,7 +41,8 @@
 //!
 //! JavaScript and others read all numbers as floats of 64 bits: integers beyond 2^53 lose their
 //! last digits there. `serde_json` misses the last bits of some floats that it reads unless its
-//! feature `float_roundtrip` is on. The sign and the payload of a NaN are not kept; the
+//! feature `float_roundtrip` is on, and its numbers are not seen as such with its feature
+//! `arbitrary_precision`. The sign and the payload of a NaN are not kept; the
 //! component model has one NaN only.
 //!
 //! # Rust types

@@ -612,3 +612,71 @@ fn who_asks_by_name_gets_bytes_as_bytes() {
     assert_eq!(any, Any(crate::Value::Bytes(vec![1, 2])));
     assert_eq!(encode_value(&ty, &any.0).unwrap(), bytes);
 }
+
+#[test]
+fn schemas_are_those_of_the_json_form() {
+    let schema = |value| serde_json::to_value::<crate::Value>(value).unwrap();
+    let signature = Signature {
+        params: vec![
+            ("n".into(), Type::U8),
+            (
+                "shape".into(),
+                variant(&[("dot", None), ("at", Some(Type::Bool))]),
+            ),
+            ("more".into(), option(Type::String)),
+        ],
+        result: Some(result(None, Some(Type::String))),
+    };
+    let dialect = "https://json-schema.org/draft/2020-12/schema";
+    assert_eq!(
+        schema(signature.arguments_schema()),
+        json!({
+            "$schema": dialect,
+            "type": "array",
+            "prefixItems": [
+                {"title": "n", "type": "integer", "minimum": 0, "maximum": 255},
+                {"title": "shape", "oneOf": [
+                    {"const": "dot"},
+                    {
+                        "type": "object",
+                        "properties": {"at": {"type": "boolean"}},
+                        "required": ["at"],
+                        "additionalProperties": false,
+                    },
+                ]},
+                {"title": "more", "anyOf": [{"type": "string"}, {"type": "null"}]},
+            ],
+            "minItems": 2,
+            "maxItems": 3,
+        })
+    );
+    assert_eq!(
+        schema(signature.output_schema()),
+        json!({"$schema": dialect, "type": "null"})
+    );
+    assert_eq!(
+        schema(record(&[("a", option(option(Type::Char))), ("b", list(Type::S64))]).json_schema()),
+        json!({
+            "type": "object",
+            "properties": {
+                "a": {"anyOf": [
+                    {
+                        "type": "object",
+                        "properties": {"some": {"anyOf": [
+                            {"type": "string", "minLength": 1, "maxLength": 1},
+                            {"type": "null"},
+                        ]}},
+                        "required": ["some"],
+                        "additionalProperties": false,
+                    },
+                    {"type": "null"},
+                ]},
+                "b": {"type": "array", "items": {
+                    "type": "integer", "minimum": i64::MIN, "maximum": i64::MAX,
+                }},
+            },
+            "required": ["b"],
+            "additionalProperties": false,
+        })
+    );
+}
