@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::sandbox::Uncallable;
+use crate::signature::Uncallable;
 
 /// Why a task came to no result.
 ///

@@ -16,7 +16,7 @@ use crate::job::Queued;
 use crate::report::TaskReport;
 use crate::signature::Signature;
 use crate::sync::{Arc, Instant};
-use crate::{typed, value};
+use crate::value;
 
 /// A task that was submitted, and its outcome as soon as there is one.
 ///
@@ -190,11 +190,7 @@ impl<Out> TaskFuture<Out> {
 
     fn decode<'a, T: Deserialize<'a>>(&self, settled: &'a Settled) -> Result<T, TaskError> {
         let bytes = settled.outcome.as_deref().map_err(TaskError::clone)?;
-        let decoded = match &self.signature {
-            Some(signature) => typed::decode(signature.output(), bytes),
-            None => value::decode(bytes),
-        };
-        decoded.map_err(|message| {
+        value::decode_result(self.signature.as_deref(), bytes).map_err(|message| {
             TaskError::new(
                 TaskErrorKind::BadResult,
                 format!("the result cannot be read: {message}"),

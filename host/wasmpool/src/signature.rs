@@ -1,4 +1,5 @@
-//! The signature of an exported function: the value types of the component model.
+//! The signature of an exported function, in the value types of the component model; or why it
+//! has none.
 //!
 //! Plain data. Knows nothing of where it was read, nor of what is passed along it.
 
@@ -65,6 +66,16 @@ pub enum Type {
         /// The type of the error, if it has one.
         err: Option<Box<Type>>,
     },
+}
+
+/// A function that a component exports and that cannot be a task.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Uncallable {
+    /// Its name, as a task would have it.
+    pub name: String,
+    /// Why it cannot be called, as in `its result holds a resource`.
+    pub reason: String,
 }
 
 impl Signature {

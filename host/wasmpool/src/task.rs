@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::error::TaskRefError;
 use crate::options::TaskOptions;
-use crate::sandbox::{Initializer, Module, TaskInfo, Uncallable};
-use crate::typed;
+use crate::sandbox::{Initializer, Module, TaskInfo};
+use crate::signature::Uncallable;
 use crate::value::{self, Arguments};
 
 /// A module that a pool has loaded. Cheap to clone; belongs to the pool that loaded it.
@@ -192,12 +192,7 @@ impl<Args, Out> Task<Args, Out> {
     where
         Args: Arguments,
     {
-        match &self.info().signature {
-            Some(signature) => {
-                typed::encode_arguments(signature, arguments).map_err(|error| error.to_string())
-            }
-            None => value::encode_arguments(arguments),
-        }
+        value::encode_arguments(self.info().signature.as_deref(), arguments)
     }
 
     pub(crate) fn options(&self) -> &TaskOptions {

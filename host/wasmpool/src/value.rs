@@ -1,7 +1,7 @@
 //! Arguments and results: between serde types and MessagePack.
 //!
-//! The only room that names `rmp_serde`. Knows nothing of tasks: what the bytes mean is
-//! settled between the caller and the guest.
+//! The only room that names `rmp_serde`. Knows nothing of tasks: what the bytes mean is settled
+//! between the caller and the guest, or by a signature (`typed`).
 
 use std::fmt;
 
@@ -9,6 +9,9 @@ use rmp_serde::decode::Error;
 use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::signature::Signature;
+use crate::typed;
 
 /// The arguments of a task: a tuple with one element for each parameter, up to eight, or a
 /// `Vec` where their number is known only at run time.
@@ -82,8 +85,16 @@ zipped_arguments!(((A, B), C): A, B, C);
 zipped_arguments!((((A, B), C), D): A, B, C, D);
 zipped_arguments!(((((A, B), C), D), E): A, B, C, D, E);
 
-/// Writes arguments as one MessagePack array.
-pub(crate) fn encode_arguments<Args: Arguments>(arguments: &Args) -> Result<Vec<u8>, String> {
+/// Writes the arguments of a task as one MessagePack array: along the signature that it has, or
+/// as the contract wants them.
+pub(crate) fn encode_arguments<Args: Arguments>(
+    signature: Option<&Signature>,
+    arguments: &Args,
+) -> Result<Vec<u8>, String> {
+    if let Some(signature) = signature {
+        let encoded = typed::encode_arguments(signature, arguments);
+        return encoded.map_err(|error| error.to_string());
+    }
     if Args::ARITY == Some(0) {
         // serde's unit is nil; the contract wants the empty array.
         return Ok(vec![0x90]);
@@ -102,7 +113,18 @@ pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Reads a result.
+/// Reads the result of a task, along the signature that it has, or as the contract wants it.
+pub(crate) fn decode_result<'de, T: Deserialize<'de>>(
+    signature: Option<&Signature>,
+    bytes: &'de [u8],
+) -> Result<T, String> {
+    match signature {
+        Some(signature) => typed::decode(signature.output(), bytes),
+        None => decode(bytes),
+    }
+}
+
+/// Reads a value, as the contract wants it.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
     let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
     T::deserialize(&mut decoder).map_err(|error| match error {
@@ -171,7 +193,9 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ValueVisitor)
+        // Who keeps bytes apart from other lists gives them as bytes to those of this name. To
+        // all others it says nothing.
+        deserializer.deserialize_newtype_struct(typed::ANY_VALUE, ValueVisitor)
     }
 }
 
@@ -235,7 +259,7 @@ impl<'de> Visitor<'de> for ValueVisitor {
     }
 
     fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Value, D::Error> {
-        Value::deserialize(inner)
+        inner.deserialize_any(self)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {

@@ -112,7 +112,7 @@ pub fn an_awaited_future_is_woken() {
                 future.cancel();
             },
             &|| {
-                let awaited = TaskFuture::<u8>::new(Arc::clone(future.task()));
+                let awaited = TaskFuture::<u8>::new(Arc::clone(future.task()), None);
                 let outcome = shop::block_on(awaited);
                 assert_eq!(outcome.is_err(), future.is_cancelled());
             },

@@ -45,6 +45,8 @@ mod queue;
 mod report;
 #[path = "../../../host/wasmpool/src/retry.rs"]
 mod retry;
+#[path = "../../../host/wasmpool/src/signature.rs"]
+mod signature;
 #[path = "../../../host/wasmpool/src/spin.rs"]
 mod spin;
 #[path = "../../../host/wasmpool/src/stats.rs"]
@@ -64,6 +66,7 @@ mod job;
 mod shop;
 #[cfg(feature = "shuttle")]
 mod sync;
+mod typed;
 
 pub mod chunking;
 pub mod completing;

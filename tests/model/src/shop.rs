@@ -108,7 +108,7 @@ impl Shop {
         let permit = self.queue.reserve(patience)?;
         let task = self.queued_task(guest, limits, None, permit);
         self.push([Arc::clone(&task)], limits)?;
-        Ok(TaskFuture::new(task))
+        Ok(TaskFuture::new(task, None))
     }
 
     /// A task that is tried again as `retry` says. There must be room for it.
@@ -122,7 +122,7 @@ impl Shop {
         let task = self.queued_task(guest, limits, Some(retry), permit);
         let pushed = self.push([Arc::clone(&task)], limits);
         pushed.expect("the queue is open");
-        TaskFuture::new(task)
+        TaskFuture::new(task, None)
     }
 
     /// Tasks that come together. There must be room for them.
@@ -137,7 +137,7 @@ impl Shop {
         });
         let pushed = self.push(tasks.each_ref().map(Arc::clone), limits);
         pushed.expect("the queue is open");
-        tasks.map(TaskFuture::new)
+        tasks.map(|task| TaskFuture::new(task, None))
     }
 
     fn queued_task(

@@ -8,8 +8,8 @@ use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
-use super::{Entry, TaskInfo, Uncallable};
-use crate::signature::{Signature, Type};
+use super::{Entry, TaskInfo};
+use crate::signature::{Signature, Type, Uncallable};
 
 /// What can be called in a component beside the tasks of our own contract, and what cannot.
 #[derive(Default)]

@@ -35,7 +35,7 @@ use self::store::State;
 use crate::error::{LoadError, TaskError};
 use crate::limits::Limits;
 use crate::options::TaskOptions;
-use crate::signature::Signature;
+use crate::signature::{Signature, Uncallable};
 use crate::value;
 
 /// The version of the WebAssembly engine inside, as in `48.0.8`.
@@ -64,16 +64,6 @@ pub struct TaskInfo {
     /// our own contract has none: its guest checks the arguments of each call.
     #[serde(skip)]
     pub signature: Option<Arc<Signature>>,
-}
-
-/// A function that a component exports and that cannot be a task.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-#[non_exhaustive]
-pub struct Uncallable {
-    /// Its name, as a task would have it.
-    pub name: String,
-    /// Why it cannot be called, as in `its result holds a resource`.
-    pub reason: String,
 }
 
 /// How a task is called.

@@ -197,7 +197,8 @@ fn lower<T>(
                     // SAFETY: `linear_lower_to_flat` has initialized it if it succeeds.
                     #[allow(unsafe_code)]
                     let pair = unsafe { pair.assume_init() };
-                    for (value, lowered) in values.zip(pair) {
+                    // In this order: who comes first has taken one too many at the end.
+                    for (lowered, value) in pair.into_iter().zip(values) {
                         *value = lowered;
                     }
                     Ok(())
@@ -605,7 +606,7 @@ fn flat_count(types: &ComponentTypes, ty: &InterfaceType) -> Result<usize> {
 fn flags_word_size(n_flags: usize) -> usize {
     match n_flags {
         ..=8 => 1,
-        ..=16 => 2,
+        9..=16 => 2,
         _ => 4,
     }
 }

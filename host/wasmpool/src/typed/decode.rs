@@ -608,11 +608,9 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
             let text = this.read(read)?;
             return visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(text));
         }
-        let ty = this.ty;
         match this.case()? {
             Some((name, payload)) => visitor.visit_enum(CaseAccess {
                 reader: this.reader,
-                ty,
                 name,
                 payload,
                 known,
@@ -934,7 +932,6 @@ impl<'de> MapAccess<'de> for Pairs<'_, 'de, '_> {
 /// Gives a case to an enum of the caller.
 struct CaseAccess<'r, 'de, 't> {
     reader: &'r mut Reader<'de>,
-    ty: &'t Type,
     name: &'t str,
     payload: Option<&'t Type>,
     known: &'static [&'static str],

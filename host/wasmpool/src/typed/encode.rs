@@ -700,7 +700,7 @@ enum CaseEntry<'t> {
     Missing,
     Case(Case<'t>),
     /// The `some` of an option of an option, or the `base64` of bytes.
-    Named(&'static str),
+    Named,
     Done,
 }
 
@@ -718,7 +718,7 @@ impl<'t> Entries<'_, 't> {
                     }
                     None if name == "some" => {
                         self.encoder.writer.array(1);
-                        CaseEntry::Named("some")
+                        CaseEntry::Named
                     }
                     None => return Err(mismatch(ty, Given::Map)),
                 };
@@ -730,7 +730,7 @@ impl<'t> Entries<'_, 't> {
             }
             EntriesKind::Flags(names, _, next) => *next = flag(names, name)?,
             EntriesKind::Base64(entry @ CaseEntry::Missing) if name == "base64" => {
-                *entry = CaseEntry::Named("base64");
+                *entry = CaseEntry::Named;
             }
             EntriesKind::Base64(_) => {
                 return Err(Fault::new(
@@ -772,7 +772,7 @@ impl<'t> Entries<'_, 't> {
             EntriesKind::Case(ty, entry) => {
                 match (std::mem::replace(entry, CaseEntry::Done), &**ty) {
                     (CaseEntry::Case(case), _) => payload(encoder, &case, given),
-                    (CaseEntry::Named(_), Type::Option(inner)) => {
+                    (CaseEntry::Named, Type::Option(inner)) => {
                         given.serialize(encoder.value(inner))
                     }
                     _ => Err(mismatch(ty, Given::Map)),

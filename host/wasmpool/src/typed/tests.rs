@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::encode::encode_value;
-use super::{call_arguments, call_name, decode, encode_arguments, to_wave};
+use super::wave::{call_arguments, call_name};
+use super::{decode, encode_arguments, to_wave};
 use crate::signature::{Signature, Type};
 
 fn list(element: Type) -> Type {
