@@ -27,3 +27,4 @@ mod stress;
 mod support;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod uninterruptible;
