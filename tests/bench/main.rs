@@ -1,0 +1,4 @@
+//! The benchmark's report, as its readers meet it.
+
+mod page;
+mod sample;
