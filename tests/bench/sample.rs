@@ -337,11 +337,12 @@ fn payload() -> Question {
     let mut all = Vec::new();
     for power in [4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24] {
         let bytes = f64::from(1 << power);
-        let subject = match power {
-            ..10 => format!("{} B", 1 << power),
-            ..20 => format!("{} KiB", 1 << (power - 10)),
-            _ => format!("{} MiB", 1 << (power - 20)),
+        let (number, unit) = match power / 10 {
+            0 => (1 << power, "B"),
+            1 => (1 << (power - 10), "KiB"),
+            _ => (1 << (power - 20), "MiB"),
         };
+        let subject = format!("{number} {unit}");
         let speed = |latency: f64, each: f64| bytes / (latency + bytes * each);
         all.extend(rows(
             &subject,

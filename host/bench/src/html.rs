@@ -17,6 +17,8 @@ use self::lines::Lines;
 use self::scale::Scale;
 use crate::{Machine, Question, Report, Row, Target, units};
 
+/// A table of more rows is folded until its reader wants it, but on paper.
+const OPEN_ROWS: usize = 24;
 /// How many bars of several subjects may share a chart.
 const ONE_CHART: usize = 16;
 
@@ -296,7 +298,7 @@ fn chart(question: &Question, id: &str, legend: &Legend<'_>) -> Markup {
                         li { (legend.key(arm)) (legend.name(arm)) }
                     }
                 }
-                figcaption { (reading(question, lines.growth(question))) }
+                figcaption { (reading(question, None, lines.growth(question))) }
             }
         };
     }
@@ -314,7 +316,7 @@ fn chart(question: &Question, id: &str, legend: &Legend<'_>) -> Markup {
                     }
                 }
             }
-            figcaption { (reading(question, growth)) }
+            figcaption { (reading(question, measured_against(question), growth)) }
         }
     }
 }
@@ -377,16 +379,19 @@ fn panels<'a>(
         .collect()
 }
 
-/// How to read a chart; of a logarithmic one, also how its grid lines grow.
-fn reading(question: &Question, growth: Option<f64>) -> String {
+/// How to read a chart: what the ratios in it are to, and how the grid lines of a logarithmic one
+/// grow.
+fn reading(question: &Question, ratios_to: Option<&str>, growth: Option<f64>) -> String {
     let mut parts = vec![if question.more_is_better {
         "More is better.".to_owned()
     } else {
         "Less is better.".to_owned()
     }];
     parts.push("Medians, with 95 % intervals as whiskers.".to_owned());
-    if let Some(to) = measured_against(question) {
-        parts.push(format!("× is how many times that of {to}."));
+    if let Some(to) = ratios_to {
+        parts.push(format!(
+            "Behind each value: how many times that of {to} it is."
+        ));
     }
     if let Some(growth) = growth {
         parts.push(format!(
@@ -414,7 +419,10 @@ fn table(question: &Question, legend: &Legend<'_>) -> Markup {
     let unit = &question.unit;
     let columns = if has_ratios { 7 } else { 4 };
     let name = format!("{}, all values", question.title);
+    let count = question.rows.len();
     markup! {
+        details open[count <= OPEN_ROWS] {
+        summary { "All values " span.count { (counted(count, "row", "rows")) } }
         // A box that scrolls has to be reachable by keyboard, and then needs a name.
         div.scroll role="region" aria-label=(name) tabindex="0" {
             table {
@@ -430,7 +438,7 @@ fn table(question: &Question, legend: &Legend<'_>) -> Markup {
                                 @if let Some(to) = to { "Ratio to " (to) } @else { "Ratio" }
                             }
                             th.number scope="col" { "Least ratio" }
-                            th.number scope="col" { "95 % interval of the ratio" }
+                            th.number scope="col" { "Ratio’s interval" }
                         }
                     }
                 }
@@ -441,7 +449,12 @@ fn table(question: &Question, legend: &Legend<'_>) -> Markup {
                         }
                         @for row in rows {
                             tr {
-                                th scope="row" { span.arm-name { (legend.key(&row.arm)) (legend.name(&row.arm)) } }
+                                th scope="row" { span.arm-name {
+                                        (legend.key(&row.arm))
+                                        span.long { (legend.name(&row.arm)) }
+                                        // On a phone, where every pixel goes to the numbers.
+                                        span.short { (row.arm) }
+                                    } }
                                 td.number { b { (units::value(row.median, unit)) } }
                                 td.number { (units::value(row.best, unit)) }
                                 td.number { (units::interval(row.interval, unit)) }
@@ -462,6 +475,7 @@ fn table(question: &Question, legend: &Legend<'_>) -> Markup {
                     }
                 }
             }
+        }
         }
     }
 }

@@ -171,6 +171,8 @@ impl<'a> Step<'a> {
 fn digits(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
+        // Beyond all prefixes.
+        size if size >= 999_999.5 => format!("{value:.2e}"),
         size if size >= 99.95 => format!("{value:.0}"),
         size if size >= 9.995 => format!("{value:.1}"),
         size if size >= 0.9995 => format!("{value:.2}"),
@@ -230,6 +232,7 @@ mod tests {
         check(99.0, "", "99");
         check(1.0 / 300.0, "", "0.00333");
         check(1.0e-7, "", "1.0e-7");
+        check(1.0e30, "", "1.00e21 G");
         check(3.0, "pages", "3.00 pages");
     }
 

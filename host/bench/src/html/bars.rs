@@ -16,9 +16,9 @@ const PLOT: f64 = 62.0;
 const PITCH: f64 = 38.0;
 /// The middle of a bar, below the top of its strip.
 const MIDDLE: f64 = 24.0;
-/// What a name may take: the width of a chart on a phone of 360 pixels.
-const NAME: f64 = 296.0;
-/// Labels of an axis on a phone need this much room each.
+/// How wide a chart is on a phone of 360 pixels: what all names and labels have to fit in.
+const WIDTH: f64 = 296.0;
+/// Labels of an axis, as far as there is room for them.
 const TICKS: usize = 4;
 
 /// A chart of rows that are compared with each other, or with nothing.
@@ -57,15 +57,35 @@ impl Bars<'_> {
     }
 
     fn axis(&self, bottom: f64) -> Markup {
+        let ticks = self.scale.ticks(TICKS);
+        // Where the last label ended, on a phone.
+        let mut taken = f64::NEG_INFINITY;
+        let labels: Vec<_> = ticks
+            .iter()
+            .enumerate()
+            .filter_map(|(index, tick)| Some((index, tick, tick.label.as_deref()?)))
+            .filter_map(|(index, tick, label)| {
+                let half = label::pixels(label, 11.0) / 2.0;
+                let middle = tick.at * PLOT / 100.0 * WIDTH;
+                // The first one is not to stick out.
+                let (anchor, start) = match index {
+                    0 => ("start", middle),
+                    _ => ("middle", middle - half),
+                };
+                let fits = start > taken + 4.0;
+                if fits {
+                    taken = start + 2.0 * half;
+                }
+                fits.then_some((tick.at, anchor, label))
+            })
+            .collect();
         html! {
-            @for (index, tick) in self.scale.ticks(TICKS).iter().enumerate() {
+            @for tick in &ticks {
                 @let x = percent(tick.at * PLOT);
                 line.grid x1=(x) x2=(x) y1="0" y2=(bottom) {}
-                @if let Some(label) = &tick.label {
-                    // The first one is not to stick out.
-                    @let anchor = if index == 0 { "start" } else { "middle" };
-                    text.tick x=(x) y=(bottom + 15.0) text-anchor=(anchor) { (label) }
-                }
+            }
+            @for (at, anchor, label) in labels {
+                text.tick x=(percent(at * PLOT)) y=(bottom + 15.0) text-anchor=(anchor) { (label) }
             }
         }
     }
@@ -76,26 +96,24 @@ impl Bars<'_> {
         let end = self.scale.position(row.median) * PLOT;
         let [low, high] = row.interval.map(|end| self.scale.position(end) * PLOT);
         let has_interval = row.interval.iter().all(|end| end.is_finite());
+        let class = legend.class(&row.arm);
         // The value stands behind whatever reaches farther.
         let behind = if has_interval { end.max(high) } else { end };
         html! {
-            text.name x="0" y=(top + 12.0) { (label::fit(&bar.name, NAME, 12.0)) }
-            g class=(legend.class(&row.arm)) {
-                @if !row.median.is_finite() {
-                    // Neither a bar nor a marker for a value that is not there.
-                } @else if self.scale.is_log() {
+            text.name x="0" y=(top + 12.0) { (label::fit(&bar.name, WIDTH, 12.0)) }
+            // Neither a bar nor a marker for a value that is not there.
+            @if row.median.is_finite() {
+                @if self.scale.is_log() {
                     // A length from an end that was chosen says nothing, so there is only a stem.
-                    rect.stem x="0" y=(middle - 1.5) width=(percent(end)) height="3" {}
-                    (legend.marker(&row.arm, &percent(end), middle))
+                    // A short interval is not to hide the marker, so it lies below.
+                    rect.stem.(class) x="0" y=(middle - 1.5) width=(percent(end)) height="3" {}
+                    @if has_interval { (whisker("whisker", low, high, middle)) }
+                    g class=(class) { (legend.marker(&row.arm, &percent(end), middle)) }
                 } @else {
-                    rect x="0" y=(middle - 5.0) width=(percent(end)) height="10" rx="2" {}
-                }
-            }
-            @if has_interval && row.median.is_finite() {
-                @for class in ["halo", "whisker"] {
-                    line class=(class) x1=(percent(low)) x2=(percent(high)) y1=(middle) y2=(middle) {}
-                    @for x in [low, high] {
-                        line class=(class) x1=(percent(x)) x2=(percent(x)) y1=(middle - 3.5) y2=(middle + 3.5) {}
+                    rect class=(class) x="0" y=(middle - 5.0) width=(percent(end)) height="10" rx="2" {}
+                    @if has_interval {
+                        (whisker("halo", low, high, middle))
+                        (whisker("whisker", low, high, middle))
                     }
                 }
             }
@@ -127,6 +145,18 @@ impl Bars<'_> {
 
     fn at(&self, value: f64) -> String {
         percent(self.scale.position(value) * PLOT)
+    }
+}
+
+/// An interval from one percentage to the other.
+fn whisker(class: &str, low: f64, high: f64, y: f64) -> Markup {
+    html! {
+        g class=(class) {
+            line x1=(percent(low)) x2=(percent(high)) y1=(y) y2=(y) {}
+            @for x in [low, high] {
+                line x1=(percent(x)) x2=(percent(x)) y1=(y - 3.5) y2=(y + 3.5) {}
+            }
+        }
     }
 }
 

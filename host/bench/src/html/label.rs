@@ -20,6 +20,11 @@ pub(super) fn fit(text: &str, pixels: f64, font_size: f64) -> String {
     format!("{}…", cut.trim_end())
 }
 
+/// About how many pixels wide a text is.
+pub(super) fn pixels(text: &str, font_size: f64) -> f64 {
+    width(text) * font_size
+}
+
 /// How many times its own size a text is wide.
 fn width(text: &str) -> f64 {
     text.chars().map(em).sum()

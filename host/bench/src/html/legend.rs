@@ -67,7 +67,7 @@ pub(super) fn shapes() -> Markup {
                 path id="marker-4" d="M0 5.5L5-4H-5Z" {}
                 path id="marker-5" d="M-1.8-5.4H1.8V-1.8H5.4V1.8H1.8V5.4H-1.8V1.8H-5.4V-1.8H-1.8Z" {}
                 path id="marker-6" d="M-5.4 0L-2.7-4.7H2.7L5.4 0L2.7 4.7H-2.7Z" {}
-                path id="marker-7" d="M-6-3H6V3H-6Z" {}
+                path id="marker-7" d="M-5-2.6L-2.6-5L0-2.4L2.6-5L5-2.6L2.4 0L5 2.6L2.6 5L0 2.4L-2.6 5L-5 2.6L-2.4 0Z" {}
             }
         }
     }

@@ -9,7 +9,7 @@ use super::scale::{self, Scale};
 use crate::{Question, Row, units};
 
 /// Percent of the width where the lines begin; the values of the grid lines are before it.
-const LEFT: f64 = 19.0;
+const LEFT: f64 = 22.0;
 /// And where they end; the names of the lines are behind it.
 const RIGHT: f64 = 75.0;
 /// What the name of a line may take, on a phone of 360 pixels.
@@ -21,7 +21,7 @@ const TOP: f64 = 18.0;
 /// As many values as there is room for beside each other's grid lines.
 const TICKS: usize = 8;
 /// Percent of the width that a label below the axis needs.
-const TICK: f64 = 17.0;
+const TICK: f64 = 16.5;
 
 /// A chart of rows whose subjects are quantities.
 pub(super) struct Lines<'a> {
