@@ -4,9 +4,9 @@ onload = () => {
   const view = page.defaultView;
   const style = (element) => view.getComputedStyle(element);
   const name = (element) => element.textContent.trim().slice(0, 60);
-  // Half a pixel of rounding is no overlap.
+  // Side by side, two pixels are too little to tell labels apart; half a pixel is rounding.
   const overlap = (a, b) =>
-    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 0.5 &&
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > -2 &&
     Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 0.5;
 
   const overlaps = [], outside = [], labels = [];

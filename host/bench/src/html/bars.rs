@@ -17,7 +17,7 @@ const PITCH: f64 = 38.0;
 /// The middle of a bar, below the top of its strip.
 const MIDDLE: f64 = 24.0;
 /// How wide a chart is on a phone of 360 pixels: what all names and labels have to fit in.
-const WIDTH: f64 = 296.0;
+pub(super) const WIDTH: f64 = 296.0;
 /// Labels of an axis, as far as there is room for them.
 const TICKS: usize = 4;
 
@@ -58,34 +58,26 @@ impl Bars<'_> {
 
     fn axis(&self, bottom: f64) -> Markup {
         let ticks = self.scale.ticks(TICKS);
-        // Where the last label ended, on a phone.
-        let mut taken = f64::NEG_INFINITY;
-        let labels: Vec<_> = ticks
+        let labels: Vec<(f64, &str)> = ticks
             .iter()
-            .enumerate()
-            .filter_map(|(index, tick)| Some((index, tick, tick.label.as_deref()?)))
-            .filter_map(|(index, tick, label)| {
-                let half = label::pixels(label, 11.0) / 2.0;
-                let middle = tick.at * PLOT / 100.0 * WIDTH;
-                // The first one is not to stick out.
-                let (anchor, start) = match index {
-                    0 => ("start", middle),
-                    _ => ("middle", middle - half),
-                };
-                let fits = start > taken + 4.0;
-                if fits {
-                    taken = start + 2.0 * half;
-                }
-                fits.then_some((tick.at, anchor, label))
-            })
+            .filter_map(|tick| Some((tick.at * PLOT / 100.0 * WIDTH, tick.label.as_deref()?)))
             .collect();
+        let mut centres = labels.clone();
+        if let Some((centre, label)) = centres.first_mut() {
+            // It begins at its grid line, not to stick out.
+            *centre += label::pixels(label, 11.0) / 2.0;
+        }
+        let stride = label::stride(&centres, 11.0);
         html! {
             @for tick in &ticks {
                 @let x = percent(tick.at * PLOT);
                 line.grid x1=(x) x2=(x) y1="0" y2=(bottom) {}
             }
-            @for (at, anchor, label) in labels {
-                text.tick x=(percent(at * PLOT)) y=(bottom + 15.0) text-anchor=(anchor) { (label) }
+            @for (index, (pixels, label)) in labels.iter().step_by(stride).enumerate() {
+                @let anchor = if index == 0 { "start" } else { "middle" };
+                text.tick x=(percent(pixels / WIDTH * 100.0)) y=(bottom + 15.0) text-anchor=(anchor) {
+                    (label)
+                }
             }
         }
     }

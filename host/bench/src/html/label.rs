@@ -20,6 +20,19 @@ pub(super) fn fit(text: &str, pixels: f64, font_size: f64) -> String {
     format!("{}…", cut.trim_end())
 }
 
+/// Every how many of the labels there is room for, if they are centred on those pixels.
+pub(super) fn stride(labels: &[(f64, &str)], font_size: f64) -> usize {
+    let half = |text| pixels(text, font_size) / 2.0;
+    let fit = |stride: &usize| {
+        let shown: Vec<_> = labels.iter().step_by(*stride).collect();
+        shown.windows(2).all(|pair| {
+            let [(left, before), (right, behind)] = [pair[0], pair[1]];
+            (right - left).abs() >= half(before) + half(behind) + 6.0
+        })
+    };
+    (1..labels.len()).find(fit).unwrap_or(labels.len().max(1))
+}
+
 /// About how many pixels wide a text is.
 pub(super) fn pixels(text: &str, font_size: f64) -> f64 {
     width(text) * font_size
@@ -73,6 +86,20 @@ mod tests {
         assert_eq!(fit("a name that goes on", 60.0, 12.0), "a name…");
         assert_eq!(fit("日本語日本語日本語", 40.0, 12.0), "日本…");
         assert_eq!(fit("x", 0.0, 12.0), "…");
+    }
+
+    #[test]
+    fn as_many_labels_as_fit_are_shown_evenly() {
+        let at = |gap: f64| -> Vec<(f64, &str)> {
+            (0..5)
+                .map(|index| (f64::from(index) * gap, "64 KiB"))
+                .collect()
+        };
+        assert_eq!(stride(&at(100.0), 11.0), 1);
+        assert_eq!(stride(&at(40.0), 11.0), 2);
+        assert_eq!(stride(&at(-40.0), 11.0), 2);
+        assert_eq!(stride(&at(1.0), 11.0), 5);
+        assert_eq!(stride(&[], 11.0), 1);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::bars::{describe, percent};
+use super::bars::{WIDTH, describe, percent};
 use super::label;
 use super::legend::Legend;
 use super::scale::{self, Scale};
@@ -20,8 +20,6 @@ const PITCH: f64 = 15.0;
 const TOP: f64 = 18.0;
 /// As many values as there is room for beside each other's grid lines.
 const TICKS: usize = 8;
-/// Percent of the width that a label below the axis needs.
-const TICK: f64 = 16.5;
 
 /// A chart of rows whose subjects are quantities.
 pub(super) struct Lines<'a> {
@@ -146,22 +144,24 @@ impl<'a> Lines<'a> {
         let mut quantities: Vec<f64> = self.points.iter().map(|(quantity, _)| *quantity).collect();
         quantities.sort_by(f64::total_cmp);
         quantities.dedup();
-        let mut shown: Vec<f64> = Vec::new();
-        for quantity in quantities.into_iter().rev() {
-            let across = self.across(quantity);
-            if shown
-                .last()
-                .is_none_or(|&last| self.across(last) - across >= TICK)
-            {
-                shown.push(quantity);
-            }
-        }
+        // The greatest first: it is always shown.
+        quantities.reverse();
         let unit = if self.is_bytes { "B" } else { "" };
+        let names: Vec<String> = quantities
+            .iter()
+            .map(|quantity| units::short(*quantity, unit))
+            .collect();
+        let labels: Vec<(f64, &str)> = quantities
+            .iter()
+            .zip(&names)
+            .map(|(quantity, name)| (self.across(*quantity) / 100.0 * WIDTH, name.as_str()))
+            .collect();
+        let stride = label::stride(&labels, 11.0);
         html! {
             line.axis x1="0" x2=(percent(RIGHT)) y1=(bottom) y2=(bottom) {}
-            @for quantity in shown {
-                text.tick x=(self.x(quantity)) y=(bottom + 16.0) text-anchor="middle" {
-                    (units::short(quantity, unit))
+            @for (pixels, name) in labels.iter().step_by(stride) {
+                text.tick x=(percent(pixels / WIDTH * 100.0)) y=(bottom + 16.0) text-anchor="middle" {
+                    (name)
                 }
             }
             text.tick x=(percent(f64::midpoint(LEFT, RIGHT))) y=(bottom + 34.0) text-anchor="middle" {
