@@ -422,52 +422,53 @@ fn table(question: &Question, legend: &Legend<'_>) -> Markup {
     let count = question.rows.len();
     markup! {
         details open[count <= OPEN_ROWS] {
-        summary { "All values " span.count { (counted(count, "row", "rows")) } }
-        // A box that scrolls has to be reachable by keyboard, and then needs a name.
-        div.scroll role="region" aria-label=(name) tabindex="0" {
-            table {
-                caption { (name) }
-                thead {
-                    tr {
-                        th scope="col" { "Arm" }
-                        th.number scope="col" { "Median" }
-                        th.number scope="col" { "Best" }
-                        th.number scope="col" { "95 % interval" }
-                        @if has_ratios {
-                            th.number scope="col" {
-                                @if let Some(to) = to { "Ratio to " (to) } @else { "Ratio" }
+            summary { "All values " span.count { (counted(count, "row", "rows")) } }
+            // A box that scrolls has to be reachable by keyboard, and then needs a name.
+            div.scroll role="region" aria-label=(name) tabindex="0" {
+                table {
+                    caption { (name) }
+                    thead {
+                        tr {
+                            th scope="col" { "Arm" }
+                            th.number scope="col" { "Median" }
+                            th.number scope="col" { "Best" }
+                            th.number scope="col" { "95 % interval" }
+                            @if has_ratios {
+                                th.number scope="col" {
+                                    @if let Some(to) = to { "Ratio to " (to) } @else { "Ratio" }
+                                }
+                                th.number scope="col" { "Least ratio" }
+                                th.number scope="col" { "Ratio’s interval" }
                             }
-                            th.number scope="col" { "Least ratio" }
-                            th.number scope="col" { "Ratio’s interval" }
                         }
                     }
-                }
-                @for (subject, rows) in subjects(question) {
-                    tbody {
-                        tr.subject {
-                            th scope="rowgroup" colspan=(columns) { span { (subject) } }
-                        }
-                        @for row in rows {
-                            tr {
-                                th scope="row" { span.arm-name {
-                                        (legend.key(&row.arm))
-                                        span.long { (legend.name(&row.arm)) }
-                                        // On a phone, where every pixel goes to the numbers.
-                                        span.short { (row.arm) }
-                                    } }
-                                td.number { b { (units::value(row.median, unit)) } }
-                                td.number { (units::value(row.best, unit)) }
-                                td.number { (units::interval(row.interval, unit)) }
-                                @if has_ratios {
-                                    @if let Some(ratio) = &row.ratio {
-                                        td.number {
-                                            b { (units::ratio(ratio.median)) }
-                                            @if to.is_none() { " " (ratio.to) }
+                    @for (subject, rows) in subjects(question) {
+                        tbody {
+                            tr.subject {
+                                th scope="rowgroup" colspan=(columns) { span { (subject) } }
+                            }
+                            @for row in rows {
+                                tr {
+                                    th scope="row" { span.arm-name {
+                                            (legend.key(&row.arm))
+                                            span.long { (legend.name(&row.arm)) }
+                                            // On a phone, where every pixel goes to the numbers.
+                                            span.short { (row.arm) }
+                                        } }
+                                    td.number { b { (units::value(row.median, unit)) } }
+                                    td.number { (units::value(row.best, unit)) }
+                                    td.number { (units::interval(row.interval, unit)) }
+                                    @if has_ratios {
+                                        @if let Some(ratio) = &row.ratio {
+                                            td.number {
+                                                b { (units::ratio(ratio.median)) }
+                                                @if to.is_none() { " " (ratio.to) }
+                                            }
+                                            td.number { (units::ratio(ratio.min)) }
+                                            td.number { (units::ratios(ratio.interval)) }
+                                        } @else {
+                                            @for _ in 0..3 { td.number { "–" } }
                                         }
-                                        td.number { (units::ratio(ratio.min)) }
-                                        td.number { (units::ratios(ratio.interval)) }
-                                    } @else {
-                                        @for _ in 0..3 { td.number { "–" } }
                                     }
                                 }
                             }
@@ -475,7 +476,6 @@ fn table(question: &Question, legend: &Legend<'_>) -> Markup {
                     }
                 }
             }
-        }
         }
     }
 }
