@@ -382,7 +382,7 @@ fn layout(ty: &Type) -> (u64, u64) {
         }
         Type::Flags(names) => match names.len() {
             ..=8 => (1, 1),
-            ..=16 => (2, 2),
+            9..=16 => (2, 2),
             n_flags => (4 * n_flags.div_ceil(32) as u64, 4),
         },
         Type::Variant(_) | Type::Enum(_) | Type::Option(_) | Type::Result { .. } => {
@@ -415,7 +415,7 @@ fn payload_layout(ty: &Type) -> (u64, u64) {
 /// Writes the instructions that store core values as a value at an address.
 fn store(ty: &Type, address: u64, values: &[(&'static str, String)], code: &mut String) {
     let mut put = |instruction: &str, address: u64, value: &str| {
-        write!(code, "({instruction} (i32.const {address}) {value})\n").unwrap();
+        writeln!(code, "({instruction} (i32.const {address}) {value})").unwrap();
     };
     let value = values[0].1.as_str();
     match ty {
@@ -451,7 +451,7 @@ fn store(ty: &Type, address: u64, values: &[(&'static str, String)], code: &mut 
                 let wanted = flat(payload).into_iter().zip(&values[1..]);
                 let wanted = wanted.map(|(to, (from, value))| (to, converted(from, to, value)));
                 let wanted = wanted.collect::<Vec<_>>();
-                write!(code, "(if (i32.eq {value} (i32.const {case})) (then\n").unwrap();
+                writeln!(code, "(if (i32.eq {value} (i32.const {case})) (then").unwrap();
                 store(payload, payload_address, &wanted, code);
                 code.push_str("))\n");
             }

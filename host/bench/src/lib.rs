@@ -2,6 +2,9 @@
 
 #![forbid(unsafe_code)]
 
+mod html;
 mod report;
+pub mod units;
 
+pub use html::html;
 pub use report::{Arm, Machine, Question, Ratio, Report, Row, Target};
