@@ -29,11 +29,20 @@
 //!
 //! # Modules and tasks
 //!
-//! A module is a WebAssembly component that exports the world `wasmpool:task/worker`; the
-//! crate `wasmpool-guest` makes one out of plain Rust functions. [`Pool::load`] compiles it
-//! once and keeps the code on disk for the next process. [`TaskModule::task`] makes a typed
-//! reference to one of its tasks. Arguments and results are any serde types and travel as
-//! MessagePack. One pool serves any number of modules.
+//! A module is a WebAssembly component, which [`Pool::load`] compiles once, keeping the code on
+//! disk for the next process. [`TaskModule::task`] makes a typed reference to one of its tasks,
+//! which are of two kinds:
+//!
+//! - Tasks that the module brings itself, through the world `wasmpool:task/worker`. The crate
+//!   `wasmpool-guest` makes such a module out of plain Rust functions. Arguments and results are
+//!   any serde types and travel as MessagePack.
+//! - All functions that the component exports, at its top or in its interfaces, in whatever
+//!   language it was written. Their [`Signature`] is read from the component, arguments are
+//!   checked against it when a task is submitted, and serde types take the place of WIT's:
+//!   structs of records, enums of variants ([`json_form`] has the rest). A function whose
+//!   `result` is an error has failed, as a task fails.
+//!
+//! One pool serves any number of modules.
 //!
 //! # What is isolated
 //!
