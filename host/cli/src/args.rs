@@ -8,6 +8,8 @@ use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::bench::BenchArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes:
     0  every task succeeded
@@ -36,6 +38,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// List the tasks of a module
     List(ListArgs),
+    /// Measure what isolation costs here, beside native threads, processes and Python
+    Bench(Box<BenchArgs>),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod bench;
+mod bench_tables;
 mod ending;
 mod input;
 mod interrupt;
@@ -20,10 +22,15 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
+    // Before anything else: as a worker that is measured the program has one thing to do.
+    if let Some(code) = wasmpool_bench::as_worker(std::env::args_os()) {
+        return code;
+    }
     let args = Args::parse();
     let ended = match args.command {
         Command::Run(args) => run::run(*args),
         Command::List(args) => list::list(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "wasmpool", &mut script);

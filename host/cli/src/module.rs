@@ -48,6 +48,17 @@ pub(crate) fn load(pool: &Pool, name: &str) -> Result<TaskModule> {
         .map_err(Problem::Unusable)
 }
 
+/// The bytes of the module that [`load`] loads by this name.
+pub(crate) fn bytes(name: &str) -> Result<Vec<u8>> {
+    let embedded = EMBEDDED.iter().find(|guest| guest.name == name);
+    match embedded {
+        Some(guest) if !Path::new(name).is_file() => Ok(guest.wasm.to_vec()),
+        _ => std::fs::read(name)
+            .with_context(|| format!("cannot read the module `{name}`"))
+            .map_err(Problem::Unusable),
+    }
+}
+
 /// The task that is asked for, or the one that is obviously meant.
 pub(crate) fn choose_task<'a>(
     module: &'a TaskModule,
