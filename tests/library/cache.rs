@@ -47,6 +47,9 @@ fn other_settings_of_the_engine_have_entries_of_their_own() {
             .fuel_limit(1 << 40),
     );
     assert_eq!(entries(folder.path()).len(), 2);
+    let builder = Pool::builder().cache_folder(folder.path());
+    load(builder.uninterruptible_guests());
+    assert_eq!(entries(folder.path()).len(), 3);
 }
 
 #[test]

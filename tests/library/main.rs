@@ -25,3 +25,4 @@ mod stress;
 mod support;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod uninterruptible;

@@ -30,6 +30,7 @@ pub struct PoolBuilder {
     max_tasks_per_instance: Option<u64>,
     max_kept_memory: usize,
     stack_limit: usize,
+    epochs: bool,
     backtrace_lines: bool,
     memory_reset: MemoryReset,
     limits: Limits,
@@ -46,6 +47,7 @@ impl Default for PoolBuilder {
             max_tasks_per_instance: None,
             max_kept_memory: usize::MAX,
             stack_limit: 1 << 20,
+            epochs: true,
             backtrace_lines: false,
             memory_reset: MemoryReset::default(),
             limits: Limits::default(),
@@ -147,6 +149,24 @@ impl PoolBuilder {
         self
     }
 
+    /// Compiles guests without the checks at which a computing one is stopped, so that tight
+    /// loops run faster: for code that you trust to come to an end. Default: with them.
+    ///
+    /// A guest then goes on until it returns, traps or waits in the host, where it is stopped
+    /// as ever. Timeouts and cancels take effect no sooner, and what it returns too late is
+    /// dropped: the task ends as [`TimedOut`](crate::TaskErrorKind::TimedOut) when it is
+    /// through. Until then its worker serves nobody else, and [`Pool::load`],
+    /// [`Shutdown::Terminate`] and the pool's drop wait for it: for ever, if it has no end. The
+    /// caller of [`TaskFuture::cancel`] does not wait. A [`fuel_limit`](Self::fuel_limit) stops
+    /// it too, but counting fuel costs more than the checks.
+    ///
+    /// [`Shutdown::Terminate`]: crate::Shutdown::Terminate
+    /// [`TaskFuture::cancel`]: crate::TaskFuture::cancel
+    pub fn uninterruptible_guests(mut self) -> Self {
+        self.epochs = false;
+        self
+    }
+
     /// Has backtraces name files and lines, and functions that were inlined, where the guest
     /// carries debug information. Default: they name the functions that are in the code.
     ///
@@ -223,6 +243,7 @@ impl PoolBuilder {
                 .transpose()?,
             max_kept_memory: self.max_kept_memory,
             stack: check_range("stack_limit", self.stack_limit, STACK_RANGE)?,
+            epochs: self.epochs,
             backtrace_lines: self.backtrace_lines,
             memory_reset: self.memory_reset,
             limits: self.limits,
@@ -240,6 +261,7 @@ pub(crate) struct Settings {
     pub(crate) max_tasks_per_instance: Option<u64>,
     pub(crate) max_kept_memory: usize,
     pub(crate) stack: usize,
+    pub(crate) epochs: bool,
     pub(crate) backtrace_lines: bool,
     pub(crate) memory_reset: MemoryReset,
     pub(crate) limits: Limits,

@@ -106,6 +106,7 @@ impl Pool {
             max_tasks_per_instance,
             max_kept_memory,
             stack,
+            epochs,
             backtrace_lines,
             memory_reset,
             limits,
@@ -122,6 +123,7 @@ impl Pool {
             instances: u32::try_from(instances).expect("both factors are small"),
             stack,
             fuel: limits.fuel.is_some(),
+            epochs,
             backtrace_lines,
             memory_reset,
         };
@@ -393,7 +395,9 @@ impl Pool {
 impl Pool {
     /// Refuses tasks from now on, gives those that were accepted `timeout` to finish, and
     /// then terminates the pool. Blocks for that long at the most, and the moment it takes
-    /// to stop what runs. Says what had to be cut short.
+    /// to stop what runs, which is longer for
+    /// [uninterruptible guests](PoolBuilder::uninterruptible_guests). Says what had to be cut
+    /// short.
     ///
     /// On the pool's own threads (in a callback) it terminates at once.
     pub fn shutdown_timeout(&self, timeout: Duration) -> CutShort {

@@ -23,7 +23,9 @@ impl Driver {
     /// Runs `future` to its end, or until the task must stop.
     ///
     /// Two things stop a guest: the epoch, which makes a computing guest return an error
-    /// here, and this race, which drops the future of a guest that waits in the host.
+    /// here, and this race, which drops the future of a guest that waits in the host. One that
+    /// was compiled without looks at the epoch comes back when it is done, and that is too
+    /// late.
     pub(super) fn run<T>(
         &self,
         control: &Control,
@@ -43,7 +45,7 @@ impl Driver {
             .as_mut()
             .poll(&mut Context::from_waker(Waker::noop()))
         {
-            return output;
+            return in_time(control, output);
         }
         drop(entered);
         self.runtime.block_on(std::future::poll_fn(|context| {
@@ -51,7 +53,16 @@ impl Driver {
             if control.is_forced() {
                 return Poll::Ready(Err(Stopped.into()));
             }
-            future.as_mut().poll(context)
+            let output = std::task::ready!(future.as_mut().poll(context));
+            Poll::Ready(in_time(control, output))
         }))
+    }
+}
+
+/// What the guest came to, unless it was to halt before it came to anything.
+fn in_time<T>(control: &Control, output: wasmtime::Result<T>) -> wasmtime::Result<T> {
+    match output {
+        Ok(_) if control.is_forced() => Err(Stopped.into()),
+        output => output,
     }
 }

@@ -16,6 +16,8 @@ pub(crate) struct EngineSettings {
     pub(crate) stack: usize,
     /// Whether guests count their fuel.
     pub(crate) fuel: bool,
+    /// Whether computing guests look at the epoch, which stops them.
+    pub(crate) epochs: bool,
     /// Whether backtraces name files and lines.
     pub(crate) backtrace_lines: bool,
     pub(crate) memory_reset: MemoryReset,
@@ -108,7 +110,7 @@ pub(super) fn build(settings: EngineSettings) -> Result<(Engine, Allocation), St
 fn config(settings: EngineSettings) -> Config {
     let mut config = Config::new();
     config
-        .epoch_interruption(true)
+        .epoch_interruption(settings.epochs)
         .consume_fuel(settings.fuel)
         .max_wasm_stack(settings.stack)
         .async_stack_size(settings.stack + HOST_STACK)
