@@ -17,6 +17,7 @@
 mod arms;
 mod bench;
 mod failure;
+mod html;
 mod kernels;
 mod machine;
 mod markdown;
@@ -32,6 +33,7 @@ pub mod units;
 mod worker;
 
 pub use bench::Progress;
+pub use html::html;
 pub use machine::parallelism;
 pub use markdown::markdown;
 pub use plan::{DEFAULT_ROUNDS, MAX_ROUNDS, Pace, Plan, Topic};

@@ -11,15 +11,16 @@ use crate::failure::Failure;
 /// Does something so many times and says how long that took.
 type Repeated<'a> = Box<dyn FnMut(usize) -> Result<Duration, Failure> + 'a>;
 
-/// Measures something once.
-type Single<'a> = Box<dyn FnMut() -> Result<f64, Failure> + 'a>;
+/// Does something once and says what came of it, a value for each subject.
+type Once<'a> = Box<dyn FnMut() -> Result<Vec<f64>, Failure> + 'a>;
 
-/// One arm with one subject.
+/// One arm with one subject, or with several that are measured together.
 pub(crate) struct Contestant<'a> {
-    pub(crate) subject: String,
-    pub(crate) arm: Arm,
+    subjects: Vec<String>,
+    arm: Arm,
     measure: Measure<'a>,
-    values: Result<Vec<f64>, Failure>,
+    /// One list for each round, with a value for each subject.
+    values: Result<Vec<Vec<f64>>, Failure>,
 }
 
 enum Measure<'a> {
@@ -29,8 +30,8 @@ enum Measure<'a> {
         stretch: Duration,
         times: usize,
     },
-    /// Once in a round; the value is what it says.
-    Single(Single<'a>),
+    /// Once in a round; the values are what it says.
+    Once(Once<'a>),
 }
 
 /// What one arm did with one subject, round by round: seconds or bytes, less is better.
@@ -57,31 +58,36 @@ impl<'a> Contestant<'a> {
         stretch: Duration,
         run: impl FnMut(usize) -> Result<Duration, Failure> + 'a,
     ) -> Self {
-        let run = Box::new(run);
-        let times = 1;
-        Self::new(
-            subject.into(),
-            arm,
-            Measure::Repeated {
-                run,
-                stretch,
-                times,
-            },
-        )
+        let measure = Measure::Repeated {
+            run: Box::new(run),
+            stretch,
+            times: 1,
+        };
+        Self::new(vec![subject.into()], arm, measure)
     }
 
     /// Something that is done once in each round, and says itself what it measured.
     pub(crate) fn single(
         subject: impl Into<String>,
         arm: Arm,
-        run: impl FnMut() -> Result<f64, Failure> + 'a,
+        mut run: impl FnMut() -> Result<f64, Failure> + 'a,
     ) -> Self {
-        Self::new(subject.into(), arm, Measure::Single(Box::new(run)))
+        Self::several(&[&subject.into()], arm, move || Ok(vec![run()?]))
     }
 
-    fn new(subject: String, arm: Arm, measure: Measure<'a>) -> Self {
+    /// The same with several subjects: it says one value for each, in their order.
+    pub(crate) fn several(
+        subjects: &[&str],
+        arm: Arm,
+        run: impl FnMut() -> Result<Vec<f64>, Failure> + 'a,
+    ) -> Self {
+        let subjects = subjects.iter().map(|subject| (*subject).to_owned());
+        Self::new(subjects.collect(), arm, Measure::Once(Box::new(run)))
+    }
+
+    fn new(subjects: Vec<String>, arm: Arm, measure: Measure<'a>) -> Self {
         Self {
-            subject,
+            subjects,
             arm,
             measure,
             values: Ok(Vec::new()),
@@ -91,7 +97,7 @@ impl<'a> Contestant<'a> {
     /// Runs apart from the rounds, and finds out how often fits into a stretch.
     fn warm_up(&mut self) {
         let warmed = match &mut self.measure {
-            Measure::Single(run) => run().map(drop),
+            Measure::Once(run) => run().map(drop),
             Measure::Repeated {
                 run,
                 stretch,
@@ -113,14 +119,38 @@ impl<'a> Contestant<'a> {
             return;
         };
         let value = match &mut self.measure {
-            Measure::Single(run) => run(),
+            Measure::Once(run) => run(),
             Measure::Repeated { run, times, .. } => {
-                run(*times).map(|took| took.as_secs_f64() / *times as f64)
+                run(*times).map(|took| vec![took.as_secs_f64() / *times as f64])
             }
         };
         match value {
             Ok(value) => values.push(value),
             Err(failure) => self.values = Err(failure),
+        }
+    }
+}
+
+impl Contestant<'_> {
+    fn finish(self, played: &mut Played) {
+        let arm = self.arm;
+        match self.values {
+            Ok(rounds) => {
+                let samples = self.subjects.into_iter().enumerate();
+                played.samples.extend(samples.map(|(index, subject)| {
+                    let values = rounds.iter().map(|values| values[index]).collect();
+                    Samples {
+                        subject,
+                        arm,
+                        values,
+                    }
+                }));
+            }
+            Err(failure) => {
+                let subjects = self.subjects.join("; ");
+                let failure = format!("{subjects}: {}: {failure}", arm.id());
+                played.failures.push(failure);
+            }
         }
     }
 }
@@ -147,23 +177,13 @@ pub(crate) fn play(
     }
     let mut played = Played::default();
     for contestant in contestants {
-        let Contestant {
-            subject,
-            arm,
-            values,
-            ..
-        } = contestant;
-        match values {
-            Ok(values) => played.samples.push(Samples {
-                subject,
-                arm,
-                values,
-            }),
-            Err(failure) => played
-                .failures
-                .push(format!("{subject}, {}: {failure}", arm.id())),
-        }
+        contestant.finish(&mut played);
     }
+    // By subject, in the order in which subjects came up first.
+    let subjects = played.samples.iter().map(|samples| samples.subject.clone());
+    let subjects = subjects.collect::<Vec<_>>();
+    let first = |samples: &Samples| subjects.iter().position(|name| *name == samples.subject);
+    played.samples.sort_by_key(first);
     played
 }
 
@@ -226,6 +246,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_measured_together_is_shown_by_subject() {
+        let both = |arm| Contestant::several(&["time", "count"], arm, || Ok(vec![1.0, 2.0]));
+        let played = play(vec![both(Arm::Warm), both(Arm::Fresh)], 6, || ());
+        let rows = played.samples.iter();
+        let rows = rows.map(|row| (row.subject.as_str(), row.arm, row.values[5]));
+        assert_eq!(
+            rows.collect::<Vec<_>>(),
+            [
+                ("time", Arm::Warm, 1.0),
+                ("time", Arm::Fresh, 1.0),
+                ("count", Arm::Warm, 2.0),
+                ("count", Arm::Fresh, 2.0),
+            ]
+        );
+    }
+
+    #[test]
     fn one_who_gives_up_is_named_and_the_others_go_on() {
         let mut left = 3;
         let quitter = Contestant::single("subject", Arm::Python, || {
@@ -237,7 +274,7 @@ mod tests {
         });
         let other = Contestant::single("subject", Arm::Warm, || Ok(2.0));
         let played = play(vec![quitter, other], 6, || ());
-        assert_eq!(played.failures, ["subject, python: no more"]);
+        assert_eq!(played.failures, ["subject: python: no more"]);
         assert_eq!(played.samples.len(), 1);
         assert_eq!(played.samples[0].values, [2.0; 6]);
     }

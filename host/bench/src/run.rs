@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 
-use crate::arms::{Arm, Site, python, sandbox};
+use crate::arms::{Arm, Site, python};
 use crate::bench::{Bench, Findings, Progress};
 use crate::failure::Failure;
 use crate::machine;
 use crate::plan::{MAX_ROUNDS, Plan, Topic};
+use crate::questions;
 use crate::questions::own::{self, OwnTask};
-use crate::questions::{self};
 use crate::report::{self, Question, Report};
 use crate::statistics::MIN_ROUNDS;
 use crate::targets;
@@ -139,9 +139,6 @@ fn missing(python: &Result<String, Failure>) -> BTreeMap<Arm, String> {
     if let Err(failure) = python {
         let pythons = Arm::ALL.iter().filter(|arm| arm.is_python());
         missing.extend(pythons.map(|arm| (*arm, failure.to_string())));
-    }
-    if let Some(why) = sandbox::unchecked_is_missing() {
-        missing.insert(Arm::Unchecked, why.to_owned());
     }
     missing
 }

@@ -117,7 +117,7 @@ const GOALS: &[Goal] = &[
             ("payload", subjects::LARGEST, Arm::Warm),
             ("payload", subjects::LARGEST, Arm::Copies),
         ),
-        remark: "each copy into memory of its own",
+        remark: "copies into memory that is there already",
     },
     Goal {
         what: "resident memory of an idle warm instance of the factorizer, in KiB",

@@ -73,6 +73,10 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
+    /// Write the report as a page of HTML, which needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
     /// Write the report as Markdown; in a file that has the lines
     /// `<!-- wasmpool bench: begin -->` and `<!-- wasmpool bench: end -->` only what is between
     /// them is replaced
@@ -243,6 +247,9 @@ fn write_files(args: &BenchArgs, report: &Report) -> Result<()> {
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(report).expect("a report has no odd keys");
         write(path, &(json + "\n"))?;
+    }
+    if let Some(path) = &args.html {
+        write(path, &wasmpool_bench::html(report))?;
     }
     if let Some(path) = &args.markdown {
         let markdown = wasmpool_bench::markdown(report);

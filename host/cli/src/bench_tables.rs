@@ -60,12 +60,11 @@ fn arms(report: &Report) -> Table {
 fn rows(question: &Question) -> Table {
     let of = question.rows.iter().find_map(|row| row.ratio.as_ref());
     let ratio = of.map_or(String::new(), |ratio| format!("times `{}`", ratio.to));
-    let best = if question.more_is_better {
-        "most"
-    } else {
-        "least"
+    let best = match question.more_is_better {
+        true => "most",
+        false => "least",
     };
-    let mut table = table(&[
+    let header = [
         "",
         "arm",
         "median",
@@ -73,17 +72,18 @@ fn rows(question: &Question) -> Table {
         best,
         &ratio,
         "interval",
-    ]);
+    ];
+    let n_columns = if of.is_some() { 7 } else { 5 };
+    let mut table = table(&header[..n_columns]);
     let mut subject = None;
     for row in &question.rows {
         let is_new = subject.replace(&row.subject) != Some(&row.subject);
         let cells = cells(row, &question.unit).into_iter();
-        let cells = cells.take(if of.is_some() { 5 } else { 3 });
         let name = if is_new { row.subject.as_str() } else { "" };
         let texts = [name.to_owned(), row.arm.clone()];
         let texts = texts.map(Cell::new).into_iter();
         let numbers = cells.map(|cell| Cell::new(cell).set_alignment(CellAlignment::Right));
-        table.add_row(texts.chain(numbers));
+        table.add_row(texts.chain(numbers).take(n_columns));
     }
     table
 }

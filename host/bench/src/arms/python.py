@@ -5,6 +5,7 @@ JSON `[WAY, WHAT]`, and answers each with a line `{"seconds": ..., "result": ...
 `{"error": ...}`; whoever asks compares the results with its own. `version` and `first` do one thing and end.
 """
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -91,7 +92,9 @@ class Executor:
     def kill(self):
         """Nothing stops a task that runs but to kill its process, which breaks the pool."""
         for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+            # A broken pool is ending its processes itself.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.pool.shutdown()
 
     def close(self):

@@ -17,33 +17,23 @@ pub(crate) const TASK_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const MEMORY_LIMIT: usize = 256 << 20;
 
 /// The settings of an arm, but for where modules are cached.
-pub(crate) fn builder(arm: Arm, workers: usize) -> Result<PoolBuilder, Failure> {
+pub(crate) fn builder(arm: Arm, workers: usize) -> PoolBuilder {
     let builder = Pool::builder()
         .workers(workers)
         .task_timeout(TASK_TIMEOUT)
         .memory_limit(MEMORY_LIMIT);
     match arm {
-        Arm::Warm => Ok(builder.isolation(Isolation::Worker)),
-        Arm::Unchecked => without_checks(builder.isolation(Isolation::Worker)),
-        _ => Ok(builder.isolation(Isolation::Task)),
+        Arm::Warm => builder.isolation(Isolation::Worker),
+        Arm::Unchecked => builder
+            .isolation(Isolation::Worker)
+            .uninterruptible_guests(),
+        _ => builder.isolation(Isolation::Task),
     }
 }
 
-/// The same, for guests that are trusted to end.
-fn without_checks(_builder: PoolBuilder) -> Result<PoolBuilder, Failure> {
-    Err(Failure::new(NO_UNCHECKED))
-}
-
-/// Why [`Arm::Unchecked`] takes no part, if it does not.
-pub(crate) fn unchecked_is_missing() -> Option<&'static str> {
-    Some(NO_UNCHECKED)
-}
-
-const NO_UNCHECKED: &str = "this version of wasmpool always compiles epoch checks in";
-
 /// A pool of this arm, with the cache of this run.
 pub(crate) fn pool(arm: Arm, site: &Site) -> Result<Pool, Failure> {
-    let builder = builder(arm, site.workers)?.cache_folder(site.cache());
+    let builder = builder(arm, site.workers).cache_folder(site.cache());
     Ok(builder.build()?)
 }
 

@@ -22,6 +22,8 @@ const TOPIC: Topic = Topic::Blast;
 /// The id of the second table.
 const RECOVERY: &str = "recovery";
 
+const NEXT: &str = "from the crash to the next good result";
+
 const TASKS: usize = 100;
 
 /// Which of them crashes: half of the others are done by then or are being done.
@@ -191,24 +193,25 @@ fn of_processes(site: &Site) -> Result<Blast, Failure> {
     })
 }
 
-/// One task of a hundred crashes, in each arm; a turn each for the one question and the other.
+/// One task of a hundred crashes, in each arm. Each turn answers both: how many others failed,
+/// and how long it took until the next good result.
 pub(super) fn ask(bench: &mut Bench<'_>) -> Vec<Question> {
     let crowds = bench.set_up(TOPIC, ARMS, Crowd::start);
-    let mut contestants = Vec::new();
-    let failed = format!("others that failed, of {}", TASKS - 1);
-    let next = "from the crash to the next good result";
-    for (arm, crowd) in &crowds {
-        let of_all = || Ok(crowd.blast()?.others_failed as f64);
-        contestants.push(Contestant::single(failed.clone(), *arm, of_all));
-    }
-    for (arm, crowd) in &crowds {
-        let of_all = || Ok(crowd.blast()?.recovery.as_secs_f64());
-        contestants.push(Contestant::single(next, *arm, of_all));
-    }
-    let samples = bench.play(TOPIC, contestants);
-    let (failed, recovery): (Vec<Samples>, Vec<Samples>) = samples
+    let of_others = format!("others that failed, of {}", TASKS - 1);
+    let subjects = [of_others.as_str(), NEXT];
+    let contestants = crowds.iter().map(|(arm, crowd)| {
+        Contestant::several(&subjects, *arm, || {
+            let blast = crowd.blast()?;
+            Ok(vec![
+                blast.others_failed as f64,
+                blast.recovery.as_secs_f64(),
+            ])
+        })
+    });
+    let samples = bench.play(TOPIC, contestants.collect());
+    let (recovery, failed): (Vec<Samples>, Vec<Samples>) = samples
         .into_iter()
-        .partition(|samples| samples.subject == failed);
+        .partition(|samples| samples.subject == NEXT);
     bench.findings.add(TOPIC.name(), &failed);
     bench.findings.add(RECOVERY, &recovery);
 

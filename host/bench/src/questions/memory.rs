@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::io::{self, Write as _};
+use std::path::Path;
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,8 +29,11 @@ use crate::worker;
 
 const TOPIC: Topic = Topic::Memory;
 
-/// How many workers there are, of which the figures are means.
+/// How many threads and instances there are, of which the figures are means.
 const WORKERS: usize = 16;
+
+/// How many processes: each of them is looked at by itself, so few will do.
+const PROCESSES: usize = 4;
 
 /// How long a task sleeps of whose memory is asked.
 const SLEEP_MS: u64 = 60_000;
@@ -43,70 +47,53 @@ const WORKED: &str = "an idle worker, after a task";
 pub(crate) const INSTANCE: &str = "an idle instance of the factorizer";
 const UNDER_WAY: &str = "a task under way, and its worker";
 
-/// What is looked at.
+/// What is looked at in one process, one after the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
-    Idle,
-    Worked,
-    /// What a worker takes more after a task than before it.
-    Instance,
+    /// A worker before and after its first task.
+    Resting,
     UnderWay,
 }
 
 impl What {
-    const ALL: &[(Self, &str, &[Arm])] = &[
-        (
-            Self::Idle,
-            IDLE,
-            &[Arm::Native, Arm::Warm, Arm::Fresh, Arm::Processes],
-        ),
-        (
-            Self::Worked,
-            WORKED,
-            &[
-                Arm::Native,
-                Arm::Warm,
-                Arm::Fresh,
-                Arm::Processes,
-                Arm::Python,
-                Arm::PythonPool,
-            ],
-        ),
-        (Self::Instance, INSTANCE, &[Arm::Warm, Arm::Fresh]),
-        (
-            Self::UnderWay,
-            UNDER_WAY,
-            &[
-                Arm::Native,
-                Arm::Warm,
-                Arm::Fresh,
-                Arm::Processes,
-                Arm::Process,
-                Arm::Python,
-                Arm::PythonPool,
-            ],
-        ),
-    ];
-
     fn id(self) -> &'static str {
         match self {
-            Self::Idle => "idle",
-            Self::Worked => "worked",
-            Self::Instance => "instance",
+            Self::Resting => "resting",
             Self::UnderWay => "under-way",
+        }
+    }
+
+    fn subjects(self, arm: Arm) -> &'static [&'static str] {
+        match (self, arm) {
+            (Self::Resting, Arm::Warm | Arm::Fresh) => &[IDLE, WORKED, INSTANCE],
+            // Python starts its workers when there is work.
+            (Self::Resting, Arm::Python | Arm::PythonPool) => &[WORKED],
+            (Self::Resting, _) => &[IDLE, WORKED],
+            (Self::UnderWay, _) => &[UNDER_WAY],
         }
     }
 }
 
+const ARMS: &[Arm] = &[
+    Arm::Native,
+    Arm::Warm,
+    Arm::Fresh,
+    Arm::Processes,
+    Arm::Process,
+    Arm::Python,
+    Arm::PythonPool,
+];
+
 pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
-    let site = bench.site.with_workers(WORKERS);
+    let site = bench.site.with_workers(PROCESSES);
     let mut contestants = Vec::new();
-    for &(what, subject, arms) in What::ALL {
-        for &arm in arms {
-            if !bench.missing.contains_key(&arm) {
+    for what in [What::Resting, What::UnderWay] {
+        for &arm in ARMS {
+            let rests = (what, arm) != (What::Resting, Arm::Process);
+            if rests && !bench.missing.contains_key(&arm) {
                 let site = &site;
                 let look = move || look(what, arm, site);
-                contestants.push(Contestant::single(subject, arm, look));
+                contestants.push(Contestant::several(what.subjects(arm), arm, look));
             }
         }
     }
@@ -121,11 +108,11 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         title: TOPIC.title().to_owned(),
         method: format!(
             "Memory that is resident, of pages that processes share a fair share (`Pss` of \
-             Linux), in fresh processes with {WORKERS} workers, of which the value is the mean. \
-             Threads and instances: what a pool of {} workers takes more than one of a single \
-             worker. Processes: what each of them takes. The task was one factorization; a \
-             task under way sleeps. wasmpool keeps the pages of an instance that is gone for \
-             the next one, where memory is reset page by page.",
+             Linux), in fresh processes. Threads and instances: what a process with {} workers \
+             takes more than one with a single worker, for each of them. Processes: the mean of \
+             {PROCESSES}. The task was one factorization; a task under way sleeps. wasmpool \
+             keeps the pages of an instance that is gone for the next one, where memory is \
+             reset page by page.",
             WORKERS + 1
         ),
         unit: "B".to_owned(),
@@ -135,8 +122,8 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     }
 }
 
-/// Bytes for each worker.
-fn look(what: What, arm: Arm, site: &Site) -> Result<f64, Failure> {
+/// Bytes for each worker, for each of the subjects.
+fn look(what: What, arm: Arm, site: &Site) -> Result<Vec<f64>, Failure> {
     match arm {
         Arm::Processes => of_workers(what, site),
         Arm::Process => of_processes(site),
@@ -144,31 +131,50 @@ fn look(what: What, arm: Arm, site: &Site) -> Result<f64, Failure> {
         arm => {
             let cache = site.cache();
             let cache = cache.to_str().ok_or_else(|| Failure::new("an odd path"))?;
-            let printed = process::run(site, &[worker::MEMORY, what.id(), arm.id(), cache])?;
-            Ok(printed.trim().parse()?)
+            let takes = |workers: usize| -> Result<Vec<f64>, Failure> {
+                let workers = workers.to_string();
+                let args = [worker::MEMORY, what.id(), arm.id(), &workers, cache];
+                let printed = process::run(site, &args)?;
+                let bytes = printed.split_ascii_whitespace().map(str::parse);
+                Ok(bytes.collect::<Result<_, _>>()?)
+            };
+            let (one, all) = (takes(1)?, takes(1 + WORKERS)?);
+            let of_each = |(all, one)| (all - one) / WORKERS as f64;
+            let mut values = all.iter().zip(&one).map(of_each).collect::<Vec<f64>>();
+            if what == What::Resting {
+                // What a worker takes more after its task than before is its instance.
+                values.push(values[1] - values[0]);
+            }
+            values.truncate(what.subjects(arm).len());
+            Ok(values)
         }
     }
 }
 
-fn of_workers(what: What, site: &Site) -> Result<f64, Failure> {
-    let workers = (0..WORKERS).map(|_| Worker::start(site));
+fn of_workers(what: What, site: &Site) -> Result<Vec<f64>, Failure> {
+    let workers = (0..PROCESSES).map(|_| Worker::start(site));
     let mut workers = workers.collect::<Result<Vec<_>, _>>()?;
     for worker in &mut workers {
-        // After this one has answered it is known to be up; one that is idle answers too.
+        // When this one has answered it is known to be up; an idle one does as much.
         check(&worker.call::<u64>(&Call::Sleep(0))?, &0)?;
-        match what {
-            What::Idle => {}
-            What::UnderWay => worker.tell(&Call::Sleep(SLEEP_MS))?,
-            _ => check(&worker.call(&Call::Factorize(TINY))?, &vec![TINY])?,
-        }
     }
-    mean_of(workers.iter().map(Worker::id))
+    if what == What::UnderWay {
+        for worker in &mut workers {
+            worker.tell(&Call::Sleep(SLEEP_MS))?;
+        }
+        return Ok(vec![mean_of(workers.iter().map(Worker::id))?]);
+    }
+    let idle = mean_of(workers.iter().map(Worker::id))?;
+    for worker in &mut workers {
+        check(&worker.call(&Call::Factorize(TINY))?, &vec![TINY])?;
+    }
+    Ok(vec![idle, mean_of(workers.iter().map(Worker::id))?])
 }
 
-fn of_processes(site: &Site) -> Result<f64, Failure> {
+fn of_processes(site: &Site) -> Result<Vec<f64>, Failure> {
     let ms = SLEEP_MS.to_string();
     let start = |_| process::start(site, &[worker::SLEEP, &ms]);
-    let mut children = (0..WORKERS).map(start).collect::<Result<Vec<_>, _>>()?;
+    let mut children = (0..PROCESSES).map(start).collect::<Result<Vec<_>, _>>()?;
     // They say nothing before they end; they are up long before this is over.
     thread::sleep(Duration::from_millis(50));
     let mean = mean_of(children.iter().map(std::process::Child::id));
@@ -177,19 +183,19 @@ fn of_processes(site: &Site) -> Result<f64, Failure> {
         let _ = child.kill();
         let _ = child.wait();
     }
-    mean
+    Ok(vec![mean?])
 }
 
-fn of_python(what: What, arm: Arm, site: &Site) -> Result<f64, Failure> {
+fn of_python(what: What, arm: Arm, site: &Site) -> Result<Vec<f64>, Failure> {
     let python = Python::start(arm, site)?;
-    let order = match what {
-        What::UnderWay => ("under_way", json!({"ms": SLEEP_MS})),
-        _ => ("memory", json!({"ms": 20})),
+    let (way, ms) = match what {
+        What::Resting => ("memory", 20),
+        What::UnderWay => ("under_way", SLEEP_MS),
     };
-    let (_, pids) = python.order(order.0, &order.1)?;
+    let (_, pids) = python.order(way, &json!({"ms": ms}))?;
     let pids: Vec<u32> = serde_json::from_value(pids)?;
-    check(&pids.len(), &WORKERS)?;
-    mean_of(pids.into_iter())
+    check(&pids.len(), &PROCESSES)?;
+    Ok(vec![mean_of(pids.into_iter())?])
 }
 
 fn mean_of(pids: impl ExactSizeIterator<Item = u32>) -> Result<f64, Failure> {
@@ -209,34 +215,23 @@ fn resident(pid: &str) -> Result<f64, Failure> {
     Ok(kib.trim().parse::<f64>()? * 1024.0)
 }
 
-/// In a process of its own: prints the bytes for each worker of an arm that is in here.
+/// In a process of its own: prints the bytes that it has with an arm in it.
 pub(crate) fn print_own(args: &[&str]) -> Result<(), Failure> {
-    let [what, arm, cache] = args else {
+    let [what, arm, workers, cache] = args else {
         return Err(Failure::new("which arm, and what of it?"));
     };
-    let mut known = What::ALL.iter().map(|(known, ..)| *known);
-    let what = known.find(|known| known.id() == *what);
     let arm = Arm::ALL.iter().find(|known| known.id() == *arm);
-    let (Some(what), Some(arm)) = (what, arm) else {
-        return Err(Failure::new("no such arm"));
-    };
-    let cache = PathBuf::from(cache);
-    let pool_takes = |workers| -> Result<f64, Failure> {
-        let before = resident("self")?;
-        let pool = Inside::start(*arm, workers, &cache)?;
-        let idle = resident("self")?;
-        match what {
-            What::Idle => Ok(idle - before),
-            What::Worked => Ok(pool.after_work()? - before),
-            What::Instance => Ok(pool.after_work()? - idle),
-            What::UnderWay => Ok(pool.under_way()? - before),
-        }
-    };
-    // Whatever is there once in a process is there after the first.
-    pool_takes(1)?;
-    let one = pool_takes(1)?;
-    let all = pool_takes(1 + WORKERS)?;
-    println!("{}", (all - one).max(0.0) / WORKERS as f64);
+    let arm = arm.ok_or_else(|| Failure::new("no such arm"))?;
+    let pool = Inside::start(*arm, workers.parse()?, Path::new(cache))?;
+    // The threads have started and sleep.
+    thread::sleep(Duration::from_millis(20));
+    let mut stdout = io::stdout().lock();
+    if *what == What::UnderWay.id() {
+        writeln!(stdout, "{}", pool.under_way()?)?;
+    } else {
+        let (idle, worked) = (resident("self")?, pool.after_work()?);
+        writeln!(stdout, "{idle} {worked}")?;
+    }
     Ok(())
 }
 
@@ -247,11 +242,11 @@ enum Inside {
 }
 
 impl Inside {
-    fn start(arm: Arm, workers: usize, cache: &PathBuf) -> Result<Self, Failure> {
+    fn start(arm: Arm, workers: usize, cache: &Path) -> Result<Self, Failure> {
         if arm == Arm::Native {
             return Ok(Self::Threads(Threads::start(workers), workers));
         }
-        let pool = sandbox::builder(arm, workers)?.cache_folder(cache);
+        let pool = sandbox::builder(arm, workers).cache_folder(cache);
         let pool = pool.build()?;
         // Loaded before it is looked at: the code is there once, for all.
         sandbox::task::<(u64,), Value>(&pool, wasmpool_guests::FACTORIZER, "factorize")?;
@@ -293,8 +288,6 @@ impl Inside {
                         return Err(Failure::new("some worker never had a task"));
                     }
                 }
-                // Held until after the reading, with the module in it.
-                return resident("self");
             }
         }
         resident("self")

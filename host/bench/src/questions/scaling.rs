@@ -21,8 +21,8 @@ const ARMS: &[Arm] = &[
 ];
 
 /// Numbers for each of the most workers.
-const NUMBERS_EACH: usize = 24;
-const NUMBERS_EACH_QUICK: usize = 8;
+const NUMBERS_EACH: usize = 192;
+const NUMBERS_EACH_QUICK: usize = 48;
 
 fn subject(workers: usize) -> String {
     match workers {

@@ -30,7 +30,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     let site = bench.site.clone();
     let stretch = bench.stretch();
     let loaders = bench.set_up(TOPIC, &[Arm::Fresh], |arm, site| {
-        let without_cache = sandbox::builder(arm, site.workers)?.no_cache().build()?;
+        let without_cache = sandbox::builder(arm, site.workers).no_cache().build()?;
         Ok((without_cache, sandbox::pool(arm, site)?))
     });
     let instances = bench.set_up(TOPIC, &[Arm::Fresh], |arm, site| {

@@ -1,0 +1,6 @@
+//! The benchmark's report, as its readers meet it.
+
+#[cfg(unix)]
+mod browser;
+mod page;
+mod sample;
