@@ -44,6 +44,7 @@ pub(crate) fn report() -> Report {
             scaling(),
         ],
         targets: targets(),
+        failures: Vec::new(),
         caveats: vec![
             "Two cores were shared with other programs: the load before the run was 0.42."
                 .to_owned(),
@@ -131,6 +132,7 @@ pub(crate) fn empty() -> Report {
         arms: Vec::new(),
         questions: Vec::new(),
         targets: Vec::new(),
+        failures: Vec::new(),
         caveats: Vec::new(),
     }
 }

@@ -1,5 +1,7 @@
 //! The program `wasmpool`, as its users meet it.
 
+mod bench;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};

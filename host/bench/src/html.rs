@@ -49,6 +49,7 @@ pub fn html(report: &Report) -> String {
                 (header(report))
                 (contents(report, &ids))
                 main {
+                    (failures(&report.failures))
                     (targets(&report.targets))
                     (machine(&report.machine))
                     (arms(report, &legend))
@@ -490,6 +491,19 @@ fn subjects(question: &Question) -> Vec<(&str, Vec<&Row>)> {
         }
     }
     subjects
+}
+
+/// What went wrong comes before everything else; mostly it is nothing.
+fn failures(failures: &[String]) -> Markup {
+    markup! {
+        @if !failures.is_empty() {
+            section #failures aria-labelledby="failures-title" {
+                h2 #failures-title { "Failures" }
+                p { "Some arms gave a wrong result or gave up. The tables leave them out." }
+                ul.remarks { @for failure in failures { li { (prose(failure)) } } }
+            }
+        }
+    }
 }
 
 fn caveats(caveats: &[String]) -> Markup {

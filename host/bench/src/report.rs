@@ -23,6 +23,10 @@ pub struct Report {
     pub targets: Vec<Target>,
     /// What a reader must know to not read too much into the numbers.
     pub caveats: Vec<String>,
+    /// What went wrong: arms that gave a wrong result or gave up, which the tables leave out.
+    /// Nothing in a good run.
+    #[serde(default)]
+    pub failures: Vec<String>,
 }
 
 /// Where and with what a run was made.
@@ -71,7 +75,8 @@ pub struct Question {
     pub unit: String,
     /// Whether a larger value is better.
     pub more_is_better: bool,
-    /// The answers. Rows of one subject are compared with each other.
+    /// The answers. Rows of one subject are compared with each other, by the time or the memory
+    /// that they take: also where the values say how much is done in a second.
     pub rows: Vec<Row>,
     /// What the rows come to: geometric means, the worst, and what could not be measured.
     pub remarks: Vec<String>,

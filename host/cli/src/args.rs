@@ -8,6 +8,8 @@ use bytesize::ByteSize;
 use clap::{Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
+use crate::bench::BenchArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes:
     0  every task succeeded
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Compile a module to native code ahead of time
     Compile(CompileArgs),
+    /// Measure what isolation costs here, beside native threads, processes and Python
+    Bench(Box<BenchArgs>),
     /// Print a completion script for a shell
     Completions {
         /// The shell

@@ -1,6 +1,8 @@
 //! The program `wasmpool`: runs the tasks of a WebAssembly module in a pool of sandboxes.
 
 mod args;
+mod bench;
+mod bench_tables;
 mod compile;
 mod ending;
 mod input;
@@ -20,11 +22,16 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
+    // Before anything else: as a worker that is measured the program has one thing to do.
+    if let Some(code) = wasmpool_bench::as_worker(std::env::args_os()) {
+        return code;
+    }
     let args = Args::parse();
     let ended = match args.command {
         Command::Run(args) => run::run(*args),
         Command::List(args) => list::list(&args),
         Command::Compile(args) => compile::compile(&args),
+        Command::Bench(args) => bench::bench(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "wasmpool", &mut script);

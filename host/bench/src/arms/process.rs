@@ -1,0 +1,74 @@
+//! A native process for each task: this program once more, with the task in its arguments and
+//! the result on its standard output.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::native::{Pending, Threads};
+use super::{Factorizes, How, Site, digest};
+use crate::failure::Failure;
+use crate::worker;
+
+/// Starts processes, as many at once as there are workers.
+pub(crate) struct Spawner {
+    site: Site,
+    threads: Threads,
+}
+
+impl Spawner {
+    pub(crate) fn new(site: &Site) -> Self {
+        Self {
+            threads: Threads::start(site.workers),
+            site: site.clone(),
+        }
+    }
+}
+
+/// Starts a process with a task; its standard output is a pipe.
+pub(crate) fn start(site: &Site, task: &[&str]) -> Result<Child, Failure> {
+    let child = Command::new(&site.program)
+        .arg(worker::SUBCOMMAND)
+        .args(task)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    Ok(child)
+}
+
+/// Starts a process with a task and waits for what it says.
+pub(crate) fn run(site: &Site, task: &[&str]) -> Result<String, Failure> {
+    let output = start(site, task)?.wait_with_output()?;
+    if !output.status.success() {
+        return Err(Failure(format!("the process ended: {}", output.status)));
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+pub(crate) fn factorize(site: &Site, n: u64) -> Result<Vec<u64>, Failure> {
+    let printed = run(site, &[worker::FACTORIZE, &n.to_string()])?;
+    let factors = printed.split_ascii_whitespace().map(str::parse);
+    Ok(factors.collect::<Result<_, _>>()?)
+}
+
+impl Factorizes for Spawner {
+    fn factorize(&self, numbers: &[u64], how: How) -> Result<(Duration, u64), Failure> {
+        let started = Instant::now();
+        let results = match how {
+            How::OneByOne => {
+                let results = numbers.iter().map(|&n| factorize(&self.site, n));
+                results.collect::<Result<Vec<_>, _>>()?
+            }
+            // There are no chunks where each task has a process.
+            How::Together | How::Chunks => {
+                let pending = numbers.iter().map(|&n| {
+                    let site = self.site.clone();
+                    self.threads.submit(move || factorize(&site, n))
+                });
+                let pending = pending.collect::<Vec<Pending<_>>>();
+                let results = pending.into_iter().map(|pending| pending.wait()?);
+                results.collect::<Result<Vec<_>, _>>()?
+            }
+        };
+        Ok((started.elapsed(), digest(results)))
+    }
+}

@@ -1,0 +1,68 @@
+//! What a task costs that does next to nothing.
+
+use crate::arms::{Arm, CHUNK, How, Work, factorizer};
+use crate::bench::Bench;
+use crate::plan::Topic;
+use crate::report::Question;
+use crate::rounds::Contestant;
+use crate::table::{Shown, rows};
+
+const TOPIC: Topic = Topic::Dispatch;
+
+pub(crate) const ONE_BY_ONE: &str = "one at a time";
+pub(crate) const TOGETHER: &str = "many at once";
+const CHUNKS: &str = "many at once, in chunks";
+
+const ARMS: &[Arm] = &[
+    Arm::Native,
+    Arm::Warm,
+    Arm::Fresh,
+    Arm::Unchecked,
+    Arm::Processes,
+    Arm::Process,
+    Arm::Python,
+    Arm::PythonPool,
+];
+
+pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
+    let arms = bench.set_up(TOPIC, ARMS, factorizer);
+    let stretch = bench.stretch();
+    let mut contestants = Vec::new();
+    for (subject, how) in [
+        (ONE_BY_ONE, How::OneByOne),
+        (TOGETHER, How::Together),
+        (CHUNKS, How::Chunks),
+    ] {
+        for (arm, factorizer) in &arms {
+            if how == How::Chunks && *arm == Arm::Process {
+                continue;
+            }
+            contestants.push(Contestant::repeated(subject, *arm, stretch, move |times| {
+                factorizer.factorize_checked(&Work::tiny(times), how)
+            }));
+        }
+    }
+    let samples = bench.play(TOPIC, contestants);
+    let shown = Shown {
+        baseline: Some(Arm::Fresh),
+        amount: None,
+    };
+    let question = Question {
+        id: TOPIC.name().to_owned(),
+        title: TOPIC.title().to_owned(),
+        method: format!(
+            "The task factorizes 2, which is one division. One at a time: submit it, wait for \
+             its result, and submit the next; the time is the round trip. Many at once: submit \
+             all, then wait for all, with {} workers; the time is that of all, divided by how \
+             many there were. In chunks: {CHUNK} tasks in one message. wasmpool's chunks are of \
+             tasks with a timeout and a report each; the others' are one call.",
+            bench.site.workers
+        ),
+        unit: "s".to_owned(),
+        more_is_better: false,
+        rows: rows(&samples, &shown),
+        remarks: Vec::new(),
+    };
+    bench.findings.add(TOPIC.name(), &samples);
+    question
+}

@@ -1,0 +1,40 @@
+//! What is asked: one file for each question.
+
+use crate::bench::Bench;
+use crate::plan::Topic;
+use crate::report::Question;
+
+mod blast;
+pub(crate) mod compute;
+mod dispatch;
+pub(crate) mod memory;
+pub(crate) mod own;
+mod payload;
+mod scaling;
+mod start;
+mod stopping;
+
+/// What targets look for by name.
+pub(crate) mod subjects {
+    pub(crate) use super::compute::BATCH as COMPUTE_BATCH;
+    pub(crate) use super::dispatch::{ONE_BY_ONE, TOGETHER};
+    pub(crate) use super::memory::INSTANCE;
+    pub(crate) use super::payload::LARGEST;
+    pub(crate) use super::start::{COMPILE, LOAD, NEW_PROGRAM, ONE};
+}
+
+/// Asks one question. The answer to some is more than one table.
+pub(crate) fn ask(topic: Topic, bench: &mut Bench<'_>) -> Vec<Question> {
+    match topic {
+        Topic::Dispatch => vec![dispatch::ask(bench)],
+        Topic::Compute => vec![compute::ask(bench)],
+        Topic::Start => vec![start::ask(bench)],
+        Topic::Payload => vec![payload::ask(bench)],
+        Topic::Stopping => vec![stopping::ask(bench)],
+        Topic::Memory => vec![memory::ask(bench)],
+        Topic::Blast => blast::ask(bench),
+        Topic::Scaling => vec![scaling::ask(bench)],
+        // Asked by itself.
+        Topic::Own => Vec::new(),
+    }
+}

@@ -1,0 +1,292 @@
+//! How soon a task that is stopped is gone.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use wasmpool::{Pool, Task, TaskErrorKind, TaskFuture, TaskOptions, TaskState, Value};
+use wasmpool_guests::MISBEHAVING;
+
+use crate::arms::processes::Worker;
+use crate::arms::python::Python;
+use crate::arms::wire::Call;
+use crate::arms::{Arm, Site, TINY, digest, process, sandbox};
+use crate::bench::Bench;
+use crate::failure::{Failure, check};
+use crate::plan::Topic;
+use crate::report::Question;
+use crate::rounds::Contestant;
+use crate::statistics::median;
+use crate::table::{Shown, rows};
+use crate::worker;
+
+const TOPIC: Topic = Topic::Stopping;
+
+/// A task that is cancelled has run for so long: by then everybody else sleeps.
+const RUNNING: Duration = Duration::from_millis(2);
+
+const TIMEOUT: Duration = Duration::from_millis(5);
+
+/// How long a task sleeps that is stopped before it is over.
+const SLEEP_MS: u64 = 60_000;
+
+/// How often wasmpool's stops are measured in a round, which gets the median of them: a single
+/// one is a matter of microseconds.
+const TIMES: usize = 5;
+
+const ARMS: &[Arm] = &[
+    Arm::Warm,
+    Arm::Fresh,
+    Arm::Unchecked,
+    Arm::Processes,
+    Arm::Process,
+    Arm::Python,
+    Arm::PythonPool,
+];
+
+/// What the task does that is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Does {
+    Compute,
+    Sleep,
+}
+
+/// What stops it, and where the clock ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    /// The caller does; until the next task on the same worker has a result.
+    Cancel,
+    /// The clock does; the time over the timeout until the caller knows.
+    Timeout,
+}
+
+const STOPS: &[(&str, Stop, Does)] = &[
+    (
+        "cancel, it computes: to the next result",
+        Stop::Cancel,
+        Does::Compute,
+    ),
+    (
+        "cancel, it sleeps: to the next result",
+        Stop::Cancel,
+        Does::Sleep,
+    ),
+    (
+        "timeout, it computes: overrun by",
+        Stop::Timeout,
+        Does::Compute,
+    ),
+    ("timeout, it sleeps: overrun by", Stop::Timeout, Does::Sleep),
+];
+
+/// Who is stopped. There is one worker.
+enum Victim {
+    Sandbox(Box<Sandbox>),
+    Worker(Site),
+    Process(Site),
+    Python(Python),
+}
+
+struct Sandbox {
+    pool: Pool,
+    next: Task<(u64,), Vec<u64>>,
+    spin: Endless,
+    sleep: Endless,
+}
+
+/// A task that is always stopped, so that its result is never seen.
+type Endless = Task<(u64,), Value>;
+
+impl Victim {
+    fn start(arm: Arm, site: &Site) -> Result<Self, Failure> {
+        let site = site.with_workers(1);
+        Ok(match arm {
+            Arm::Processes => Self::Worker(site),
+            Arm::Process => Self::Process(site),
+            Arm::Python | Arm::PythonPool => Self::Python(Python::start(arm, &site)?),
+            arm => {
+                let pool = sandbox::pool(arm, &site)?;
+                Self::Sandbox(Box::new(Sandbox {
+                    next: sandbox::task(&pool, wasmpool_guests::FACTORIZER, "factorize")?,
+                    spin: sandbox::task(&pool, MISBEHAVING, "spin")?,
+                    sleep: sandbox::task(&pool, MISBEHAVING, "sleep")?,
+                    pool,
+                }))
+            }
+        })
+    }
+
+    fn stop(&self, stop: Stop, does: Does) -> Result<f64, Failure> {
+        let took = match self {
+            Self::Sandbox(sandbox) => {
+                let once = |_| Ok(sandbox.stop(stop, does)?.as_secs_f64());
+                let times = (0..TIMES).map(once).collect::<Result<Vec<_>, Failure>>()?;
+                return Ok(median(&times));
+            }
+            Self::Worker(site) => stop_worker(site, stop, does)?,
+            Self::Process(site) => stop_process(site, stop, does)?,
+            Self::Python(python) => {
+                let (runs, until) = match stop {
+                    Stop::Cancel => (RUNNING, "result"),
+                    Stop::Timeout => (TIMEOUT, "gone"),
+                };
+                let task = match does {
+                    Does::Compute => "spin",
+                    Does::Sleep => "sleep",
+                };
+                let runs = u64::try_from(runs.as_millis()).expect("a small constant");
+                let what = json!({"task": task, "runs_ms": runs, "until": until});
+                let (took, got) = python.order("stop", &what)?;
+                check(&got, &json!(digest([[TINY]])))?;
+                took
+            }
+        };
+        Ok(took.as_secs_f64())
+    }
+}
+
+impl Sandbox {
+    fn stop(&self, stop: Stop, does: Does) -> Result<Duration, Failure> {
+        let task = match does {
+            Does::Compute => &self.spin,
+            Does::Sleep => &self.sleep,
+        };
+        match stop {
+            Stop::Cancel => self.cancel(task),
+            Stop::Timeout => self.time_out(task),
+        }
+    }
+
+    fn cancel(&self, task: &Endless) -> Result<Duration, Failure> {
+        let stuck = self.pool.submit(task, (SLEEP_MS,))?;
+        wait_until_it_runs(&stuck);
+        thread::sleep(RUNNING);
+        // It waits in the queue by the time of the cancel.
+        let next = self.pool.submit(&self.next, (TINY,))?;
+        let started = Instant::now();
+        stuck.cancel();
+        check(&next.wait()?, &vec![TINY])?;
+        Ok(started.elapsed())
+    }
+
+    fn time_out(&self, task: &Endless) -> Result<Duration, Failure> {
+        let task = task.with(TaskOptions::new().task_timeout(TIMEOUT));
+        let started = Instant::now();
+        let stuck = self.pool.submit(&task, (SLEEP_MS,))?;
+        let outcome = stuck.wait();
+        let took = started.elapsed();
+        let kind = outcome.err().map(|error| error.kind());
+        check(&kind, &Some(TaskErrorKind::TimedOut))?;
+        Ok(took.saturating_sub(TIMEOUT))
+    }
+}
+
+fn wait_until_it_runs(stuck: &TaskFuture<Value>) {
+    while stuck.state() == TaskState::Queued {
+        thread::yield_now();
+    }
+}
+
+/// A worker process is killed and, for the next task, started anew.
+fn stop_worker(site: &Site, stop: Stop, does: Does) -> Result<Duration, Failure> {
+    let mut worker = Worker::start(site)?;
+    check(&worker.call(&Call::Factorize(TINY))?, &vec![TINY])?;
+    worker.tell(&match does {
+        Does::Compute => Call::Spin,
+        Does::Sleep => Call::Sleep(SLEEP_MS),
+    })?;
+    if stop == Stop::Timeout {
+        return Ok(kill_in_time(|| worker.kill()));
+    }
+    thread::sleep(RUNNING);
+    let started = Instant::now();
+    worker.kill();
+    let mut worker = Worker::start(site)?;
+    check(&worker.call(&Call::Factorize(TINY))?, &vec![TINY])?;
+    Ok(started.elapsed())
+}
+
+/// The process of a task is killed; the next task has its own anyway.
+fn stop_process(site: &Site, stop: Stop, does: Does) -> Result<Duration, Failure> {
+    let sleep = SLEEP_MS.to_string();
+    let task = match does {
+        Does::Compute => &[worker::SPIN][..],
+        Does::Sleep => &[worker::SLEEP, &sleep],
+    };
+    let mut child = process::start(site, task)?;
+    let mut kill = || {
+        // Neither fails where the process is gone already.
+        let _ = child.kill();
+        let _ = child.wait();
+    };
+    if stop == Stop::Timeout {
+        return Ok(kill_in_time(kill));
+    }
+    thread::sleep(RUNNING);
+    let started = Instant::now();
+    kill();
+    check(&process::factorize(site, TINY)?, &vec![TINY])?;
+    Ok(started.elapsed())
+}
+
+/// Kills when the timeout is over. Says how much later that is done.
+fn kill_in_time(kill: impl FnOnce()) -> Duration {
+    let started = Instant::now();
+    thread::sleep(TIMEOUT);
+    kill();
+    started.elapsed().saturating_sub(TIMEOUT)
+}
+
+pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
+    let victims = bench.set_up(TOPIC, ARMS, Victim::start);
+    let mut contestants = Vec::new();
+    for &(subject, stop, does) in STOPS {
+        for (arm, victim) in &victims {
+            // Without checks nothing stops a guest that computes.
+            if *arm == Arm::Unchecked && does == Does::Compute {
+                continue;
+            }
+            contestants.push(Contestant::single(subject, *arm, move || {
+                victim.stop(stop, does)
+            }));
+        }
+    }
+    let samples = bench.play(TOPIC, contestants);
+    bench.findings.add(TOPIC.name(), &samples);
+    let shown = Shown {
+        baseline: Some(Arm::Fresh),
+        amount: None,
+    };
+    let mut remarks = vec!["Native threads take no part: nothing stops one of them.".to_owned()];
+    if !bench.missing.contains_key(&Arm::Unchecked) {
+        remarks.push(
+            "Without epoch checks a guest that sleeps can be stopped, and one that computes \
+             cannot."
+                .to_owned(),
+        );
+    }
+    if !bench.missing.contains_key(&Arm::Python) {
+        remarks.push(
+            "Python's pools cannot stop a task that runs: their processes are killed, and a new \
+             pool takes the next task."
+                .to_owned(),
+        );
+    }
+    Question {
+        id: TOPIC.name().to_owned(),
+        title: TOPIC.title().to_owned(),
+        method: format!(
+            "There is one worker. Cancel: the task has run for {} ms, and the next one waits; \
+             the time is from the cancel to the next one's result. Timeout: the task may run \
+             for {} ms; the time is how much later the caller hears of its end, or its process \
+             is gone. Processes are killed, and started anew for the next task. Of wasmpool's \
+             stops, which are quick, each round has {TIMES} and takes the median.",
+            RUNNING.as_millis(),
+            TIMEOUT.as_millis()
+        ),
+        unit: "s".to_owned(),
+        more_is_better: false,
+        rows: rows(&samples, &shown),
+        remarks,
+    }
+}

@@ -1,0 +1,187 @@
+//! A run from its beginning to its report.
+
+use std::collections::BTreeMap;
+use std::time::{Instant, SystemTime};
+
+use crate::arms::{Arm, Site, python};
+use crate::bench::{Bench, Findings, Progress};
+use crate::failure::Failure;
+use crate::machine;
+use crate::plan::{MAX_ROUNDS, Plan, Topic};
+use crate::questions;
+use crate::questions::own::{self, OwnTask};
+use crate::report::{self, Question, Report};
+use crate::statistics::MIN_ROUNDS;
+use crate::targets;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BenchError {
+    /// A setting that makes no sense.
+    #[error("`{setting}`: {problem}")]
+    Setting {
+        /// The setting.
+        setting: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The folder for compiled modules and scripts cannot be made.
+    #[error("cannot make a temporary folder")]
+    Folder(#[source] std::io::Error),
+    /// The user's own task, or the command beside it, cannot be run.
+    #[error("{0}")]
+    OwnTask(String),
+}
+
+/// Asks the questions of a plan, and tells how far it is.
+///
+/// Blocks for as long as that takes: about two minutes for everything, with [`Pace::Quick`]
+/// less than half of one. What an arm does wrong costs that arm its rows, and is among the
+/// report's failures.
+///
+/// [`Pace::Quick`]: crate::Pace::Quick
+///
+/// # Errors
+///
+/// If the plan makes no sense, or there is no place for temporary files.
+pub fn run(plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Report, BenchError> {
+    report(plan, progress, |bench| {
+        let topics = Topic::ALL.iter();
+        let wanted = topics.filter(|topic| plan.topics.contains(topic));
+        let asked = wanted.flat_map(|topic| questions::ask(*topic, bench));
+        Ok(asked.collect())
+    })
+}
+
+/// Measures a task of the user's own, and a command beside it.
+///
+/// Blocks and tells as [`run`] does; the plan's topics are not asked.
+///
+/// # Errors
+///
+/// As [`run`], and if the task or the command fails.
+pub fn run_own(
+    plan: &Plan,
+    task: &OwnTask,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<Report, BenchError> {
+    report(plan, progress, |bench| {
+        let question = own::ask(bench, task);
+        Ok(vec![
+            question.map_err(|Failure(why)| BenchError::OwnTask(why))?,
+        ])
+    })
+}
+
+fn report(
+    plan: &Plan,
+    progress: &mut dyn FnMut(Progress),
+    ask: impl FnOnce(&mut Bench<'_>) -> Result<Vec<Question>, BenchError>,
+) -> Result<Report, BenchError> {
+    check(plan)?;
+    let (started, clock) = (SystemTime::now(), Instant::now());
+    let folder = tempfile::tempdir().map_err(BenchError::Folder)?;
+    let site = Site {
+        workers: plan.workers,
+        program: plan.program.clone(),
+        folder: folder.path().to_owned(),
+    };
+    let python = python::version(&site);
+    let mut bench = Bench {
+        missing: missing(&python),
+        site,
+        pace: plan.pace,
+        rounds: plan.rounds,
+        progress,
+        failures: Vec::new(),
+        findings: Findings::default(),
+    };
+    let mut machine = machine::look(python.as_deref().ok(), &bench);
+    let questions = ask(&mut bench)?;
+    machine.load[1] = machine::load();
+    let swap = machine.swap;
+    let is_own = questions
+        .iter()
+        .any(|question| question.id == Topic::Own.name());
+    Ok(Report {
+        started: humantime::format_rfc3339_seconds(started).to_string(),
+        took: clock.elapsed().as_secs_f64(),
+        rounds: plan.rounds,
+        arms: arms(&bench, &questions),
+        targets: match is_own {
+            true => Vec::new(),
+            false => targets::compare(&bench.findings, swap),
+        },
+        caveats: caveats(&machine),
+        machine,
+        questions,
+        failures: bench.failures,
+    })
+}
+
+fn check(plan: &Plan) -> Result<(), BenchError> {
+    let refuse = |setting, problem| Err(BenchError::Setting { setting, problem });
+    if !(MIN_ROUNDS..=MAX_ROUNDS).contains(&plan.rounds) {
+        let rounds = plan.rounds;
+        let problem = format!("{rounds} is out of range, which is {MIN_ROUNDS} to {MAX_ROUNDS}");
+        return refuse("rounds", problem);
+    }
+    if plan.workers == 0 {
+        return refuse("workers", "there must be one".to_owned());
+    }
+    Ok(())
+}
+
+/// Who takes no part in this run.
+fn missing(python: &Result<String, Failure>) -> BTreeMap<Arm, String> {
+    let mut missing = BTreeMap::new();
+    if let Err(failure) = python {
+        let pythons = Arm::ALL.iter().filter(|arm| arm.is_python());
+        missing.extend(pythons.map(|arm| (*arm, failure.to_string())));
+    }
+    missing
+}
+
+/// Those that are in the tables, and those that could not be.
+fn arms(bench: &Bench<'_>, questions: &[Question]) -> Vec<report::Arm> {
+    let rows = || questions.iter().flat_map(|question| &question.rows);
+    let takes_part = |arm: &Arm| rows().any(|row| row.arm == arm.id());
+    let all = Arm::ALL.iter().chain(&[Arm::Command]);
+    let arms = all.filter(|arm| takes_part(arm) || bench.missing.contains_key(arm));
+    let arms = arms.map(|arm| report::Arm {
+        id: arm.id().to_owned(),
+        name: arm.name().to_owned(),
+        skipped: bench.missing.get(arm).cloned(),
+    });
+    arms.collect()
+}
+
+fn caveats(machine: &report::Machine) -> Vec<String> {
+    let mut caveats = vec![
+        "Ratios hold on other machines, times do not.".to_owned(),
+        "The interval is of the median: where intervals of two arms overlap, the arms may be \
+         equally fast."
+            .to_owned(),
+        "Limits, epoch checks, reports and captured output are on in wasmpool's arms, as users \
+         have them. The other arms have none of that."
+            .to_owned(),
+        "The native processes are this program once more, which is larger than a program that \
+         does nothing else; the table of starts has `true` beside it."
+            .to_owned(),
+    ];
+    let busiest = machine.load[0].max(machine.load[1]);
+    if machine.load[0] > 0.5 * machine.parallelism as f64 {
+        caveats.push(format!(
+            "The machine was busy with other things: its load was {busiest:.1} on {} threads.",
+            machine.parallelism
+        ));
+    }
+    if cfg!(debug_assertions) {
+        caveats.push(
+            "This program was compiled with debug assertions: do not believe its figures."
+                .to_owned(),
+        );
+    }
+    caveats
+}

@@ -1,0 +1,277 @@
+//! Where the project wants to be, and how that is computed from what was found.
+
+use crate::arms::Arm;
+use crate::bench::{Findings, ratios};
+use crate::questions::{compute, subjects};
+use crate::report::Target;
+use crate::statistics::{geometric_mean, median};
+
+/// Where the project wants to be.
+struct Goal {
+    what: &'static str,
+    wanted: Wanted,
+    measured: Figure,
+    remark: &'static str,
+}
+
+#[derive(Clone, Copy)]
+enum Wanted {
+    Least(f64),
+    Most(f64),
+    /// The first where no swap space is in use, the second elsewhere.
+    MostBySwap(f64, f64),
+}
+
+/// One arm with one subject: the question, the subject, the arm.
+type Place = (&'static str, &'static str, Arm);
+
+#[derive(Clone, Copy)]
+enum Figure {
+    /// What the first took for each of the second's, the median over the rounds.
+    Ratio(Place, Place),
+    /// The median over the rounds, in so many of its units.
+    Value(Place, f64),
+    /// Of the kernels' ratios of two arms.
+    KernelsMean(Arm, Arm),
+    KernelsWorst(Arm, Arm),
+}
+
+const DISPATCH: &str = "dispatch";
+const START: &str = "start";
+
+const GOALS: &[Goal] = &[
+    Goal {
+        what: "a process for each task / a fresh instance for each task: latency",
+        wanted: Wanted::Least(60.0),
+        measured: Figure::Ratio(
+            (DISPATCH, subjects::ONE_BY_ONE, Arm::Process),
+            (DISPATCH, subjects::ONE_BY_ONE, Arm::Fresh),
+        ),
+        remark: "",
+    },
+    Goal {
+        what: "the same: throughput with all workers",
+        wanted: Wanted::Least(100.0),
+        measured: Figure::Ratio(
+            (DISPATCH, subjects::TOGETHER, Arm::Process),
+            (DISPATCH, subjects::TOGETHER, Arm::Fresh),
+        ),
+        remark: "",
+    },
+    Goal {
+        what: "the factorizer, wasm in warm instances / native threads: wall time",
+        wanted: Wanted::Most(1.05),
+        measured: Figure::Ratio(
+            ("compute", subjects::COMPUTE_BATCH, Arm::Warm),
+            ("compute", subjects::COMPUTE_BATCH, Arm::Native),
+        ),
+        remark: "",
+    },
+    Goal {
+        what: "kernels with epoch checks, wasm / native: geometric mean",
+        wanted: Wanted::Most(1.30),
+        measured: Figure::KernelsMean(Arm::Warm, Arm::Native),
+        remark: "",
+    },
+    Goal {
+        what: "the same: the worst kernel",
+        wanted: Wanted::Most(2.0),
+        measured: Figure::KernelsWorst(Arm::Warm, Arm::Native),
+        remark: "",
+    },
+    Goal {
+        what: "kernels without epoch checks, wasm / native: geometric mean",
+        wanted: Wanted::Most(1.15),
+        measured: Figure::KernelsMean(Arm::Unchecked, Arm::Native),
+        remark: "",
+    },
+    Goal {
+        what: "a fresh instance of the factorizer, full cycle inside a worker, in microseconds",
+        wanted: Wanted::MostBySwap(10.0, 20.0),
+        measured: Figure::Value((START, subjects::ONE, Arm::Fresh), 1e-6),
+        remark: "10 where no swap is in use, 20 elsewhere",
+    },
+    Goal {
+        what: "compile / load from the cache",
+        wanted: Wanted::Least(300.0),
+        measured: Figure::Ratio(
+            (START, subjects::COMPILE, Arm::Fresh),
+            (START, subjects::LOAD, Arm::Fresh),
+        ),
+        remark: "",
+    },
+    Goal {
+        what: "first result of Python's `ProcessPoolExecutor` / of `wasmpool run` with a cached \
+               module",
+        wanted: Wanted::Least(3.0),
+        measured: Figure::Ratio(
+            (START, subjects::NEW_PROGRAM, Arm::Python),
+            (START, subjects::NEW_PROGRAM, Arm::Fresh),
+        ),
+        remark: "whole programs, from their start to their end",
+    },
+    Goal {
+        what: "16 MiB there and back / three plain copies of it",
+        wanted: Wanted::Most(1.5),
+        measured: Figure::Ratio(
+            ("payload", subjects::LARGEST, Arm::Warm),
+            ("payload", subjects::LARGEST, Arm::Copies),
+        ),
+        remark: "copies into memory that is there already",
+    },
+    Goal {
+        what: "resident memory of an idle warm instance of the factorizer, in KiB",
+        wanted: Wanted::Most(200.0),
+        measured: Figure::Value(("memory", subjects::INSTANCE, Arm::Warm), 1024.0),
+        remark: "",
+    },
+];
+
+/// Compares the goals with what was found. Those of questions that were not asked have no
+/// figure.
+pub(crate) fn compare(findings: &Findings, has_swap: bool) -> Vec<Target> {
+    let compare = |goal: &Goal| {
+        let measured = goal.measured.find(findings);
+        Target {
+            what: goal.what.to_owned(),
+            wanted: goal.wanted.in_words(has_swap),
+            measured,
+            met: measured.map(|measured| goal.wanted.is_met(measured, has_swap)),
+            remark: match measured {
+                Some(_) => goal.remark.to_owned(),
+                None => "not measured in this run".to_owned(),
+            },
+        }
+    };
+    GOALS.iter().map(compare).collect()
+}
+
+impl Wanted {
+    fn is_met(self, measured: f64, has_swap: bool) -> bool {
+        match self {
+            Self::Least(wanted) => measured >= wanted,
+            Self::Most(wanted) => measured <= wanted,
+            Self::MostBySwap(without, with) => measured <= if has_swap { with } else { without },
+        }
+    }
+
+    fn in_words(self, has_swap: bool) -> String {
+        match self {
+            Self::Least(wanted) => format!("at least {wanted}"),
+            Self::Most(wanted) => format!("at most {wanted}"),
+            Self::MostBySwap(without, with) => {
+                format!("at most {}", if has_swap { with } else { without })
+            }
+        }
+    }
+}
+
+impl Figure {
+    fn find(self, findings: &Findings) -> Option<f64> {
+        let find = |(question, subject, arm): Place| findings.find(question, subject, arm);
+        let of_kernels = |over, under| {
+            let ratios = compute::kernel_ratios(findings, over, under);
+            let ratios = ratios.into_iter().map(|(_, ratio)| ratio);
+            Some(ratios.collect::<Vec<_>>()).filter(|ratios| !ratios.is_empty())
+        };
+        match self {
+            Self::Ratio(over, under) => Some(median(&ratios(find(over)?, find(under)?))),
+            Self::Value(place, unit) => Some(median(find(place)?) / unit),
+            Self::KernelsMean(over, under) => {
+                of_kernels(over, under).map(|ratios| geometric_mean(&ratios))
+            }
+            Self::KernelsWorst(over, under) => {
+                of_kernels(over, under).map(|ratios| crate::statistics::max(&ratios))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Topic;
+    use crate::rounds::Samples;
+
+    fn findings(samples: &[(Place, [f64; 3])]) -> Findings {
+        let mut findings = Findings::default();
+        for ((question, subject, arm), values) in samples {
+            let samples = Samples {
+                subject: (*subject).to_owned(),
+                arm: *arm,
+                values: values.to_vec(),
+            };
+            findings.add(question, &[samples]);
+        }
+        findings
+    }
+
+    fn of<'a>(targets: &'a [Target], what: &str) -> &'a Target {
+        let mut found = targets.iter().filter(|target| target.what.contains(what));
+        found.next().unwrap()
+    }
+
+    #[test]
+    fn a_run_that_found_nothing_meets_and_misses_nothing() {
+        let targets = compare(&Findings::default(), false);
+        assert_eq!(targets.len(), GOALS.len());
+        assert!(targets.iter().all(|target| target.met.is_none()));
+    }
+
+    #[test]
+    fn what_was_found_is_compared_round_by_round() {
+        let (process, fresh) = (
+            (DISPATCH, subjects::ONE_BY_ONE, Arm::Process),
+            (DISPATCH, subjects::ONE_BY_ONE, Arm::Fresh),
+        );
+        let findings = findings(&[
+            (process, [59.0, 61.0, 700.0]),
+            (fresh, [1.0, 1.0, 10.0]),
+            ((START, subjects::ONE, Arm::Fresh), [15e-6; 3]),
+        ]);
+        let targets = compare(&findings, false);
+        let latency = of(&targets, "latency");
+        assert_eq!((latency.measured, latency.met), (Some(61.0), Some(true)));
+        let cycle = of(&targets, "full cycle");
+        assert_eq!(
+            (cycle.wanted.as_str(), cycle.met),
+            ("at most 10", Some(false))
+        );
+        let with_swap = compare(&findings, true);
+        assert_eq!(of(&with_swap, "full cycle").met, Some(true));
+    }
+
+    #[test]
+    fn kernels_are_judged_together_and_the_worst_by_itself() {
+        let warm = |kernel| ("compute", kernel, Arm::Warm);
+        let native = |kernel| ("compute", kernel, Arm::Native);
+        let findings = findings(&[
+            (warm("sieve"), [1.0; 3]),
+            (native("sieve"), [1.0; 3]),
+            (warm("json"), [4.0; 3]),
+            (native("json"), [1.0; 3]),
+            // No kernel.
+            (warm(subjects::COMPUTE_BATCH), [9.0; 3]),
+            (native(subjects::COMPUTE_BATCH), [1.0; 3]),
+        ]);
+        let targets = compare(&findings, false);
+        let mean = of(&targets, "with epoch checks").measured.unwrap();
+        assert!((mean - 2.0).abs() < 1e-9, "{mean}");
+        assert_eq!(of(&targets, "the worst").measured, Some(4.0));
+        assert_eq!(of(&targets, "the factorizer, wasm").met, Some(false));
+    }
+
+    #[test]
+    fn goals_name_questions_that_exist() {
+        for goal in GOALS {
+            let places = match goal.measured {
+                Figure::Ratio(over, under) => vec![over, under],
+                Figure::Value(place, _) => vec![place],
+                Figure::KernelsMean(..) | Figure::KernelsWorst(..) => vec![],
+            };
+            for (question, ..) in places {
+                assert!(Topic::ALL.iter().any(|topic| topic.name() == question));
+            }
+        }
+    }
+}

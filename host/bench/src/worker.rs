@@ -1,0 +1,145 @@
+//! This program as the worker of an arm, in a process of its own.
+//!
+//! A program that measures looks for [`SUBCOMMAND`] before it does anything else, so that such
+//! a process costs little more than any other; see [`as_worker`].
+
+use std::ffi::OsString;
+use std::hint::black_box;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+use std::thread;
+use std::time::Duration;
+
+use crate::arms::native::Threads;
+use crate::arms::wire::{self, Call};
+use crate::failure::Failure;
+use crate::kernels;
+use crate::questions::memory;
+
+/// The argument that makes a worker of this program.
+pub(crate) const SUBCOMMAND: &str = "bench-worker";
+
+/// What a worker does, by its next argument: answers calls from its standard input.
+pub(crate) const SERVE: &str = "serve";
+/// Prints the factors of a number.
+pub(crate) const FACTORIZE: &str = "factorize";
+/// Prints what a kernel gives for a size.
+pub(crate) const KERNEL: &str = "kernel";
+/// Computes for ever.
+pub(crate) const SPIN: &str = "spin";
+/// Waits for so many milliseconds.
+pub(crate) const SLEEP: &str = "sleep";
+/// Ends at once.
+pub(crate) const CRASH: &str = "crash";
+/// Runs tasks on native threads, of which one crashes; prints a line for each that is done.
+pub(crate) const CRASH_AMONG: &str = "crash-among";
+/// Says how much memory an arm takes in this process.
+pub(crate) const MEMORY: &str = "memory";
+
+/// Acts as the worker of an arm, if that is what this process was started for.
+///
+/// A program that calls [`run`](crate::run) calls this first, before it parses its arguments,
+/// and ends with the code that it gets.
+pub fn as_worker(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    if args.nth(1)? != SUBCOMMAND {
+        return None;
+    }
+    let args = args.map(OsString::into_string);
+    let args = args.collect::<Result<Vec<_>, _>>().unwrap_or_default();
+    let args = args.iter().map(String::as_str).collect::<Vec<_>>();
+    Some(match act(&args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            let _ = writeln!(io::stderr(), "error: {SUBCOMMAND}: {problem}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn act(args: &[&str]) -> Result<(), Failure> {
+    match args {
+        [SERVE] => serve(),
+        [FACTORIZE, n] => {
+            let factors = factorizer::factorize(n.parse()?);
+            let factors = factors.iter().map(u64::to_string).collect::<Vec<_>>();
+            writeln!(io::stdout(), "{}", factors.join(" "))?;
+        }
+        [KERNEL, name, size] => {
+            writeln!(io::stdout(), "{}", run_kernel(name, size.parse()?)?)?;
+        }
+        [SPIN] => spin(),
+        [CRASH] => crash(),
+        [SLEEP, ms] => thread::sleep(Duration::from_millis(ms.parse()?)),
+        [CRASH_AMONG, n_tasks, crash, workers] => {
+            crash_among(n_tasks.parse()?, crash.parse()?, workers.parse()?);
+        }
+        [MEMORY, rest @ ..] => memory::print_own(rest)?,
+        _ => return Err(Failure::new("it is for the program itself")),
+    }
+    Ok(())
+}
+
+/// Answers calls until the input ends, or nobody reads the answers.
+fn serve() {
+    let (mut calls, mut results) = (io::stdin().lock(), io::stdout().lock());
+    let (mut message, mut answer) = (Vec::new(), Vec::new());
+    while wire::receive(&mut calls, &mut message).is_ok() {
+        let Ok(call) = rmp_serde::from_slice(&message) else {
+            return;
+        };
+        match call {
+            Call::Factorize(n) => wire::write(&mut answer, &factorizer::factorize(n)),
+            Call::FactorizeMany(numbers) => {
+                let results = numbers.into_iter().map(factorizer::factorize);
+                wire::write(&mut answer, &results.collect::<Vec<_>>());
+            }
+            Call::Kernel(name, size) => match run_kernel(name, size) {
+                Ok(sum) => wire::write(&mut answer, &sum),
+                Err(_) => return,
+            },
+            Call::Echo(bytes) => wire::write(&mut answer, bytes),
+            Call::Sleep(ms) => {
+                thread::sleep(Duration::from_millis(ms));
+                wire::write(&mut answer, &ms);
+            }
+            Call::Spin => spin(),
+            Call::Crash => crash(),
+        }
+        if results.write_all(&answer).is_err() || results.flush().is_err() {
+            return;
+        }
+    }
+}
+
+fn run_kernel(name: &str, size: u64) -> Result<u64, Failure> {
+    let kernel = kernels::all().find(|kernel| kernel.name == name);
+    let kernel = kernel.ok_or_else(|| Failure::new("no such kernel"))?;
+    Ok((kernel.run)(black_box(size)))
+}
+
+/// Without a core dump, which would take longer than anything that is measured.
+fn crash() -> ! {
+    std::process::exit(101)
+}
+
+fn spin() {
+    let mut counter = 1_u64;
+    loop {
+        counter = black_box(counter).wrapping_mul(6_364_136_223_846_793_005);
+    }
+}
+
+fn crash_among(n_tasks: usize, crashing: usize, workers: usize) {
+    let threads = Threads::start(workers);
+    let task = |index: usize| {
+        threads.submit(move || match index == crashing {
+            true => crash(),
+            false => factorizer::factorize(2),
+        })
+    };
+    for pending in (0..n_tasks).map(task).collect::<Vec<_>>() {
+        if pending.wait().is_ok() {
+            let _ = writeln!(io::stdout(), "done");
+        }
+    }
+}

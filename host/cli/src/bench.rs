@@ -1,0 +1,299 @@
+//! `wasmpool bench`: what isolation costs on this machine.
+//!
+//! The library `wasmpool-bench` measures; here is what is asked of it, and what becomes of its
+//! report.
+
+use std::fs;
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use clap::builder::PossibleValuesParser;
+use indicatif::{ProgressBar, ProgressStyle};
+use wasmpool::Pool;
+use wasmpool_bench::{
+    BenchError, DEFAULT_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, OwnInput, OwnTask, Pace, Plan, Progress,
+    Report, Topic,
+};
+
+use crate::bench_tables;
+use crate::ending::{self, Ending, Problem, Result};
+use crate::input::Inputs;
+use crate::module;
+
+const AFTER_HELP: &str = "\
+Examples:
+  wasmpool bench --quick
+  wasmpool bench --filter dispatch,memory --json report.json
+  wasmpool bench --module rules.wasm --task check --input '[\"a\", 1]' --against './check {}'
+
+Exit codes:
+    0  everything was measured, and every result was right
+    1  some arm gave a wrong result or gave up
+    2  the command line makes no sense
+    3  the module or a file cannot be used";
+
+/// The lines between which a file's Markdown is replaced.
+const BEGIN: &str = "<!-- wasmpool bench: begin -->";
+const END: &str = "<!-- wasmpool bench: end -->";
+
+/// Measures what isolation costs here, beside native threads, processes and Python.
+///
+/// All of them do the same work and take turns in rounds; results are checked. Prints a table
+/// for each question, and how the project's targets are met.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub(crate) struct BenchArgs {
+    /// Ask these questions only, with commas between them
+    #[arg(
+        long,
+        value_name = "QUESTION",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(Topic::ALL.iter().map(|topic| topic.name())),
+    )]
+    filter: Vec<String>,
+
+    /// Do less in each round: less than half a minute for everything, and not two minutes
+    #[arg(long)]
+    quick: bool,
+
+    /// Rounds of all arms, of which the figures are medians
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_ROUNDS, value_parser = rounds)]
+    rounds: usize,
+
+    /// How many tasks run at once [default: the parallelism available to this process]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+
+    /// List the questions
+    #[arg(long)]
+    list: bool,
+
+    /// Write the report as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+
+    /// Write the report as a page of HTML, which needs nothing else
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Write the report as Markdown; in a file that has the lines
+    /// `<!-- wasmpool bench: begin -->` and `<!-- wasmpool bench: end -->` only what is between
+    /// them is replaced
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+
+    /// Measure a task of this module: a component, or the name of one that comes along
+    #[arg(
+        long,
+        value_name = "MODULE",
+        requires = "input",
+        conflicts_with = "filter"
+    )]
+    module: Option<String>,
+
+    /// The task; needed where the module has several and none is named like the module
+    #[arg(short, long, value_name = "NAME", requires = "module")]
+    task: Option<String>,
+
+    /// An input of the task, as `wasmpool run` takes them; may be given several times
+    #[arg(
+        short,
+        long,
+        value_name = "JSON",
+        num_args = 1..,
+        requires = "module",
+        allow_negative_numbers = true
+    )]
+    input: Vec<String>,
+
+    /// A command that does the same natively. It is started for each input, which it gets in
+    /// the place of `{}`, or on its standard input where there is no `{}`. It must exit with 0;
+    /// what it prints is not looked at
+    #[arg(long, value_name = "COMMAND", requires = "module")]
+    against: Option<String>,
+
+    /// Show no progress bar
+    #[arg(long)]
+    no_progress: bool,
+}
+
+pub(crate) fn bench(args: &BenchArgs) -> Result<Ending> {
+    if args.list {
+        return list();
+    }
+    let plan = plan(args)?;
+    let bar = progress_bar(args);
+    let mut tell = |progress: Progress| show(&bar, progress);
+    let report = match &args.module {
+        Some(module) => {
+            let task = own_task(args, module)?;
+            wasmpool_bench::run_own(&plan, &task, &mut tell)
+        }
+        None => wasmpool_bench::run(&plan, &mut tell),
+    };
+    bar.finish_and_clear();
+    let report = report.map_err(bench_problem)?;
+    // Files come first: whoever closes the output early has them all the same.
+    write_files(args, &report)?;
+    let written = ending::of_writing(bench_tables::print(&mut io::stdout().lock(), &report))?;
+    for failure in &report.failures {
+        // Nobody may be there to read it.
+        let _ = writeln!(io::stderr(), "failed: {failure}");
+    }
+    Ok(match report.failures.is_empty() {
+        true => written,
+        false => Ending::SomeFailed,
+    })
+}
+
+fn list() -> Result<Ending> {
+    let mut stdout = io::stdout().lock();
+    let mut topics = Topic::ALL.iter();
+    ending::of_writing(
+        topics.try_for_each(|topic| writeln!(stdout, "{:<9} {}", topic.name(), topic.title())),
+    )
+}
+
+fn plan(args: &BenchArgs) -> Result<Plan> {
+    let program = std::env::current_exe()
+        .context("cannot find this program, which is its own worker")
+        .map_err(Problem::Unusable)?;
+    let topics = match args.filter.is_empty() {
+        true => Topic::ALL.to_vec(),
+        false => {
+            let named = args.filter.iter().map(|name| Topic::named(name));
+            named
+                .map(|topic| topic.expect("the parser knows them"))
+                .collect()
+        }
+    };
+    Ok(Plan {
+        rounds: args.rounds,
+        pace: if args.quick { Pace::Quick } else { Pace::Full },
+        workers: args
+            .workers
+            .map_or_else(wasmpool_bench::parallelism, usize::from),
+        topics,
+        program,
+    })
+}
+
+fn rounds(text: &str) -> std::result::Result<usize, String> {
+    let rounds = text.parse::<usize>().map_err(|error| error.to_string())?;
+    match (MIN_ROUNDS..=MAX_ROUNDS).contains(&rounds) {
+        true => Ok(rounds),
+        false => Err(format!("not in {MIN_ROUNDS}..={MAX_ROUNDS}")),
+    }
+}
+
+/// The task that the user wants measured, and its inputs.
+fn own_task(args: &BenchArgs, name: &str) -> Result<OwnTask> {
+    let wasm = module::read(name)?.into_owned();
+    // Asks the module for its tasks, and says what is wrong with it.
+    let pool = Pool::builder().workers(1).build();
+    let pool = pool.map_err(module::pool_problem)?;
+    let module = module::load(&pool, name)?;
+    let task = module::choose_task(&module, name, args.task.as_deref())?;
+    let inputs = Inputs::open(args.input.clone(), None, task.params.len());
+    let inputs = inputs.map_err(Problem::Unusable)?;
+    let input = |input: io::Result<crate::input::Input>| {
+        let input = input.map_err(|error| Problem::Unusable(error.into()))?;
+        let arguments = input.arguments;
+        let text = input.text.get().to_owned();
+        let arguments =
+            arguments.map_err(|problem| Problem::Usage(anyhow!("`{text}` is no input: {problem}")));
+        Ok(OwnInput {
+            arguments: arguments?,
+            text,
+        })
+    };
+    Ok(OwnTask {
+        wasm,
+        module: name.to_owned(),
+        task: task.name.clone(),
+        inputs: inputs.map(input).collect::<Result<_>>()?,
+        against: args.against.clone(),
+    })
+}
+
+fn bench_problem(error: BenchError) -> Problem {
+    match error {
+        BenchError::Setting { .. } => Problem::Usage(error.into()),
+        error => Problem::Unusable(error.into()),
+    }
+}
+
+/// A bar on standard error, where somebody sees it.
+fn progress_bar(args: &BenchArgs) -> ProgressBar {
+    if args.no_progress || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let template = "{wide_bar} {msg} {pos}/{len} turns ({eta} left)";
+    ProgressBar::new(0)
+        .with_style(ProgressStyle::with_template(template).expect("the template is well-formed"))
+}
+
+fn show(bar: &ProgressBar, progress: Progress) {
+    if progress.done == 1 {
+        bar.reset();
+        bar.set_message(progress.topic.name());
+        bar.set_length(progress.turns as u64);
+    }
+    bar.set_position(progress.done as u64);
+}
+
+fn write_files(args: &BenchArgs, report: &Report) -> Result<()> {
+    if let Some(path) = &args.json {
+        let json = serde_json::to_string_pretty(report).expect("a report has no odd keys");
+        write(path, &(json + "\n"))?;
+    }
+    if let Some(path) = &args.html {
+        write(path, &wasmpool_bench::html(report))?;
+    }
+    if let Some(path) = &args.markdown {
+        let markdown = wasmpool_bench::markdown(report);
+        let before = fs::read_to_string(path).unwrap_or_default();
+        write(
+            path,
+            &between_markers(&before, &markdown).unwrap_or(markdown),
+        )?;
+    }
+    Ok(())
+}
+
+/// The text with `new` between the markers; none where there are no markers.
+fn between_markers(text: &str, new: &str) -> Option<String> {
+    let begin = text.find(BEGIN)? + BEGIN.len();
+    let end = begin + text[begin..].find(END)?;
+    Some(format!(
+        "{}\n\n{}\n\n{}",
+        &text[..begin],
+        new.trim(),
+        &text[end..]
+    ))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text)
+        .with_context(|| format!("cannot write `{}`", path.display()))
+        .map_err(Problem::Unusable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_between_the_markers_is_replaced() {
+        let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
+        let replaced = between_markers(&text, "new\n").unwrap();
+        assert_eq!(
+            replaced,
+            format!("before\n{BEGIN}\n\nnew\n\n{END}\nafter\n")
+        );
+        assert_eq!(between_markers(&replaced, "new\n").unwrap(), replaced);
+        assert_eq!(between_markers("no markers", "new"), None);
+        assert_eq!(between_markers(&format!("{END}{BEGIN}"), "new"), None);
+    }
+}

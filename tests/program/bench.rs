@@ -1,0 +1,238 @@
+//! `wasmpool bench`: what it says, and not how fast anything is.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{misbehaving, run};
+
+/// Every arm that a run can have, but for those that only some questions have.
+const ARMS: &[&str] = &[
+    "native",
+    "warm",
+    "fresh",
+    "unchecked",
+    "processes",
+    "process",
+    "python",
+    "python-pool",
+];
+
+/// The fewest rounds there can be, which is enough to see that everything works.
+fn quick<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    [&["bench", "--quick", "--rounds", "6"], more].concat()
+}
+
+#[track_caller]
+fn report_of(args: &[&str]) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    let file = file.to_str().unwrap();
+    run(&[&quick(args)[..], &["--json", file]].concat()).assert_code(0);
+    serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
+}
+
+/// The rows of all questions, as their subjects and arms.
+fn rows(report: &Value) -> Vec<(&str, &str)> {
+    let questions = report["questions"].as_array().unwrap().iter();
+    let rows = questions.flat_map(|question| question["rows"].as_array().unwrap());
+    rows.map(|row| {
+        (
+            row["subject"].as_str().unwrap(),
+            row["arm"].as_str().unwrap(),
+        )
+    })
+    .collect()
+}
+
+/// Every row has figures that make sense.
+#[track_caller]
+fn assert_figures(report: &Value) {
+    for question in report["questions"].as_array().unwrap() {
+        let rows = question["rows"].as_array().unwrap();
+        assert!(!rows.is_empty(), "{question}");
+        for row in rows {
+            let number = |value: &Value| value.as_f64().unwrap();
+            let (low, high) = (number(&row["interval"][0]), number(&row["interval"][1]));
+            let median = number(&row["median"]);
+            assert!(low <= median && median <= high, "{row}");
+            assert!(median >= 0.0 && number(&row["best"]) >= 0.0, "{row}");
+            if let Some(ratio) = row["ratio"].as_object() {
+                assert_ne!(ratio["to"], row["arm"], "{row}");
+            }
+        }
+    }
+    assert_eq!(report["failures"].as_array().unwrap().len(), 0, "{report}");
+}
+
+#[test]
+fn dispatch_has_all_arms_or_says_why_not() {
+    let report = report_of(&["--filter", "dispatch"]);
+    assert_figures(&report);
+    let rows = rows(&report);
+    for name in ARMS {
+        let mut arms = report["arms"].as_array().unwrap().iter();
+        let arm = arms.find(|arm| arm["id"] == *name);
+        let arm = arm.unwrap_or_else(|| panic!("`{name}` is missing"));
+        match arm["skipped"].as_str() {
+            Some(why) => assert!(!why.is_empty(), "{arm}"),
+            None => assert!(rows.contains(&("one at a time", name)), "{rows:?}"),
+        }
+    }
+    assert_eq!(report["rounds"], 6);
+    // What was not asked is not judged.
+    for target in report["targets"].as_array().unwrap() {
+        let is_of_dispatch = target["what"]
+            .as_str()
+            .unwrap()
+            .contains("fresh instance for each");
+        let is_same = target["what"]
+            .as_str()
+            .unwrap()
+            .contains("the same: throughput");
+        assert_eq!(
+            target["met"].is_boolean(),
+            is_of_dispatch || is_same,
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn stops_crashes_and_memory_are_measured_and_their_outcomes_checked() {
+    let report = report_of(&["--filter", "stopping,blast,memory"]);
+    assert_figures(&report);
+    let questions = report["questions"].as_array().unwrap();
+    let blast = questions
+        .iter()
+        .find(|question| question["id"] == "blast")
+        .unwrap();
+    for row in blast["rows"].as_array().unwrap() {
+        if ["warm", "fresh", "processes", "process"].contains(&row["arm"].as_str().unwrap()) {
+            assert_eq!(row["median"], 0.0, "{row}");
+        }
+    }
+    let rows = rows(&report);
+    assert!(
+        rows.contains(&("an idle instance of the factorizer", "warm")),
+        "{rows:?}"
+    );
+}
+
+#[test]
+fn without_python_its_arms_are_skipped_and_the_others_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    let mut command = super::wasmpool(&quick(&["--filter", "dispatch", "--json"]));
+    let output = command.arg(&file).env("PATH", "").output().unwrap();
+    let run = super::Run::of(output);
+    run.assert_code(0);
+    assert!(
+        run.stdout.contains("`python3` cannot be started here"),
+        "{}",
+        run.stdout
+    );
+    let report: Value = serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap();
+    assert_figures(&report);
+    let rows = rows(&report);
+    assert!(rows.contains(&("one at a time", "process")), "{rows:?}");
+    assert!(
+        rows.iter().all(|(_, arm)| !arm.starts_with("python")),
+        "{rows:?}"
+    );
+}
+
+#[test]
+fn a_question_that_there_is_not_is_refused_with_the_list() {
+    let run = run(&["bench", "--filter", "speed"]);
+    run.assert_code(2)
+        .assert_stderr("speed")
+        .assert_stderr("dispatch, compute, start, payload, stopping, memory, blast, scaling");
+}
+
+#[test]
+fn too_few_rounds_for_an_interval_are_refused() {
+    run(&["bench", "--rounds", "5"])
+        .assert_code(2)
+        .assert_stderr("6..=1000");
+}
+
+#[test]
+fn the_questions_are_listed() {
+    let run = run(&["bench", "--list"]);
+    let listed = run.assert_code(0).stdout.lines().count();
+    assert_eq!(listed, 8, "{}", run.stdout);
+}
+
+#[test]
+fn a_task_of_ones_own_is_measured_beside_a_command() {
+    let inputs = ["--module", "factorizer", "--input", "360", "97"];
+    // `test` is given the input as its argument, and finds that there is one.
+    let report = report_of(&[&inputs[..], &["--against", "test -n {}"]].concat());
+    assert_figures(&report);
+    let rows = rows(&report);
+    for arm in ["warm", "fresh", "command"] {
+        assert!(rows.contains(&("one at a time", arm)), "{arm}: {rows:?}");
+        assert!(rows.contains(&("all at once", arm)), "{arm}: {rows:?}");
+    }
+    assert_eq!(report["targets"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_command_without_a_place_for_the_input_reads_it() {
+    let inputs = ["--module", "factorizer", "--input", "360"];
+    report_of(&[&inputs[..], &["--against", "grep -qx 360"]].concat());
+    run(&quick(
+        &[&inputs[..], &["--against", "grep -qx 361"]].concat(),
+    ))
+    .assert_code(3)
+    .assert_stderr("`grep -qx 361` ended");
+}
+
+#[test]
+fn a_task_of_ones_own_that_fails_is_told_and_not_measured() {
+    run(&quick(&[
+        "--module",
+        misbehaving(),
+        "--task",
+        "fail",
+        "--input",
+        "\"no luck\"",
+    ]))
+    .assert_code(3)
+    .assert_stderr("no luck");
+    run(&quick(&[
+        "--module",
+        "factorizer",
+        "--task",
+        "nothing",
+        "--input",
+        "1",
+    ]))
+    .assert_code(2)
+    .assert_stderr("no task `nothing`");
+    run(&["bench", "--module", "factorizer"])
+        .assert_code(2)
+        .assert_stderr("--input");
+}
+
+#[test]
+fn markdown_goes_between_the_markers_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("readme.md");
+    let markers = "<!-- wasmpool bench: begin -->\nold\n<!-- wasmpool bench: end -->";
+    fs::write(&file, format!("before\n{markers}\nafter\n")).unwrap();
+    let args = ["--filter", "blast", "--markdown", file.to_str().unwrap()];
+    run(&quick(&args)).assert_code(0);
+    let text = fs::read_to_string(file).unwrap();
+    assert!(
+        text.starts_with("before\n<!-- wasmpool bench: begin -->\n"),
+        "{text}"
+    );
+    assert!(
+        text.ends_with("\n<!-- wasmpool bench: end -->\nafter\n"),
+        "{text}"
+    );
+    assert!(!text.contains("old"), "{text}");
+    assert!(text.contains("| others that failed, of 99 | 99"), "{text}");
+}
