@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Run(Box<RunArgs>),
     /// List the tasks of a module
     List(ListArgs),
+    /// Make a guest that builds and runs at once
+    New(crate::new::NewArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

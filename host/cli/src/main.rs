@@ -8,6 +8,7 @@ mod input;
 mod interrupt;
 mod list;
 mod module;
+mod new;
 mod output;
 mod run;
 mod tally;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let ended = match args.command {
         Command::Run(args) => run::run(*args),
         Command::List(args) => list::list(&args),
+        Command::New(args) => new::new(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "wasmpool", &mut script);
