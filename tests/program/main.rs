@@ -1,6 +1,7 @@
 //! The program `wasmpool`, as its users meet it.
 
 mod bench;
+mod new;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -82,6 +83,16 @@ impl Run {
     #[track_caller]
     fn assert_code(&self, code: i32) -> &Self {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    fn assert_stdout(&self, text: &str) -> &Self {
+        assert!(
+            self.stdout.contains(text),
+            "`{text}` is not in: {}",
+            self.stdout
+        );
         self
     }
 

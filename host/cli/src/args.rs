@@ -43,6 +43,8 @@ pub(crate) enum Command {
     Compile(CompileArgs),
     /// Measure what isolation costs here, beside native threads, processes and Python
     Bench(Box<BenchArgs>),
+    /// Make a guest that builds and runs at once
+    New(crate::new::NewArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell

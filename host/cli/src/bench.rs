@@ -189,11 +189,11 @@ fn rounds(text: &str) -> std::result::Result<usize, String> {
 
 /// The task that the user wants measured, and its inputs.
 fn own_task(args: &BenchArgs, name: &str) -> Result<OwnTask> {
-    let wasm = module::read(name)?.into_owned();
+    let wasm = module::read(name)?;
     // Asks the module for its tasks, and says what is wrong with it.
     let pool = Pool::builder().workers(1).build();
     let pool = pool.map_err(module::pool_problem)?;
-    let module = module::load(&pool, name)?;
+    let module = module::usable(pool.load_bytes(&wasm), name)?;
     let task = module::choose_task(&module, name, args.task.as_deref())?;
     let inputs = Inputs::open(args.input.clone(), None, task.params.len());
     let inputs = inputs.map_err(Problem::Unusable)?;
@@ -209,7 +209,7 @@ fn own_task(args: &BenchArgs, name: &str) -> Result<OwnTask> {
         })
     };
     Ok(OwnTask {
-        wasm,
+        wasm: wasm.into_owned(),
         module: name.to_owned(),
         task: task.name.clone(),
         inputs: inputs.map(input).collect::<Result<_>>()?,

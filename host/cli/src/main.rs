@@ -10,6 +10,7 @@ mod interrupt;
 mod invoke;
 mod list;
 mod module;
+mod new;
 mod output;
 mod run;
 mod tally;
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
         Command::List(args) => list::list(&args),
         Command::Compile(args) => compile::compile(&args),
         Command::Bench(args) => bench::bench(&args),
+        Command::New(args) => new::new(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "wasmpool", &mut script);

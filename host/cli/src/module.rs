@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use wasmpool::{BuildError, Pool, PoolBuilder, TaskInfo, TaskModule};
+use wasmpool::{BuildError, LoadError, Pool, PoolBuilder, TaskInfo, TaskModule};
 
 use crate::args::CodeArgs;
 use crate::ending::{Problem, Result};
@@ -78,6 +78,14 @@ pub(crate) fn load(
         spinner.finish_and_clear();
         loaded
     };
+    usable(loaded, name)
+}
+
+/// Whose problem it is that a module cannot be loaded.
+pub(crate) fn usable(
+    loaded: std::result::Result<TaskModule, LoadError>,
+    name: &str,
+) -> Result<TaskModule> {
     loaded
         .with_context(|| format!("cannot use the module `{name}`"))
         .map_err(Problem::Unusable)

@@ -1,0 +1,351 @@
+//! `wasmpool new`: writes a guest that builds and runs at once.
+//!
+//! The guests of `guest-tasks/languages` are the templates, and `guest-tasks/README.md` has the
+//! commands: what is written here is what is shown and tested there.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow};
+use clap::ValueEnum;
+
+use crate::ending::{self, Ending, Problem, Result};
+
+/// Makes a guest that builds and runs at once.
+///
+/// It has one task, the prime factors of a number, to put yours in the place of, and a README with
+/// the commands to build and run it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewArgs {
+    /// The folder to make; its last part is the name of the guest
+    #[arg(value_name = "NAME")]
+    folder: PathBuf,
+
+    /// What to write the guest in
+    #[arg(long, value_enum, value_name = "LANGUAGE", default_value_t = Language::Rust)]
+    lang: Language,
+
+    /// Where the SDK for Rust is, a folder or the URL of a git repository [default: in the
+    /// source that this program was built from]
+    #[arg(long, value_name = "PATH")]
+    sdk: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Language {
+    /// Rust with the SDK: any serde types, progress, errors with codes
+    Rust,
+    /// Rust with wit-bindgen: typed functions, no SDK
+    RustWit,
+    /// C with clang
+    C,
+    /// Python with componentize-py
+    Python,
+    /// JavaScript with componentize-js
+    #[value(alias = "js")]
+    Javascript,
+}
+
+/// A file of `guest-tasks/languages`.
+macro_rules! template {
+    ($path:literal) => {
+        include_str!(concat!("../../../guest-tasks/languages/", $path))
+    };
+}
+
+const COMMANDS: &str = include_str!("../../../guest-tasks/README.md");
+const WIT: (&str, &str) = ("factorize.wit", template!("factorize.wit"));
+const CARGO_CONFIG: (&str, &str) = (".cargo/config.toml", template!(".cargo/config.toml"));
+const TOOLCHAIN: (&str, &str) = (
+    "rust-toolchain.toml",
+    "[toolchain]\nchannel = \"stable\"\ntargets = [\"wasm32-wasip2\"]\n",
+);
+
+/// Where the SDK lay when this program was built.
+const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-tasks/sdk");
+
+impl Language {
+    /// Its section in the README of `guest-tasks`.
+    fn heading(self) -> &'static str {
+        match self {
+            Self::Rust => "Rust with the SDK",
+            Self::RustWit => "Rust with wit-bindgen",
+            Self::C => "C",
+            Self::Python => "Python",
+            Self::Javascript => "JavaScript",
+        }
+    }
+
+    /// What a guest in it is made of, the source first.
+    fn files(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Rust => &[
+                ("src/lib.rs", template!("sdk/src/lib.rs")),
+                ("Cargo.toml", template!("sdk/Cargo.toml")),
+                (".gitignore", "/target\n"),
+                CARGO_CONFIG,
+                TOOLCHAIN,
+            ],
+            Self::RustWit => &[
+                ("src/lib.rs", template!("rust/src/lib.rs")),
+                ("Cargo.toml", template!("rust/Cargo.toml")),
+                (".gitignore", "/target\n"),
+                CARGO_CONFIG,
+                TOOLCHAIN,
+                WIT,
+            ],
+            Self::C => &[
+                ("factorize.c", template!("c/factorize.c")),
+                (".gitignore", "/*.wasm\n"),
+                WIT,
+            ],
+            Self::Python => &[
+                ("app.py", template!("python/app.py")),
+                (".gitignore", "/.venv\n/*.wasm\n__pycache__\n"),
+                WIT,
+            ],
+            Self::Javascript => &[
+                ("factorize.js", template!("javascript/factorize.js")),
+                ("package.json", template!("javascript/package.json")),
+                (".gitignore", "/node_modules\n/*.wasm\n"),
+                WIT,
+            ],
+        }
+    }
+
+    /// What follows the source in its section: how to build and run it.
+    fn instructions(self) -> &'static str {
+        let heading = format!("\n### {}\n", self.heading());
+        let (_, section) = COMMANDS.split_once(&heading).expect("it has one for each");
+        let section = section.split("\n##").next().expect("split yields one");
+        let (_, instructions) = section
+            .split_once("\n```\n")
+            .expect("it begins with the source");
+        instructions.trim()
+    }
+}
+
+pub(crate) fn new(args: &NewArgs) -> Result<Ending> {
+    let folder = &args.folder;
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    check_name(&name).map_err(Problem::Usage)?;
+    let sdk = match args.lang {
+        Language::Rust => sdk_source(args.sdk.as_deref())?,
+        _ if args.sdk.is_some() => {
+            let heading = args.lang.heading();
+            return Err(Problem::Usage(anyhow!("{heading} needs no `--sdk`")));
+        }
+        _ => String::new(),
+    };
+
+    // In the repository the WIT file lies beside the folders of the languages.
+    let adapt = |text: &str| text.replace("../factorize.wit", "factorize.wit");
+    let instructions = adapt(args.lang.instructions()).replace(
+        "release/factorize.wasm",
+        &format!("release/{}.wasm", name.replace('-', "_")),
+    );
+    let mut files = vec![(
+        "README.md",
+        format!("# {name}\n\nA guest for `wasmpool`.\n\n{instructions}\n"),
+    )];
+    for &(path, text) in args.lang.files() {
+        let mut text = adapt(text);
+        if path == "Cargo.toml" {
+            text = text
+                .replace("name = \"factorize\"", &format!("name = \"{name}\""))
+                .replace("path = \"../../sdk\"", &sdk);
+        }
+        files.push((path, text));
+    }
+    write(folder, &files)?;
+
+    let mut stdout = io::stdout().lock();
+    ending::of_writing(say_what_is_next(&mut stdout, folder, &instructions))
+}
+
+/// Words that cargo or the compiler would take for something else than this guest.
+const RESERVED: &[&str] = &[
+    "abstract",
+    "alloc",
+    "as",
+    "async",
+    "await",
+    "become",
+    "box",
+    "break",
+    "const",
+    "continue",
+    "core",
+    "crate",
+    "do",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "final",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "macro",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "override",
+    "priv",
+    "proc_macro",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "std",
+    "struct",
+    "super",
+    "test",
+    "trait",
+    "true",
+    "try",
+    "type",
+    "typeof",
+    "unsafe",
+    "unsized",
+    "use",
+    "virtual",
+    "wasmpool-guest",
+    "wasmpool_guest",
+    "where",
+    "while",
+    "wit-bindgen",
+    "wit_bindgen",
+    "yield",
+];
+
+/// Whether a crate can have that name.
+fn check_name(name: &str) -> anyhow::Result<()> {
+    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if !is_name {
+        return Err(anyhow!(
+            "`{name}` cannot be the name of a guest: it takes letters, digits, `-` and `_`, the \
+             first of them a letter"
+        ));
+    }
+    if RESERVED.contains(&name) {
+        return Err(anyhow!(
+            "`{name}` cannot be the name of a guest: Rust has a meaning for it"
+        ));
+    }
+    Ok(())
+}
+
+/// The SDK as `Cargo.toml` names it.
+fn sdk_source(asked_for: Option<&str>) -> Result<String> {
+    if let Some(url) = asked_for.filter(|sdk| sdk.contains("://")) {
+        return Ok(format!("git = {}", quoted(url)));
+    }
+    let folder = Path::new(asked_for.unwrap_or(SDK));
+    // What lies elsewhere is told apart by its name from what does not lie there any more.
+    let is_sdk = fs::read_to_string(folder.join("Cargo.toml"))
+        .is_ok_and(|manifest| manifest.contains("name = \"wasmpool-guest\""));
+    if !is_sdk {
+        return Err(Problem::Usage(anyhow!(
+            "the SDK is not in `{}`: say where `guest-tasks/sdk` of wasmpool's source is with \
+             `--sdk PATH`, or where its git repository is with `--sdk URL`",
+            folder.display()
+        )));
+    }
+    let absolute = folder
+        .canonicalize()
+        .with_context(|| format!("cannot use the SDK in `{}`", folder.display()))
+        .map_err(Problem::Unusable)?;
+    Ok(format!("path = {}", quoted(&absolute.to_string_lossy())))
+}
+
+/// A string of TOML; those of JSON are among them.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// Makes the folder, which must not exist, and the files in it.
+fn write(folder: &Path, files: &[(&str, String)]) -> Result<()> {
+    let made = match folder.parent() {
+        Some(parent) => fs::create_dir_all(parent).and_then(|()| fs::create_dir(folder)),
+        None => fs::create_dir(folder),
+    };
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            return Err(Problem::Usage(anyhow!(
+                "`{}` exists, and stays as it is: choose another name",
+                folder.display()
+            )));
+        }
+        made => made
+            .with_context(|| format!("cannot make the folder `{}`", folder.display()))
+            .map_err(Problem::Unusable)?,
+    }
+    for (path, text) in files {
+        let path = folder.join(path);
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| fs::write(&path, text))
+            .with_context(|| format!("cannot write `{}`", path.display()))
+            .map_err(Problem::Unusable)?;
+    }
+    Ok(())
+}
+
+/// The commands of the README, the folder first.
+fn say_what_is_next(stdout: &mut impl Write, folder: &Path, instructions: &str) -> io::Result<()> {
+    let folder = folder.display();
+    writeln!(stdout, "made `{folder}`; its README.md says more. Next:\n")?;
+    writeln!(stdout, "    cd {folder}")?;
+    for block in instructions.split("```sh\n").skip(1) {
+        let commands = block.split("```").next().unwrap_or_default();
+        for command in commands.lines() {
+            writeln!(stdout, "    {command}")?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who reads the README reads what `wasmpool new` writes.
+    #[test]
+    fn the_readme_shows_the_templates() {
+        for language in Language::value_variants() {
+            let (_, section) = COMMANDS
+                .split_once(&format!("\n### {}\n", language.heading()))
+                .unwrap();
+            let (path, source) = language.files()[0];
+            let shown = section.split("```").nth(1).unwrap();
+            assert_eq!(shown.split_once('\n').unwrap().1, source, "{path}");
+            assert!(language.instructions().contains("\nwasmpool run "));
+        }
+        assert!(COMMANDS.contains(WIT.1));
+    }
+
+    #[test]
+    fn names_are_those_of_crates() {
+        for name in ["a", "rules", "my-rules_2", "Rules"] {
+            assert!(check_name(name).is_ok(), "{name}");
+        }
+        for name in [
+            "", "2fast", "-a", "ä", "a b", "a/b", "..", "fn", "test", "std",
+        ] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+    }
+}

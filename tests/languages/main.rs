@@ -1,0 +1,114 @@
+//! The task of `guest-tasks/README.md` in each language: made by `wasmpool new`, built and run
+//! by the very commands that the README shows.
+//!
+//! It takes a minute or two the first time, fetches the packagers of Python and JavaScript from their registries, and
+//! fails where a compiler or an interpreter is missing. So it is not among the tests that run by
+//! default: `cargo test --release -p wasmpool-cli --features languages --test languages`.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// What each language's task answers to 360.
+const OUTCOME: &str = "{\"index\":0,\"input\":360,\"output\":[2,2,2,3,3,5]}";
+
+/// Makes the guest, runs the commands of its README but those that are left out, and looks at
+/// what the last one prints.
+#[track_caller]
+fn check(language: &str, prepare: fn(&Path), is_left_out: fn(&str) -> bool) {
+    let folder = new(language);
+    prepare(&folder);
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let blocks = readme.split("```sh\n").skip(1);
+    let script = blocks
+        .flat_map(|block| block.split("```").next().unwrap().lines())
+        .filter(|line| !is_left_out(line))
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut command = Command::new("bash");
+    command
+        .args(["-euxo", "pipefail", "-c", &script])
+        .current_dir(&folder)
+        .env("PATH", path());
+    // Of the cargo that runs this test.
+    for variable in ["CARGO_TARGET_DIR", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"] {
+        command.env_remove(variable);
+    }
+    let output = command.output().unwrap();
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stdout}{stderr}");
+    assert_eq!(stdout.lines().last(), Some(OUTCOME), "{stdout}{stderr}");
+}
+
+/// Makes a guest. What its commands have fetched and built stays from run to run.
+fn new(language: &str) -> PathBuf {
+    let made = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_wasmpool"))
+        .args(["new", "factorize", "--lang", language])
+        .current_dir(&made)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("languages-{language}"));
+    copy(&made.path().join("factorize"), &kept);
+    kept
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+/// The user's, after the folder of the program under test.
+fn path() -> std::ffi::OsString {
+    let program = Path::new(env!("CARGO_BIN_EXE_wasmpool"));
+    let mut folders = vec![program.parent().unwrap().to_owned()];
+    folders.extend(env::split_paths(&env::var_os("PATH").unwrap()));
+    env::join_paths(folders).unwrap()
+}
+
+/// The versions that the workspace is tested with.
+fn copy_lock(folder: &Path) {
+    let lock = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+    fs::copy(lock, folder.join("Cargo.lock")).unwrap();
+}
+
+#[test]
+fn rust_with_the_sdk() {
+    check("rust", copy_lock, |_| false);
+}
+
+#[test]
+fn rust_with_wit_bindgen() {
+    check("rust-wit", copy_lock, |_| false);
+}
+
+#[test]
+fn c() {
+    // Installing is for the system's own tools, and not for a test.
+    check(
+        "c",
+        |_| (),
+        |line| line.starts_with("apt-get ") || line.starts_with("rustup "),
+    );
+}
+
+#[test]
+fn python() {
+    check("python", |_| (), |_| false);
+}
+
+#[test]
+fn javascript() {
+    check("javascript", |_| (), |_| false);
+}
