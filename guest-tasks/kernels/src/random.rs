@@ -27,9 +27,11 @@ impl Random {
 
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
-        for chunk in bytes.chunks_mut(8) {
-            chunk.copy_from_slice(&self.next().to_le_bytes()[..chunk.len()]);
+        let (chunks, rest) = bytes.as_chunks_mut::<8>();
+        for chunk in chunks {
+            *chunk = self.next().to_le_bytes();
         }
+        rest.fill_with(|| self.next() as u8);
         bytes
     }
 }
