@@ -9,6 +9,8 @@ mod invoke;
 mod list;
 mod module;
 mod output;
+mod program;
+mod rights;
 mod run;
 mod tally;
 
