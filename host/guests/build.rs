@@ -1,4 +1,5 @@
-//! Builds the guests of `guest-tasks/` with a cargo of its own, for `wasm32-wasip2`.
+//! Builds the guests of `guest-tasks/` with a cargo of its own, for `wasm32-wasip2`, and the
+//! programs for `wasm32-wasip1` as well.
 
 use std::env;
 use std::fmt::Write as _;
@@ -6,15 +7,22 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const TARGET: &str = "wasm32-wasip2";
-
-/// The crates to build, and the profile of each. The one that is there to fail keeps its
-/// line tables, so that its backtraces name source lines.
-const GUESTS: &[(&str, &str)] = &[
-    ("factorizer", "guest"),
-    ("kernels", "guest"),
-    ("misbehaving", "guest-with-lines"),
-    ("tour", "guest"),
+/// The guests to build.
+const GUESTS: &[Guest] = &[
+    Guest::named("factorizer"),
+    Guest::named("kernels"),
+    // There to fail: its backtraces name source lines.
+    Guest {
+        profile: "guest-with-lines",
+        ..Guest::named("misbehaving")
+    },
+    Guest::named("programs"),
+    Guest {
+        name: "programs_p1",
+        target: PREVIEW_1,
+        ..Guest::named("programs")
+    },
+    Guest::named("tour"),
 ];
 
 /// How the guests are compiled, beyond their profile: such that loops do more in each round. A
@@ -31,26 +39,50 @@ const FLAGS: &[&str] = &[
     "-Cllvm-args=-unroll-runtime -unroll-allow-partial -unroll-partial-threshold=300",
 ];
 
+const PREVIEW_1: &str = "wasm32-wasip1";
+const PREVIEW_2: &str = "wasm32-wasip2";
+
+struct Guest {
+    name: &'static str,
+    /// The crate that it is made of.
+    package: &'static str,
+    target: &'static str,
+    profile: &'static str,
+}
+
+impl Guest {
+    const fn named(name: &'static str) -> Self {
+        Self {
+            name,
+            package: name,
+            target: PREVIEW_2,
+            profile: "guest",
+        }
+    }
+}
+
 fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     for input in ["guest-tasks", "wit", "Cargo.toml", "Cargo.lock"] {
         println!("cargo::rerun-if-changed={}", root.join(input).display());
     }
-    ensure_target();
+    ensure_target(PREVIEW_1);
+    ensure_target(PREVIEW_2);
 
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let guests_dir = target_dir(&out_dir).join("guests");
     let mut consts = String::new();
     let mut names = String::new();
-    for (name, profile) in GUESTS {
-        let built = build(&root, &guests_dir.join("build"), name, profile);
+    for guest in GUESTS {
+        let built = build(&root, &guests_dir.join("build"), guest);
+        let Guest { name, package, .. } = guest;
         let copy = guests_dir.join(name).with_extension("wasm");
         replace(&built, &copy);
         let constant = name.to_uppercase();
         let path = copy.display().to_string();
         writeln!(
             consts,
-            "/// `guest-tasks/{name}`.\n\
+            "/// `guest-tasks/{package}`.\n\
              pub const {constant}: Guest = Guest {{\n    \
                  name: {name:?}, wasm: include_bytes!({path:?}), path: {path:?},\n}};"
         )
@@ -66,13 +98,19 @@ fn main() {
     fs::write(out_dir.join("guests.rs"), consts + &each).expect("OUT_DIR can be written");
 }
 
-/// Builds one guest and says where the component is.
-fn build(root: &Path, build_dir: &Path, name: &str, profile: &str) -> PathBuf {
+/// Builds one guest and says where it is.
+fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
+    let Guest {
+        package,
+        target,
+        profile,
+        ..
+    } = guest;
     let cargo = env::var_os("CARGO").expect("cargo sets CARGO");
     let mut command = Command::new(cargo);
     command
         .current_dir(root)
-        .args(["build", "--package", name, "--target", TARGET])
+        .args(["build", "--package", package, "--target", target])
         .args(["--profile", profile, "--target-dir"])
         .arg(build_dir)
         // Goes before all other ways to give flags.
@@ -89,12 +127,12 @@ fn build(root: &Path, build_dir: &Path, name: &str, profile: &str) -> PathBuf {
     let status = command.status().expect("cargo runs");
     assert!(
         status.success(),
-        "building the guest `{name}` failed: {command:?}"
+        "building the guest `{package}` failed: {command:?}"
     );
     build_dir
-        .join(TARGET)
+        .join(target)
         .join(profile)
-        .join(name)
+        .join(package)
         .with_extension("wasm")
 }
 
@@ -106,11 +144,11 @@ fn replace(built: &Path, copy: &Path) {
 }
 
 /// Makes sure that the toolchain in use can build for the sandbox.
-fn ensure_target() {
+fn ensure_target(target: &str) {
     let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
     let installed = || {
         let output = Command::new(&rustc)
-            .args(["--print", "target-libdir", "--target", TARGET])
+            .args(["--print", "target-libdir", "--target", target])
             .output()
             .expect("rustc runs");
         Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
@@ -119,11 +157,11 @@ fn ensure_target() {
         return;
     }
     let added = Command::new("rustup")
-        .args(["target", "add", TARGET])
+        .args(["target", "add", target])
         .status();
     assert!(
         added.is_ok_and(|status| status.success()) && installed(),
-        "the guests need the Rust target {TARGET}: run `rustup target add {TARGET}`, or \
+        "the guests need the Rust target {target}: run `rustup target add {target}`, or \
          install the package of your distribution that has it"
     );
 }

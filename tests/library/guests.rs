@@ -78,6 +78,17 @@ mod named {
         assert_eq!(tasks.len(), MISBEHAVING_TASKS.len());
     }
 
+    pub(super) fn programs(bench: &Bench) {
+        let module = bench.pool.load(wasmpool_guests::PROGRAMS.path()).unwrap();
+        assert_eq!(module.program().unwrap().name, "wasi:cli/run");
+    }
+
+    pub(super) fn programs_p1(bench: &Bench) {
+        let path = wasmpool_guests::PROGRAMS_P1.path();
+        let module = bench.pool.load(path).unwrap();
+        assert_eq!(module.program().unwrap().name, "wasi:cli/run");
+    }
+
     pub(super) fn tour(bench: &Bench) {
         let module = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
         assert!(module.tasks().iter().any(|task| task.name == "whereabouts"));

@@ -27,9 +27,36 @@ fn what_is_not_webassembly_is_refused() {
 #[test]
 fn a_core_module_is_refused_with_the_way_to_a_component() {
     let text = b"(module (func (export \"f\")))";
-    check(text, &["a core module", "wasm-tools component new"]);
+    check(
+        text,
+        &[
+            "a core module that is no WASI program: it exports no `_start`;",
+            "wasm-tools component new",
+        ],
+    );
     let binary = wat::parse_bytes(text).unwrap();
-    assert!(matches!(check(&binary, &[]), LoadError::CoreModule));
+    let error = check(&binary, &[]);
+    assert!(matches!(error, LoadError::CoreModule { .. }));
+}
+
+#[test]
+fn a_core_module_that_wants_more_than_wasi_is_refused_by_what_it_wants() {
+    let wasi = "(import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32)))";
+    let foreign = "(import \"env\" \"print\" (func)) (import \"js\" \"memory\" (memory 1))";
+    let start = "(func (export \"_start\"))";
+    check(
+        format!("(module {wasi} {foreign} {start})").as_bytes(),
+        &["no WASI program: it imports `env.print`, `js.memory`;"],
+    );
+    check(
+        format!("(module {wasi} {foreign})").as_bytes(),
+        &["no WASI program: it exports no `_start`, and it imports `env.print`, `js.memory`;"],
+    );
+    check(
+        b"(module (import \"wasi_snapshot_preview1\" \"no_such\" (func)) \
+          (func (export \"_start\")))",
+        &["no WASI program: it cannot be wrapped", "no_such"],
+    );
 }
 
 #[test]

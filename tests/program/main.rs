@@ -885,3 +885,305 @@ fn memory_stays_flat_over_a_long_stream() {
     assert!(child.wait().unwrap().success());
     assert!(peak < 150 << 10, "{peak} KiB");
 }
+
+mod programs {
+    //! WASI programs, and what they may use.
+
+    use super::*;
+
+    const PROGRAMS: [wasmpool_guests::Guest; 2] =
+        [wasmpool_guests::PROGRAMS, wasmpool_guests::PROGRAMS_P1];
+
+    fn for_each_program(check: impl Fn(&str)) {
+        for guest in PROGRAMS {
+            check(guest.path().to_str().unwrap());
+        }
+    }
+
+    fn preview_1() -> &'static str {
+        wasmpool_guests::PROGRAMS_P1.path().to_str().unwrap()
+    }
+
+    #[test]
+    fn a_program_runs_once_for_each_input() {
+        for_each_program(|program| {
+            let run = run(&["run", program, "a b", "1", "--", "count", "{}", "c {}"]);
+            assert_eq!(
+                run.assert_code(0).stdout,
+                "{\"index\":0,\"input\":\"a b\",\
+                 \"output\":{\"code\":0,\"stdout\":\"1 5 9\\n\",\"stderr\":\"\"}}\n\
+                 {\"index\":1,\"input\":\"1\",\
+                 \"output\":{\"code\":0,\"stdout\":\"1 3 5\\n\",\"stderr\":\"\"}}\n"
+            );
+        });
+    }
+
+    #[test]
+    fn the_input_is_the_last_argument_where_it_has_no_place() {
+        for_each_program(|program| {
+            let name = Path::new(program).file_name().unwrap().to_str().unwrap();
+            let run = run_with_input(
+                &["run", program, "--input", "-", "--", "args", "-x"],
+                "one \n\n{\"a\": 1}\r\nlast",
+            );
+            let lines = run.assert_code(0).lines();
+            let inputs = ["one ", "{\"a\": 1}", "last"];
+            assert_eq!(lines.len(), inputs.len());
+            for (line, input) in lines.iter().zip(inputs) {
+                assert_eq!(line["input"], input);
+                let printed = format!("{name}\nargs\n-x\n{input}\n");
+                assert_eq!(line["output"]["stdout"], printed);
+            }
+        });
+    }
+
+    #[test]
+    fn the_input_may_be_the_standard_input() {
+        for_each_program(|program| {
+            let args = ["run", program, "--input", "-", "--stdin", "--", "cat"];
+            let lines = run_with_input(&args, "a\n b \n").assert_code(0).lines();
+            assert_eq!(lines[0]["output"]["stdout"], "a\n");
+            assert_eq!(lines[1]["output"]["stdout"], " b \n");
+        });
+        let error = run(&["run", "factorizer", "360", "--stdin"]);
+        error
+            .assert_code(2)
+            .assert_stderr("`--stdin` is for programs");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_not_lost() {
+        for_each_program(|program| {
+            let output = run(&["run", program, "--", "bytes"]).lines()[0]["output"].clone();
+            assert_eq!(output["stdout_base64"], "/wD+");
+            assert_eq!(
+                (&output["stdout"], &output["stderr"]),
+                (&Value::Null, &json!(""))
+            );
+
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("lines");
+            fs::write(&file, b"\xFF\xFE\nx\n").unwrap();
+            let file = file.to_str().unwrap();
+            let lines = run(&["run", program, "--input", file, "--stdin", "--", "cat"]).lines();
+            assert_eq!(lines[0]["output"]["stdout_base64"], "//4K");
+            let lines = run(&["run", program, "--input", file, "--", "args"]);
+            let lines = lines.assert_code(1).lines();
+            assert_eq!(lines[0]["error"]["kind"], "bad-input");
+            let message = lines[0]["error"]["message"].as_str().unwrap();
+            assert!(message.starts_with("line 1: not UTF-8"), "{message}");
+            assert_eq!(lines[1]["output"]["code"], 0);
+        });
+    }
+
+    #[test]
+    fn an_exit_code_is_the_failure_of_its_task() {
+        let run = run(&["run", preview_1(), "0", "3", "--", "exit"]);
+        let lines = run.assert_code(1).lines();
+        assert_eq!(lines[0]["output"]["code"], 0);
+        assert_eq!(
+            lines[1],
+            json!({
+                "index": 1,
+                "input": "3",
+                "output": {"code": 3, "stdout": "leaving\n", "stderr": "with 3\n"},
+                "error": {"kind": "exited", "message": "exited with code 3", "exit_code": 3},
+            })
+        );
+    }
+
+    #[test]
+    fn a_program_without_inputs_runs_once() {
+        for_each_program(|program| {
+            let run = run(&["run", program, "--", "count", "{}"]);
+            let lines = run.assert_code(0).lines();
+            assert_eq!(lines.len(), 1);
+            assert_eq!(lines[0]["input"], Value::Null);
+            assert_eq!(lines[0]["output"]["stdout"], "1 1 2\n");
+        });
+    }
+
+    #[test]
+    fn a_program_with_the_streams_to_itself_is_as_if_started_alone() {
+        let args = ["run", preview_1(), "--inherit-stdio", "--", "cat"];
+        let run = run_with_input(&args, "as it\nis");
+        assert_eq!(run.assert_code(0).stdout, "as it\nis");
+        assert_eq!(run.stderr, "");
+        let args = ["run", preview_1(), "--inherit-stdio", "--", "exit", "42"];
+        let run = super::run(&args);
+        assert_eq!(run.assert_code(42).stdout, "leaving\n");
+        assert_eq!(run.stderr, "with 42\n");
+        let args = [
+            "run",
+            preview_1(),
+            "--inherit-stdio",
+            "--timeout",
+            "50ms",
+            "--",
+            "spin",
+        ];
+        super::run(&args)
+            .assert_code(1)
+            .assert_stderr("error: timed out");
+        // Far more than any limit of what is kept.
+        let args = [
+            "run",
+            preview_1(),
+            "--inherit-stdio",
+            "--",
+            "flood",
+            "20000000",
+        ];
+        assert_eq!(super::run(&args).assert_code(0).stdout.len(), 20_000_000);
+    }
+
+    #[test]
+    fn rights_come_from_flags() {
+        for_each_program(|program| {
+            let folder = tempfile::tempdir().unwrap();
+            fs::write(folder.path().join("file"), "content").unwrap();
+            let folder = folder.path().to_str().unwrap();
+            let code = |args: &[&str]| {
+                let lines = run(&[&["run", program][..], args].concat()).lines();
+                let output = &lines[0]["output"];
+                (
+                    output["code"].as_i64().unwrap(),
+                    output["stdout"].as_str().unwrap().to_owned(),
+                )
+            };
+            let path = format!("{folder}/file");
+            let ok = |text: &str| (0, text.to_owned());
+            let failed = (1, String::new());
+            let (named, read_only) = (format!("{folder}::/data"), format!("{folder}::/data:ro"));
+            assert_eq!(code(&["--", "read", &path]), failed);
+            assert_eq!(code(&["--dir", folder, "--", "read", &path]), ok("content"));
+            assert_eq!(
+                code(&["--dir", &named, "--", "read", "/data/file"]),
+                ok("content")
+            );
+            assert_eq!(
+                code(&["--dir", &named, "--", "write", "/data/new", "x"]),
+                ok("")
+            );
+            assert_eq!(
+                code(&["--dir", &read_only, "--", "read", "/data/new"]),
+                ok("x")
+            );
+            assert_eq!(
+                code(&["--dir", &read_only, "--", "write", "/data/new", "y"]),
+                failed
+            );
+            assert_eq!(code(&["--", "env"]), ok(""));
+            assert_eq!(code(&["--env", "A=b=c", "--", "env"]), ok("A=b=c\n"));
+            let random = |args: &[&str]| code(&[args, &["--", "random"]].concat());
+            assert_eq!(random(&["--deterministic"]), random(&["--deterministic=0"]));
+            assert_ne!(
+                random(&["--deterministic=1"]),
+                random(&["--deterministic=2"])
+            );
+        });
+        let mut passed_on = wasmpool(&["run", preview_1(), "--env", "OF_THE_HOST", "--", "env"]);
+        let passed_on = Run::of(passed_on.env("OF_THE_HOST", "1").output().unwrap());
+        assert_eq!(passed_on.lines()[0]["output"]["stdout"], "OF_THE_HOST=1\n");
+        let error = run(&["run", preview_1(), "--env", "OF_NOBODY", "--", "env"]);
+        error
+            .assert_code(2)
+            .assert_stderr("cannot pass the variable `OF_NOBODY` on");
+        let error = run(&["run", preview_1(), "--dir", "/no/such/folder", "--", "env"]);
+        error
+            .assert_code(3)
+            .assert_stderr("cannot open the folder `/no/such/folder`");
+        let error = run(&["run", preview_1(), "--allow-net", "somewhere", "--", "env"]);
+        error
+            .assert_code(2)
+            .assert_stderr("`somewhere` is no address: it has no port");
+    }
+
+    #[test]
+    fn what_was_refused_of_the_network_is_said() {
+        let program = wasmpool_guests::PROGRAMS.path().to_str().unwrap();
+        let run = run(&["run", program, "example.org", "--", "lookup"]);
+        let line = &run.assert_code(1).lines()[0];
+        assert_eq!(line["refused"], json!(["look up `example.org`"]));
+        let granted = ["run", program, "--allow-net", "127.0.0.1:1"];
+        let run = super::run(&[&granted[..], &["--", "connect", "127.0.0.2:80"]].concat());
+        let line = &run.assert_code(1).lines()[0];
+        assert_eq!(line["refused"], json!(["connect to 127.0.0.2:80"]));
+    }
+
+    #[test]
+    fn rights_are_for_tasks_too() {
+        let args = [
+            "run",
+            misbehaving(),
+            "-t",
+            "escape",
+            "environment",
+            "--env",
+            "A=1",
+        ];
+        let run = run(&args);
+        assert_eq!(run.assert_code(0).lines()[0]["output"], "A=1");
+    }
+
+    #[test]
+    fn deterministic_runs_use_the_same_fuel() {
+        for_each_program(|program| {
+            let fuel = || {
+                let rights = ["run", program, "--deterministic", "--fuel", "1000000000"];
+                let run = run(&[&rights[..], &["--details", "--", "random"]].concat());
+                run.assert_code(0).lines()[0]["report"]["fuel"].clone()
+            };
+            assert!(fuel().as_u64().unwrap() > 0);
+            assert_eq!(fuel(), fuel());
+        });
+    }
+
+    /// The folder of these is laid out as the official test suite's: a JSON file for each test
+    /// says what the program gets and what must come of it. The suite's runner takes the
+    /// command line from `adapter.py`; what that makes of a test is the same as here.
+    #[test]
+    fn the_conventions_of_the_official_test_suite_are_kept() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/wasi");
+        let files = fs::read_dir(&folder).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        let specs = paths.filter(|path| path.extension().is_some_and(|kind| kind == "json"));
+        let specs = specs.collect::<Vec<_>>();
+        assert!(specs.len() > 5);
+        for_each_program(|program| {
+            for path in &specs {
+                let spec = serde_json::from_slice::<Value>(&fs::read(path).unwrap()).unwrap();
+                let words = |name: &str| {
+                    let words = spec[name].as_array().into_iter().flatten();
+                    words.map(|word| word.as_str().unwrap().to_owned())
+                };
+                let mut command = wasmpool(&["run", "--inherit-stdio"]);
+                for (name, value) in spec["env"].as_object().into_iter().flatten() {
+                    command.args(["--env", &format!("{name}={}", value.as_str().unwrap())]);
+                }
+                for dir in words("dirs") {
+                    let host = folder.join(&dir);
+                    command.args(["--dir", &format!("{}::{dir}", host.display())]);
+                }
+                command.arg(program).arg("--").args(words("args"));
+                let run = Run::of(command.output().unwrap());
+                let mut code = spec["exit_code"].as_i64().unwrap_or(0);
+                if program != preview_1() {
+                    // Of Rust's programs for preview 2 a failure has no other.
+                    code = code.min(1);
+                }
+                let name = path.display();
+                assert_eq!(
+                    run.code.map(i64::from),
+                    Some(code),
+                    "{name}: {}",
+                    run.stderr
+                );
+                assert_eq!(spec["stdout"], run.stdout, "{name}");
+                if let Some(stderr) = spec["stderr"].as_str() {
+                    assert_eq!(stderr, run.stderr, "{name}");
+                }
+            }
+        });
+    }
+}

@@ -16,14 +16,18 @@ Exit codes:
     1  some task failed, or a line of the input is no input
     2  the command line makes no sense
     3  the module or the input cannot be used
-  130  interrupted";
+  130  interrupted
+A program that has the standard streams to itself (`--inherit-stdio`, no inputs) ends with its own
+exit code, or with 1 if it came to none.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
   wasmpool run factorizer 360 97 18446744073709551615
   seq 1 100000 | wasmpool run factorizer --input -
   wasmpool run rules.wasm -t check '[\"a\", 1]' --timeout 200ms --memory 32MiB
-  wasmpool run shapes.wasm --invoke 'area({x: 1.5, y: 2})'";
+  wasmpool run shapes.wasm --invoke 'area({x: 1.5, y: 2})'
+  wasmpool run tool.wasm --input names.txt --dir /srv/data::/data:ro -- --sum /data/{}
+  wasmpool run tool.wasm --input lines.txt --stdin -- --upper-case";
 
 /// Runs the tasks of WebAssembly modules in a pool of sandboxes.
 #[derive(Debug, Parser)]
@@ -56,6 +60,11 @@ pub(crate) enum Command {
 ///
 /// Prints one line of JSON for each input, in their order: `{"index":0,"input":360,
 /// "output":[2,2,2,3,3,5]}`, or with an `error` that has a `kind` and a `message`.
+///
+/// A WASI program (a component that exports `wasi:cli/run`, or a core module for preview 1) runs
+/// once for each input, which is text, or once without any. Its `output` is
+/// `{"code":0,"stdout":"...","stderr":""}`; what is not UTF-8 is there as `stdout_base64` or
+/// `stderr_base64`. A code other than 0 is an error of the kind `exited` with an `exit_code`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct RunArgs {
@@ -67,7 +76,17 @@ pub(crate) struct RunArgs {
     #[arg(allow_negative_numbers = true)]
     pub(crate) inputs: Vec<String>,
 
-    /// Read more inputs from this file, one JSON value a line; `-` is standard input
+    /// The arguments of a program. `{}` in them is the input; if it is nowhere, the input is one
+    /// more argument at the end. Of other tasks, more inputs
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) program_args: Vec<String>,
+
+    /// Give the input to the program on standard input, as a line
+    #[arg(long)]
+    pub(crate) stdin: bool,
+
+    /// Read more inputs from this file, one JSON value a line, or a line of text for a program;
+    /// `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
@@ -152,7 +171,51 @@ pub(crate) struct RunArgs {
     pub(crate) quiet: bool,
 
     #[command(flatten)]
+    pub(crate) rights: RightsArgs,
+
+    #[command(flatten)]
     pub(crate) code: CodeArgs,
+}
+
+impl RunArgs {
+    /// Whether there are inputs, or may be.
+    pub(crate) fn has_inputs(&self) -> bool {
+        !self.inputs.is_empty() || self.input.is_some()
+    }
+}
+
+/// What a guest may use of the host.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Rights (a guest has none but these)")]
+pub(crate) struct RightsArgs {
+    /// Grant a folder, under the name GUEST or its own; `:ro` at the end makes it read-only
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
+    pub(crate) dirs: Vec<String>,
+
+    /// Set a variable; without a value, pass on the one from here
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub(crate) env: Vec<String>,
+
+    /// Grant TCP connections to a name or address. What is refused of the network is said in the
+    /// line as `refused`
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) allow_net: Vec<String>,
+
+    /// Let guests read standard input, and write to standard output and error at once. For
+    /// debugging; a program without inputs then runs as if it were started by itself
+    #[arg(long)]
+    pub(crate) inherit_stdio: bool,
+
+    /// Take random numbers from this seed (0 if there is none), and stop the clocks: the same
+    /// input gives the same output. With `--fuel` the limit is as exact
+    #[arg(
+        long,
+        value_name = "SEED",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "0"
+    )]
+    pub(crate) deterministic: Option<u64>,
 }
 
 #[derive(Debug, clap::Args)]

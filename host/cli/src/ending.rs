@@ -18,6 +18,8 @@ pub(crate) enum Ending {
     Interrupted,
     /// Nobody reads the output any more.
     PipeClosed,
+    /// The program that ran in its place exited with this code.
+    Exited(u8),
 }
 
 impl From<Ending> for ExitCode {
@@ -29,6 +31,7 @@ impl From<Ending> for ExitCode {
             Ending::Usage => 2,
             Ending::Unusable => 3,
             Ending::Interrupted => 130,
+            Ending::Exited(code) => code,
         })
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
 use std::path::Path;
 
+use crate::program::Template;
 use anyhow::Context as _;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -25,7 +26,17 @@ pub(crate) struct Inputs {
     ready: std::vec::IntoIter<Input>,
     given: std::vec::IntoIter<String>,
     file: Option<Lines>,
-    n_params: usize,
+    shape: Shape,
+    /// Whether there is one input that nobody gave.
+    runs_once: bool,
+}
+
+/// What an input is to the task.
+pub(crate) enum Shape {
+    /// A JSON value: the only argument, or an array of so many.
+    Json { n_params: usize },
+    /// Text, for a program.
+    Text(Template),
 }
 
 struct Lines {
@@ -33,19 +44,25 @@ struct Lines {
     /// The number of the line that was read last, from 1.
     number: u64,
     buffer: Vec<u8>,
+    /// Leaves of a line what counts.
+    trim: fn(&[u8]) -> &[u8],
 }
 
 impl Inputs {
-    /// Opens the file, if there is one; `-` is standard input. A task without parameters and
-    /// without any input runs once.
+    /// Opens the file, if there is one; `-` is standard input. A program, or a task without
+    /// parameters, runs once if it has no input.
     pub(crate) fn open(
-        mut given: Vec<String>,
+        given: Vec<String>,
         file: Option<&Path>,
-        n_params: usize,
+        shape: Shape,
     ) -> anyhow::Result<Self> {
-        if given.is_empty() && file.is_none() && n_params == 0 {
-            given.push("[]".to_owned());
-        }
+        let wants_none = !matches!(shape, Shape::Json { n_params: 1.. });
+        let runs_once = given.is_empty() && file.is_none() && wants_none;
+        let trim: fn(&[u8]) -> &[u8] = match shape {
+            // What comes before is left, so that columns are counted as an editor does.
+            Shape::Json { .. } => <[u8]>::trim_ascii_end,
+            Shape::Text(_) => without_line_break,
+        };
         let reader: Option<Box<dyn Read + Send>> = match file {
             None => None,
             Some(path) if path == Path::new("-") => Some(Box::new(io::stdin())),
@@ -62,8 +79,10 @@ impl Inputs {
                 reader: BufReader::new(reader),
                 number: 0,
                 buffer: Vec::new(),
+                trim,
             }),
-            n_params,
+            shape,
+            runs_once,
         })
     }
 
@@ -73,7 +92,8 @@ impl Inputs {
             ready: ready.into_iter(),
             given: Vec::new().into_iter(),
             file: None,
-            n_params: 0,
+            shape: Shape::Json { n_params: 0 },
+            runs_once: false,
         }
     }
 
@@ -98,11 +118,33 @@ impl Iterator for Inputs {
         if let Some(input) = self.ready.next() {
             return Some(Ok(input));
         }
+        if std::mem::take(&mut self.runs_once) {
+            return Some(Ok(match &self.shape {
+                Shape::Json { n_params } => from_command_line("[]".to_owned(), *n_params),
+                Shape::Text(template) => Input {
+                    text: RawValue::NULL.to_owned(),
+                    arguments: Ok(template.without_input()),
+                },
+            }));
+        }
         if let Some(text) = self.given.next() {
-            return Some(Ok(from_command_line(text, self.n_params)));
+            return Some(Ok(match &self.shape {
+                Shape::Json { n_params } => from_command_line(text, *n_params),
+                Shape::Text(template) => from_text(text.as_bytes(), template),
+            }));
         }
         let line = self.file.as_mut()?.next()?;
-        Some(line.map(|(number, line)| from_line(number, &line, self.n_params)))
+        Some(line.map(|(number, line)| match &self.shape {
+            Shape::Json { n_params } => from_line(number, &line, *n_params),
+            Shape::Text(template) => {
+                let input = from_text(&line, template);
+                let of_line = |problem| format!("line {number}: {problem}");
+                Input {
+                    arguments: input.arguments.map_err(of_line),
+                    ..input
+                }
+            }
+        }))
     }
 }
 
@@ -121,12 +163,24 @@ impl Lines {
                 let too_long = format!("line {} is longer than {MAX_LINE} bytes", self.number);
                 return Some(Err(io::Error::new(io::ErrorKind::InvalidData, too_long)));
             }
-            // What comes before is left, so that columns are counted as an editor does.
-            let line = self.buffer.trim_ascii_end();
+            let line = (self.trim)(&self.buffer);
             if !line.is_empty() {
                 return Some(Ok((self.number, line.to_owned())));
             }
         }
+    }
+}
+
+/// A line as the file has it.
+fn without_line_break(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+fn from_text(text: &[u8], template: &Template) -> Input {
+    Input {
+        text: quoted(&String::from_utf8_lossy(text)),
+        arguments: template.fill(text),
     }
 }
 
@@ -206,7 +260,7 @@ mod tests {
 
     fn check(inputs: &[&str], n_params: usize, expected: &[Result<&str, &str>]) {
         let given = inputs.iter().map(|&text| text.to_owned()).collect();
-        let inputs = Inputs::open(given, None, n_params).unwrap();
+        let inputs = Inputs::open(given, None, Shape::Json { n_params }).unwrap();
         let got = inputs.map(|input| {
             let arguments = input.unwrap().arguments;
             arguments.map(|values| Value::Array(values).to_string())

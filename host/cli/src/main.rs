@@ -12,6 +12,8 @@ mod list;
 mod module;
 mod new;
 mod output;
+mod program;
+mod rights;
 mod run;
 mod tally;
 

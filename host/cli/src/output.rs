@@ -5,7 +5,9 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use wasmpool::{Frame, TaskError, TaskReport, Value};
+use wasmpool::{Frame, TaskError, TaskErrorKind, TaskReport, Value};
+
+use crate::program::Printed;
 
 /// One line of the output.
 #[derive(Serialize)]
@@ -13,11 +15,47 @@ struct Line<'a> {
     index: u64,
     input: &'a RawValue,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<&'a Value>,
+    output: Option<Shown<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<ErrorFields<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     report: Option<ReportFields<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    refused: &'a [String],
+}
+
+/// What a task gave.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'a> {
+    Value(&'a Value),
+    Printed(Printed<'a>),
+}
+
+/// How a task ended.
+pub(crate) enum Outcome {
+    Task(Result<Value, TaskError>),
+    Program(Result<wasmpool::Output, TaskError>),
+}
+
+impl Outcome {
+    pub(crate) fn error(&self) -> Option<&TaskError> {
+        match self {
+            Self::Task(outcome) => outcome.as_ref().err(),
+            Self::Program(outcome) => outcome.as_ref().err(),
+        }
+    }
+
+    /// A program has printed something, whatever its exit code.
+    fn shown(&self) -> Option<Shown<'_>> {
+        match self {
+            Self::Task(outcome) => outcome.as_ref().ok().map(Shown::Value),
+            Self::Program(outcome) => {
+                let output = outcome.as_ref().map_or_else(TaskError::output, Some);
+                output.map(|output| Shown::Printed(output.into()))
+            }
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -26,6 +64,8 @@ struct ErrorFields<'a> {
     message: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     code: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exit_code: Option<i32>,
     #[serde(skip_serializing_if = "str::is_empty")]
     stderr: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
@@ -46,23 +86,32 @@ struct ReportFields<'a> {
     stderr: &'a str,
 }
 
-/// Writes the line of a task that has ended, with its line break.
+/// Writes the line of a task that has ended, with its line break; with its report if there are
+/// to be details.
 pub(crate) fn line(
     index: u64,
     input: &RawValue,
-    outcome: &Result<Value, TaskError>,
-    report: Option<&TaskReport>,
+    outcome: &Outcome,
+    report: &TaskReport,
+    details: bool,
 ) -> Vec<u8> {
+    let refused = &*report.refused;
+    let report = details.then_some(report);
     let texts = report.map(|report| (report.stdout.text(), report.stderr.text()));
     let line = Line {
         index,
         input,
-        output: outcome.as_ref().ok(),
-        error: outcome.as_ref().err().map(|error| ErrorFields {
+        output: outcome.shown(),
+        error: outcome.error().map(|error| ErrorFields {
             kind: error.kind().name(),
             message: error.message(),
             code: error.code(),
-            stderr: error.stderr(),
+            exit_code: match error.kind() {
+                TaskErrorKind::Exited(code) => Some(code),
+                _ => None,
+            },
+            // All of it is in the output, if there is one.
+            stderr: error.output().map_or(error.stderr(), |_| ""),
             backtrace: if report.is_some() {
                 error.backtrace()
             } else {
@@ -82,6 +131,7 @@ pub(crate) fn line(
                 stdout,
                 stderr,
             }),
+        refused,
     };
     encode(&line).unwrap_or_else(|problem| {
         // A result that JSON has no words for: a map with keys that are no text, say.
@@ -104,10 +154,12 @@ pub(crate) fn bad_line(index: u64, input: &RawValue, kind: &str, message: &str) 
             kind,
             message,
             code: "",
+            exit_code: None,
             stderr: "",
             backtrace: &[],
         }),
         report: None,
+        refused: &[],
     };
     encode(&line).expect("numbers and text are always JSON")
 }

@@ -22,11 +22,13 @@ use wasmpool::{
 
 use crate::args::{IsolationArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
-use crate::input::{Input, Inputs};
+use crate::input::{Input, Inputs, Shape};
 use crate::interrupt::Interrupt;
 use crate::invoke;
 use crate::module;
-use crate::output::{self, Output};
+use crate::output::{self, Outcome, Output};
+use crate::program::{self, Template};
+use crate::rights;
 use crate::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
 
 /// Inputs under way at once, from being read to being written: at the least, and for each
@@ -53,7 +55,7 @@ enum News {
     ReadFailed(io::Error),
 }
 
-pub(crate) fn run(args: RunArgs) -> Result<Ending> {
+pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     let interrupt = Interrupt::install().map_err(Problem::Unusable)?;
     let pool = Arc::new(build_pool(&args)?);
     let spinner = match args.quiet || args.no_progress {
@@ -61,16 +63,34 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending> {
         false => module::spinner(),
     };
     let module = module::load(&pool, &args.module, &args.code, spinner)?;
-    let (task, inputs) = match args.invoke.is_empty() {
-        true => task_and_inputs(&module, &args)?,
-        false => invoke::task_and_inputs(&module, &args.invoke)?,
+    let module = match rights::granted(&args.rights)? {
+        Some(rights) => module.with_capabilities(rights),
+        None => module,
+    };
+    let program = program::meant(&module, &args)?;
+    if program.is_some() && args.rights.inherit_stdio && !args.has_inputs() {
+        return program::run_as_is(&pool, &module, &args, &interrupt);
+    }
+    let is_program = program.is_some();
+    let (task, inputs) = match program {
+        Some(task) => (task, open(&args, Shape::Text(Template::new(&args)))?),
+        None if args.invoke.is_empty() => {
+            args.inputs.append(&mut args.program_args);
+            task_and_inputs(&module, &args)?
+        }
+        None => invoke::task_and_inputs(&module, &args.invoke)?,
     };
     let task: AnyTask = module.task(&task.name).expect("just chosen from its tasks");
     let report_file = create_report(&args)?;
 
     let mut tally = Tally::new();
     let started = Instant::now();
-    let (stopped, read_error) = drive(&pool, &task, inputs, &args, &interrupt, &mut tally)?;
+    let source = Source {
+        task: &task,
+        is_program,
+        inputs,
+    };
+    let (stopped, read_error) = drive(&pool, source, &args, &interrupt, &mut tally)?;
     let summary = tally.summary(RunFacts {
         module: &args.module,
         task: &task.info().name,
@@ -102,19 +122,20 @@ pub(crate) fn run(args: RunArgs) -> Result<Ending> {
 /// The task that is asked for, and what it is to run over.
 fn task_and_inputs<'a>(module: &'a TaskModule, args: &RunArgs) -> Result<(&'a TaskInfo, Inputs)> {
     let task = module::choose_task(module, &args.module, args.task.as_deref())?;
-    if args.inputs.is_empty() && args.input.is_none() && !task.params.is_empty() {
+    if !args.has_inputs() && !task.params.is_empty() {
         return Err(Problem::Usage(anyhow!(
             "no input for `{}({})`: give some, or `--input FILE` (`-` is standard input)",
             task.name,
             task.params.join(", ")
         )));
     }
-    let inputs = Inputs::open(
-        args.inputs.clone(),
-        args.input.as_deref(),
-        task.params.len(),
-    );
-    Ok((task, inputs.map_err(Problem::Unusable)?))
+    let n_params = task.params.len();
+    Ok((task, open(args, Shape::Json { n_params })?))
+}
+
+fn open(args: &RunArgs, shape: Shape) -> Result<Inputs> {
+    let inputs = Inputs::open(args.inputs.clone(), args.input.as_deref(), shape);
+    inputs.map_err(Problem::Unusable)
 }
 
 /// What cut a run short.
@@ -167,12 +188,18 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
         .map_err(module::pool_problem)
 }
 
+/// What a run runs.
+struct Source<'a> {
+    task: &'a AnyTask,
+    is_program: bool,
+    inputs: Inputs,
+}
+
 /// Runs the task over the inputs and writes the lines. Says what cut it short, and why the
 /// inputs could not be read to their end.
 fn drive(
     pool: &Arc<Pool>,
-    task: &AnyTask,
-    inputs: Inputs,
+    source: Source<'_>,
     args: &RunArgs,
     interrupt: &Interrupt,
     tally: &mut Tally,
@@ -184,7 +211,8 @@ fn drive(
     let (place_sender, places) = crossbeam_channel::bounded(n_places);
     let reader = Reader {
         pool: Arc::clone(pool),
-        task: task.clone(),
+        task: source.task.clone(),
+        is_program: source.is_program,
         details: args.details,
         chunk_size,
         submitting: Arc::clone(&submitting),
@@ -195,7 +223,7 @@ fn drive(
     // the inputs it drops its side of the news, and so does every task that has ended.
     thread::Builder::new()
         .name("wasmpool-reader".to_owned())
-        .spawn(move || reader.submit_all(inputs))
+        .spawn(move || reader.submit_all(source.inputs))
         .context("cannot start a thread")
         .map_err(Problem::Unusable)?;
 
@@ -242,6 +270,7 @@ fn drive(
 struct Reader {
     pool: Arc<Pool>,
     task: AnyTask,
+    is_program: bool,
     details: bool,
     chunk_size: usize,
     /// Held while a chunk is submitted, until all of its tasks will tell when they are done.
@@ -320,15 +349,18 @@ impl Reader {
     }
 
     fn tell_when_done(&self, index: u64, text: Box<RawValue>, future: &TaskFuture<Value>) {
-        let (news, details) = (self.news.clone(), self.details);
+        let (news, details, is_program) = (self.news.clone(), self.details, self.is_program);
         future.on_done(move |future| {
-            let outcome = future.wait();
+            let outcome = match is_program {
+                true => Outcome::Program(future.wait_as()),
+                false => Outcome::Task(future.wait()),
+            };
             let report = future.report().expect("a task that has ended has a report");
             // Nobody listens any more when the output is closed.
             let _ = news.send(News::Ended {
                 index,
-                line: output::line(index, &text, &outcome, details.then_some(report)),
-                error: outcome.err(),
+                line: output::line(index, &text, &outcome, report, details),
+                error: outcome.error().cloned(),
                 cost: Cost::of(report),
             });
         });

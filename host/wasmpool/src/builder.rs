@@ -193,6 +193,14 @@ impl PoolBuilder {
         self
     }
 
+    /// How much a [program](crate::Command) may print, in bytes, standard output and standard
+    /// error together: it is the program's result, and kept whole. The program that prints
+    /// more is ended as [`OutputLimit`](crate::TaskErrorKind::OutputLimit). Default: 16 MiB.
+    pub fn program_output_limit(mut self, bytes: usize) -> Self {
+        self.limits.program_output = bytes;
+        self
+    }
+
     /// How large encoded arguments may be, and an encoded result, in bytes each. Default:
     /// 128 MiB.
     pub fn payload_limit(mut self, bytes: usize) -> Self {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::output::Output;
 use crate::signature::Uncallable;
 
 /// Why a task came to no result.
@@ -25,6 +26,8 @@ struct Detail {
     code: String,
     backtrace: Vec<Frame>,
     stderr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<Output>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<TaskError>,
 }
@@ -52,7 +55,7 @@ pub enum TaskErrorKind {
     Cancelled,
     /// The guest wanted more memory than the limit allows.
     MemoryLimit,
-    /// The result is larger than the payload limit.
+    /// The result is larger than the payload limit, or a program has printed more than it may.
     OutputLimit,
     /// The guest used up its fuel.
     OutOfFuel,
@@ -60,10 +63,10 @@ pub enum TaskErrorKind {
     StackExhausted,
     /// The guest trapped: it panicked, aborted, or executed an instruction that it may not.
     Trap(TrapCode),
-    /// The guest exited, with this code.
+    /// The guest exited, with this code; a program that has failed.
     ///
-    /// A component sees only success and failure through WASI 0.2, so every code but 0
-    /// arrives as 1.
+    /// Most components know only success and failure (exit codes came to WASI with 0.2.12), so
+    /// every code but 0 arrives as 1. Programs for preview 1 keep their codes.
     Exited(i32),
     /// The module could not be brought to life: its start function trapped or exited.
     StartFailed,
@@ -246,6 +249,7 @@ impl TaskError {
             code: String::new(),
             backtrace: Vec::new(),
             stderr: String::new(),
+            output: None,
             cause: None,
         }))
     }
@@ -267,6 +271,10 @@ impl TaskError {
 
     pub(crate) fn with_stderr(self, stderr: String) -> Self {
         self.change(|detail| detail.stderr = stderr)
+    }
+
+    pub(crate) fn with_output(self, output: Output) -> Self {
+        self.change(|detail| detail.output = Some(output))
     }
 
     fn change(mut self, change: impl FnOnce(&mut Detail)) -> Self {
@@ -299,6 +307,11 @@ impl TaskError {
     /// The last that the task wrote to standard error, at most 4 KiB of it.
     pub fn stderr(&self) -> &str {
         &self.0.stderr
+    }
+
+    /// All that a program printed that ended with an exit code other than 0, and that code.
+    pub fn output(&self) -> Option<&Output> {
+        self.0.output.as_ref()
     }
 
     /// What the initializer ended with, if that is what failed. The message tells it too.
@@ -396,12 +409,16 @@ pub enum LoadError {
     /// version or with other settings.
     #[error("not compiled for this pool: {0}; compile it anew, with the pool's own settings")]
     Unfit(String),
-    /// The module is a core module, not a component.
+    /// The module is a core module, and no program for WASI preview 1 that could be wrapped to
+    /// be a component.
     #[error(
-        "a core module, not a component: build it for `wasm32-wasip2`, or turn it into a \
-         component with `wasm-tools component new`"
+        "a core module that is no WASI program: {problem}; build it for `wasm32-wasip2`, or \
+         turn it into a component with `wasm-tools component new`"
     )]
-    CoreModule,
+    CoreModule {
+        /// What it lacks, or wants beside `wasi_snapshot_preview1`.
+        problem: String,
+    },
     /// The bytes claim to be WebAssembly but do not hold.
     #[error("not a valid component: {0}")]
     Invalid(String),
@@ -493,6 +510,21 @@ pub enum TaskRefError {
         expected: usize,
         /// How many the type of the reference has.
         given: usize,
+    },
+    /// The module is no program.
+    #[error(
+        "the module is no program: it exports no `wasi:cli/run`; its tasks are `{}`",
+        tasks.join("`, `")
+    )]
+    NoProgram {
+        /// What it has instead.
+        tasks: Vec<String>,
+    },
+    /// A program was to be an initializer.
+    #[error("`{name}` is a program, which runs once and leaves no instance behind it")]
+    ProgramAsInitializer {
+        /// The task.
+        name: String,
     },
     /// The initializer is a task of another module.
     #[error("the initializer `{name}` is a task of another module")]

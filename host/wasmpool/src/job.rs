@@ -1,5 +1,6 @@
 //! What a queued task carries: everything a worker needs to run it.
 
+use crate::capabilities::Capabilities;
 use crate::cell::Cell;
 use crate::limits::Limits;
 use crate::queue::{Entry, Permit};
@@ -16,6 +17,8 @@ pub(crate) struct Job {
     /// The encoded arguments.
     pub(crate) arguments: Vec<u8>,
     pub(crate) limits: Limits,
+    /// Its rights, if it has others than its module.
+    pub(crate) capabilities: Option<Capabilities>,
     /// Whether it must not run in a warm instance, nor leave one.
     pub(crate) wants_fresh_instance: bool,
     /// Whether it is tried again after a failure.

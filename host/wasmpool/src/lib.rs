@@ -44,11 +44,15 @@
 //!
 //! One pool serves any number of modules.
 //!
+//! A program for WASI is a task as well, and needs nothing of ours: [`TaskModule::command`] makes
+//! command lines for it, in the manner of [`std::process::Command`].
+//!
 //! # What is isolated
 //!
 //! By default every task gets a fresh instance ([`Isolation::Task`]): no memory, global or
 //! output of one task is seen by another. A guest has no file, network, environment,
-//! argument or input of the host; it has clocks and random numbers. What it prints is
+//! argument or input of the host but what it is granted ([`Capabilities`]); it has clocks and
+//! random numbers. What it prints is
 //! captured for its [`TaskReport`]. Its memory, stack, time, output and payloads are bounded,
 //! its fuel if you ask for that.
 //!
@@ -76,7 +80,9 @@
 //! trusted to end, [`PoolBuilder::uninterruptible_guests`] does without the first, for speed.
 
 mod builder;
+mod capabilities;
 mod cell;
+mod command;
 mod completion;
 mod contain;
 mod control;
@@ -87,6 +93,7 @@ mod job;
 mod limits;
 mod map;
 mod options;
+mod output;
 mod pool;
 mod queue;
 mod report;
@@ -106,7 +113,9 @@ mod watch;
 mod worker;
 
 pub use builder::PoolBuilder;
+pub use capabilities::{Access, Capabilities, GrantError};
 pub use cell::TaskState;
+pub use command::{Child, Command};
 pub use completion::{AsCompleted, TimedOut, Until, Waited, as_completed, wait};
 pub use error::{
     BuildError, Fault, Frame, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind,
@@ -116,6 +125,7 @@ pub use events::{Progress, TaskEvent, TaskEvents};
 pub use future::TaskFuture;
 pub use map::{Map, MapStream, MapUnordered};
 pub use options::{Priority, TaskOptions};
+pub use output::{ExitStatus, Output};
 pub use pool::{CutShort, Pool, Shutdown};
 pub use report::{Captured, TaskReport};
 pub use retry::Retry;

@@ -13,6 +13,8 @@ pub(crate) struct Limits {
     pub(crate) fuel: Option<u64>,
     /// Bytes of standard output, and of standard error, that are kept.
     pub(crate) output: usize,
+    /// Bytes that a program may print.
+    pub(crate) program_output: usize,
     /// Bytes of encoded arguments, and of an encoded result.
     pub(crate) payload: usize,
     /// How long the task may run.
@@ -37,6 +39,7 @@ impl Default for Limits {
             memory: 256 << 20,
             fuel: None,
             output: 64 << 10,
+            program_output: 16 << 20,
             payload: 128 << 20,
             task_timeout: None,
             queue_timeout: None,

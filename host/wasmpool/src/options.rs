@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use crate::capabilities::Capabilities;
 use crate::limits::Limits;
 use crate::retry::Retry;
 use crate::sync::Arc;
@@ -34,7 +35,9 @@ pub struct TaskOptions {
     stop_grace: Option<Duration>,
     memory_limit: Option<usize>,
     fuel_limit: Option<u64>,
+    program_output_limit: Option<usize>,
     isolation: Option<Isolation>,
+    capabilities: Option<Capabilities>,
     retry: Option<Retry>,
     priority: Priority,
     chunk_size: Option<NonZeroUsize>,
@@ -94,6 +97,20 @@ impl TaskOptions {
         self
     }
 
+    /// See [`PoolBuilder::program_output_limit`](crate::PoolBuilder::program_output_limit).
+    pub fn program_output_limit(mut self, bytes: usize) -> Self {
+        self.program_output_limit = Some(bytes);
+        self
+    }
+
+    /// What the tasks may use of the host, in the place of what their
+    /// [module](crate::TaskModule::with_capabilities) may. They run in fresh instances then,
+    /// whatever the isolation. Default: as the module has it.
+    pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = Some(capabilities);
+        self
+    }
+
     /// See [`PoolBuilder::isolation`](crate::PoolBuilder::isolation). In a pool of
     /// [`Isolation::Task`] there are no warm instances to share: then this changes nothing.
     pub fn isolation(mut self, isolation: Isolation) -> Self {
@@ -143,12 +160,17 @@ impl TaskOptions {
             queue_timeout: self.queue_timeout.or(pool.queue_timeout),
             stop_grace: self.stop_grace.unwrap_or(pool.stop_grace),
             output: pool.output,
+            program_output: self.program_output_limit.unwrap_or(pool.program_output),
             payload: pool.payload,
         }
     }
 
     pub(crate) fn wants_fresh_instance(&self) -> bool {
-        self.isolation == Some(Isolation::Task)
+        self.isolation == Some(Isolation::Task) || self.capabilities.is_some()
+    }
+
+    pub(crate) fn own_capabilities(&self) -> Option<&Capabilities> {
+        self.capabilities.as_ref()
     }
 
     pub(crate) fn wants_fuel(&self) -> bool {

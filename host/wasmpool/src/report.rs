@@ -28,6 +28,12 @@ pub struct TaskReport {
     pub peak_memory: usize,
     /// The fuel it used, if the pool meters fuel.
     pub fuel: Option<u64>,
+    /// What it was refused of the network, as in `connect to 10.0.0.1:80` or ``look up
+    /// `example.org` ``: each thing once, the first sixteen. Without any
+    /// [right](crate::Capabilities::net) to the network a guest gets no socket to begin with,
+    /// and only the names are here that it wanted to look up.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<String>,
     /// What it wrote to standard output.
     pub stdout: Captured,
     /// What it wrote to standard error.

@@ -4,8 +4,10 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
+use crate::capabilities::Capabilities;
 use crate::error::TaskRefError;
 use crate::options::TaskOptions;
+use crate::output::Output;
 use crate::sandbox::{Initializer, Module, TaskInfo};
 use crate::signature::Uncallable;
 use crate::value::{self, Arguments};
@@ -113,6 +115,10 @@ impl TaskModule {
             let name = task.info().name.clone();
             return Err(TaskRefError::OtherModule { name });
         }
+        if task.is_program() {
+            let name = task.info().name.clone();
+            return Err(TaskRefError::ProgramAsInitializer { name });
+        }
         let initializer = Initializer {
             task: task.index,
             arguments: task
@@ -124,6 +130,44 @@ impl TaskModule {
         Ok(Self::new(Arc::new(
             self.module.with_initializer(initializer),
         )))
+    }
+
+    /// The same module, of which every instance may use this of the host, and no more. Its
+    /// initializer, if it has one, may use it too.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = wasmpool::Pool::new()?;
+    /// # let module = pool.load(wasmpool_guests::MISBEHAVING.path())?;
+    /// let rights = wasmpool::Capabilities::new().env("HOME", "/nowhere");
+    /// let module = module.with_capabilities(rights);
+    /// let escape = module.task::<(&str,), String>("escape")?;
+    /// assert_eq!(pool.submit(&escape, ("environment",))?.wait()?, "HOME=/nowhere");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn with_capabilities(&self, capabilities: Capabilities) -> Self {
+        Self::new(Arc::new(self.module.with_capabilities(capabilities)))
+    }
+
+    /// The task that the module is as a program, if it is one: see
+    /// [`command`](Self::command).
+    pub fn program(&self) -> Option<&TaskInfo> {
+        Some(&self.tasks()[self.module.program()?])
+    }
+
+    /// A reference to the module's program.
+    pub(crate) fn program_task<Args>(&self) -> Result<Task<Args, Output>, TaskRefError> {
+        let index = self.module.program();
+        let index = index.ok_or_else(|| TaskRefError::NoProgram {
+            tasks: self.tasks().iter().map(|task| task.name.clone()).collect(),
+        })?;
+        Ok(Task {
+            module: Arc::clone(&self.module),
+            index,
+            options: TaskOptions::default(),
+            types: PhantomData,
+        })
     }
 
     /// A reference to the task `name`, with the types that its arguments and its result have
@@ -205,6 +249,11 @@ impl<Args, Out> Task<Args, Out> {
 
     pub(crate) fn index(&self) -> usize {
         self.index
+    }
+
+    /// Whether it is a program.
+    pub(crate) fn is_program(&self) -> bool {
+        self.module.is_program(self.index)
     }
 }
 

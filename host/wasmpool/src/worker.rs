@@ -194,7 +194,11 @@ impl Worker<'_> {
         };
         let mut instance = kept.unwrap_or_else(|| {
             let module = Arc::clone(&job.module);
-            self.shop.sandbox.instance(module, &job.limits, run(None))
+            let rights = job.capabilities.as_ref().unwrap_or(&module.capabilities);
+            let rights = rights.clone();
+            self.shop
+                .sandbox
+                .instance(module, rights, &job.limits, run(None))
         });
         let mut task_started = started;
         if let Some(initializer) = instance.initializer_to_run() {

@@ -39,6 +39,8 @@ mod events;
 mod future;
 #[path = "../../../host/wasmpool/src/limits.rs"]
 mod limits;
+#[path = "../../../host/wasmpool/src/output.rs"]
+mod output;
 #[path = "../../../host/wasmpool/src/queue.rs"]
 mod queue;
 #[path = "../../../host/wasmpool/src/report.rs"]

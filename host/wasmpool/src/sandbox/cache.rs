@@ -43,8 +43,9 @@ const CODE: &str = "cwasm";
 const TASKS: &str = "tasks";
 
 impl CacheFolder {
-    /// The place of the module `wasm`, compiled by `engine`. `None` where there is no cache.
-    pub(super) fn entry(&self, engine: &Engine, wasm: &[u8]) -> Option<CacheEntry> {
+    /// The place of the module that is made of `parts`, compiled by `engine`. `None` where
+    /// there is no cache.
+    pub(super) fn entry(&self, engine: &Engine, parts: &[&[u8]]) -> Option<CacheEntry> {
         let folder = match self {
             Self::User => etcetera::choose_base_strategy()
                 .ok()?
@@ -55,7 +56,7 @@ impl CacheFolder {
         };
         let mut key = KeyHasher(blake3::Hasher::new());
         engine.precompile_compatibility_hash().hash(&mut key);
-        key.write(wasm);
+        parts.iter().for_each(|part| key.write(part));
         let name = key.0.finalize().to_hex();
         Some(CacheEntry {
             path: folder.join(name.as_str()),

@@ -6,11 +6,13 @@ use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::limiter::MemoryLimitReached;
+use super::output::OutputLimitReached;
 use super::store::Stopped;
 use crate::control::StopReason;
 use crate::error::{Frame, TaskError, TaskErrorKind, TrapCode};
 use crate::limits::Limits;
-use crate::report::Captured;
+use crate::output::Output;
+use crate::report::{Captured, TaskReport};
 
 /// How much of standard error goes into an error; the report has more.
 const STDERR_SIZE: usize = 4 << 10;
@@ -50,6 +52,15 @@ pub(super) fn classify(
         .with_stderr(stderr_text)
 }
 
+/// The end of a program that says it has failed.
+pub(super) fn exited(output: Output, report: &TaskReport) -> TaskError {
+    let code = output.status.code();
+    let message = format!("exited with code {code}");
+    TaskError::new(TaskErrorKind::Exited(code), message)
+        .with_stderr(last_text(&report.stderr))
+        .with_output(output)
+}
+
 /// The end of a task that was stopped, where nothing else tells of it.
 pub(super) fn stopped(reason: StopReason, limits: &Limits) -> TaskError {
     let (kind, message) = stop_kind_and_message(reason, limits);
@@ -86,6 +97,9 @@ fn kind_and_message(
     }
     if let Some(reached) = error.downcast_ref::<MemoryLimitReached>() {
         return (TaskErrorKind::MemoryLimit, reached.to_string());
+    }
+    if let Some(reached) = error.downcast_ref::<OutputLimitReached>() {
+        return (TaskErrorKind::OutputLimit, reached.to_string());
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return (

@@ -8,7 +8,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
-use super::{Entry, TaskInfo};
+use super::{Entry, TaskInfo, module, program};
 use crate::signature::{Signature, Type, Uncallable};
 
 /// What can be called in a component beside the tasks of our own contract, and what cannot.
@@ -29,6 +29,11 @@ pub(super) fn read(engine: &Engine, component: &Component, contract: Option<&str
             }
             ComponentItem::ComponentInstance(instance) if Some(name) != contract => {
                 let interface = component.get_export_index(None, name);
+                if is_program(name, &instance, engine) {
+                    let index = component.get_export_index(interface.as_ref(), "run");
+                    exports.add_program(index);
+                    continue;
+                }
                 for (function_name, export) in instance.exports(engine) {
                     let ComponentItem::ComponentFunc(function) = export.ty else {
                         continue;
@@ -43,7 +48,37 @@ pub(super) fn read(engine: &Engine, component: &Component, contract: Option<&str
     exports
 }
 
+/// Whether an interface is what makes a component a program.
+fn is_program(name: &str, instance: &types::ComponentInstance, engine: &Engine) -> bool {
+    let function = instance.exports(engine).find(|(name, _)| *name == "run");
+    let signature = match function.map(|(_, export)| export.ty) {
+        Some(ComponentItem::ComponentFunc(function)) => signature(&function),
+        _ => return false,
+    };
+    let run = Signature {
+        params: Vec::new(),
+        result: Some(Type::Result {
+            ok: None,
+            err: None,
+        }),
+    };
+    module::interface(name) == program::NAME
+        && module::version(name).starts_with("0.2.")
+        && signature == Ok(run)
+}
+
 impl Exports {
+    fn add_program(&mut self, index: Option<ComponentExportIndex>) {
+        let info = TaskInfo {
+            name: program::NAME.to_owned(),
+            params: program::PARAMS.map(str::to_owned).into(),
+            doc: String::new(),
+            signature: None,
+        };
+        let index = index.expect("the component has just named it");
+        self.callable.push((info, Entry::Program(index)));
+    }
+
     fn add(
         &mut self,
         name: String,

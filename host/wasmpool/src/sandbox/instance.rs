@@ -12,15 +12,19 @@ use super::bindings::exports::wasmpool::task::tasks::{Failure, TaskError as Gues
 use super::driver::Driver;
 use super::ending::{self, Stage};
 use super::module::Compiled;
-use super::store::{self, Run, State};
+use super::program::{self, Invocation};
+use super::store::{self, Reach, Run, State};
 use super::wire::{self, Outcome};
 use super::{Entry, Initializer, Module, TaskInfo};
+use crate::capabilities::Capabilities;
 use crate::control::StopReason;
 use crate::error::{TaskError, TaskErrorKind};
 use crate::limits::Limits;
+use crate::output::Output;
 use crate::report::TaskReport;
 use crate::signature::Type;
 use crate::typed;
+use crate::value;
 
 /// An instance, live or about to be: it comes to life with its first call, so that whatever
 /// its start function does is under the limits of a task.
@@ -46,6 +50,8 @@ enum Told {
     Failure(Failure),
     /// As the error side of its result, in wire form.
     Error(Vec<u8>),
+    /// As the exit code of a program.
+    Exit(Output),
 }
 
 /// One call's end.
@@ -56,10 +62,26 @@ pub(crate) struct Ended {
     pub(crate) is_clean: bool,
 }
 
-impl Instance {
-    pub(crate) fn new(engine: &Engine, module: Arc<Module>, limits: &Limits, run: Run) -> Self {
+impl Ended {
+    /// The end of a call that never came about.
+    fn bad_arguments(problem: String) -> Self {
         Self {
-            store: store::new(engine, limits, run),
+            outcome: Err(TaskError::new(TaskErrorKind::BadArguments, problem)),
+            is_clean: false,
+        }
+    }
+}
+
+impl Instance {
+    pub(crate) fn new(
+        engine: &Engine,
+        module: Arc<Module>,
+        rights: Capabilities,
+        limits: &Limits,
+        run: Run,
+    ) -> Self {
+        Self {
+            store: store::new(engine, rights, limits, run),
             module,
             guest: None,
             is_initialized: false,
@@ -163,11 +185,18 @@ impl Instance {
     ) -> Ended {
         let control = Arc::clone(&run.control);
         store::prepare(&mut self.store, limits, run);
-        let stage = Cell::new(Stage::Start);
-        let (store, live) = (&mut self.store, &mut self.guest);
         let module = &self.module;
         let info = &module.tasks[task];
-        let called = driver.run(&control, async {
+        if let Entry::Program(_) = module.entries[task] {
+            match Invocation::decode(arguments) {
+                Ok(program) => self.store.data_mut().start_program(program, limits),
+                Err(problem) => return Ended::bad_arguments(problem),
+            }
+        }
+        let stage = Cell::new(Stage::Start);
+        let reach = self.store.data().reach();
+        let (store, live) = (&mut self.store, &mut self.guest);
+        let called = driver.run(&control, reach, async {
             let live = enter(&module.compiled, store, live, &stage).await?;
             match module.entries[task] {
                 Entry::Registered => {
@@ -183,6 +212,13 @@ impl Instance {
                     let arguments = wire::Arguments(arguments);
                     let Outcome(returned) = function.call_async(store, arguments).await?;
                     Ok(returned.map_err(Told::Error))
+                }
+                Entry::Program(export) => {
+                    let output = program::run(store, &live.guest, export).await?;
+                    Ok(match output.status.success() {
+                        true => Ok(value::encode(&output).expect("numbers and bytes")),
+                        false => Err(Told::Exit(output)),
+                    })
                 }
             }
         });
@@ -201,7 +237,7 @@ impl Instance {
                 is_clean: false,
             },
             Ok(outcome) => Ended {
-                outcome: outcome.map_err(|told| told_by_guest(told, info)),
+                outcome: outcome.map_err(|told| told_by_guest(told, info, report)),
                 is_clean: true,
             },
             Err(error) => Ended {
@@ -221,6 +257,7 @@ impl Instance {
         let state = self.store.data();
         report.peak_memory = state.limiter.held();
         (report.stdout, report.stderr) = state.output.take();
+        report.refused = state.take_refused();
         report.fuel = limits
             .fuel
             .map(|fuel| fuel.saturating_sub(self.store.get_fuel().unwrap_or(0)));
@@ -237,11 +274,11 @@ pub(super) fn list(
     run: Run,
 ) -> Result<Vec<TaskInfo>, TaskError> {
     let control = Arc::clone(&run.control);
-    let mut store = store::new(engine, limits, run.clone());
+    let mut store = store::new(engine, Capabilities::default(), limits, run.clone());
     store::prepare(&mut store, limits, run);
     let stage = Cell::new(Stage::Start);
     let mut live = None;
-    let listed = driver.run(&control, async {
+    let listed = driver.run(&control, Reach::Timers, async {
         let live = enter(compiled, &mut store, &mut live, &stage).await?;
         let contract = live.contract.as_ref();
         let contract = contract.ok_or_else(|| format_err!("it does not list its tasks"))?;
@@ -295,7 +332,7 @@ fn cut(mut words: String) -> String {
 }
 
 /// A failure that the guest itself told, in our words.
-fn told_by_guest(told: Told, task: &TaskInfo) -> TaskError {
+fn told_by_guest(told: Told, task: &TaskInfo, report: &TaskReport) -> TaskError {
     match told {
         Told::Failure(Failure::UnknownTask) => TaskError::new(
             TaskErrorKind::UnknownTask,
@@ -311,6 +348,7 @@ fn told_by_guest(told: Told, task: &TaskInfo) -> TaskError {
         Told::Failure(Failure::Failed(GuestError { code, message })) => {
             TaskError::new(TaskErrorKind::Failed, cut(message)).with_code(cut(code))
         }
+        Told::Exit(output) => ending::exited(output, report),
         Told::Error(wire) => told_as_error(&wire, task),
     }
 }

@@ -3,6 +3,7 @@
 //! Takes bytes in and gives bytes out. It knows what a task may use and how it is told to
 //! stop, and nothing of queues, futures or threads.
 
+mod adapter;
 mod bindings;
 mod cache;
 mod driver;
@@ -12,7 +13,10 @@ mod exports;
 mod instance;
 mod limiter;
 mod module;
+mod network;
 mod output;
+mod program;
+mod rights;
 mod store;
 mod wire;
 
@@ -27,11 +31,13 @@ pub(crate) use driver::Driver;
 pub(crate) use engine::EngineSettings;
 pub use engine::{Allocation, MemoryReset};
 pub(crate) use instance::{Ended, Instance};
+pub(crate) use rights::Folders;
 pub(crate) use store::Run;
 
 use self::bindings::wasmpool::task::context;
 use self::module::{Compiled, Loaded};
 use self::store::State;
+use crate::capabilities::Capabilities;
 use crate::error::{LoadError, TaskError};
 use crate::limits::Limits;
 use crate::options::TaskOptions;
@@ -54,14 +60,16 @@ pub(crate) struct Sandbox {
 #[non_exhaustive]
 pub struct TaskInfo {
     /// Its name within the module. An exported function of an interface is named with it:
-    /// `ns:package/interface@1.0.0#function`.
+    /// `ns:package/interface@1.0.0#function`. A program is named `wasi:cli/run`.
     pub name: String,
     /// The names of its parameters, in order.
     pub params: Vec<String>,
     /// What it does, as Markdown; empty if its author did not say.
     pub doc: String,
     /// The types of its parameters and its result, if it is an exported function. A task of
-    /// our own contract has none: its guest checks the arguments of each call.
+    /// our own contract has none: its guest checks the arguments of each call. Nor has a
+    /// program, which takes its arguments, its environment and its standard input
+    /// (see [`Command`](crate::Command)).
     #[serde(skip)]
     pub signature: Option<Arc<Signature>>,
 }
@@ -73,6 +81,8 @@ pub(crate) enum Entry {
     Registered,
     /// As the function that the component exports there.
     Function(ComponentExportIndex),
+    /// As a program, which the component exports there.
+    Program(ComponentExportIndex),
 }
 
 /// A component that was compiled, before it was asked for the tasks that it brings.
@@ -107,6 +117,7 @@ impl Unlisted {
             tasks: tasks.into(),
             uncallable: exports.uncallable.into(),
             initializer: None,
+            capabilities: Capabilities::default(),
             entries: entries.into(),
             compiled,
         }
@@ -119,6 +130,8 @@ pub(crate) struct Module {
     pub(crate) uncallable: Arc<[Uncallable]>,
     /// What each instance runs before its first task.
     pub(crate) initializer: Option<Initializer>,
+    /// What its tasks may use of the host that have no rights of their own.
+    pub(crate) capabilities: Capabilities,
     /// How each of the tasks is called.
     entries: Arc<[Entry]>,
     compiled: Compiled,
@@ -142,9 +155,39 @@ impl Module {
             tasks: Arc::clone(&self.tasks),
             uncallable: Arc::clone(&self.uncallable),
             initializer: Some(initializer),
+            capabilities: self.capabilities.clone(),
             entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
         }
+    }
+
+    /// The same module with other rights. Its initializer, if it has one, is tried anew.
+    pub(crate) fn with_capabilities(&self, capabilities: Capabilities) -> Self {
+        let initializer = self.initializer.as_ref().map(|initializer| Initializer {
+            task: initializer.task,
+            arguments: initializer.arguments.clone(),
+            options: initializer.options.clone(),
+            failure: OnceLock::new(),
+        });
+        Self {
+            tasks: Arc::clone(&self.tasks),
+            uncallable: Arc::clone(&self.uncallable),
+            initializer,
+            capabilities,
+            entries: Arc::clone(&self.entries),
+            compiled: self.compiled.clone(),
+        }
+    }
+
+    /// The place of the program among the tasks, if the module is one.
+    pub(crate) fn program(&self) -> Option<usize> {
+        let is_program = |entry: &Entry| matches!(entry, Entry::Program(_));
+        self.entries.iter().position(is_program)
+    }
+
+    /// Whether the task is a program, which wants a fresh instance each time.
+    pub(crate) fn is_program(&self, task: usize) -> bool {
+        matches!(self.entries[task], Entry::Program(_))
     }
 }
 
@@ -153,6 +196,7 @@ impl Sandbox {
         let (engine, allocation) = engine::build(settings)?;
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut linker)
+            .and_then(|()| network::add_to_linker(&mut linker))
             .and_then(|()| context::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state))
             .map_err(|error| format!("{error:#}"))?;
         Ok(Self {
@@ -211,9 +255,15 @@ impl Sandbox {
         instance::list(&self.engine, &unlisted.0.compiled, driver, limits, run)
     }
 
-    /// An instance of `module` for the task that `run` describes.
-    pub(crate) fn instance(&self, module: Arc<Module>, limits: &Limits, run: Run) -> Instance {
-        Instance::new(&self.engine, module, limits, run)
+    /// An instance of `module`, with these rights, for the task that `run` describes.
+    pub(crate) fn instance(
+        &self,
+        module: Arc<Module>,
+        rights: Capabilities,
+        limits: &Limits,
+        run: Run,
+    ) -> Instance {
+        Instance::new(&self.engine, module, rights, limits, run)
     }
 
     /// To be called once by each thread that runs guests, before the first: sets up what the

@@ -8,6 +8,7 @@ use std::path::Path;
 use wasmtime::Engine;
 use wasmtime::component::{Component, InstancePre, Linker};
 
+use super::adapter;
 use super::bindings::WorkerIndices;
 use super::cache::{CacheEntry, CacheFolder};
 use super::exports::{self, Exports};
@@ -48,12 +49,12 @@ pub(super) fn load(
     cache: &CacheFolder,
     bytes: &[u8],
 ) -> Result<Loaded, LoadError> {
-    let wasm = component_binary(bytes)?;
-    let entry = cache.entry(engine, &wasm);
+    let binary = Binary::read(bytes)?;
+    let entry = cache.entry(engine, &binary.parts());
     let cached = entry.as_ref().and_then(|entry| from_cache(engine, entry));
     let component = match cached {
         Some(component) => component,
-        None => compile(engine, &wasm, entry.as_ref())?,
+        None => compile(engine, &binary.into_component()?, entry.as_ref())?,
     };
     let (compiled, exports) = link(engine, linker, &component)?;
     Ok(Loaded {
@@ -65,7 +66,8 @@ pub(super) fn load(
 
 /// Compiles a component to native code.
 pub(super) fn precompile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let component = compile(engine, &component_binary(bytes)?, None)?;
+    let component = Binary::read(bytes)?.into_component()?;
+    let component = compile(engine, &component, None)?;
     let code = component.serialize();
     code.map_err(|error| LoadError::Invalid(format!("{error:#}")))
 }
@@ -92,31 +94,58 @@ pub(super) unsafe fn load_precompiled(
     })
 }
 
-/// The binary form of a component, and nothing else.
-fn component_binary(bytes: &[u8]) -> Result<Cow<'_, [u8]>, LoadError> {
-    /// How every binary begins, and the two kinds of what follows: version and layer.
-    const MAGIC: &[u8] = b"\0asm";
-    const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
-    /// How a precompiled artefact begins.
-    const ELF: &[u8] = b"\x7fELF";
+/// WebAssembly in its binary form.
+enum Binary<'a> {
+    Component(Cow<'a, [u8]>),
+    /// Is wrapped to be a component.
+    CoreModule(Cow<'a, [u8]>),
+}
 
-    if bytes.starts_with(ELF) {
-        return Err(LoadError::Precompiled);
-    }
-    let wasm = if bytes.starts_with(MAGIC) {
-        Cow::Borrowed(bytes)
-    } else {
-        let text = std::str::from_utf8(bytes).map_err(|_| LoadError::NotWasm)?;
-        if !text.trim_start().starts_with(['(', ';']) {
-            return Err(LoadError::NotWasm);
+impl<'a> Binary<'a> {
+    /// Takes the binary form or the text form, and nothing else.
+    fn read(bytes: &'a [u8]) -> Result<Self, LoadError> {
+        /// How every binary begins, and the two kinds of what follows: version and layer.
+        const MAGIC: &[u8] = b"\0asm";
+        const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
+        /// How a precompiled artefact begins.
+        const ELF: &[u8] = b"\x7fELF";
+
+        if bytes.starts_with(ELF) {
+            return Err(LoadError::Precompiled);
         }
-        let binary = wat::parse_str(text).map_err(|error| LoadError::Invalid(error.to_string()))?;
-        Cow::Owned(binary)
-    };
-    if wasm[MAGIC.len()..].starts_with(CORE_MODULE) {
-        return Err(LoadError::CoreModule);
+        let wasm = if bytes.starts_with(MAGIC) {
+            Cow::Borrowed(bytes)
+        } else {
+            let text = std::str::from_utf8(bytes).map_err(|_| LoadError::NotWasm)?;
+            if !text.trim_start().starts_with(['(', ';']) {
+                return Err(LoadError::NotWasm);
+            }
+            let binary = wat::parse_str(text);
+            Cow::Owned(binary.map_err(|error| LoadError::Invalid(error.to_string()))?)
+        };
+        Ok(match wasm[MAGIC.len()..].starts_with(CORE_MODULE) {
+            true => Self::CoreModule(wasm),
+            false => Self::Component(wasm),
+        })
     }
-    Ok(wasm)
+
+    /// All that the component comes from.
+    fn parts(&self) -> Vec<&[u8]> {
+        match self {
+            Self::Component(wasm) => vec![wasm],
+            Self::CoreModule(wasm) => {
+                let wasm: &[u8] = wasm;
+                [wasm].into_iter().chain(adapter::INGREDIENTS).collect()
+            }
+        }
+    }
+
+    fn into_component(self) -> Result<Cow<'a, [u8]>, LoadError> {
+        match self {
+            Self::Component(wasm) => Ok(wasm),
+            Self::CoreModule(wasm) => adapter::wrap(&wasm).map(Cow::Owned),
+        }
+    }
 }
 
 fn compile(
@@ -222,7 +251,7 @@ pub(super) fn interface(name: &str) -> &str {
         .map_or(name, |(interface, _)| interface)
 }
 
-fn version(name: &str) -> &str {
+pub(super) fn version(name: &str) -> &str {
     name.split_once('@').map_or("", |(_, version)| version)
 }
 

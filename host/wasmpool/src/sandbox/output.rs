@@ -1,9 +1,11 @@
 //! Standard output and standard error of a guest: captured, with the end kept.
 //!
 //! A stream takes whatever the guest writes and never fails or blocks it; what is over the
-//! limit pushes out what came first, since the last words say most.
+//! limit pushes out what came first, since the last words say most. That of a program is its
+//! result: it is kept whole, and what is over its limit ends the program.
 
 use std::collections::VecDeque;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -25,6 +27,8 @@ const PERMIT: usize = 64 << 10;
 #[derive(Clone)]
 pub(super) struct Output {
     limit: usize,
+    /// Whether the words go to the process's own streams, too.
+    is_inherited: bool,
     captured: Arc<Mutex<Buffers>>,
 }
 
@@ -45,6 +49,8 @@ pub(super) enum Stream {
 struct Buffers {
     /// Of the task that runs: those who listen to it hear what it writes.
     control: Option<Arc<Control>>,
+    /// How much both streams may take together, where they are kept whole.
+    whole: Option<usize>,
     stdout: Buffer,
     stderr: Buffer,
 }
@@ -55,12 +61,28 @@ struct Buffer {
     written: u64,
 }
 
+/// A program has printed more than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("it printed more than {limit} bytes, the limit of a program's output")]
+pub(super) struct OutputLimitReached {
+    limit: usize,
+}
+
 impl Output {
     /// Keeps the last `limit` bytes of each stream.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
+            is_inherited: false,
             captured: Arc::default(),
+        }
+    }
+
+    /// As [`new`](Self::new), and passes everything on to the process's own streams.
+    pub(super) fn inherited(limit: usize) -> Self {
+        Self {
+            is_inherited: true,
+            ..Self::new(limit)
         }
     }
 
@@ -74,35 +96,75 @@ impl Output {
         lock(&self.captured).control = Some(Arc::clone(control));
     }
 
+    /// Keeps all of it until [`take_whole`](Self::take_whole), up to `limit` bytes together;
+    /// nothing where it is inherited.
+    pub(super) fn keep_whole(&self, limit: usize) {
+        lock(&self.captured).whole = (!self.is_inherited).then_some(limit);
+    }
+
+    /// Takes out all that was kept of standard output and standard error, and leaves the end
+    /// of each.
+    pub(super) fn take_whole(&self) -> (Vec<u8>, Vec<u8>) {
+        let mut buffers = lock(&self.captured);
+        if buffers.whole.take().is_none() {
+            return (Vec::new(), Vec::new());
+        }
+        let stdout = buffers.stdout.take_whole(self.limit);
+        (stdout, buffers.stderr.take_whole(self.limit))
+    }
+
     /// The task has ended: takes out what was captured, and starts anew.
     pub(super) fn take(&self) -> (Captured, Captured) {
         let buffers = std::mem::take(&mut *lock(&self.captured));
-        (buffers.stdout.into(), buffers.stderr.into())
+        let captured = |buffer: Buffer| buffer.captured(self.limit);
+        (captured(buffers.stdout), captured(buffers.stderr))
     }
 }
 
-impl From<Buffer> for Captured {
-    fn from(buffer: Buffer) -> Self {
-        Self {
-            tail: buffer.tail.into(),
-            written: buffer.written,
+impl Buffer {
+    fn take_whole(&mut self, limit: usize) -> Vec<u8> {
+        let whole = Vec::from(std::mem::take(&mut self.tail));
+        self.tail
+            .extend(&whole[whole.len().saturating_sub(limit)..]);
+        whole
+    }
+
+    fn captured(mut self, limit: usize) -> Captured {
+        self.cut(limit);
+        Captured {
+            tail: self.tail.into(),
+            written: self.written,
         }
+    }
+
+    /// Drops what came first.
+    fn cut(&mut self, limit: usize) {
+        self.tail.drain(..self.tail.len().saturating_sub(limit));
     }
 }
 
 impl Capture {
-    fn append(&self, bytes: &[u8]) {
-        let limit = self.output.limit;
+    fn append(&self, bytes: &[u8]) -> Result<(), OutputLimitReached> {
         let mut buffers = lock(&self.output.captured);
+        let whole = buffers.whole;
+        let held = buffers.stdout.tail.len() + buffers.stderr.tail.len();
         let buffer = match self.stream {
             Stream::Stdout => &mut buffers.stdout,
             Stream::Stderr => &mut buffers.stderr,
         };
         buffer.written += bytes.len() as u64;
-        let kept = &bytes[bytes.len().saturating_sub(limit)..];
-        let excess = (buffer.tail.len() + kept.len()).saturating_sub(limit);
-        buffer.tail.drain(..excess);
-        buffer.tail.extend(kept);
+        match whole {
+            Some(limit) if bytes.len() > limit.saturating_sub(held) => {
+                return Err(OutputLimitReached { limit });
+            }
+            Some(_) => buffer.tail.extend(bytes),
+            None => {
+                let limit = self.output.limit;
+                let kept = &bytes[bytes.len().saturating_sub(limit)..];
+                buffer.cut(limit - kept.len());
+                buffer.tail.extend(kept);
+            }
+        }
         if let Some(control) = &buffers.control
             && control.is_heard()
         {
@@ -110,6 +172,20 @@ impl Capture {
                 Stream::Stdout => TaskEvent::Stdout(bytes.to_vec()),
                 Stream::Stderr => TaskEvent::Stderr(bytes.to_vec()),
             });
+        }
+        Ok(())
+    }
+
+    /// Writes to the process's own stream, where that was granted. Blocks while nobody reads.
+    fn pass_on(&self, bytes: &[u8]) -> io::Result<()> {
+        fn write(mut stream: impl io::Write, bytes: &[u8]) -> io::Result<()> {
+            stream.write_all(bytes)?;
+            stream.flush()
+        }
+        match self.stream {
+            _ if !self.output.is_inherited => Ok(()),
+            Stream::Stdout => write(io::stdout().lock(), bytes),
+            Stream::Stderr => write(io::stderr().lock(), bytes),
         }
     }
 }
@@ -120,8 +196,10 @@ impl OutputStream for Capture {
             let error = wasmtime::Error::msg("a write larger than was permitted");
             return Err(StreamError::Trap(error));
         }
-        self.append(&bytes);
-        Ok(())
+        let kept = self.append(&bytes);
+        kept.map_err(|reached| StreamError::Trap(reached.into()))?;
+        let passed_on = self.pass_on(&bytes);
+        passed_on.map_err(|error| StreamError::LastOperationFailed(error.into()))
     }
 
     fn flush(&mut self) -> StreamResult<()> {
@@ -144,8 +222,11 @@ impl tokio::io::AsyncWrite for Capture {
         _: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        self.append(bytes);
-        Poll::Ready(Ok(bytes.len()))
+        let kept = self.append(bytes).map_err(io::Error::other);
+        Poll::Ready(
+            kept.and_then(|()| self.pass_on(bytes))
+                .map(|()| bytes.len()),
+        )
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
@@ -159,7 +240,11 @@ impl tokio::io::AsyncWrite for Capture {
 
 impl IsTerminal for Capture {
     fn is_terminal(&self) -> bool {
-        false
+        self.output.is_inherited
+            && match self.stream {
+                Stream::Stdout => io::IsTerminal::is_terminal(&io::stdout()),
+                Stream::Stderr => io::IsTerminal::is_terminal(&io::stderr()),
+            }
     }
 }
 
@@ -182,7 +267,7 @@ mod tests {
         let output = Output::new(4);
         let capture = output.capture(Stream::Stderr);
         for word in ["ab", "cd", "efghijk", "l"] {
-            capture.append(word.as_bytes());
+            capture.append(word.as_bytes()).unwrap();
         }
         let (stdout, stderr) = output.take();
         assert_eq!((&*stderr.text(), stderr.written), ("ijkl", 12));
@@ -194,8 +279,24 @@ mod tests {
     #[test]
     fn a_limit_of_zero_keeps_nothing() {
         let output = Output::new(0);
-        output.capture(Stream::Stdout).append(b"abc");
+        output.capture(Stream::Stdout).append(b"abc").unwrap();
         let (stdout, _) = output.take();
         assert_eq!((stdout.tail, stdout.written), (Vec::new(), 3));
+    }
+
+    #[test]
+    fn the_whole_output_is_kept_up_to_its_limit() {
+        let output = Output::new(2);
+        output.keep_whole(6);
+        let (stdout, stderr) = (
+            output.capture(Stream::Stdout),
+            output.capture(Stream::Stderr),
+        );
+        stdout.append(b"abc").unwrap();
+        stderr.append(b"def").unwrap();
+        assert!(stdout.append(b"g").is_err());
+        assert_eq!(output.take_whole(), (b"abc".to_vec(), b"def".to_vec()));
+        let (stdout, _) = output.take();
+        assert_eq!((&*stdout.text(), stdout.written), ("bc", 4));
     }
 }

@@ -1,21 +1,31 @@
 //! What a guest's store holds on the host's side, and what the guest may ask of it.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
-use super::output::{Output, Stream};
+use super::network::{Names, Network};
+use super::output::Output;
+use super::program::Invocation;
+use super::rights;
+use crate::capabilities::Capabilities;
 use crate::control::Control;
 use crate::events::Progress;
 use crate::limits::Limits;
 
-/// Handles (streams, pollables, files) that a guest may hold at once.
+/// Handles (streams, pollables) that a guest may hold at once.
 const MAX_HANDLES: usize = 10_000;
+
+/// The same, of a guest whose handles may be files and sockets: the process has a limit of
+/// those itself, often of 1024, and other uses for them.
+const MAX_OPEN_HANDLES: usize = 1_000;
 
 /// The host's side of one store.
 pub(super) struct State {
@@ -23,8 +33,23 @@ pub(super) struct State {
     pub(super) output: Output,
     /// The task that runs in the store now.
     pub(super) run: Run,
-    wasi: WasiCtx,
+    rights: Capabilities,
+    /// What the program is started with that runs next. Taken when the context is made.
+    program: Option<Invocation>,
+    /// Made when the guest first asks for something of it: many never do, and it costs a
+    /// tenth of what a fresh instance costs.
+    wasi: Option<WasiCtx>,
+    /// Made with the context, or when the guest first looks a name up.
+    network: OnceCell<Arc<Network>>,
     table: ResourceTable,
+}
+
+/// What a guest may wait for in the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    Timers,
+    /// Timers and sockets.
+    Network,
 }
 
 /// What is of one task, and changes from call to call.
@@ -43,26 +68,36 @@ pub(crate) struct Run {
 pub(super) struct Stopped;
 
 /// Makes the store of one instance.
-pub(super) fn new(engine: &Engine, limits: &Limits, run: Run) -> Store<State> {
-    let output = Output::new(limits.output);
-    // Nothing is granted: no folder, no variable, no argument, no network, an empty standard
-    // input. Clocks and random numbers are there.
-    let wasi = WasiCtx::builder()
-        .stdout(output.capture(Stream::Stdout))
-        .stderr(output.capture(Stream::Stderr))
-        .build();
+pub(super) fn new(
+    engine: &Engine,
+    rights: Capabilities,
+    limits: &Limits,
+    run: Run,
+) -> Store<State> {
+    let grants = rights.grants();
+    let output = match grants {
+        Some(grants) if grants.inherits_stdio => Output::inherited(limits.output),
+        _ => Output::new(limits.output),
+    };
+    let max_handles = match grants {
+        Some(grants) if !grants.dirs.is_empty() || !grants.net.is_empty() => MAX_OPEN_HANDLES,
+        _ => MAX_HANDLES,
+    };
     let mut table = ResourceTable::new();
-    table.set_max_capacity(MAX_HANDLES);
+    table.set_max_capacity(max_handles);
     let state = State {
         limiter: Limiter::new(limits.memory),
         output,
         run,
-        wasi,
+        rights,
+        program: None,
+        wasi: None,
+        network: OnceCell::new(),
         table,
     };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
-    store.set_max_component_handles(MAX_HANDLES);
+    store.set_max_component_handles(max_handles);
     store.epoch_deadline_callback(look_at_stop_request);
     store
 }
@@ -84,6 +119,46 @@ pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, run: Run) {
     }
 }
 
+impl State {
+    /// Starts a program with this: what runs next is one.
+    pub(super) fn start_program(&mut self, program: Invocation, limits: &Limits) {
+        self.output.keep_whole(limits.program_output);
+        self.program = Some(program);
+        // Of what ran before, an initializer.
+        self.wasi = None;
+    }
+
+    /// What the guest may wait for.
+    pub(super) fn reach(&self) -> Reach {
+        match self.rights.grants() {
+            Some(grants) if !grants.net.is_empty() => Reach::Network,
+            _ => Reach::Timers,
+        }
+    }
+
+    /// What the guest was refused of the network in the task that has ended.
+    pub(super) fn take_refused(&self) -> Vec<String> {
+        let network = self.network.get();
+        network.map_or_else(Vec::new, |network| network.take_refused())
+    }
+
+    /// Looks names up for the guest.
+    pub(super) fn names(&mut self) -> Names<'_> {
+        let network = Arc::clone(network(&self.network, &self.rights));
+        Names {
+            sockets: self.sockets(),
+            network,
+        }
+    }
+}
+
+fn network<'a>(network: &'a OnceCell<Arc<Network>>, rights: &Capabilities) -> &'a Arc<Network> {
+    network.get_or_init(|| {
+        let granted = rights.grants().map_or(&[][..], |grants| &grants.net);
+        Arc::new(Network::new(granted))
+    })
+}
+
 /// Called at the first check after the epoch has moved, whomever that was meant for.
 ///
 /// What this cannot do is notice every stop: the new deadline is set by wasmtime after the
@@ -100,8 +175,16 @@ fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<U
 
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        let wasi = self.wasi.get_or_insert_with(|| {
+            rights::context(
+                self.rights.grants(),
+                self.program.take(),
+                &self.output,
+                || Arc::clone(network(&self.network, &self.rights)),
+            )
+        });
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: wasi,
             table: &mut self.table,
         }
     }

@@ -1,0 +1,170 @@
+//! What WASI gives to a guest: from what was granted to the context of one instance.
+//!
+//! Knows nothing of when an instance lives.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use rand_core::TryRng;
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
+
+use super::network::Network;
+use super::output::{Output, Stream};
+use super::program::Invocation;
+use crate::capabilities::{Access, DirGrant, Grants};
+use crate::sync::Arc;
+
+/// Folders that were granted, opened. Clones are of the same.
+#[derive(Clone, Default)]
+pub(crate) struct Folders(WasiFilesystemCtx);
+
+impl Folders {
+    pub(crate) fn open(grants: &[DirGrant]) -> io::Result<Self> {
+        let mut builder = WasiCtx::builder();
+        // File operations run on the worker's own thread. The other way, a pool of threads
+        // for them, costs two context switches each, and leaves an operation behind that goes
+        // on after its task was stopped.
+        builder.allow_blocking_current_thread(true);
+        for grant in grants {
+            let permissions = match grant.access {
+                Access::ReadOnly => FsPerms::ReadOnly,
+                Access::ReadWrite => FsPerms::ReadWrite,
+            };
+            let opened = builder.preopened_dir(&grant.host, &grant.guest, permissions);
+            opened.map_err(|error| error.downcast().unwrap_or_else(io::Error::other))?;
+        }
+        Ok(Self(std::mem::take(builder.build().filesystem())))
+    }
+}
+
+impl fmt::Debug for Folders {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Folders").finish_non_exhaustive()
+    }
+}
+
+/// Makes the context of an instance. Beside its output, clocks and random numbers, a guest to
+/// whom nothing is granted has nothing: no folder, no variable, no argument, no network, an
+/// empty standard input.
+pub(super) fn context(
+    grants: Option<&Grants>,
+    program: Option<Invocation>,
+    output: &Output,
+    network: impl FnOnce() -> Arc<Network>,
+) -> WasiCtx {
+    let mut builder = WasiCtx::builder();
+    builder
+        .stdout(output.capture(Stream::Stdout))
+        .stderr(output.capture(Stream::Stderr));
+    let overridden = program
+        .as_ref()
+        .map_or(&[][..], |program| &program.environment);
+    if let Some(grants) = grants {
+        for (name, value) in &grants.environment {
+            if overridden.iter().all(|(other, _)| other != name) {
+                builder.env(name, value);
+            }
+        }
+        if grants.inherits_stdio {
+            builder.inherit_stdin();
+        }
+        if !grants.net.is_empty() {
+            network().open(&mut builder);
+        }
+        if let Some(seed) = grants.seed {
+            fix(&mut builder, seed);
+        }
+    }
+    if let Some(program) = program {
+        builder.args(&program.arguments);
+        builder.envs(&program.environment);
+        if let Some(stdin) = program.stdin {
+            builder.stdin(MemoryInputPipe::new(stdin.into_vec()));
+        }
+    }
+    let mut context = builder.build();
+    if let Some(grants) = grants {
+        let Folders(folders) = grants.folders.clone();
+        *context.filesystem() = folders;
+    }
+    context
+}
+
+/// Takes chance and time from a guest.
+fn fix(builder: &mut WasiCtxBuilder, seed: u64) {
+    let mut seeder = Seeded::new(seed, "insecure seed");
+    let mut insecure_seed = [0; 16];
+    seeder.0.fill(&mut insecure_seed);
+    builder
+        .secure_random(Seeded::new(seed, "random"))
+        .insecure_random(Seeded::new(seed, "insecure random"))
+        .insecure_random_seed(u128::from_le_bytes(insecure_seed))
+        .wall_clock(Stopped)
+        .monotonic_clock(Stopped);
+}
+
+/// Random numbers that follow from a seed: the output of a hash, which is the same for ever.
+struct Seeded(blake3::OutputReader);
+
+impl Seeded {
+    fn new(seed: u64, purpose: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed.to_le_bytes());
+        hasher.update(purpose.as_bytes());
+        Self(hasher.finalize_xof())
+    }
+
+    fn next<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.fill(&mut bytes);
+        bytes
+    }
+}
+
+impl TryRng for Seeded {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_le_bytes(self.next()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_le_bytes(self.next()))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill(bytes);
+        Ok(())
+    }
+}
+
+/// Clocks that do not move.
+struct Stopped;
+
+/// From 1970 to 2000: a time that no program takes for a clock that was never set.
+const YEAR_2000: Duration = Duration::from_secs(946_684_800);
+
+impl HostWallClock for Stopped {
+    fn resolution(&self) -> Duration {
+        Duration::from_nanos(1)
+    }
+
+    fn now(&self) -> Duration {
+        YEAR_2000
+    }
+}
+
+impl HostMonotonicClock for Stopped {
+    fn resolution(&self) -> u64 {
+        1
+    }
+
+    fn now(&self) -> u64 {
+        // Not zero, from which some programs subtract.
+        1_000_000_000
+    }
+}

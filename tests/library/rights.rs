@@ -1,0 +1,502 @@
+//! Rights: each is absent by default, and confined where it was granted.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+
+use wasmpool::{
+    Access, Capabilities, Child, GrantError, Isolation, Output, Pool, TaskErrorKind, TaskModule,
+    TaskOptions,
+};
+
+use crate::programs::for_each_program;
+use crate::support::{Bench, LONG};
+
+fn pool() -> Pool {
+    Pool::builder().workers(1).build().unwrap()
+}
+
+fn start(pool: &Pool, module: &TaskModule, rights: &Capabilities, arguments: &[&str]) -> Child {
+    let mut command = module.command().unwrap();
+    command.args(arguments.iter().copied());
+    command.capabilities(rights.clone()).spawn(pool).unwrap()
+}
+
+fn run(pool: &Pool, module: &TaskModule, rights: &Capabilities, arguments: &[&str]) -> Output {
+    start(pool, module, rights, arguments).wait().unwrap()
+}
+
+/// The program could do it, and printed this.
+#[track_caller]
+fn allowed(output: Output, printed: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), printed);
+}
+
+/// The program was refused, and did not get at the secret.
+#[track_caller]
+fn refused(output: Output) {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success(), "it could: {stdout}");
+    assert!(!stdout.contains("secret"), "{stdout}");
+}
+
+/// A granted folder `inside` and beside it what nobody granted.
+struct Tree {
+    folder: tempfile::TempDir,
+}
+
+impl Tree {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("inside/sub")).unwrap();
+        fs::create_dir(root.join("outside")).unwrap();
+        fs::write(root.join("inside/file"), "open").unwrap();
+        fs::write(root.join("outside/file"), "secret").unwrap();
+        Self { folder }
+    }
+
+    fn root(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn inside(&self, name: &str) -> std::path::PathBuf {
+        self.root().join("inside").join(name)
+    }
+
+    fn rights(&self, access: Access) -> Capabilities {
+        let inside = self.root().join("inside");
+        Capabilities::new().dir(inside, "/data", access).unwrap()
+    }
+
+    /// What is outside is as it was.
+    #[track_caller]
+    fn assert_untouched(&self) {
+        let names = fs::read_dir(self.root().join("outside")).unwrap();
+        assert_eq!(names.count(), 1);
+        let secret = fs::read_to_string(self.root().join("outside/file")).unwrap();
+        assert_eq!(secret, "secret");
+        assert_eq!(fs::read_dir(self.root()).unwrap().count(), 2);
+    }
+}
+
+#[test]
+fn without_rights_there_is_nothing() {
+    let (pool, tree) = (pool(), Tree::new());
+    let nothing = Capabilities::new();
+    let path = tree.inside("file");
+    let path = path.to_str().unwrap();
+    for_each_program(&pool, |name, module| {
+        let run = |arguments: &[&str]| run(&pool, &module, &nothing, arguments);
+        allowed(run(&["args"]), "program\nargs\n");
+        allowed(run(&["env"]), "");
+        allowed(run(&["cat"]), "");
+        for arguments in [
+            &["read", path][..],
+            &["read", "/etc/passwd"],
+            &["read", "file"],
+            &["write", path, "x"],
+            &["list", "/"],
+            &["list", "."],
+            &["mkdir", "/tmp/made"],
+            &["connect", "127.0.0.1:9"],
+            &["lookup", "localhost"],
+            &["listen", "127.0.0.1:0"],
+            &["udp", "127.0.0.1:0"],
+        ] {
+            refused(run(arguments));
+        }
+        if name == "programs" {
+            let child = start(&pool, &module, &nothing, &["lookup", "example.org"]);
+            child.wait().unwrap();
+            assert_eq!(
+                child.task().report().unwrap().refused,
+                ["look up `example.org`"]
+            );
+        }
+    });
+    tree.assert_untouched();
+}
+
+#[test]
+fn a_folder_can_be_read_and_written() {
+    let pool = pool();
+    for_each_program(&pool, |_, module| {
+        let tree = Tree::new();
+        let rights = tree.rights(Access::ReadWrite);
+        let run = |arguments: &[&str]| run(&pool, &module, &rights, arguments);
+        allowed(run(&["list", "/data"]), "file\nsub\n");
+        allowed(run(&["read", "/data/file"]), "open");
+        allowed(run(&["write", "/data/sub/new", "a"]), "");
+        allowed(run(&["append", "/data/sub/new", "b"]), "");
+        allowed(run(&["rename", "/data/sub/new", "/data/moved"]), "");
+        allowed(run(&["link", "/data/moved", "/data/linked"]), "");
+        allowed(run(&["symlink", "moved", "/data/symbolic"]), "");
+        allowed(run(&["read", "/data/symbolic"]), "ab");
+        allowed(run(&["read", "/data/sub/../moved"]), "ab");
+        allowed(run(&["mkdir", "/data/made"]), "");
+        allowed(run(&["remove", "/data/linked"]), "");
+        allowed(
+            run(&["list", "/data"]),
+            "file\nmade\nmoved\nsub\nsymbolic\n",
+        );
+        assert_eq!(fs::read_to_string(tree.inside("moved")).unwrap(), "ab");
+        // More than one call writes.
+        let long = "x".repeat(50_000);
+        allowed(run(&["write", "/data/long", &long]), "");
+        for _ in 0..9 {
+            allowed(run(&["append", "/data/long", &long]), "");
+        }
+        allowed(run(&["read", "/data/long"]), &long.repeat(10));
+        tree.assert_untouched();
+    });
+}
+
+#[test]
+fn a_folder_that_is_read_only_stays_as_it_is() {
+    let pool = pool();
+    for_each_program(&pool, |_, module| {
+        let tree = Tree::new();
+        let rights = tree.rights(Access::ReadOnly);
+        let run = |arguments: &[&str]| run(&pool, &module, &rights, arguments);
+        allowed(run(&["read", "/data/file"]), "open");
+        allowed(run(&["list", "/data"]), "file\nsub\n");
+        for arguments in [
+            &["write", "/data/file", "x"][..],
+            &["write", "/data/new", "x"],
+            &["write", "/data/sub/new", "x"],
+            &["append", "/data/file", "x"],
+            &["truncate", "/data/file"],
+            &["mkdir", "/data/made"],
+            &["remove", "/data/file"],
+            &["rename", "/data/file", "/data/other"],
+            &["link", "/data/file", "/data/other"],
+            &["symlink", "file", "/data/other"],
+        ] {
+            refused(run(arguments));
+        }
+        assert_eq!(fs::read_to_string(tree.inside("file")).unwrap(), "open");
+        assert_eq!(fs::read_dir(tree.inside("")).unwrap().count(), 2);
+        assert_eq!(fs::read_dir(tree.inside("sub")).unwrap().count(), 0);
+    });
+}
+
+#[test]
+fn nobody_leaves_a_granted_folder() {
+    let pool = pool();
+    for_each_program(&pool, |_, module| {
+        let tree = Tree::new();
+        let outside = tree.root().join("outside");
+        // Links that the host made.
+        symlink("../outside", tree.inside("relative")).unwrap();
+        symlink(&outside, tree.inside("absolute")).unwrap();
+        symlink("../outside/file", tree.inside("file_outside")).unwrap();
+        symlink("sub/../../outside/file", tree.inside("around")).unwrap();
+        symlink("relative/file", tree.inside("chain")).unwrap();
+        let absolute = outside.join("file");
+        let absolute = absolute.to_str().unwrap();
+        let rights = tree.rights(Access::ReadWrite);
+        let run = |arguments: &[&str]| run(&pool, &module, &rights, arguments);
+        for path in ["/data/file_outside", "/data/around", "/data/chain"] {
+            refused(run(&["read", path]));
+            refused(run(&["append", path, "x"]));
+            refused(run(&["truncate", path]));
+        }
+        for path in [
+            "/data/../outside/file",
+            "/data/sub/../../outside/file",
+            "/data/./../outside/file",
+            "/data/relative/file",
+            "/data/absolute/file",
+            "/../outside/file",
+            "../outside/file",
+            "/etc/passwd",
+            "/data/../../../../../../../../etc/passwd",
+            absolute,
+        ] {
+            refused(run(&["read", path]));
+            refused(run(&["append", path, "x"]));
+            refused(run(&["rename", path, "/data/stolen"]));
+            refused(run(&["rename", "/data/file", &format!("{path}.new")]));
+            refused(run(&["link", path, "/data/stolen"]));
+            refused(run(&["link", "/data/file", &format!("{path}.new")]));
+        }
+        for path in ["/data/relative", "/data/absolute", "/data/..", "/"] {
+            refused(run(&["list", path]));
+            refused(run(&["write", &format!("{path}/new"), "x"]));
+            refused(run(&["mkdir", &format!("{path}/new")]));
+            refused(run(&["symlink", "file", &format!("{path}/new")]));
+            refused(run(&["remove", &format!("{path}/file")]));
+        }
+        // A link that the guest makes leads nowhere either.
+        let _ = run(&["symlink", "../outside/file", "/data/own"]);
+        refused(run(&["read", "/data/own"]));
+        let _ = run(&["symlink", absolute, "/data/own_absolute"]);
+        refused(run(&["read", "/data/own_absolute"]));
+        // Nor does one that is moved to where its way is another: up from `sub` it stays in.
+        allowed(run(&["symlink", "../file", "/data/sub/up"]), "");
+        allowed(run(&["read", "/data/sub/up"]), "open");
+        allowed(run(&["rename", "/data/sub/up", "/data/up"]), "");
+        refused(run(&["read", "/data/up"]));
+        assert_eq!(fs::read_to_string(tree.inside("file")).unwrap(), "open");
+        tree.assert_untouched();
+    });
+}
+
+#[test]
+fn two_folders_are_two() {
+    let pool = pool();
+    for_each_program(&pool, |_, module| {
+        let tree = Tree::new();
+        let rights = tree.rights(Access::ReadOnly);
+        let rights = rights.dir(tree.inside("sub"), "out", Access::ReadWrite);
+        let rights = rights.unwrap();
+        let run = |arguments: &[&str]| run(&pool, &module, &rights, arguments);
+        allowed(run(&["write", "out/new", "x"]), "");
+        allowed(run(&["read", "/data/sub/new"]), "x");
+        refused(run(&["write", "/data/sub/new", "y"]));
+        refused(run(&["rename", "/data/file", "out/file"]));
+        refused(run(&["link", "/data/file", "out/file"]));
+        refused(run(&["read", "out/../file"]));
+    });
+}
+
+#[test]
+fn what_was_opened_is_granted() {
+    let tree = Tree::new();
+    let rights = tree.rights(Access::ReadOnly);
+    fs::rename(tree.inside(""), tree.root().join("renamed")).unwrap();
+    symlink("outside", tree.root().join("inside")).unwrap();
+    let pool = pool();
+    for_each_program(&pool, |_, module| {
+        let output = run(&pool, &module, &rights, &["read", "/data/file"]);
+        allowed(output, "open");
+    });
+}
+
+#[test]
+fn what_is_no_folder_is_not_granted() {
+    let tree = Tree::new();
+    for path in [tree.inside("file"), tree.inside("missing")] {
+        let refused = Capabilities::new().dir(&path, "/data", Access::ReadOnly);
+        let error = refused.unwrap_err();
+        assert!(
+            error.to_string().contains(path.to_str().unwrap()),
+            "{error}"
+        );
+        assert!(matches!(error, GrantError::Dir { .. }));
+    }
+}
+
+#[test]
+fn the_environment_is_what_was_given() {
+    let pool = pool();
+    let rights = Capabilities::new().env("A", "granted").env("B", "granted");
+    for_each_program(&pool, |_, module| {
+        let module = module.with_capabilities(rights.clone());
+        let mut command = module.command().unwrap();
+        command.arg("env").env("B", "own").env("C", "own");
+        let output = command.spawn(&pool).unwrap().wait().unwrap();
+        allowed(output, "A=granted\nB=own\nC=own\n");
+        // Rights of its own take the place of its module's.
+        let output = run(&pool, &module, &Capabilities::new(), &["env"]);
+        allowed(output, "");
+    });
+}
+
+#[test]
+fn rights_are_for_all_kinds_of_tasks() {
+    let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
+    let rights = Capabilities::new().env("RIGHT", "granted");
+    let plain = bench.task::<&str, String>("escape");
+    let submit = |task: &_| bench.pool.submit(task, ("environment",)).unwrap();
+    assert_eq!(submit(&plain).wait().unwrap(), "denied: no variable");
+    // Of one reference: in an instance of its own, warm or not.
+    let granted = plain.with(TaskOptions::new().capabilities(rights.clone()));
+    for _ in 0..2 {
+        let future = submit(&granted);
+        assert_eq!(future.wait().unwrap(), "RIGHT=granted");
+        assert_eq!(future.report().unwrap().instance_age, 0);
+    }
+    // Of a module: its instances stay warm, and are not those of the others.
+    let module = bench.misbehaving.with_capabilities(rights);
+    let task = module.task::<(&str,), String>("escape").unwrap();
+    for age in 0..2 {
+        let future = submit(&task);
+        assert_eq!(future.wait().unwrap(), "RIGHT=granted");
+        assert_eq!(future.report().unwrap().instance_age, age);
+    }
+    assert_eq!(submit(&plain).wait().unwrap(), "denied: no variable");
+}
+
+/// A server for one connection, that answers with what it heard.
+fn answering_once() -> (u16, std::thread::JoinHandle<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut heard = String::new();
+        stream.read_to_string(&mut heard).unwrap();
+        write!(stream, "hello {heard}").unwrap();
+    });
+    (port, server)
+}
+
+// Preview 1 has no way to make a connection: these are for preview 2.
+
+#[test]
+fn a_granted_address_can_be_connected_to_and_no_other() {
+    let pool = pool();
+    let module = pool.load(wasmpool_guests::PROGRAMS.path()).unwrap();
+    let (port, server) = answering_once();
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    other.set_nonblocking(true).unwrap();
+    let other_address = other.local_addr().unwrap().to_string();
+    let granted = format!("127.0.0.1:{port}");
+    let rights = Capabilities::new().net(&granted).unwrap();
+
+    allowed(
+        run(&pool, &module, &rights, &["connect", &granted]),
+        "hello programs\n",
+    );
+    server.join().unwrap();
+    let check = |arguments: &[&str], expected: &[&str]| {
+        let child = start(&pool, &module, &rights, arguments);
+        refused(child.wait().unwrap());
+        assert_eq!(child.task().report().unwrap().refused, expected);
+    };
+    check(
+        &["connect", &other_address],
+        &[&format!("connect to {other_address}")],
+    );
+    check(
+        &["connect", &format!("[::1]:{port}")],
+        &[&format!("connect to [::1]:{port}")],
+    );
+    check(&["lookup", "localhost"], &["look up `localhost`"]);
+    check(&["listen", "127.0.0.1:0"], &["bind to 127.0.0.1:0"]);
+    // It has a port by then, which is nobody's business.
+    let child = start(&pool, &module, &rights, &["listen", "0.0.0.0:0"]);
+    refused(child.wait().unwrap());
+    let listen = &child.task().report().unwrap().refused[0];
+    assert!(listen.starts_with("listen on 0.0.0.0:"), "{listen}");
+    check(&["udp", "127.0.0.1:0"], &[]);
+    assert!(other.accept().is_err(), "nobody came");
+}
+
+#[test]
+fn a_granted_name_can_be_looked_up_and_connected_to() {
+    let pool = pool();
+    let module = pool.load(wasmpool_guests::PROGRAMS.path()).unwrap();
+    let (port, server) = answering_once();
+    let rights = Capabilities::new()
+        .net(&format!("LocalHost:{port}"))
+        .unwrap();
+    let output = run(&pool, &module, &rights, &["lookup", "localhost"]);
+    let addresses = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        addresses.lines().any(|address| address == "127.0.0.1"),
+        "{addresses}"
+    );
+    // The address alone was not granted.
+    refused(run(
+        &pool,
+        &module,
+        &rights,
+        &["connect", &format!("127.0.0.1:{port}")],
+    ));
+    let child = start(
+        &pool,
+        &module,
+        &rights,
+        &["connect", &format!("localhost:{}", port - 1)],
+    );
+    refused(child.wait().unwrap());
+    assert!(!child.task().report().unwrap().refused.is_empty());
+    let output = run(
+        &pool,
+        &module,
+        &rights,
+        &["connect", &format!("localhost:{port}")],
+    );
+    allowed(output, "hello programs\n");
+    server.join().unwrap();
+    let child = start(&pool, &module, &rights, &["lookup", "example.org"]);
+    refused(child.wait().unwrap());
+    assert_eq!(
+        child.task().report().unwrap().refused,
+        ["look up `example.org`"]
+    );
+}
+
+#[test]
+fn a_program_that_waits_for_the_network_is_stopped() {
+    let bench = Bench::with_workers(1);
+    let module = bench.pool.load(wasmpool_guests::PROGRAMS.path()).unwrap();
+    // It accepts, for the system does, and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let rights = Capabilities::new().net(&address).unwrap();
+    let options = TaskOptions::new().task_timeout(Duration::from_millis(50));
+    let mut command = module.command().unwrap();
+    command.args(["connect", &address]);
+    command.options(options.capabilities(rights.clone()));
+    let late = command.spawn(&bench.pool).unwrap();
+    let outcome = late.wait_timeout(LONG).expect("it is stopped");
+    assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::TimedOut);
+    let waiting = start(&bench.pool, &module, &rights, &["connect", &address]);
+    // It is connected when the second connection is there.
+    drop((silent.accept().unwrap(), silent.accept().unwrap()));
+    waiting.kill();
+    bench.assert_healthy();
+}
+
+#[test]
+fn a_deterministic_program_repeats_itself() {
+    let pool = Pool::builder()
+        .workers(2)
+        .fuel_limit(u64::MAX)
+        .build()
+        .unwrap();
+    for_each_program(&pool, |name, module| {
+        let run = |rights: &Capabilities, arguments: &[&str]| {
+            let child = start(&pool, &module, rights, arguments);
+            let stdout = child.wait().unwrap().stdout;
+            let fuel = child.task().report().unwrap().fuel.unwrap();
+            (String::from_utf8(stdout).unwrap(), fuel)
+        };
+        let seed = |seed| Capabilities::new().deterministic(seed);
+        let random = run(&seed(1), &["random"]);
+        let clock = run(&seed(1), &["clock"]);
+        assert!(random.1 > 0 && clock.1 > 0, "{name}");
+        assert_eq!(clock.0, "946684800000000000 0\n", "{name}");
+        for _ in 0..8 {
+            assert_eq!(run(&seed(1), &["random"]), random, "{name}");
+            assert_eq!(run(&seed(1), &["clock"]), clock, "{name}");
+        }
+        assert_ne!(run(&seed(2), &["random"]).0, random.0, "{name}");
+        // And without it, nothing repeats.
+        let nothing = Capabilities::new();
+        assert_ne!(
+            run(&nothing, &["random"]).0,
+            run(&nothing, &["random"]).0,
+            "{name}"
+        );
+        assert_ne!(run(&nothing, &["clock"]).0, clock.0, "{name}");
+    });
+}
+
+#[test]
+fn rights_do_not_tell_secrets() {
+    let rights = Capabilities::new().env("PASSWORD", "hunter2");
+    let text = format!("{rights:?}");
+    assert!(
+        text.contains("PASSWORD") && !text.contains("hunter2"),
+        "{text}"
+    );
+}
