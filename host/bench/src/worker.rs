@@ -8,12 +8,11 @@ use std::hint::black_box;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::arms::native::Threads;
 use crate::arms::wire::{self, Call};
 use crate::failure::Failure;
-use crate::kernels;
 use crate::questions::memory;
 
 /// The argument that makes a worker of this program.
@@ -23,9 +22,7 @@ pub(crate) const SUBCOMMAND: &str = "bench-worker";
 pub(crate) const SERVE: &str = "serve";
 /// Prints the factors of a number.
 pub(crate) const FACTORIZE: &str = "factorize";
-/// Prints what a kernel gives for a size.
-pub(crate) const KERNEL: &str = "kernel";
-/// Computes for ever.
+/// Computes for longer than anybody waits.
 pub(crate) const SPIN: &str = "spin";
 /// Waits for so many milliseconds.
 pub(crate) const SLEEP: &str = "sleep";
@@ -64,9 +61,6 @@ fn act(args: &[&str]) -> Result<(), Failure> {
             let factors = factors.iter().map(u64::to_string).collect::<Vec<_>>();
             writeln!(io::stdout(), "{}", factors.join(" "))?;
         }
-        [KERNEL, name, size] => {
-            writeln!(io::stdout(), "{}", run_kernel(name, size.parse()?)?)?;
-        }
         [SPIN] => spin(),
         [CRASH] => crash(),
         [SLEEP, ms] => thread::sleep(Duration::from_millis(ms.parse()?)),
@@ -93,16 +87,15 @@ fn serve() {
                 let results = numbers.into_iter().map(factorizer::factorize);
                 wire::write(&mut answer, &results.collect::<Vec<_>>());
             }
-            Call::Kernel(name, size) => match run_kernel(name, size) {
-                Ok(sum) => wire::write(&mut answer, &sum),
-                Err(_) => return,
-            },
             Call::Echo(bytes) => wire::write(&mut answer, bytes),
             Call::Sleep(ms) => {
                 thread::sleep(Duration::from_millis(ms));
                 wire::write(&mut answer, &ms);
             }
-            Call::Spin => spin(),
+            Call::Spin => {
+                spin();
+                wire::write(&mut answer, &());
+            }
             Call::Crash => crash(),
         }
         if results.write_all(&answer).is_err() || results.flush().is_err() {
@@ -111,21 +104,20 @@ fn serve() {
     }
 }
 
-fn run_kernel(name: &str, size: u64) -> Result<u64, Failure> {
-    let kernel = kernels::all().find(|kernel| kernel.name == name);
-    let kernel = kernel.ok_or_else(|| Failure::new("no such kernel"))?;
-    Ok((kernel.run)(black_box(size)))
-}
-
 /// Without a core dump, which would take longer than anything that is measured.
 fn crash() -> ! {
     std::process::exit(101)
 }
 
+/// Computes for longer than anybody waits, and not for ever: whoever would end this process may
+/// be ended first.
 fn spin() {
+    let end = Instant::now() + Duration::from_secs(60);
     let mut counter = 1_u64;
-    loop {
-        counter = black_box(counter).wrapping_mul(6_364_136_223_846_793_005);
+    while Instant::now() < end {
+        for _ in 0..1_000_000 {
+            counter = black_box(counter).wrapping_mul(6_364_136_223_846_793_005);
+        }
     }
 }
 

@@ -42,8 +42,10 @@ def echo(data):
     return data
 
 
-def spin(_):
-    while True:
+def spin(ms):
+    """For longer than anybody waits, and not for ever: who would end it may be ended first."""
+    end = time.monotonic() + ms / 1000
+    while time.monotonic() < end:
         pass
 
 

@@ -12,13 +12,11 @@ pub(crate) enum Call<'a> {
     Factorize(u64),
     /// A chunk.
     FactorizeMany(Vec<u64>),
-    /// A kernel by its name, and the size of its work.
-    Kernel(&'a str, u64),
     #[serde(borrow)]
     Echo(&'a Bytes),
     /// Waits for so many milliseconds.
     Sleep(u64),
-    /// Computes for ever.
+    /// Computes for longer than anybody waits.
     Spin,
     /// Ends the process at once.
     Crash,
