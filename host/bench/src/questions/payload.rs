@@ -55,7 +55,7 @@ type EchoTask<'a> = Task<(&'a Bytes,), ByteBuf>;
 /// Who gives bytes back.
 enum Echo<'a> {
     Threads(Threads),
-    Sandbox(Pool, EchoTask<'a>),
+    Sandbox(Pool, Box<EchoTask<'a>>),
     Workers(Workers),
     Python(Python),
     Copies,
@@ -68,7 +68,7 @@ impl<'a> Echo<'a> {
             Arm::Warm | Arm::Fresh => {
                 let pool = sandbox::pool(arm, site)?;
                 let echo = sandbox::task(&pool, wasmpool_guests::TOUR, "echo")?;
-                Self::Sandbox(pool, echo)
+                Self::Sandbox(pool, Box::new(echo))
             }
             Arm::Processes => Self::Workers(Workers::start(site)),
             Arm::Python | Arm::PythonPool => Self::Python(Python::start(arm, site)?),
