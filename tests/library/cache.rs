@@ -75,6 +75,21 @@ fn a_component_is_asked_anew_if_its_answer_is_damaged() {
     a_damaged_file_is_made_anew("tasks");
 }
 
+#[test]
+fn a_component_is_asked_anew_within_a_smaller_memory_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    load(Pool::builder().cache_folder(folder.path()));
+    let small = Pool::builder()
+        .cache_folder(folder.path())
+        .workers(1)
+        .memory_limit(64 << 10);
+    let loaded = small
+        .build()
+        .unwrap()
+        .load_bytes(wasmpool_guests::FACTORIZER.wasm);
+    assert!(matches!(loaded, Err(LoadError::List(_))), "{loaded:?}");
+}
+
 fn a_damaged_file_is_made_anew(extension: &str) {
     let folder = tempfile::tempdir().unwrap();
     load(Pool::builder().cache_folder(folder.path()));

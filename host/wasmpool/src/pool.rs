@@ -288,11 +288,11 @@ impl Pool {
 
     /// A module with the tasks that it brings.
     fn listed(&self, unlisted: Unlisted) -> Result<Module, LoadError> {
-        if let Some(tasks) = unlisted.known_tasks() {
+        if let Some(tasks) = unlisted.known_tasks(&self.shop.limits) {
             return Ok(unlisted.into_module(tasks));
         }
         let tasks = self.list(&unlisted).map_err(LoadError::List)?;
-        unlisted.keep_tasks(&tasks);
+        unlisted.keep_tasks(&self.shop.limits, &tasks);
         Ok(unlisted.into_module(tasks))
     }
 

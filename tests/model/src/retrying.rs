@@ -203,9 +203,10 @@ pub fn a_pool_with_retries_comes_to_rest() {
                 shop.n_attempts.load(Ordering::SeqCst)
             );
             match error.kind() {
-                TaskErrorKind::Failed | TaskErrorKind::TimedOut => {
-                    assert_eq!(report.attempts, ATTEMPTS);
-                }
+                TaskErrorKind::TimedOut => assert_eq!(report.attempts, ATTEMPTS),
+                // One that fails by itself while it is being terminated has failed, and is not
+                // tried again.
+                TaskErrorKind::Failed => assert!((1..=ATTEMPTS).contains(&report.attempts)),
                 TaskErrorKind::QueueTimedOut => assert_eq!(report.attempts, 0),
                 TaskErrorKind::Cancelled => assert!(report.attempts <= ATTEMPTS),
                 TaskErrorKind::ShutDown => assert!(report.attempts > 0),

@@ -89,18 +89,21 @@ pub(crate) enum Entry {
 pub(crate) struct Unlisted(Loaded);
 
 impl Unlisted {
-    /// The tasks that the component brings, if they are known without asking it.
-    pub(crate) fn known_tasks(&self) -> Option<Vec<TaskInfo>> {
+    /// The tasks that the component brings, if they are known without asking it: it has none,
+    /// or has told of them within these limits before.
+    pub(crate) fn known_tasks(&self, limits: &Limits) -> Option<Vec<TaskInfo>> {
         if self.0.compiled.contract.is_none() {
             return Some(Vec::new());
         }
-        value::decode(&self.0.entry.as_ref()?.tasks()?).ok()
+        let kept = self.0.entry.as_ref()?.tasks()?;
+        let (memory, tasks): (usize, _) = value::decode(&kept).ok()?;
+        (memory <= limits.memory).then_some(tasks)
     }
 
-    /// Keeps what the component has told of its tasks for the next process.
-    pub(crate) fn keep_tasks(&self, told: &[TaskInfo]) {
+    /// Keeps what the component has told of its tasks within these limits for the next process.
+    pub(crate) fn keep_tasks(&self, limits: &Limits, told: &[TaskInfo]) {
         if let Some(entry) = &self.0.entry
-            && let Ok(tasks) = value::encode(&told)
+            && let Ok(tasks) = value::encode(&(limits.memory, told))
         {
             entry.keep_tasks(&tasks);
         }
