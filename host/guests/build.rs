@@ -25,9 +25,10 @@ const GUESTS: &[Guest] = &[
     Guest::named("tour"),
 ];
 
-/// How the guests are compiled, beyond their profile: such that loops do more in each round. A
-/// computing guest looks once a round whether it must stop, and that look is most of what the
-/// sandbox costs it. The README's section on one's own tasks has the same for users.
+/// How the guests are compiled, beyond their profile: such that loops do more in each round, and
+/// functions more in each call. A computing guest looks once a round and once a call whether it
+/// must stop, and that look is most of what the sandbox costs it. The README's section on one's
+/// own tasks has the same for users.
 ///
 /// Not `-unroll-count`, which does more of it: it is made for LLVM's own tests, and with LLVM 22
 /// it compiles the kernel `fannkuch` to code that never ends, natively too.
@@ -35,8 +36,11 @@ const FLAGS: &[&str] = &[
     "-Ctarget-feature=+simd128",
     // Vectorized loops, which LLVM leaves as they are for WebAssembly.
     "-Cllvm-args=-force-vector-interleave=8",
-    // The others, up to a size.
-    "-Cllvm-args=-unroll-runtime -unroll-allow-partial -unroll-partial-threshold=300",
+    // The others, up to a size, even if there are several ways out of them.
+    "-Cllvm-args=-unroll-runtime -unroll-runtime-multi-exit",
+    "-Cllvm-args=-unroll-allow-partial -unroll-partial-threshold=300",
+    // Twice and more what LLVM would take into the caller.
+    "-Cllvm-args=-inline-threshold=600",
 ];
 
 const PREVIEW_1: &str = "wasm32-wasip1";

@@ -6,8 +6,8 @@ pub(crate) fn run(size: u64) -> u64 {
     let mut n = 2;
     while n * n < is_prime.len() {
         if is_prime[n] {
-            for multiple in is_prime[n * n..].iter_mut().step_by(n) {
-                *multiple = false;
+            for multiple in (n * n..is_prime.len()).step_by(n) {
+                is_prime[multiple] = false;
             }
         }
         n += 1;
