@@ -97,11 +97,11 @@ fn a_damaged_file_is_made_anew(extension: &str) {
     let good = fs::read(entry).unwrap();
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
-    let mut other_digest = good.clone();
-    other_digest[0] ^= 1;
+    let mut other_checksum = good.clone();
+    other_checksum[0] ^= 1;
     for damaged in [
         &flipped[..],
-        &other_digest,
+        &other_checksum,
         &good[..good.len() / 2],
         &good[..20],
         b"",

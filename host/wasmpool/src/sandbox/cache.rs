@@ -3,23 +3,30 @@
 //!
 //! An entry is named after the hash of the module and of all that its compilation depends
 //! on. It is the code, which is mapped into memory from there, and beside it, of a component
-//! that brings its own tasks, what it told of them. Each file ends with a digest of the rest.
-//! It comes to its name by a rename, so that several processes may write at once and nobody
-//! reads half a file. A file whose digest does not fit is taken for damaged, and made anew.
+//! that brings its own tasks, what it told of them. It comes to its name by a rename, so that
+//! several processes may write at once and nobody reads half a file. Each file ends with a
+//! checksum of the rest; one whose checksum does not fit is taken for damaged, and made anew.
+//!
+//! Names are made by a cryptographic hash, since whoever writes a module must not be able to
+//! make it pass for another. Checksums are not: they are there for disks that fail.
 //!
 //! The folder is trusted as the program itself is: whoever can write to it can run native
 //! code as its user. One that is made here is for its owner alone; one that was there is
 //! taken as it is. Entries of older versions stay until somebody deletes them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy as _;
+use twox_hash::XxHash3_128;
 use wasmtime::Engine;
 
-const DIGEST_SIZE: usize = blake3::OUT_LEN;
+const CHECKSUM_SIZE: usize = size_of::<u128>();
+
+/// How much of a file is read at once: so little that it stays in the processor's cache.
+const PIECE: usize = 32 << 10;
 
 /// Where compiled code is kept.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -67,8 +74,9 @@ impl CacheFolder {
 impl CacheEntry {
     /// The file with the compiled code, if there is one and it is undamaged.
     pub(super) fn code(&self) -> Option<PathBuf> {
-        self.read(CODE)?;
-        Some(self.path.with_extension(CODE))
+        let path = self.path.with_extension(CODE);
+        read_whole(&path, |_| {})?;
+        Some(path)
     }
 
     /// Keeps the compiled code.
@@ -78,23 +86,15 @@ impl CacheEntry {
 
     /// What the component told of its tasks, encoded.
     pub(super) fn tasks(&self) -> Option<Vec<u8>> {
-        self.read(TASKS)
+        let mut tasks = Vec::new();
+        let path = self.path.with_extension(TASKS);
+        read_whole(&path, |piece| tasks.extend_from_slice(piece))?;
+        Some(tasks)
     }
 
     /// Keeps what the component told of its tasks, encoded.
     pub(super) fn keep_tasks(&self, tasks: &[u8]) {
         self.write(TASKS, tasks);
-    }
-
-    fn read(&self, part: &str) -> Option<Vec<u8>> {
-        let mut bytes = fs::read(self.path.with_extension(part)).ok()?;
-        let len = bytes.len().checked_sub(DIGEST_SIZE)?;
-        let (content, digest) = bytes.split_at(len);
-        if blake3::hash(content).as_bytes() != digest {
-            return None;
-        }
-        bytes.truncate(len);
-        Some(bytes)
     }
 
     /// Best effort: without it the next process does the work again.
@@ -103,13 +103,34 @@ impl CacheEntry {
         let written = create_private(folder).and_then(|()| {
             let mut file = tempfile::NamedTempFile::new_in(folder)?;
             file.write_all(content)?;
-            file.write_all(blake3::hash(content).as_bytes())?;
+            file.write_all(&XxHash3_128::oneshot(content).to_le_bytes())?;
             file.persist(self.path.with_extension(part))?;
             Ok(())
         });
         // A full disk or a read-only folder costs time and nothing else.
         drop(written);
     }
+}
+
+/// Gives out what is in a file, piece by piece. `None` if it is damaged or not there, which may
+/// show at its end only.
+fn read_whole(path: &Path, mut take: impl FnMut(&[u8])) -> Option<()> {
+    let mut file = File::open(path).ok()?;
+    let len = file.metadata().ok()?.len();
+    let mut content = (&mut file).take(len.checked_sub(CHECKSUM_SIZE as u64)?);
+    let (mut checksum, mut piece) = (XxHash3_128::new(), vec![0; PIECE]);
+    loop {
+        match content.read(&mut piece).ok()? {
+            0 => break,
+            n => {
+                checksum.write(&piece[..n]);
+                take(&piece[..n]);
+            }
+        }
+    }
+    let mut expected = [0; CHECKSUM_SIZE];
+    file.read_exact(&mut expected).ok()?;
+    (checksum.finish_128().to_le_bytes() == expected).then_some(())
 }
 
 /// Makes a folder that only its owner may enter, and leaves one alone that is there.

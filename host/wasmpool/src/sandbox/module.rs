@@ -169,7 +169,7 @@ fn from_cache(engine: &Engine, entry: &CacheEntry) -> Option<Component> {
     // SAFETY: `deserialize_file` asks for a file that holds what `Component::serialize` has
     // made, and that nobody changes. This is one of the pool's own cache: `CacheEntry` has put
     // it there by a rename, never writes to it again, and has just compared what is in it with
-    // the digest at its end. Who can change it all the same can write to the user's own cache
+    // the checksum at its end. Who can change it all the same can write to the user's own cache
     // folder. That it fits this engine is checked by `deserialize_file` itself.
     unsafe { Component::deserialize_file(engine, code) }.ok()
 }
