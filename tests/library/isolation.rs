@@ -121,30 +121,34 @@ fn an_instance_serves_exactly_its_number_of_tasks_also_while_the_pool_shuts_down
     assert_eq!(seen.collect::<Vec<_>>(), expected);
 }
 
-/// Plants marks in one task and looks for them in those that come after it.
+/// Plants marks in one task and looks for them in the thousand that come after it.
 fn check_no_marks_are_found(builder: wasmpool::PoolBuilder) {
-    let bench = Bench::new(builder);
-    // From one page to far beyond what a slot keeps resident.
-    for kib in [4, 60, 300, 900, 1_100, 4_000, 20_000] {
+    const MEMORY: usize = 64 << 20;
+    /// What the guest has, in KiB, before it takes any: stack, data and the runtime's own.
+    const TAKEN: usize = 2 << 10;
+    let bench = Bench::new(builder.memory_limit(MEMORY));
+    let dig = bench.task::<usize, usize>("dig");
+    // From one page over what a slot keeps resident to all of the memory.
+    for kib in [
+        4,
+        60,
+        300,
+        900,
+        1_100,
+        4_000,
+        20_000,
+        (MEMORY >> 10) - TAKEN,
+    ] {
         assert!(bench.call::<_, usize>("plant", kib) > 0);
-        for _ in 0..20 {
-            assert_eq!(bench.call::<_, usize>("dig", 2_000), 0, "after {kib} KiB");
-        }
+        // Some dig as deep as that, most only where tasks usually are.
+        let depths = (0..1_000).map(|index| if index % 250 == 0 { kib } else { 64 });
+        let found = bench.pool.map(&dig, depths).map(Result::unwrap);
+        assert_eq!(found.sum::<usize>(), 0, "after {kib} KiB");
     }
 }
 
 #[test]
 fn no_mark_of_one_task_is_found_by_the_next_thousand() {
-    let bench = Bench::with_workers(2);
-    let dig = bench.task::<usize, usize>("dig");
-    bench.call::<_, usize>("plant", 600);
-    bench.call::<_, usize>("plant", 5_000);
-    let found = bench.pool.map(&dig, std::iter::repeat_n(64_usize, 1_000));
-    assert!(found.map(Result::unwrap).all(|found| found == 0));
-}
-
-#[test]
-fn memory_is_clean_whichever_way_it_is_reset() {
     check_no_marks_are_found(Pool::builder().workers(1));
     check_no_marks_are_found(Pool::builder().workers(2));
     let whole = Pool::builder().workers(1).memory_reset(MemoryReset::Whole);
@@ -155,6 +159,8 @@ fn memory_is_clean_whichever_way_it_is_reset() {
             page_wise_reset: true
         }
     );
+    let told = whole.clone().build().unwrap().stats().allocation;
+    assert_eq!(told, allocation);
     check_no_marks_are_found(whole);
 }
 

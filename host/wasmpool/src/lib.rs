@@ -79,6 +79,7 @@
 //! computes as well as one that waits in the host. An idle pool wakes nobody. For code that is
 //! trusted to end, [`PoolBuilder::uninterruptible_guests`] does without the first, for speed.
 
+mod allocation;
 mod builder;
 mod capabilities;
 mod cell;
@@ -112,6 +113,7 @@ mod value;
 mod watch;
 mod worker;
 
+pub use allocation::Allocation;
 pub use builder::PoolBuilder;
 pub use capabilities::{Access, Capabilities, GrantError};
 pub use cell::TaskState;
@@ -129,7 +131,7 @@ pub use output::{ExitStatus, Output};
 pub use pool::{CutShort, Pool, Shutdown};
 pub use report::{Captured, TaskReport};
 pub use retry::Retry;
-pub use sandbox::{Allocation, MemoryReset, TaskInfo, WASMTIME_VERSION};
+pub use sandbox::{MemoryReset, TaskInfo, WASMTIME_VERSION};
 pub use signature::{Signature, Type, Uncallable};
 pub use stats::PoolStats;
 pub use task::{Task, TaskModule};

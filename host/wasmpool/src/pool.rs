@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use crate::allocation::Allocation;
 use crate::builder::{PoolBuilder, Settings};
 use crate::control::{Control, StopReason};
 use crate::error::{BuildError, LoadError, TaskError, TaskErrorKind};
@@ -14,9 +15,7 @@ use crate::job::Queued;
 use crate::limits::Limits;
 use crate::map::{Map, MapStream, MapUnordered};
 use crate::queue::Queue;
-use crate::sandbox::{
-    Allocation, Driver, EngineSettings, Module, Run, Sandbox, TaskInfo, Unlisted,
-};
+use crate::sandbox::{Driver, EngineSettings, Module, Run, Sandbox, TaskInfo, Unlisted};
 use crate::stats::PoolStats;
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::{Task, TaskModule};
@@ -199,7 +198,9 @@ impl Pool {
     /// How many tasks are where at this moment, how those that have ended did, and how long
     /// it took. The numbers add up, and reading them stops nobody.
     pub fn stats(&self) -> PoolStats {
-        self.shop.counters.read(&self.shop.timings)
+        self.shop
+            .counters
+            .read(&self.shop.timings, self.allocation().clone())
     }
 
     /// Where the memory of instances comes from: [`Allocation::OnDemand`] works the same and

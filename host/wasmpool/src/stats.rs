@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::allocation::Allocation;
 use crate::cell::TaskState;
 use crate::error::TaskErrorKind;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -44,6 +45,8 @@ pub struct PoolStats {
     pub utilization: f64,
     /// How long ago the pool was built.
     pub uptime: Duration,
+    /// Where the memory of its instances comes from.
+    pub allocation: Allocation,
 }
 
 #[derive(Default)]
@@ -93,7 +96,7 @@ impl Counters {
         counter.fetch_add(1, Ordering::Release);
     }
 
-    pub(crate) fn read(&self, timings: &Timings) -> PoolStats {
+    pub(crate) fn read(&self, timings: &Timings, allocation: Allocation) -> PoolStats {
         let count = |counter: &AtomicU64| counter.load(Ordering::Acquire);
         let succeeded = count(&self.succeeded);
         let failures = TaskErrorKind::NAMES
@@ -120,6 +123,7 @@ impl Counters {
             run_time,
             utilization,
             uptime,
+            allocation,
         }
     }
 }

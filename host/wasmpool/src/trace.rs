@@ -11,10 +11,10 @@ mod on_or_off {
     use tracing::span::EnteredSpan;
     use tracing::{Span, debug, debug_span, info, warn};
 
+    use crate::allocation::Allocation;
     use crate::error::TaskError;
     use crate::pool::Shutdown;
     use crate::report::TaskReport;
-    use crate::sandbox::Allocation;
 
     /// The span in which a task was submitted.
     pub(crate) struct Origin(Span);
@@ -84,10 +84,10 @@ mod on_or_off {
 mod on_or_off {
     use std::time::Duration;
 
+    use crate::allocation::Allocation;
     use crate::error::TaskError;
     use crate::pool::Shutdown;
     use crate::report::TaskReport;
-    use crate::sandbox::Allocation;
 
     pub(crate) struct Origin;
 

@@ -2,7 +2,7 @@
 
 use crate::cell::Cell;
 use crate::check::{check, together};
-use crate::shop;
+use crate::shop::{self, ALLOCATION};
 use crate::stats::Counters;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -32,7 +32,7 @@ pub fn the_counters_add_up_at_any_moment() {
         };
         let n_finished = AtomicU64::new(0);
         let read = || {
-            let stats = counters.read(&timings);
+            let stats = counters.read(&timings, ALLOCATION);
             assert!(stats.running <= WORKERS, "{stats:?}");
             assert!(stats.queued <= TASKS, "{stats:?}");
             assert!(stats.accepted <= TASKS, "{stats:?}");
@@ -54,7 +54,7 @@ pub fn the_counters_add_up_at_any_moment() {
             &|| (0..3).for_each(|_| read()),
         ]);
         read();
-        let stats = counters.read(&timings);
+        let stats = counters.read(&timings, ALLOCATION);
         let (accepted, finished) = (stats.accepted, stats.finished);
         assert_eq!((accepted, finished), (TASKS, TASKS), "{stats:?}");
         let succeeded = cells.iter().filter(|cell| {

@@ -23,6 +23,8 @@
     reason = "the library's files offer more than is checked here, some of it to its users"
 )]
 
+#[path = "../../../host/wasmpool/src/allocation.rs"]
+mod allocation;
 #[path = "../../../host/wasmpool/src/cell.rs"]
 mod cell;
 #[path = "../../../host/wasmpool/src/completion.rs"]

@@ -8,7 +8,7 @@ use crate::control::StopReason;
 use crate::error::TaskErrorKind;
 use crate::queue::Patience;
 use crate::retry::Retry;
-use crate::shop::{self, Guest, RESULT, Shop};
+use crate::shop::{self, ALLOCATION, Guest, RESULT, Shop};
 use crate::stats::Counters;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock};
@@ -37,7 +37,7 @@ pub fn a_task_that_is_put_back_has_one_end() {
         let cell = queued_cell(&counters);
         let controls = Mutex::new(Vec::new());
         let read = || {
-            let stats = counters.read(&Timings::new(0));
+            let stats = counters.read(&Timings::new(0), ALLOCATION);
             assert!(stats.running <= 1 && stats.queued <= 1, "{stats:?}");
             assert!(stats.accepted <= 1, "{stats:?}");
         };
@@ -82,7 +82,7 @@ pub fn a_task_that_is_put_back_has_one_end() {
         let was_stopped = |control: &Arc<_>| shop::is_stopped(control);
         assert!(!controls[..former].iter().any(was_stopped));
         assert!(end == Some(TaskErrorKind::Cancelled) || !controls.iter().any(was_stopped));
-        let stats = counters.read(&Timings::new(0));
+        let stats = counters.read(&Timings::new(0), ALLOCATION);
         let sums = (stats.accepted, stats.queued, stats.running, stats.finished);
         assert_eq!(sums, (1, 0, 0, 1), "{stats:?}");
     });
@@ -136,7 +136,7 @@ pub fn a_cancel_meets_a_task_on_its_way_back() {
         assert!(shop::start(&cell).is_none(), "an attempt after the end");
         let was_put_back = n_put_back.load(Ordering::SeqCst) == 1;
         assert_eq!(shop::is_stopped(&attempt.control), !was_put_back);
-        let stats = counters.read(&Timings::new(0));
+        let stats = counters.read(&Timings::new(0), ALLOCATION);
         assert_eq!((stats.accepted, stats.finished), (1, 1), "{stats:?}");
     });
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize as UntrackedUsize;
 use std::task::Poll;
 use std::time::Duration;
 
+use crate::allocation::Allocation;
 use crate::cell::{Attempt, Cell, Settled};
 use crate::control::{Control, Interrupt, StopReason};
 use crate::error::{TaskError, TaskErrorKind};
@@ -21,6 +22,11 @@ use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Weak, thread};
 use crate::timings::Timings;
 use crate::watch::Watch;
+
+/// Where the memory comes from of instances that there are not.
+pub(crate) const ALLOCATION: Allocation = Allocation::Pooled {
+    page_wise_reset: false,
+};
 
 /// What a task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +98,7 @@ impl Shop {
 
     /// The counters alone: histograms take Miri far too long.
     pub(crate) fn stats(&self) -> PoolStats {
-        self.counters.read(&Timings::new(0))
+        self.counters.read(&Timings::new(0), ALLOCATION)
     }
 
     pub(crate) fn limits() -> Limits {

@@ -6,6 +6,7 @@ use wasmtime::{
 };
 
 use super::limiter::MAX_ITEMS;
+use crate::allocation::Allocation;
 
 /// What the sandbox must know before it can be set up.
 #[derive(Debug, Clone, Copy)]
@@ -43,22 +44,6 @@ pub enum MemoryReset {
     Auto,
     /// As a whole: all of the instance's memory is given back to the kernel.
     Whole,
-}
-
-/// Where the memory of instances comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Allocation {
-    /// From slots that were reserved when the pool was built: the fast way.
-    Pooled {
-        /// Whether memory is reset page by page, see [`MemoryReset::Auto`].
-        page_wise_reset: bool,
-    },
-    /// From the operating system for each instance, since the slots could not be reserved.
-    OnDemand {
-        /// Why they could not.
-        reason: String,
-    },
 }
 
 /// Stack that host functions may use below the guest's.

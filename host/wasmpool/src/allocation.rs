@@ -1,0 +1,21 @@
+//! Where the memory of a pool's instances comes from, as the pool tells it.
+
+use serde::Serialize;
+
+/// Where the memory of instances comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Allocation {
+    /// From slots that were reserved when the pool was built: the fast way.
+    Pooled {
+        /// Whether memory is reset page by page, see
+        /// [`PoolBuilder::memory_reset`](crate::PoolBuilder::memory_reset).
+        page_wise_reset: bool,
+    },
+    /// From the operating system for each instance, since the slots could not be reserved.
+    OnDemand {
+        /// Why they could not.
+        reason: String,
+    },
+}
