@@ -23,6 +23,8 @@ pub(crate) enum Arm {
     Fresh,
     /// As warm, without the checks by which guests are stopped.
     Unchecked,
+    /// As warm, through a function that the component exports instead of our contract.
+    Function,
     /// Worker processes of native code, behind pipes.
     Processes,
     /// A process of native code for each task.
@@ -46,6 +48,7 @@ impl Arm {
         Self::Warm,
         Self::Fresh,
         Self::Unchecked,
+        Self::Function,
         Self::Processes,
         Self::Process,
         Self::Python,
@@ -61,6 +64,7 @@ impl Arm {
             Self::Warm => "warm",
             Self::Fresh => "fresh",
             Self::Unchecked => "unchecked",
+            Self::Function => "function",
             Self::Processes => "processes",
             Self::Process => "process",
             Self::Python => "python",
@@ -78,6 +82,7 @@ impl Arm {
             Self::Warm => "wasmpool, a warm instance for each worker",
             Self::Fresh => "wasmpool, a fresh instance for each task",
             Self::Unchecked => "wasmpool, warm instances without epoch checks",
+            Self::Function => "wasmpool, warm, through a function that the component exports",
             Self::Processes => "native worker processes behind pipes",
             Self::Process => "a native process for each task",
             Self::Python => "Python's `ProcessPoolExecutor`",
@@ -153,7 +158,7 @@ pub(crate) fn factorizer(arm: Arm, site: &Site) -> Result<Box<dyn Factorizes>, F
         Arm::Processes => Box::new(processes::Workers::start(site)),
         Arm::Process => Box::new(process::Spawner::new(site)),
         Arm::Python | Arm::PythonPool => Box::new(python::Python::start(arm, site)?),
-        Arm::True | Arm::Copies | Arm::Command => {
+        Arm::Function | Arm::True | Arm::Copies | Arm::Command => {
             return Err(Failure::new("it does not factorize"));
         }
     })

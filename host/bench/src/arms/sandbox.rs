@@ -23,7 +23,7 @@ pub(crate) fn builder(arm: Arm, workers: usize) -> PoolBuilder {
         .task_timeout(TASK_TIMEOUT)
         .memory_limit(MEMORY_LIMIT);
     match arm {
-        Arm::Warm => builder.isolation(Isolation::Worker),
+        Arm::Warm | Arm::Function => builder.isolation(Isolation::Worker),
         Arm::Unchecked => builder
             .isolation(Isolation::Worker)
             .uninterruptible_guests(),

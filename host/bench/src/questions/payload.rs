@@ -32,6 +32,7 @@ const ARMS: &[Arm] = &[
     Arm::Native,
     Arm::Warm,
     Arm::Fresh,
+    Arm::Function,
     Arm::Processes,
     Arm::Python,
     Arm::PythonPool,
@@ -49,6 +50,9 @@ fn subject(size: usize) -> String {
         _ => format!("{} MiB", size >> 20),
     }
 }
+
+/// A guest without our SDK, that exports a function.
+const FUNCTION: &str = include_str!("../arms/echo.wat");
 
 type EchoTask<'a> = Task<(&'a Bytes,), ByteBuf>;
 
@@ -68,6 +72,11 @@ impl<'a> Echo<'a> {
             Arm::Warm | Arm::Fresh => {
                 let pool = sandbox::pool(arm, site)?;
                 let echo = sandbox::task(&pool, wasmpool_guests::TOUR, "echo")?;
+                Self::Sandbox(pool, Box::new(echo))
+            }
+            Arm::Function => {
+                let pool = sandbox::pool(arm, site)?;
+                let echo = pool.load_bytes(FUNCTION.as_bytes())?.task("echo")?;
                 Self::Sandbox(pool, Box::new(echo))
             }
             Arm::Processes => Self::Workers(Workers::start(site)),
