@@ -22,6 +22,7 @@ const GUESTS: &[Guest] = &[
         target: PREVIEW_1,
         ..Guest::named("programs")
     },
+    Guest::named("shapes"),
     Guest::named("tour"),
 ];
 

@@ -254,3 +254,74 @@ fn instances_are_kept_or_not_as_for_other_tasks() {
         assert_eq!(counts.unwrap(), expected);
     }
 }
+
+/// What `acme:shapes` calls a shape, on this side.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Shape {
+    Circle(f64),
+    Rect(f64, f64),
+    Polygon(Vec<Corner>),
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Corner {
+    x: f64,
+    y: f64,
+}
+
+#[derive(Serialize)]
+struct Scene {
+    name: Option<&'static str>,
+    shapes: Vec<Shape>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+struct Summary {
+    title: String,
+    total: f64,
+    largest: Option<Shape>,
+}
+
+#[test]
+fn a_component_that_others_tools_made_takes_and_gives_types_of_our_own() {
+    let pool = pool();
+    let module = pool.load_bytes(wasmpool_guests::SHAPES.wasm).unwrap();
+    let triangle = || Shape::Polygon([(0.0, 0.0), (4.0, 0.0), (0.0, 3.0)].map(corner).into());
+    fn corner((x, y): (f64, f64)) -> Corner {
+        Corner { x, y }
+    }
+
+    let area = module.task::<(Shape,), f64>("area").unwrap();
+    let shapes = [triangle(), Shape::Rect(2.0, 3.5), Shape::Circle(0.0)];
+    let areas = pool.map(&area, shapes).collect::<Result<Vec<_>, _>>();
+    assert_eq!(areas.unwrap(), [6.0, 7.0, 0.0]);
+
+    let summarize = module.task::<(Scene, Option<f64>), Summary>("summarize");
+    let scene = |name| Scene {
+        name,
+        shapes: vec![Shape::Rect(1.0, 1.0), triangle()],
+    };
+    let arguments = (scene(Some("two")), Some(2.0));
+    let summary = pool.submit(&summarize.unwrap(), arguments).unwrap().wait();
+    let expected = |title: &str, total| Summary {
+        title: title.to_owned(),
+        total,
+        largest: Some(triangle()),
+    };
+    assert_eq!(summary.unwrap(), expected("two", 1.75));
+    // An option at the end may be left out.
+    let summarize = module.task::<(Scene,), Summary>("summarize").unwrap();
+    let summary = pool.submit(&summarize, (scene(None),)).unwrap().wait();
+    assert_eq!(summary.unwrap(), expected("nameless", 7.0));
+    let none = module.task::<(), Summary>("summarize").unwrap_err();
+    assert!(matches!(none, TaskRefError::Arity { given: 0, .. }));
+
+    // What it refuses, in its own words and with its own code.
+    let future = pool.submit(&area, (Shape::Polygon(vec![]),)).unwrap();
+    let error = future.wait().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.code(), error.message()),
+        (Kind::Failed, "too-few-corners", "too-few-corners(0)")
+    );
+}

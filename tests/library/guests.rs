@@ -89,6 +89,11 @@ mod named {
         assert_eq!(module.program().unwrap().name, "wasi:cli/run");
     }
 
+    pub(super) fn shapes(bench: &Bench) {
+        let module = bench.pool.load(wasmpool_guests::SHAPES.path()).unwrap();
+        assert!(module.tasks()[0].signature.is_some());
+    }
+
     pub(super) fn tour(bench: &Bench) {
         let module = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
         assert!(module.tasks().iter().any(|task| task.name == "whereabouts"));

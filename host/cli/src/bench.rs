@@ -195,8 +195,8 @@ fn own_task(args: &BenchArgs, name: &str) -> Result<OwnTask> {
     let pool = pool.map_err(module::pool_problem)?;
     let module = module::usable(pool.load_bytes(&wasm), name)?;
     let task = module::choose_task(&module, name, args.task.as_deref())?;
-    let n_params = task.params.len();
-    let inputs = Inputs::open(args.input.clone(), None, Shape::Json { n_params });
+    let arity = task.arity();
+    let inputs = Inputs::open(args.input.clone(), None, Shape::Json { arity });
     let inputs = inputs.map_err(Problem::Unusable)?;
     let input = |input: io::Result<crate::input::Input>| {
         let input = input.map_err(|error| Problem::Unusable(error.into()))?;

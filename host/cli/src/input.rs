@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read};
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::program::Template;
@@ -33,8 +34,8 @@ pub(crate) struct Inputs {
 
 /// What an input is to the task.
 pub(crate) enum Shape {
-    /// A JSON value: the only argument, or an array of so many.
-    Json { n_params: usize },
+    /// A JSON value: the only argument that must be, or an array of so many.
+    Json { arity: RangeInclusive<usize> },
     /// Text, for a program.
     Text(Template),
 }
@@ -56,7 +57,10 @@ impl Inputs {
         file: Option<&Path>,
         shape: Shape,
     ) -> anyhow::Result<Self> {
-        let wants_none = !matches!(shape, Shape::Json { n_params: 1.. });
+        let wants_none = match &shape {
+            Shape::Json { arity } => *arity.end() == 0,
+            Shape::Text(_) => true,
+        };
         let runs_once = given.is_empty() && file.is_none() && wants_none;
         let trim: fn(&[u8]) -> &[u8] = match shape {
             // What comes before is left, so that columns are counted as an editor does.
@@ -92,7 +96,7 @@ impl Inputs {
             ready: ready.into_iter(),
             given: Vec::new().into_iter(),
             file: None,
-            shape: Shape::Json { n_params: 0 },
+            shape: Shape::Json { arity: 0..=0 },
             runs_once: false,
         }
     }
@@ -120,7 +124,7 @@ impl Iterator for Inputs {
         }
         if std::mem::take(&mut self.runs_once) {
             return Some(Ok(match &self.shape {
-                Shape::Json { n_params } => from_command_line("[]".to_owned(), *n_params),
+                Shape::Json { arity } => from_command_line("[]".to_owned(), arity),
                 Shape::Text(template) => Input {
                     text: RawValue::NULL.to_owned(),
                     arguments: Ok(template.without_input()),
@@ -129,13 +133,13 @@ impl Iterator for Inputs {
         }
         if let Some(text) = self.given.next() {
             return Some(Ok(match &self.shape {
-                Shape::Json { n_params } => from_command_line(text, *n_params),
+                Shape::Json { arity } => from_command_line(text, arity),
                 Shape::Text(template) => from_text(text.as_bytes(), template),
             }));
         }
         let line = self.file.as_mut()?.next()?;
         Some(line.map(|(number, line)| match &self.shape {
-            Shape::Json { n_params } => from_line(number, &line, *n_params),
+            Shape::Json { arity } => from_line(number, &line, arity),
             Shape::Text(template) => {
                 let input = from_text(&line, template);
                 let of_line = |problem| format!("line {number}: {problem}");
@@ -185,19 +189,19 @@ fn from_text(text: &[u8], template: &Template) -> Input {
 }
 
 /// What is not JSON is text here: nobody wants to quote quotes on a command line.
-fn from_command_line(text: String, n_params: usize) -> Input {
+fn from_command_line(text: String, arity: &RangeInclusive<usize>) -> Input {
     match serde_json::from_str::<Box<RawValue>>(&text) {
-        Ok(raw) if raw.get().contains(['\n', '\r']) => from_json(on_one_line(&raw), n_params),
-        Ok(raw) => from_json(raw, n_params),
-        Err(_) => from_json(quoted(&text), n_params),
+        Ok(raw) if raw.get().contains(['\n', '\r']) => from_json(on_one_line(&raw), arity),
+        Ok(raw) => from_json(raw, arity),
+        Err(_) => from_json(quoted(&text), arity),
     }
 }
 
-fn from_line(number: u64, line: &[u8], n_params: usize) -> Input {
+fn from_line(number: u64, line: &[u8], arity: &RangeInclusive<usize>) -> Input {
     let of_line = |problem: String| format!("line {number}: {problem}");
     match serde_json::from_slice::<Box<RawValue>>(line) {
         Ok(raw) => {
-            let input = from_json(raw, n_params);
+            let input = from_json(raw, arity);
             Input {
                 arguments: input.arguments.map_err(of_line),
                 ..input
@@ -219,26 +223,26 @@ fn from_line(number: u64, line: &[u8], n_params: usize) -> Input {
     }
 }
 
-fn from_json(text: Box<RawValue>, n_params: usize) -> Input {
-    let arguments = arguments(&text, n_params);
+fn from_json(text: Box<RawValue>, arity: &RangeInclusive<usize>) -> Input {
+    let arguments = arguments(&text, arity);
     Input { text, arguments }
 }
 
-/// The value as the arguments of a task with so many parameters.
-fn arguments(text: &RawValue, n_params: usize) -> Result<Vec<Value>, String> {
+/// The value as the arguments of a task that takes so many.
+fn arguments(text: &RawValue, arity: &RangeInclusive<usize>) -> Result<Vec<Value>, String> {
     let value = serde_json::from_str(text.get()).map_err(|error| format!("not JSON: {error}"))?;
-    match (n_params, value) {
-        (1, value) => Ok(vec![value]),
-        (_, Value::Array(values)) if values.len() == n_params => Ok(values),
-        (_, Value::Array(values)) => {
-            let n_values = values.len();
-            Err(format!(
-                "the task takes {n_params} arguments, not {n_values}"
-            ))
-        }
-        (_, _) => Err(format!(
-            "the task takes {n_params} arguments: write them as an array"
-        )),
+    let (least, most) = (*arity.start(), *arity.end());
+    let takes = match least == most {
+        true => format!("the task takes {most} arguments"),
+        false => format!("the task takes {least} to {most} arguments"),
+    };
+    match value {
+        value if most == 1 => Ok(vec![value]),
+        Value::Array(values) if arity.contains(&values.len()) => Ok(values),
+        Value::Array(values) => Err(format!("{takes}, not {}", values.len())),
+        // The others may be left out.
+        value if least <= 1 && most > 0 => Ok(vec![value]),
+        _ => Err(format!("{takes}: write them as an array")),
     }
 }
 
@@ -260,7 +264,14 @@ mod tests {
 
     fn check(inputs: &[&str], n_params: usize, expected: &[Result<&str, &str>]) {
         let given = inputs.iter().map(|&text| text.to_owned()).collect();
-        let inputs = Inputs::open(given, None, Shape::Json { n_params }).unwrap();
+        let inputs = Inputs::open(
+            given,
+            None,
+            Shape::Json {
+                arity: n_params..=n_params,
+            },
+        )
+        .unwrap();
         let got = inputs.map(|input| {
             let arguments = input.unwrap().arguments;
             arguments.map(|values| Value::Array(values).to_string())
@@ -310,6 +321,18 @@ mod tests {
                 Err("the task takes 2 arguments, not 1"),
                 Err("the task takes 2 arguments: write them as an array"),
             ],
+        );
+    }
+
+    #[test]
+    fn what_may_be_left_out_is() {
+        let inputs = ["[1,2]", "[1]", "1", "[]", "[1,2,3]"].map(str::to_owned);
+        let inputs = Inputs::open(inputs.into(), None, Shape::Json { arity: 1..=2 }).unwrap();
+        let got = inputs.map(|input| input.unwrap().arguments.map(|values| values.len()));
+        let wrong = |n| Err(format!("the task takes 1 to 2 arguments, not {n}"));
+        assert_eq!(
+            got.collect::<Vec<_>>(),
+            [Ok(2), Ok(1), Ok(1), wrong(0), wrong(3)]
         );
     }
 

@@ -129,8 +129,8 @@ fn task_and_inputs<'a>(module: &'a TaskModule, args: &RunArgs) -> Result<(&'a Ta
             task.params.join(", ")
         )));
     }
-    let n_params = task.params.len();
-    Ok((task, open(args, Shape::Json { n_params })?))
+    let arity = task.arity();
+    Ok((task, open(args, Shape::Json { arity })?))
 }
 
 fn open(args: &RunArgs, shape: Shape) -> Result<Inputs> {

@@ -402,7 +402,8 @@ pub enum LoadError {
     /// The bytes are native code that was compiled ahead of time.
     #[error(
         "compiled ahead of time: such a file is native code, which is loaded only when it is \
-         named as trusted; load the `.wasm` that it was made from"
+         named as trusted (`--trusted-cwasm`, `Pool::load_precompiled`); or load the `.wasm` that \
+         it was made from"
     )]
     Precompiled,
     /// The file was not compiled for this pool: it is not native code, or that of another

@@ -87,6 +87,13 @@ impl Signature {
         }
     }
 
+    /// How many arguments there must be: options at the end may be left out.
+    pub(crate) fn required(&self) -> usize {
+        let is_required = |(_, ty): &(String, Type)| !matches!(ty, Type::Option(_));
+        let last = self.params.iter().rposition(is_required);
+        last.map_or(0, |last| last + 1)
+    }
+
     /// The type of what a caller gets: that of the result, or, where that is a `result`, of its
     /// good side. The other side is the failure of the task.
     pub fn output(&self) -> Option<&Type> {

@@ -186,7 +186,7 @@ impl TaskModule {
         let task = &self.tasks()[index];
         let expected = task.params.len();
         match Args::ARITY {
-            Some(given) if given != expected => Err(TaskRefError::Arity {
+            Some(given) if !task.arity().contains(&given) => Err(TaskRefError::Arity {
                 name: task.name.clone(),
                 expected,
                 given,

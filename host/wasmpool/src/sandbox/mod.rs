@@ -20,6 +20,7 @@ mod rights;
 mod store;
 mod wire;
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -73,6 +74,16 @@ pub struct TaskInfo {
     /// (see [`Command`](crate::Command)).
     #[serde(skip)]
     pub signature: Option<Arc<Signature>>,
+}
+
+impl TaskInfo {
+    /// How many arguments it takes. Fewer than it has parameters only if it is an exported
+    /// function: options at the end may be left out there.
+    pub fn arity(&self) -> RangeInclusive<usize> {
+        let all = self.params.len();
+        let signature = self.signature.as_ref();
+        signature.map_or(all, |signature| signature.required())..=all
+    }
 }
 
 /// How a task is called.

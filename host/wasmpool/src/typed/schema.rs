@@ -17,12 +17,8 @@ impl Signature {
             schema.extend(keywords(ty));
             Value::Map(schema)
         });
-        let is_required = |(_, ty): &(String, Type)| !matches!(ty, Type::Option(_));
-        // Options at the end may be left out.
-        let required = self.params.iter().rposition(is_required);
-        let required = required.map_or(0, |last| last + 1);
         let mut schema = vec![entry("$schema", text(DIALECT))];
-        schema.extend(places(params.collect(), required));
+        schema.extend(places(params.collect(), self.required()));
         Value::Map(schema)
     }
 
