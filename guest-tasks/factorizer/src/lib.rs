@@ -17,18 +17,9 @@ mod tasks {
         let mut rest = n;
         let mut divisor = 2;
         while rest > 1 {
-            let quotient = rest / divisor;
-            if rest.is_multiple_of(divisor) {
-                factors.push(divisor);
-                rest = quotient;
-            } else if quotient < divisor {
-                // `divisor` is beyond the square root of `rest`, which is prime then. The
-                // quotient tells so without squaring a number that may not fit.
-                factors.push(rest);
-                break;
-            } else {
-                divisor += if divisor == 2 { 1 } else { 2 };
-            }
+            divisor = smallest_divisor(rest, divisor);
+            factors.push(divisor);
+            rest /= divisor;
         }
         factors
     }
@@ -40,20 +31,27 @@ mod tasks {
 
     /// Whether `n` is prime.
     pub fn is_prime(n: u64) -> bool {
-        if n < 4 {
-            return n > 1;
-        }
+        n > 1 && smallest_divisor(n, 2) == n
+    }
+
+    /// The smallest divisor of `n` but 1, where none is below `candidate`.
+    fn smallest_divisor(n: u64, mut candidate: u64) -> u64 {
         if n.is_multiple_of(2) {
-            return false;
+            return 2;
         }
-        let mut divisor = 3;
-        while divisor <= n / divisor {
-            if n.is_multiple_of(divisor) {
-                return false;
+        candidate = candidate.max(3);
+        loop {
+            let quotient = n / candidate;
+            if quotient * candidate == n {
+                return candidate;
             }
-            divisor += 2;
+            if quotient < candidate {
+                // It is beyond the square root of `n`, which is prime then. The quotient tells
+                // so without squaring a number that may not fit.
+                return n;
+            }
+            candidate += 2;
         }
-        true
     }
 }
 

@@ -19,18 +19,28 @@ fn factorize(n: u64) -> Vec<u64> {
     let mut rest = n;
     let mut divisor = 2;
     while rest > 1 {
-        let quotient = rest / divisor;
-        if rest.is_multiple_of(divisor) {
-            factors.push(divisor);
-            rest = quotient;
-        } else if quotient < divisor {
-            factors.push(rest);
-            break;
-        } else {
-            divisor += if divisor == 2 { 1 } else { 2 };
-        }
+        divisor = smallest_divisor(rest, divisor);
+        factors.push(divisor);
+        rest /= divisor;
     }
     factors
+}
+
+fn smallest_divisor(n: u64, mut candidate: u64) -> u64 {
+    if n.is_multiple_of(2) {
+        return 2;
+    }
+    candidate = candidate.max(3);
+    loop {
+        let quotient = n / candidate;
+        if quotient * candidate == n {
+            return candidate;
+        }
+        if quotient < candidate {
+            return n;
+        }
+        candidate += 2;
+    }
 }
 
 #[cfg(test)]
