@@ -1136,7 +1136,7 @@ mod programs {
     fn deterministic_runs_use_the_same_fuel() {
         for_each_program(|program| {
             let fuel = || {
-                let rights = ["run", program, "--deterministic", "--fuel", "1000000000"];
+                let rights = ["run", program, "--deterministic"];
                 let run = run(&[&rights[..], &["--details", "--", "random"]].concat());
                 run.assert_code(0).lines()[0]["report"]["fuel"].clone()
             };

@@ -206,8 +206,9 @@ pub(crate) struct RightsArgs {
     #[arg(long)]
     pub(crate) inherit_stdio: bool,
 
-    /// Take random numbers from this seed (0 if there is none), and stop the clocks: the same
-    /// input gives the same output. With `--fuel` the limit is as exact
+    /// Take random numbers from this seed (0 if there is none), stop the clocks, and count fuel:
+    /// the same input gives the same output and uses the same fuel, of which `--details` tells
+    /// and which `--fuel` limits
     #[arg(
         long,
         value_name = "SEED",
@@ -244,7 +245,7 @@ pub(crate) struct CompileArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Count instructions: for runs with `--fuel`, and only for these
+    /// Count instructions: for runs with `--fuel` or `--deterministic`, and only for these
     #[arg(long)]
     pub(crate) fuel: bool,
 

@@ -177,7 +177,9 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
         let retry = Retry::times(args.retries);
         builder = builder.retry(retry.backoff(args.backoff.unwrap_or_default()));
     }
-    if let Some(fuel) = args.fuel {
+    // Time says something else each time: what a deterministic run took is its fuel.
+    let counts_fuel = args.rights.deterministic.is_some();
+    if let Some(fuel) = args.fuel.or(counts_fuel.then_some(u64::MAX)) {
         builder = builder.fuel_limit(fuel);
     }
     if let Some(tasks) = args.max_tasks_per_instance {
