@@ -212,9 +212,12 @@ pub(crate) fn ask(bench: &mut Bench<'_>, task: &OwnTask) -> Result<Question, Fai
         id: TOPIC.name().to_owned(),
         title: format!("What does `{}` of `{}` cost?", task.task, task.module),
         method: format!(
-            "{} inputs, on {} workers: one at a time, or all submitted at once. The time is \
-             that of all, divided by how many there are.",
-            task.inputs.len(),
+            "{} on {} workers: one at a time, or all submitted at once. The time is that of all, \
+             divided by how many there are.",
+            match task.inputs.len() {
+                1 => "One input,".to_owned(),
+                several => format!("{several} inputs,"),
+            },
             bench.site.workers
         ),
         unit: "s".to_owned(),
