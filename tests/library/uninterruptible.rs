@@ -8,8 +8,11 @@ use crate::support::{Bench, wait_until_running};
 
 const SHORT: Duration = Duration::from_millis(1);
 
-/// A prime whose square root takes millions of divisions: many times `SHORT`.
-const PRIME: u64 = 1_000_000_000_000_037;
+/// A prime that takes a third of a second: hundreds of times `SHORT`.
+const PRIME: u64 = 100_000_000_000_000_003;
+
+/// A prime that takes more than a second: longer than this thread is kept from running.
+const LARGE_PRIME: u64 = (1 << 61) - 1;
 
 fn builder() -> PoolBuilder {
     Pool::builder().workers(1).uninterruptible_guests()
@@ -48,8 +51,7 @@ fn a_guest_that_waits_in_the_host_or_looks_is_stopped_there() {
 fn whoever_cancels_does_not_wait_and_the_next_task_does() {
     let bench = Bench::new(builder());
     let factorize = bench.factorize();
-    // Some seconds.
-    let future = bench.pool.submit(&factorize, ((1 << 61) - 1,)).unwrap();
+    let future = bench.pool.submit(&factorize, (LARGE_PRIME,)).unwrap();
     wait_until_running(&future);
     assert!(future.cancel());
     assert_eq!(future.wait().unwrap_err().kind(), Kind::Cancelled);
@@ -61,7 +63,8 @@ fn whoever_cancels_does_not_wait_and_the_next_task_does() {
 #[test]
 fn termination_waits_for_the_task_and_drops_what_it_returns() {
     let bench = Bench::new(builder());
-    let future = bench.pool.submit(&bench.factorize(), (PRIME,)).unwrap();
+    let task = bench.factorize();
+    let future = bench.pool.submit(&task, (LARGE_PRIME,)).unwrap();
     wait_until_running(&future);
     let cut_short = bench.pool.shutdown_timeout(Duration::ZERO);
     assert_eq!(cut_short.stopped, 1);
