@@ -37,8 +37,10 @@ const FLAGS: &[&str] = &[
     "-Ctarget-feature=+simd128",
     // Vectorized loops, which LLVM leaves as they are for WebAssembly.
     "-Cllvm-args=-force-vector-interleave=8",
-    // The others, up to a size, even if there are several ways out of them.
-    "-Cllvm-args=-unroll-runtime -unroll-runtime-multi-exit",
+    // What such loops leave over, in vectors as well as far as it goes.
+    "-Cllvm-args=-enable-epilogue-vectorization -epilogue-vectorization-force-VF=2",
+    // The others, up to a size, if there is one way out of them.
+    "-Cllvm-args=-unroll-runtime",
     "-Cllvm-args=-unroll-allow-partial -unroll-partial-threshold=300",
     // Twice and more what LLVM would take into the caller.
     "-Cllvm-args=-inline-threshold=600",

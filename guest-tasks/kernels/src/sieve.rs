@@ -6,8 +6,10 @@ pub(crate) fn run(size: u64) -> u64 {
     let mut n = 2;
     while n * n < is_prime.len() {
         if is_prime[n] {
-            for multiple in (n * n..is_prime.len()).step_by(n) {
+            let mut multiple = n * n;
+            while multiple < is_prime.len() {
                 is_prime[multiple] = false;
+                multiple += n;
             }
         }
         n += 1;
