@@ -78,7 +78,12 @@ fn main() {
 
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     let guests_dir = target_dir(&out_dir).join("guests");
-    let mut consts = String::new();
+    let mut consts = format!(
+        "/// What the guests are compiled with, beyond `opt-level` 3, link-time optimization \
+         and one codegen unit.\n\
+         pub const RUSTFLAGS: &str = {:?};\n",
+        FLAGS.join(" ")
+    );
     let mut names = String::new();
     for guest in GUESTS {
         let built = build(&root, &guests_dir.join("build"), guest);

@@ -64,9 +64,10 @@ fn settings(bench: &Bench<'_>) -> Vec<(String, String)> {
         (
             "compiled",
             format!(
-                "native: {}; guests: {}",
+                "native: {}, one codegen unit; guests: opt-level 3, one codegen unit, \
+                 link-time optimization, {}",
                 env!("BENCH_NATIVE_FLAGS"),
-                wasmpool_guests_flags()
+                wasmpool_guests::RUSTFLAGS
             ),
         ),
         ("workers", bench.site.workers.to_string()),
@@ -84,10 +85,6 @@ fn settings(bench: &Bench<'_>) -> Vec<(String, String)> {
     settings
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
-}
-
-fn wasmpool_guests_flags() -> &'static str {
-    "opt-level 3, link-time optimization, one codegen unit"
 }
 
 /// Processes that are this program cost what it takes to map it.
