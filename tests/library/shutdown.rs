@@ -176,6 +176,19 @@ fn a_shutdown_with_a_deadline_says_what_it_cut_short() {
 }
 
 #[test]
+fn a_task_that_is_about_to_start_is_cut_short_and_counted_like_any_other() {
+    for _ in 0..100 {
+        let bench = Bench::with_workers(1);
+        let future = bench.submit::<_, u64>("spin", 1);
+        wait_until_running(&future);
+        // Its worker may still be making the instance.
+        let cut_short = bench.pool.shutdown_timeout(Duration::ZERO);
+        assert_eq!((cut_short.never_ran, cut_short.stopped), (0, 1));
+        assert_eq!(future.wait().unwrap_err().kind(), Kind::ShutDown);
+    }
+}
+
+#[test]
 fn a_terminating_pool_gives_its_tasks_their_grace_period() {
     let bench = Bench::new(Pool::builder().workers(1).stop_grace(crate::support::LONG));
     let future = bench.submit::<u64, u64>("honour_stop", 4);

@@ -66,13 +66,13 @@ impl Control {
     }
 
     /// Asks the task to stop, and forces it if it has no grace period. Only the first reason
-    /// counts.
-    pub(crate) fn stop(&self, reason: StopReason) {
+    /// counts; says whether this is it.
+    pub(crate) fn stop(&self, reason: StopReason) -> bool {
         let first =
             self.reason
                 .compare_exchange(0, reason as u8, Ordering::SeqCst, Ordering::SeqCst);
         if first.is_err() {
-            return;
+            return false;
         }
         self.requested.get_or_init(Instant::now);
         if self.grace.is_zero() {
@@ -81,6 +81,7 @@ impl Control {
             // The watch learns of it, and forces the stop when the grace period is over.
             self.interrupt();
         }
+        true
     }
 
     /// Halts the guest.

@@ -448,7 +448,8 @@ impl Pool {
     /// [uninterruptible guests](PoolBuilder::uninterruptible_guests). Says what had to be cut
     /// short.
     ///
-    /// On the pool's own threads (in a callback) it terminates at once.
+    /// On the pool's own threads (in a callback) it terminates at once, waits for nothing, and
+    /// may not count a task that is just being started.
     pub fn shutdown_timeout(&self, timeout: Duration) -> CutShort {
         self.close();
         let deadline = Instant::now().checked_add(timeout);
@@ -456,9 +457,10 @@ impl Pool {
             return CutShort::default();
         }
         let queued = self.shop.queue.drain();
-        let stopped = self.shop.watch.terminate();
+        self.shop.watch.terminate();
         let never_ran = cancel_all(queued);
         self.shutdown(Shutdown::Terminate);
+        let stopped = self.shop.watch.n_cut_short();
         CutShort { never_ran, stopped }
     }
 }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::cell::Cell;
 use crate::control::{Control, StopReason};
 use crate::job::Job;
-use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Mutex, OnceLock, Weak, lock, thread};
 
 /// How long after a stop the thread looks whether the guest has ended, and interrupts it
@@ -42,6 +42,8 @@ pub(crate) struct Watch {
     base: Instant,
     /// Set once when the pool is terminated: from then on a task that starts is stopped.
     terminating: AtomicBool,
+    /// How many tasks were stopped because of that. Raised by who stops one, right after.
+    cut_short: AtomicUsize,
     /// Set once when the workers are gone: ends the thread.
     closed: AtomicBool,
     thread: OnceLock<thread::Thread>,
@@ -72,6 +74,7 @@ impl Watch {
             wake_at: AtomicU64::new(NEVER),
             base: Instant::now(),
             terminating: AtomicBool::new(false),
+            cut_short: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             thread: OnceLock::new(),
         }
@@ -86,7 +89,7 @@ impl Watch {
         // After the slot is filled: whoever terminates sets the flag first and reads the
         // slots then, so one of the two sees the other.
         if self.terminating.load(Ordering::SeqCst) {
-            control.stop(StopReason::ShutDown);
+            self.cut_short(control);
         }
         if let Some(deadline) = deadline {
             self.wake_for(deadline);
@@ -115,16 +118,29 @@ impl Watch {
         self.wake_for(at);
     }
 
-    /// Stops all running tasks, and those that start from now on. Says how many were running.
-    pub(crate) fn terminate(&self) -> usize {
+    /// Stops all running tasks, and those that start from now on.
+    pub(crate) fn terminate(&self) {
         self.terminating.store(true, Ordering::SeqCst);
-        let running = self.slots.iter().filter_map(|slot| {
-            let slot = lock(slot);
-            slot.as_ref().map(|running| Arc::clone(&running.control))
-        });
-        running
-            .map(|control| control.stop(StopReason::ShutDown))
-            .count()
+        for slot in &self.slots {
+            let running = lock(slot);
+            let control = running.as_ref().map(|running| Arc::clone(&running.control));
+            drop(running);
+            if let Some(control) = control {
+                self.cut_short(&control);
+            }
+        }
+    }
+
+    fn cut_short(&self, control: &Control) {
+        if control.stop(StopReason::ShutDown) {
+            self.cut_short.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// How many tasks a termination has stopped. Final when the workers are gone: a task that
+    /// a worker has taken and not yet begun is stopped, and counted, when it begins.
+    pub(crate) fn n_cut_short(&self) -> usize {
+        self.cut_short.load(Ordering::SeqCst)
     }
 
     /// Ends the thread. Only when no worker is left: until then a deadline may be set.

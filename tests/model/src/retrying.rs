@@ -101,7 +101,7 @@ pub fn a_stop_that_comes_late_hits_no_later_attempt() {
         let first = shop::start(&cell).expect("it is queued");
         let late = Arc::clone(&first.control);
         let second = Mutex::new(None);
-        together([&|| late.stop(StopReason::TimedOut), &|| {
+        together([&|| assert!(late.stop(StopReason::TimedOut)), &|| {
             assert!(cell.put_back(()), "it runs");
             *lock(&second) = shop::start(&cell);
         }]);

@@ -68,7 +68,7 @@ pub fn of_two_reasons_the_first_counts() {
 pub fn a_waiting_guest_is_woken_by_the_stop() {
     prove(|| {
         let control = shop::control_of_nobody();
-        together([&|| control.stop(StopReason::Cancelled), &|| {
+        together([&|| assert!(control.stop(StopReason::Cancelled)), &|| {
             shop::wait_for_force(&control);
         }]);
     });
