@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes};
 use wasmpool::{
-    Isolation, Pool, SubmitErrorKind, TaskErrorKind as Kind, TaskModule, TaskRefError, TrapCode,
-    Value,
+    Isolation, Pool, Retry, SubmitErrorKind, TaskErrorKind as Kind, TaskModule, TaskOptions,
+    TaskRefError, TrapCode, Value,
 };
 
 /// A component of two interfaces, in the text form: what other tools make is the same.
@@ -212,6 +212,33 @@ fn an_error_that_a_function_returns_is_the_task_s_own_failure() {
         (error.kind(), error.message()),
         (Kind::Failed, "much too large")
     );
+}
+
+#[test]
+fn a_function_that_is_tried_again_is_given_its_arguments_again() {
+    const REFUSES: &str = r#"(component
+        (core module $module
+            (memory (export "memory") 1)
+            (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 1024))
+            ;; An error: what it was given.
+            (func (export "refuse") (param $at i32) (param $size i32) (result i32)
+                (i32.store8 (i32.const 16) (i32.const 1))
+                (i32.store (i32.const 20) (local.get $at))
+                (i32.store (i32.const 24) (local.get $size))
+                (i32.const 16)))
+        (core instance $core (instantiate $module))
+        (func (export "refuse") (param "text" string) (result (result (error string)))
+            (canon lift (core func $core "refuse")
+                (memory (core memory $core "memory"))
+                (realloc (core func $core "realloc")))))"#;
+    let pool = pool();
+    let module = pool.load_bytes(REFUSES.as_bytes()).unwrap();
+    let options = TaskOptions::new().retry(Retry::times(2).on([Kind::Failed]));
+    let refuse = module.task::<(&str,), ()>("refuse").unwrap().with(options);
+    let refused = pool.submit(&refuse, ("not today",)).unwrap();
+    let error = refused.wait().unwrap_err();
+    assert_eq!((error.kind(), error.message()), (Kind::Failed, "not today"));
+    assert_eq!(refused.report().unwrap().attempts, 3);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What a worker thread does: take a task, run it, settle it, keep or discard its instance.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::cell::Cell as ThreadCell;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::cell::Settled;
@@ -137,7 +139,7 @@ impl Worker<'_> {
         let traced = trace::attempt(&job.origin, name, task.tag(), self.index, attempt.number);
         // A panic here is one of the host's own functions. It costs the task and its instance.
         let called = catch_unwind(AssertUnwindSafe(|| {
-            self.call(&job, &attempt.control, started, &mut report)
+            self.call(&mut job, &attempt.control, started, &mut report)
         }));
         self.shop.watch.end(self.index);
         report.ran = started.elapsed();
@@ -178,7 +180,7 @@ impl Worker<'_> {
     /// another.
     fn call(
         &mut self,
-        job: &Job,
+        job: &mut Job,
         control: &Arc<Control>,
         started: Instant,
         report: &mut TaskReport,
@@ -213,13 +215,17 @@ impl Worker<'_> {
                 return (Err(error), None);
             }
         }
+        let arguments = match job.retry {
+            None => Cow::Owned(mem::take(&mut job.arguments)),
+            Some(_) => Cow::Borrowed(&*job.arguments),
+        };
         let deadline = job.limits.deadline(task_started);
         self.shop.watch.begin(self.index, control, deadline);
         let Ended { outcome, is_clean } = instance.call(
             self.driver,
             run(deadline),
             job.task,
-            &job.arguments,
+            arguments,
             &job.limits,
             report,
         );

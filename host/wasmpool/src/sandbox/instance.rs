@@ -1,5 +1,6 @@
 //! One instance of a module, with a store of its own, and the calls into it.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
@@ -136,6 +137,7 @@ impl Instance {
         } = initializer;
         // Its own, and dropped: the first task's report has none of it.
         let mut report = TaskReport::default();
+        let arguments = Cow::Borrowed(&**arguments);
         let ended = self.run(driver, run, *task, arguments, limits, &mut report);
         // The watch may be about to stop it: after its time it does not get through.
         let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
@@ -165,7 +167,7 @@ impl Instance {
         driver: &Driver,
         run: Run,
         task: usize,
-        arguments: &[u8],
+        arguments: Cow<'_, [u8]>,
         limits: &Limits,
         report: &mut TaskReport,
     ) -> Ended {
@@ -179,7 +181,7 @@ impl Instance {
         driver: &Driver,
         run: Run,
         task: usize,
-        arguments: &[u8],
+        arguments: Cow<'_, [u8]>,
         limits: &Limits,
         report: &mut TaskReport,
     ) -> Ended {
@@ -188,7 +190,7 @@ impl Instance {
         let module = &self.module;
         let info = &module.tasks[task];
         if let Entry::Program(_) = module.entries[task] {
-            match Invocation::decode(arguments) {
+            match Invocation::decode(&arguments) {
                 Ok(program) => self.store.data_mut().start_program(program, limits),
                 Err(problem) => return Ended::bad_arguments(problem),
             }
@@ -202,14 +204,14 @@ impl Instance {
                 Entry::Registered => {
                     let contract = live.contract.as_ref().expect("it has listed the task");
                     let tasks = contract.wasmpool_task_tasks();
-                    let returned = tasks.call_call(store, &info.name, arguments).await?;
+                    let returned = tasks.call_call(store, &info.name, &arguments).await?;
                     Ok(returned.map_err(Told::Failure))
                 }
                 Entry::Function(export) => {
                     let function = live.guest.get_func(&mut *store, export);
                     let function = function.ok_or_else(|| format_err!("no such export"))?;
                     let function = function.typed::<wire::Arguments<'_>, Outcome>(&*store)?;
-                    let arguments = wire::Arguments(arguments);
+                    let arguments = wire::Arguments::new(arguments);
                     let Outcome(returned) = function.call_async(store, arguments).await?;
                     Ok(returned.map_err(Told::Error))
                 }

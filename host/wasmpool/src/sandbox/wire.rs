@@ -8,7 +8,8 @@
 //! for their sake only. What can be left to wasmtime is: layouts, calls of the guest's
 //! allocator, encodings of text.
 
-use std::mem::MaybeUninit;
+use std::borrow::Cow;
+use std::mem::{self, MaybeUninit};
 use std::slice::IterMut;
 
 use rmp::{Marker, decode, encode};
@@ -19,6 +20,8 @@ use wasmtime::component::__internal::{
 use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower};
 use wasmtime::{Result, ValRaw, bail, format_err};
 
+use crate::sync::{Mutex, lock};
+
 /// How many core values the arguments of a call may take; where they take more they go
 /// through memory. The canonical ABI's `MAX_FLAT_PARAMS`.
 const MAX_FLAT_PARAMS: usize = 16;
@@ -26,8 +29,15 @@ const MAX_FLAT_PARAMS: usize = 16;
 /// The same for its result: `MAX_FLAT_RESULTS`.
 const MAX_FLAT_RESULTS: usize = 1;
 
-/// The arguments of a call: one array.
-pub(super) struct Arguments<'a>(pub(super) &'a [u8]);
+/// The arguments of a call: one array. Lowered once, and dropped when they are: large ones
+/// need not lie beside what the guest makes of them.
+pub(super) struct Arguments<'a>(Mutex<Cow<'a, [u8]>>);
+
+impl<'a> Arguments<'a> {
+    pub(super) fn new(wire: Cow<'a, [u8]>) -> Self {
+        Self(Mutex::new(wire))
+    }
+}
 
 /// The result of a call. It is an error if the function's own result is one.
 pub(super) struct Outcome(pub(super) Result<Vec<u8>, Vec<u8>>);
@@ -62,7 +72,8 @@ unsafe impl Lower for Arguments<'_> {
         target: &mut MaybeUninit<Self::Lower>,
     ) -> Result<()> {
         let mut values = target.write([ValRaw::i64(0); MAX_FLAT_PARAMS]).iter_mut();
-        let mut wire = self.0;
+        let wire = mem::take(&mut *lock(&self.0));
+        let mut wire = &*wire;
         let abi = context.types.canonical_abi(&params);
         if abi.flat_count(MAX_FLAT_PARAMS).is_some() {
             return lower(context, params, &mut wire, Place::Flat(&mut values));
