@@ -110,7 +110,7 @@ fn one_that_failed_is_not_run_again() {
 #[test]
 fn it_has_a_time_limit_of_its_own() {
     let builder = Pool::builder().workers(1);
-    let bench = Bench::new(builder.task_timeout(Duration::from_millis(400)));
+    let bench = Bench::new(builder.task_timeout(Duration::from_millis(1_000)));
     for name in ["spin", "sleep"] {
         let options = TaskOptions::new().task_timeout(Duration::from_millis(30));
         let module = beginning_with(&bench, name, 3_600_000, options);
@@ -121,10 +121,10 @@ fn it_has_a_time_limit_of_its_own() {
         assert!(cause.message().contains("30ms"), "{cause}");
     }
     // The task's own time begins at its end: together they take longer than either may.
-    let module = beginning_with(&bench, "sleep", 300, TaskOptions::new());
+    let module = beginning_with(&bench, "sleep", 600, TaskOptions::new());
     let sleep = module.task::<(u64,), u64>("sleep").unwrap();
-    let future = bench.pool.submit(&sleep, (300,)).unwrap();
-    assert_eq!(future.wait().unwrap(), 300);
+    let future = bench.pool.submit(&sleep, (600,)).unwrap();
+    assert_eq!(future.wait().unwrap(), 600);
     bench.assert_healthy();
 }
 

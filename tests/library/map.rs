@@ -98,7 +98,7 @@ fn any_chunk_size_gives_the_same() {
 #[test]
 fn in_a_chunk_every_item_has_its_own_outcome_and_timeout() {
     let bench = Bench::with_workers(1);
-    let options = chunks_of(12).task_timeout(Duration::from_millis(100));
+    let options = chunks_of(12).task_timeout(Duration::from_millis(500));
     let sleep = bench.task::<u64, u64>("sleep").with(options);
     let hour = 3_600_000;
     let outcomes = bench.pool.map(&sleep, [1, hour, 2, 3, hour, 4]);

@@ -109,8 +109,8 @@ fn between_attempts_a_task_is_queued_and_can_be_cancelled() {
 #[test]
 fn a_queue_timeout_is_for_the_first_wait_only() {
     let bench = Bench::with_workers(1);
-    let retry = Retry::times(1).backoff(Duration::from_millis(100));
-    let options = with_retry(retry).queue_timeout(Duration::from_millis(50));
+    let retry = Retry::times(1).backoff(Duration::from_millis(600));
+    let options = with_retry(retry).queue_timeout(Duration::from_millis(500));
     let task = bench.task::<&str, ()>("panic").with(options);
     let future = bench.pool.submit(&task, ("now",)).unwrap();
     let error = future.wait().unwrap_err();

@@ -442,7 +442,8 @@ fn a_program_that_waits_for_the_network_is_stopped() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let rights = Capabilities::new().net(&address).unwrap();
-    let options = TaskOptions::new().task_timeout(Duration::from_millis(50));
+    // Enough to be connected.
+    let options = TaskOptions::new().task_timeout(Duration::from_millis(500));
     let mut command = module.command().unwrap();
     command.args(["connect", &address]);
     command.options(options.capabilities(rights.clone()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use wasmpool::{Isolation, Pool, TaskErrorKind as Kind, TaskState, Value};
+use wasmpool::{Isolation, Pool, TaskErrorKind as Kind, TaskOptions, TaskState, Value};
 
 use crate::support::{Bench, LONG, wait_until_running, within_long};
 
@@ -62,12 +62,15 @@ fn a_spinning_guest_that_was_stopped_tells_where_it_was() {
 #[test]
 fn ten_spinning_tasks_and_then_a_good_one_on_the_same_thread() {
     let bench = Bench::new(Pool::builder().workers(1).task_timeout(SHORT));
-    let before = bench.call::<u64, u64>("recall", 1);
-    assert_eq!(before, 1);
+    let patient = TaskOptions::new().task_timeout(LONG);
+    let recall = bench.task::<u64, u64>("recall").with(patient.clone());
+    let before = bench.pool.submit(&recall, (1,)).unwrap();
+    assert_eq!(before.wait().unwrap(), 1);
     let spinning = (0..10)
         .map(|_| bench.submit::<_, u64>("spin", 1))
         .collect::<Vec<_>>();
-    let good = bench.pool.submit(&bench.factorize(), (360,)).unwrap();
+    let factorize = bench.factorize().with(patient);
+    let good = bench.pool.submit(&factorize, (360,)).unwrap();
     assert_eq!(good.wait().unwrap(), [2, 2, 2, 3, 3, 5]);
     assert_eq!(good.report().unwrap().worker, Some(0));
     for future in spinning {
@@ -77,7 +80,9 @@ fn ten_spinning_tasks_and_then_a_good_one_on_the_same_thread() {
 
 #[test]
 fn a_timeout_begins_with_the_task_and_not_in_the_queue() {
-    let bench = Bench::new(Pool::builder().workers(1).task_timeout(SHORT));
+    // Enough for a task that sleeps for a millisecond, on a busy machine too.
+    let timeout = Duration::from_millis(500);
+    let bench = Bench::new(Pool::builder().workers(1).task_timeout(timeout));
     loop {
         let spinning = [1, 2].map(|n| bench.submit::<_, u64>("spin", n));
         let behind = bench.submit::<_, u64>("sleep", 1);
@@ -89,7 +94,7 @@ fn a_timeout_begins_with_the_task_and_not_in_the_queue() {
             assert_eq!(future.wait().unwrap_err().kind(), Kind::TimedOut);
         }
         if is_certain {
-            assert!(behind.report().unwrap().queued >= SHORT);
+            assert!(behind.report().unwrap().queued >= timeout);
             return;
         }
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use wasmpool::{Pool, PoolBuilder, Task, TaskFuture, TaskModule, TaskState};
+use wasmpool::{Pool, PoolBuilder, Task, TaskFuture, TaskModule, TaskOptions, TaskState};
 
 /// Longer than anything here takes on a busy machine. Only ever an upper bound.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
@@ -55,16 +55,20 @@ impl Bench {
         self.submit(name, argument).wait().unwrap()
     }
 
-    /// Submits a task that computes until it is stopped, and waits until it runs.
+    /// Submits a task that computes until it is stopped, and waits until it runs, however
+    /// late that is.
     pub(crate) fn spinning(&self) -> TaskFuture<u64> {
-        let future = self.submit("spin", 1);
+        let patient = TaskOptions::new().queue_timeout(LONG);
+        let spin = self.task::<u64, u64>("spin").with(patient);
+        let future = self.pool.submit(&spin, (1,)).unwrap();
         wait_until_running(&future);
         future
     }
 
-    /// Every worker serves a task, and serves it right.
+    /// Every worker serves a task, and serves it right, however short the pool's own timeouts.
     pub(crate) fn assert_healthy(&self) {
-        let factorize = self.factorize();
+        let patient = TaskOptions::new().task_timeout(LONG).queue_timeout(LONG);
+        let factorize = self.factorize().with(patient);
         let futures = (0..4 * self.pool.workers())
             .map(|_| self.pool.submit(&factorize, (360,)).unwrap())
             .collect::<Vec<_>>();

@@ -169,7 +169,7 @@ fn targets(targets: &[Target]) -> Markup {
                                 (standing.word())
                             }
                             div.what {
-                                h3 { (target.what) }
+                                h3 { (prose(&target.what)) }
                                 @if !target.remark.is_empty() {
                                     p { (prose(&target.remark)) }
                                 }

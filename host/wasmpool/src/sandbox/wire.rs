@@ -30,7 +30,7 @@ const MAX_FLAT_PARAMS: usize = 16;
 const MAX_FLAT_RESULTS: usize = 1;
 
 /// The arguments of a call: one array. Lowered once, and dropped when they are: large ones
-/// need not lie beside what the guest makes of them.
+/// need not lie beside what the guest makes of them. (A mutex, since wasmtime wants `Sync`.)
 pub(super) struct Arguments<'a>(Mutex<Cow<'a, [u8]>>);
 
 impl<'a> Arguments<'a> {
