@@ -575,13 +575,13 @@ fn limits_are_set_by_flags() {
         "-w",
         "1",
         "--queue-timeout",
-        "50ms",
+        "500ms",
     ];
-    let queue = run(&[&args[..], &["300", "1"]].concat());
+    let queue = run(&[&args[..], &["2000", "1"]].concat());
     let lines = queue.assert_code(1).lines();
     assert_eq!(
         (&lines[0]["output"], &lines[1]["error"]["kind"]),
-        (&json!(300), &json!("queue-timed-out"))
+        (&json!(2000), &json!("queue-timed-out"))
     );
 }
 
@@ -767,7 +767,7 @@ fn an_idle_pool_wakes_nobody() {
         "-w",
         "2",
         "--timeout",
-        "50ms",
+        "200ms",
     ];
     let mut child = start(&args);
     let mut stdin = child.stdin.take().unwrap();

@@ -59,6 +59,13 @@ def crash(_):
     os._exit(101)
 
 
+def raiser(error):
+    def wait():
+        raise error
+
+    return wait
+
+
 def factorize_or_crash(n):
     return crash(n) if n == 0 else factorize(n)
 
@@ -219,7 +226,15 @@ def blast(_, what):
     pool.submit(factorize, 2)()
     numbers = [2] * what["tasks"]
     numbers[what["crash"]] = 0
-    waits = [pool.submit(factorize_or_crash, n) for n in numbers]
+
+    def submit(n):
+        try:
+            return pool.submit(factorize_or_crash, n)
+        except Exception as error:
+            # A broken pool takes no more: a failure like those of the tasks it had.
+            return raiser(error)
+
+    waits = [submit(n) for n in numbers]
     failed = 0
     for index, wait in enumerate(waits):
         if index == what["crash"]:
