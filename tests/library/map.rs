@@ -5,12 +5,13 @@ use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_core::Stream;
 use wasmpool::{Pool, Shutdown, TaskError, TaskErrorKind as Kind, TaskOptions};
 
-use crate::support::Bench;
+use crate::support::{Bench, within_long};
 
 #[test]
 fn outcomes_come_in_the_order_of_the_inputs() {
@@ -340,6 +341,41 @@ fn a_stream_that_finds_no_room_is_woken_when_there_is() {
     let outcomes = outcomes.into_iter().map(Result::unwrap).collect::<Vec<_>>();
     assert_eq!(outcomes, [[2, 3], [2, 5]]);
     assert_eq!(queued.wait().unwrap(), 0);
+}
+
+#[test]
+fn a_stream_that_has_found_room_stands_in_nobody_s_way() {
+    within_long(|| {
+        let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+        let running = bench.spinning();
+        let recall = bench.task::<u64, u64>("recall");
+        let queued = bench.pool.submit(&recall, (0,)).unwrap();
+        let mut unheard = Context::from_waker(Waker::noop());
+        let mut first = Box::pin(bench.pool.submit_async(&recall, (2,)));
+        assert!(first.as_mut().poll(&mut unheard).is_pending());
+        let mut stream = bench.pool.map_async(&recall, [1_u64]);
+        let mut poll = || Pin::new(&mut stream).poll_next(&mut unheard).is_pending();
+        assert!(poll(), "there is no room, and it is the second in line");
+        // The first is told of this place, and the stream comes by and takes it.
+        assert!(queued.cancel());
+        assert!(poll(), "its task waits for the worker");
+        assert_eq!(bench.pool.queued(), 1);
+        // Somebody lines up behind it. Places are for those two now, one after the other.
+        let mut behind = Box::pin(bench.pool.submit_async(&recall, (3,)));
+        let (first, behind) = block_on(async {
+            for waiting in [&mut first, &mut behind] {
+                let poll = poll_fn(|context| Poll::Ready(waiting.as_mut().poll(context)));
+                assert!(poll.await.is_pending(), "there is no room");
+            }
+            running.cancel();
+            let first = poll_fn(|context| first.as_mut().poll(context)).await;
+            let behind = poll_fn(|context| behind.as_mut().poll(context)).await;
+            (first, behind)
+        });
+        let outcomes = [first, behind].map(|submitted| submitted.unwrap().wait().unwrap());
+        assert_eq!(outcomes, [2, 3]);
+        drop(stream);
+    });
 }
 
 #[test]
