@@ -20,7 +20,26 @@ const ARMS: &[&str] = &[
 
 /// The fewest rounds there can be, which is enough to see that everything works.
 fn quick<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    [&["bench", "--quick", "--rounds", "6"], more].concat()
+    [&["bench", "--quick"], more].concat()
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_refused_before_anything_is_measured() {
+    for option in ["--json", "--html", "--markdown"] {
+        // Measuring would find out first that there is no such task.
+        let args = [
+            "--module",
+            "factorizer",
+            "--task",
+            "nothing",
+            "--input",
+            "1",
+        ];
+        let file = "no-such-folder/report";
+        run(&[&quick(&args)[..], &[option, file]].concat())
+            .assert_code(3)
+            .assert_stderr("cannot write `no-such-folder/report`");
+    }
 }
 
 #[track_caller]

@@ -36,7 +36,7 @@ pub use bench::Progress;
 pub use html::html;
 pub use machine::parallelism;
 pub use markdown::markdown;
-pub use plan::{DEFAULT_ROUNDS, MAX_ROUNDS, Pace, Plan, Topic};
+pub use plan::{MAX_ROUNDS, Pace, Plan, Topic};
 pub use questions::own::{OwnInput, OwnTask};
 pub use report::{Arm, Machine, Question, Ratio, Report, Row, Target};
 pub use run::{BenchError, run, run_own};

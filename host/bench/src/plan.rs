@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::statistics::MIN_ROUNDS;
+
 /// What a run is to do.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -21,14 +23,22 @@ pub struct Plan {
 /// How much is done in a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Little: all questions in less than half a minute.
+    /// Little: with its own number of rounds all questions in less than half a minute.
     Quick,
     /// Enough for small differences: all questions in about two minutes.
     Full,
 }
 
-/// Rounds that a run has, unless it is told.
-pub const DEFAULT_ROUNDS: usize = 12;
+impl Pace {
+    /// The rounds that a run has, unless it is told: 12, and quick ones the least that there
+    /// is an interval for.
+    pub fn rounds(self) -> usize {
+        match self {
+            Self::Quick => MIN_ROUNDS,
+            Self::Full => 12,
+        }
+    }
+}
 
 /// Rounds that a run may have.
 pub const MAX_ROUNDS: usize = 1000;

@@ -12,8 +12,7 @@ use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use wasmpool::Pool;
 use wasmpool_bench::{
-    BenchError, DEFAULT_ROUNDS, MAX_ROUNDS, MIN_ROUNDS, OwnInput, OwnTask, Pace, Plan, Progress,
-    Report, Topic,
+    BenchError, MAX_ROUNDS, MIN_ROUNDS, OwnInput, OwnTask, Pace, Plan, Progress, Report, Topic,
 };
 
 use crate::bench_tables;
@@ -53,13 +52,13 @@ pub(crate) struct BenchArgs {
     )]
     filter: Vec<String>,
 
-    /// Do less in each round: less than half a minute for everything, and not two minutes
+    /// Do less, in fewer rounds: less than half a minute for everything, and not two minutes
     #[arg(long)]
     quick: bool,
 
-    /// Rounds of all arms, of which the figures are medians
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_ROUNDS, value_parser = rounds)]
-    rounds: usize,
+    /// Rounds of all arms, of which the figures are medians [default: 12, with --quick 6]
+    #[arg(long, value_name = "N", value_parser = rounds)]
+    rounds: Option<usize>,
 
     /// How many tasks run at once [default: the parallelism available to this process]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
@@ -123,6 +122,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Ending> {
         return list();
     }
     let plan = plan(args)?;
+    check_files(args)?;
     let bar = progress_bar(args);
     let mut tell = |progress: Progress| show(&bar, progress);
     let report = match &args.module {
@@ -168,9 +168,10 @@ fn plan(args: &BenchArgs) -> Result<Plan> {
                 .collect()
         }
     };
+    let pace = if args.quick { Pace::Quick } else { Pace::Full };
     Ok(Plan {
-        rounds: args.rounds,
-        pace: if args.quick { Pace::Quick } else { Pace::Full },
+        rounds: args.rounds.unwrap_or(pace.rounds()),
+        pace,
         workers: args
             .workers
             .map_or_else(wasmpool_bench::parallelism, usize::from),
@@ -244,6 +245,16 @@ fn show(bar: &ProgressBar, progress: Progress) {
     bar.set_position(progress.done as u64);
 }
 
+/// Refuses a file that cannot be written before anything is measured. Leaves what is in it.
+fn check_files(args: &BenchArgs) -> Result<()> {
+    let files = [&args.json, &args.html, &args.markdown];
+    for path in files.into_iter().flatten() {
+        let opened = fs::OpenOptions::new().append(true).create(true).open(path);
+        writable(path, opened)?;
+    }
+    Ok(())
+}
+
 fn write_files(args: &BenchArgs, report: &Report) -> Result<()> {
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(report).expect("a report has no odd keys");
@@ -276,8 +287,11 @@ fn between_markers(text: &str, new: &str) -> Option<String> {
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {
-    fs::write(path, text)
-        .with_context(|| format!("cannot write `{}`", path.display()))
+    writable(path, fs::write(path, text))
+}
+
+fn writable<T>(path: &Path, done: io::Result<T>) -> Result<T> {
+    done.with_context(|| format!("cannot write `{}`", path.display()))
         .map_err(Problem::Unusable)
 }
 

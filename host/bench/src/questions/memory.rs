@@ -66,9 +66,10 @@ impl What {
     fn subjects(self, arm: Arm) -> &'static [&'static str] {
         match (self, arm) {
             (Self::Resting, Arm::Warm | Arm::Fresh) => &[IDLE, WORKED, INSTANCE],
-            // Python starts its workers when there is work.
-            (Self::Resting, Arm::Python | Arm::PythonPool) => &[WORKED],
+            (Self::Resting, Arm::Process | Arm::Python | Arm::PythonPool) => &[],
             (Self::Resting, _) => &[IDLE, WORKED],
+            // It starts its workers when there is work, and is slow to start: once for both.
+            (Self::UnderWay, Arm::Python | Arm::PythonPool) => &[WORKED, UNDER_WAY],
             (Self::UnderWay, _) => &[UNDER_WAY],
         }
     }
@@ -89,11 +90,11 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     let mut contestants = Vec::new();
     for what in [What::Resting, What::UnderWay] {
         for &arm in ARMS {
-            let rests = (what, arm) != (What::Resting, Arm::Process);
-            if rests && !bench.missing.contains_key(&arm) {
+            let subjects = what.subjects(arm);
+            if !subjects.is_empty() && !bench.missing.contains_key(&arm) {
                 let site = &site;
                 let look = move || look(what, arm, site);
-                contestants.push(Contestant::several(what.subjects(arm), arm, look));
+                contestants.push(Contestant::several(subjects, arm, look));
             }
         }
     }
@@ -127,7 +128,7 @@ fn look(what: What, arm: Arm, site: &Site) -> Result<Vec<f64>, Failure> {
     match arm {
         Arm::Processes => of_workers(what, site),
         Arm::Process => of_processes(site),
-        Arm::Python | Arm::PythonPool => of_python(what, arm, site),
+        Arm::Python | Arm::PythonPool => of_python(arm, site),
         arm => {
             let cache = site.cache();
             let cache = cache.to_str().ok_or_else(|| Failure::new("an odd path"))?;
@@ -186,16 +187,18 @@ fn of_processes(site: &Site) -> Result<Vec<f64>, Failure> {
     Ok(vec![mean?])
 }
 
-fn of_python(what: What, arm: Arm, site: &Site) -> Result<Vec<f64>, Failure> {
+fn of_python(arm: Arm, site: &Site) -> Result<Vec<f64>, Failure> {
     let python = Python::start(arm, site)?;
-    let (way, ms) = match what {
-        What::Resting => ("memory", 20),
-        What::UnderWay => ("under_way", SLEEP_MS),
+    let look = |(way, ms)| {
+        let (_, pids) = python.order(way, &json!({"ms": ms}))?;
+        let pids: Vec<u32> = serde_json::from_value(pids)?;
+        check(&pids.len(), &PROCESSES)?;
+        mean_of(pids.into_iter())
     };
-    let (_, pids) = python.order(way, &json!({"ms": ms}))?;
-    let pids: Vec<u32> = serde_json::from_value(pids)?;
-    check(&pids.len(), &PROCESSES)?;
-    Ok(vec![mean_of(pids.into_iter())?])
+    [("memory", 20), ("under_way", SLEEP_MS)]
+        .into_iter()
+        .map(look)
+        .collect()
 }
 
 fn mean_of(pids: impl ExactSizeIterator<Item = u32>) -> Result<f64, Failure> {
