@@ -4,24 +4,20 @@
 //! As a component these functions are tasks; compiled natively they are an ordinary
 //! library, the baseline that the sandbox is measured against. They know nothing of pools.
 
+mod division;
+
 pub use tasks::{factorize, factorize_many, is_prime};
 
 #[wasmpool_guest::tasks]
 mod tasks {
+    use crate::division;
+
     /// The prime factors of `n` with multiplicity, ascending; none for 0 and 1.
     ///
     /// Trial division: the time grows with the square root of the second largest factor,
     /// or of `n` where it is prime.
     pub fn factorize(n: u64) -> Vec<u64> {
-        let mut factors = Vec::new();
-        let mut rest = n;
-        let mut divisor = 2;
-        while rest > 1 {
-            divisor = smallest_divisor(rest, divisor);
-            factors.push(divisor);
-            rest /= divisor;
-        }
-        factors
+        division::factorize(n)
     }
 
     /// The factors of each number, beside the number: a whole chunk as one task.
@@ -31,27 +27,7 @@ mod tasks {
 
     /// Whether `n` is prime.
     pub fn is_prime(n: u64) -> bool {
-        n > 1 && smallest_divisor(n, 2) == n
-    }
-
-    /// The smallest divisor of `n` but 1, where none is below `candidate`.
-    fn smallest_divisor(n: u64, mut candidate: u64) -> u64 {
-        if n.is_multiple_of(2) {
-            return 2;
-        }
-        candidate = candidate.max(3);
-        loop {
-            let quotient = n / candidate;
-            if quotient * candidate == n {
-                return candidate;
-            }
-            if quotient < candidate {
-                // It is beyond the square root of `n`, which is prime then. The quotient tells
-                // so without squaring a number that may not fit.
-                return n;
-            }
-            candidate += 2;
-        }
+        n > 1 && division::smallest_divisor(n, 2) == n
     }
 }
 

@@ -3,6 +3,12 @@
 //! The numbers are those of Eli Bendersky's article, whose program factorizes 300 of them:
 //! 999999999999 and the odd ones after it.
 
+use self::division::factorize;
+
+// The crate `factorizer` cannot be used in another guest, since it is one.
+#[path = "../../factorizer/src/division.rs"]
+mod division;
+
 pub(crate) fn run(size: u64) -> u64 {
     let numbers = (0..size).map(|index| 999_999_999_999 + 2 * index);
     numbers.fold(0, |sum, n| {
@@ -11,36 +17,6 @@ pub(crate) fn run(size: u64) -> u64 {
             sum.wrapping_mul(31).wrapping_add(*factor)
         })
     })
-}
-
-/// As in the crate `factorizer`, which cannot be used in another guest since it is one.
-fn factorize(n: u64) -> Vec<u64> {
-    let mut factors = Vec::new();
-    let mut rest = n;
-    let mut divisor = 2;
-    while rest > 1 {
-        divisor = smallest_divisor(rest, divisor);
-        factors.push(divisor);
-        rest /= divisor;
-    }
-    factors
-}
-
-fn smallest_divisor(n: u64, mut candidate: u64) -> u64 {
-    if n.is_multiple_of(2) {
-        return 2;
-    }
-    candidate = candidate.max(3);
-    loop {
-        let quotient = n / candidate;
-        if quotient * candidate == n {
-            return candidate;
-        }
-        if quotient < candidate {
-            return n;
-        }
-        candidate += 2;
-    }
 }
 
 #[cfg(test)]
