@@ -216,8 +216,8 @@ impl Worker<'_> {
             }
         }
         let arguments = match job.retry {
-            None => Cow::Owned(mem::take(&mut job.arguments)),
-            Some(_) => Cow::Borrowed(&*job.arguments),
+            None => Cow::from(mem::take(&mut job.arguments)),
+            Some(_) => Cow::from(&job.arguments),
         };
         let deadline = job.limits.deadline(task_started);
         self.shop.watch.begin(self.index, control, deadline);

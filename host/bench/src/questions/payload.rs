@@ -72,21 +72,17 @@ impl<'a> Echo<'a> {
     fn start(arm: Arm, site: &Site, warm: &mut Option<Rc<Pool>>) -> Result<Self, Failure> {
         Ok(match arm {
             Arm::Native => Self::Threads(Threads::start(site.workers)),
-            Arm::Fresh => {
-                let pool = sandbox::pool(arm, site)?;
-                let echo = sandbox::task(&pool, wasmpool_guests::TOUR, "echo")?;
-                Self::Sandbox(Rc::new(pool), Box::new(echo))
-            }
-            Arm::Warm | Arm::Function => {
-                let pool = match warm {
-                    Some(pool) => pool,
-                    none => none.insert(Rc::new(sandbox::pool(Arm::Warm, site)?)),
+            Arm::Fresh | Arm::Warm | Arm::Function => {
+                let pool = match (arm, warm) {
+                    (Arm::Fresh, _) => Rc::new(sandbox::pool(arm, site)?),
+                    (_, Some(pool)) => Rc::clone(pool),
+                    (_, none) => Rc::clone(none.insert(Rc::new(sandbox::pool(arm, site)?))),
                 };
                 let echo = match arm {
-                    Arm::Warm => sandbox::task(pool, wasmpool_guests::TOUR, "echo")?,
-                    _ => pool.load_bytes(FUNCTION.as_bytes())?.task("echo")?,
+                    Arm::Function => pool.load_bytes(FUNCTION.as_bytes())?.task("echo")?,
+                    _ => sandbox::task(&pool, wasmpool_guests::TOUR, "echo")?,
                 };
-                Self::Sandbox(Rc::clone(pool), Box::new(echo))
+                Self::Sandbox(pool, Box::new(echo))
             }
             Arm::Processes => Self::Workers(Workers::start(site)),
             Arm::Python | Arm::PythonPool => Self::Python(Python::start(arm, site)?),
@@ -212,11 +208,11 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         title: TOPIC.title().to_owned(),
         method: "A task gives back the bytes that it was given, one task at a time on one \
                  worker; the value is how many of them were given back in a second, each counted \
-                 once, after a first time in each turn that is not counted (Python has memory of its \
-                 own, and none). wasmpool's \
-                 result is read where it lies (`wait_as`); native threads copy the bytes once; \
-                 three plain copies, into memory that is there already, are the least that the \
-                 way in, through and out can cost. Ratios are of the time."
+                 once, after a first time in each turn that is not counted (Python has memory of \
+                 its own, and none). wasmpool's result is read where it lies (`wait_as`); native \
+                 threads copy the bytes once; three plain copies, into memory that is there \
+                 already, are the least that the way in, through and out can cost. Ratios are of \
+                 the time."
             .to_owned(),
         unit: "B/s".to_owned(),
         more_is_better: true,

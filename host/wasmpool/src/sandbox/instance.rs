@@ -137,8 +137,7 @@ impl Instance {
         } = initializer;
         // Its own, and dropped: the first task's report has none of it.
         let mut report = TaskReport::default();
-        let arguments = Cow::Borrowed(&**arguments);
-        let ended = self.run(driver, run, *task, arguments, limits, &mut report);
+        let ended = self.run(driver, run, *task, arguments.into(), limits, &mut report);
         // The watch may be about to stop it: after its time it does not get through.
         let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let stopped = |reason| ending::stopped(reason, limits);
