@@ -1,5 +1,6 @@
 //! Waiting for several futures: `wait` and `as_completed`.
 
+use std::sync::mpsc;
 use std::time::Duration;
 
 use wasmpool::{TaskFuture, Until, as_completed, wait};
@@ -140,4 +141,32 @@ fn a_hundred_tasks_that_end_at_once_lose_no_wake_up() {
     let waiter = std::thread::spawn(move || as_completed(futures).count());
     running.iter().for_each(|future| assert!(future.cancel()));
     assert_eq!(within_long(move || waiter.join().unwrap()), 100);
+}
+
+#[test]
+fn whoever_waits_is_told_before_callbacks_run() {
+    let bench = Bench::with_workers(1);
+    // The callback blocks until the one who waits has come back and takes what it sends.
+    let with_callback = || {
+        let running = bench.spinning();
+        let future = bench.submit::<_, u64>("recall", 1);
+        let (sender, receiver) = mpsc::sync_channel(0);
+        future.on_done(move |_| sender.send(()).unwrap());
+        running.cancel();
+        (future, receiver)
+    };
+    let (future, called) = with_callback();
+    let future = within_long(move || {
+        let waited = wait([&future], Until::AllCompleted, None);
+        assert_eq!(waited.done.len(), 1);
+        future
+    });
+    called.recv_timeout(LONG).unwrap();
+    assert_eq!(future.wait().unwrap(), 1);
+
+    let (future, called) = with_callback();
+    let ended = within_long(move || as_completed([future]).count());
+    called.recv_timeout(LONG).unwrap();
+    assert_eq!(ended, 1);
+    bench.assert_healthy();
 }

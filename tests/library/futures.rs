@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use wasmpool::{Pool, TaskFuture, TaskState};
+use wasmpool::{Pool, TaskErrorKind, TaskFuture, TaskOptions, TaskState};
 
 use crate::support::{Bench, LONG, within_long};
 
@@ -370,4 +370,70 @@ fn a_result_can_be_read_where_it_lies() {
     assert_eq!((first, first.as_ptr()), ("the same text", second.as_ptr()));
     let error = future.wait_as::<u64>().unwrap_err();
     assert_eq!(error.kind(), wasmpool::TaskErrorKind::BadResult);
+}
+
+#[test]
+fn a_blocking_callback_of_an_expired_task_costs_no_timeout() {
+    let bench = Bench::with_workers(1);
+    let running = bench.spinning();
+    let short = TaskOptions::new().queue_timeout(Duration::from_millis(20));
+    let recall = bench.task::<u64, u64>("recall").with(short);
+    let expiring = bench.pool.submit(&recall, (1,)).unwrap();
+    let (called, is_called) = mpsc::channel();
+    let (release, is_released) = mpsc::channel::<()>();
+    expiring.on_done(move |_| {
+        called.send(()).unwrap();
+        // Until the sender is dropped.
+        let _ = is_released.recv();
+    });
+    is_called.recv_timeout(LONG).unwrap();
+    running.cancel();
+    let timed = TaskOptions::new().task_timeout(Duration::from_millis(50));
+    let spin = bench.task::<u64, u64>("spin").with(timed);
+    for during_the_callback in [true, false] {
+        let future = bench.pool.submit(&spin, (1,)).unwrap();
+        let outcome = future.wait_timeout(LONG).expect("its time is up");
+        assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::TimedOut);
+        if during_the_callback {
+            // Queue timeouts go on as well.
+            let running = bench.spinning();
+            let expiring = bench.pool.submit(&recall, (1,)).unwrap();
+            let outcome = expiring.wait_timeout(LONG).expect("its time is up");
+            assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::QueueTimedOut);
+            running.cancel();
+        }
+    }
+    drop(release);
+    bench.assert_healthy();
+}
+
+#[test]
+fn callbacks_run_on_threads_with_the_names_of_the_pool() {
+    let bench = Bench::with_workers(3);
+    let running = [(); 3].map(|()| bench.spinning());
+    let (sender, names) = mpsc::channel();
+    let told = |future: &TaskFuture<u64>| {
+        let sender = sender.clone();
+        future.on_done(move |future| {
+            let name = std::thread::current().name().map(str::to_owned);
+            let worker = future.report().unwrap().worker;
+            sender.send((name.unwrap(), worker)).unwrap();
+        });
+    };
+    let queued = [(); 30].map(|()| bench.submit::<_, u64>("recall", 1));
+    queued.iter().for_each(told);
+    running.iter().for_each(|future| assert!(future.cancel()));
+    queued.iter().for_each(|future| drop(future.wait()));
+    for _ in &queued {
+        let (name, worker) = names.recv_timeout(LONG).unwrap();
+        assert_eq!(name, format!("wasmpool-worker-{}", worker.unwrap()));
+    }
+    let running = [(); 3].map(|()| bench.spinning());
+    let short = TaskOptions::new().queue_timeout(Duration::from_millis(20));
+    let recall = bench.task::<u64, u64>("recall").with(short);
+    let expiring = bench.pool.submit(&recall, (1,)).unwrap();
+    told(&expiring);
+    let (name, worker) = names.recv_timeout(LONG).unwrap();
+    assert_eq!((name.as_str(), worker), ("wasmpool-callbacks", None));
+    running.iter().for_each(|future| assert!(future.cancel()));
 }

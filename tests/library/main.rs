@@ -29,4 +29,5 @@ mod stress;
 mod support;
 #[cfg(feature = "tracing")]
 mod tracing;
+mod traits;
 mod uninterruptible;

@@ -99,7 +99,7 @@ fn any_chunk_size_gives_the_same() {
 #[test]
 fn in_a_chunk_every_item_has_its_own_outcome_and_timeout() {
     let bench = Bench::with_workers(1);
-    let options = chunks_of(12).task_timeout(Duration::from_millis(500));
+    let options = chunks_of(12).task_timeout(Duration::from_secs(2));
     let sleep = bench.task::<u64, u64>("sleep").with(options);
     let hour = 3_600_000;
     let outcomes = bench.pool.map(&sleep, [1, hour, 2, 3, hour, 4]);
@@ -144,13 +144,13 @@ fn a_map_s_timeout_cancels_what_has_not_ended() {
             .into_iter()
             .chain(std::iter::repeat(2_u64))
     };
-    let timeout = Duration::from_millis(300);
+    let timeout = Duration::from_secs(2);
     let mut outcomes = bench.pool.map(&sleep, inputs()).timeout(timeout);
     assert_eq!(outcomes.next().unwrap().unwrap(), 0);
     assert_eq!(outcomes.next().unwrap().unwrap(), 1);
     let error = outcomes.next().unwrap().unwrap_err();
     assert_eq!(error.kind(), Kind::Cancelled);
-    assert!(error.message().contains("timeout of 300ms"), "{error}");
+    assert!(error.message().contains("timeout of 2s"), "{error}");
     // Those that were done come, those that were not are cancelled, and so is what follows.
     let rest = outcomes.collect::<Vec<_>>();
     let is_cancelled = |error: &TaskError| error.kind() == Kind::Cancelled;
@@ -450,4 +450,50 @@ fn arguments_that_panic_come_after_the_outcomes_before_them() {
     assert!(outcomes.next().is_none());
     drop(outcomes);
     bench.assert_healthy();
+}
+
+#[test]
+fn a_map_over_the_outcomes_of_a_map_ends_in_a_queue_of_one_place() {
+    let bench = Bench::new(Pool::builder().workers(2).queue_capacity(1));
+    let outcomes = within_long(move || {
+        let recall = bench.task::<u64, u64>("remember").with(chunks_of(4));
+        let factorize = bench.factorize().with(chunks_of(4));
+        let inner = bench.pool.map(&recall, 0..50_u64);
+        let inner = inner.zip(2..).map(|(outcome, n)| outcome.map_or(0, |_| n));
+        let outer = bench.pool.map(&factorize, inner);
+        outer.map(Result::unwrap).collect::<Vec<_>>()
+    });
+    assert!(outcomes.into_iter().eq((2..52).map(factorizer::factorize)));
+}
+
+#[test]
+fn inputs_that_are_pulled_hold_no_place_in_the_queue() {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
+    let recall = bench.task::<u64, u64>("recall");
+    // Each input submits a task of its own, for which there is room if none is held.
+    let inputs = (0..40_u64).map(|n| {
+        let own = bench.submit::<_, u64>("recall", n);
+        own.wait().unwrap()
+    });
+    let outcomes = bench.pool.map(&recall.with(chunks_of(4)), inputs);
+    assert_eq!(outcomes.map(Result::unwrap).count(), 40);
+    let room = Cell::new(0);
+    // No task is queued or runs while the first chunk is pulled, and the queue says so.
+    let inputs = (0..4_u64).inspect(|_| {
+        room.set(room.get() + usize::from(bench.pool.queued() == 0));
+    });
+    let outcomes = bench.pool.map(&recall.with(chunks_of(4)), inputs);
+    assert_eq!(outcomes.map(Result::unwrap).count(), 4);
+    assert_eq!(room.get(), 4);
+}
+
+#[test]
+fn chunks_of_any_size_take_endless_inputs() {
+    let bench = Bench::new(Pool::builder().workers(2).queue_capacity(usize::MAX));
+    for size in [usize::MAX, usize::MAX - 1, usize::MAX / 2, 1 << 40] {
+        let factorize = bench.factorize().with(chunks_of(size));
+        let outcomes = bench.pool.map(&factorize, 0_u64..);
+        let outcomes = outcomes.take(10).map(Result::unwrap);
+        assert!(outcomes.eq((0..10).map(factorizer::factorize)));
+    }
 }

@@ -66,7 +66,11 @@ fn a_large_payload_is_stopped_at_any_point_of_its_way() {
         wait_until_running(&future);
         // It may come to its end before that, which is fine too.
         drop(future.wait_timeout(part));
-        assert_eq!(future.cancel(), future.wait().is_err());
+        let is_cancelled = future.cancel();
+        match future.wait() {
+            Ok(back) => assert!(!is_cancelled && back == text),
+            Err(error) => assert!(is_cancelled && error.kind() == Kind::Cancelled, "{error}"),
+        }
 
         let timed = echo.with(TaskOptions::new().task_timeout(part));
         let future = bench.pool.submit(&timed, (&text,)).unwrap();

@@ -182,3 +182,36 @@ fn a_task_that_fails_while_the_queue_is_cancelled_is_not_tried_again() {
         assert_eq!(future.error().unwrap().kind(), Kind::Cancelled);
     }
 }
+
+#[test]
+fn tasks_that_wait_for_another_attempt_fill_the_queue() {
+    const WORKERS: usize = 2;
+    const CAPACITY: usize = 3;
+    let retry = Retry::times(1).backoff(LONG);
+    let builder = Pool::builder().workers(WORKERS).queue_capacity(CAPACITY);
+    let bench = Bench::new(builder.retry(retry));
+    let task = bench.task::<&str, ()>("panic");
+    let mut futures = Vec::new();
+    // Until all that were accepted have had their first attempt, and there is still no room.
+    loop {
+        let attempts = bench.pool.stats().run_time.count;
+        match bench.pool.try_submit(&task, ("now",)) {
+            Ok(future) => futures.push(future),
+            Err(refused) => {
+                assert!(refused.is_full());
+                if attempts == futures.len() as u64 {
+                    break;
+                }
+            }
+        }
+        // Each worker may put one back that it took while there was room.
+        assert!(futures.len() <= CAPACITY + WORKERS, "{}", futures.len());
+    }
+    assert!(bench.pool.queued() >= CAPACITY);
+    // A cancelled one gives its place back.
+    for future in &futures {
+        assert!(future.cancel());
+    }
+    assert_eq!(bench.pool.queued(), 0);
+    bench.assert_healthy();
+}

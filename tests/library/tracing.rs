@@ -3,9 +3,11 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 use wasmpool::{Retry, TaskOptions};
 
-use crate::support::Bench;
+use crate::support::{Bench, in_own_process, within_long};
 
 /// Everything that is traced in this process.
 #[derive(Clone, Default)]
@@ -61,4 +63,91 @@ fn each_attempt_is_a_span_with_an_end_and_a_parent() {
         assert!(line.contains("worker=0") && line.contains(end), "{line}");
     }
     assert!(text.contains("module loaded") && text.contains("pool built"));
+}
+
+/// A subscriber that panics when it hears of this. Not of several: a panic during another one
+/// aborts the process.
+#[derive(PartialEq)]
+enum PanicsAt {
+    NewSpan,
+    Event,
+    Enter,
+    Exit,
+    Close,
+}
+
+impl PanicsAt {
+    fn hears(&self, of: &Self) {
+        assert!(self != of, "the subscriber's own fault");
+    }
+}
+
+impl Subscriber for PanicsAt {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        self.hears(&Self::NewSpan);
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {
+        self.hears(&Self::Event);
+    }
+
+    fn enter(&self, _: &Id) {
+        self.hears(&Self::Enter);
+    }
+
+    fn exit(&self, _: &Id) {
+        self.hears(&Self::Exit);
+    }
+
+    fn try_close(&self, _: Id) -> bool {
+        self.hears(&Self::Close);
+        true
+    }
+}
+
+/// Tasks settle as they would without the subscriber, and the pool ends.
+fn check_that_it_costs_nothing(subscriber: PanicsAt) {
+    std::panic::set_hook(Box::new(|_| {}));
+    tracing::subscriber::set_global_default(subscriber).unwrap();
+    let bench = Bench::with_workers(2);
+    for n in 0..20 {
+        bench.call::<u64, u64>("recall", n);
+        bench.submit::<_, ()>("panic", "now").wait().unwrap_err();
+    }
+    bench.assert_healthy();
+    within_long(move || drop(bench));
+}
+
+#[test]
+fn a_subscriber_that_panics_at_a_span_costs_no_task_and_no_worker() {
+    in_own_process(|| check_that_it_costs_nothing(PanicsAt::NewSpan));
+}
+
+#[test]
+fn a_subscriber_that_panics_at_an_event_costs_no_task_and_no_worker() {
+    in_own_process(|| check_that_it_costs_nothing(PanicsAt::Event));
+}
+
+#[test]
+fn a_subscriber_that_panics_when_a_span_is_entered_costs_no_task_and_no_worker() {
+    in_own_process(|| check_that_it_costs_nothing(PanicsAt::Enter));
+}
+
+#[test]
+fn a_subscriber_that_panics_when_a_span_is_left_costs_no_task_and_no_worker() {
+    in_own_process(|| check_that_it_costs_nothing(PanicsAt::Exit));
+}
+
+#[test]
+fn a_subscriber_that_panics_when_a_span_is_closed_costs_no_task_and_no_worker() {
+    in_own_process(|| check_that_it_costs_nothing(PanicsAt::Close));
 }

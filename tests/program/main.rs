@@ -511,12 +511,12 @@ fn the_report_s_latencies_have_no_ceiling() {
 
 #[test]
 fn fail_fast_stops_everything_at_the_first_failure() {
-    // The second input would run for ever.
+    // The second input would run for ever, and does not end by itself when it is stopped.
     let args = [
         "run",
         misbehaving(),
         "-t",
-        "honour_stop",
+        "spin",
         "--fail-fast",
         "-w",
         "2",

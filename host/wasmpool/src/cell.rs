@@ -26,7 +26,7 @@ pub(crate) struct Settled {
     pub(crate) report: TaskReport,
 }
 
-/// Called once when the cell settles, on the thread that settles it.
+/// Called once when the cell has settled.
 pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
 pub(crate) struct Cell<P> {
@@ -52,9 +52,12 @@ struct State<P> {
     waiting: usize,
     /// The async task that polled the future last.
     waker: Option<Waker>,
-    /// In order of registration, each with its number.
-    callbacks: VecDeque<(u64, Callback)>,
-    next_callback: u64,
+    /// Those of the library's own that wait for the end, each with its number. They never
+    /// block, and are told before any code of the caller's runs.
+    observers: Vec<(u64, Callback)>,
+    next_observer: u64,
+    /// The caller's, in order of registration.
+    callbacks: VecDeque<Callback>,
     /// Whether some thread is calling the callbacks: later ones then wait in line for it, so
     /// that the order holds.
     is_calling_back: bool,
@@ -81,6 +84,7 @@ impl<P> Phase<P> {
 struct Former<P> {
     phase: Phase<P>,
     is_waited_for: bool,
+    observers: Vec<(u64, Callback)>,
     waker: Option<Waker>,
     has_callbacks: bool,
 }
@@ -120,8 +124,9 @@ impl<P> Cell<P> {
                 listeners: Vec::new(),
                 waiting: 0,
                 waker: None,
+                observers: Vec::new(),
+                next_observer: 0,
                 callbacks: VecDeque::new(),
-                next_callback: 0,
                 is_calling_back: false,
             }),
             done: Condvar::new(),
@@ -224,15 +229,17 @@ impl<P> Cell<P> {
         }
     }
 
-    /// Ends the task if it was never started, because it has waited too long for that.
-    pub(crate) fn expire(&self) {
+    /// Ends the task if it was never started, because it has waited too long for that. Calls
+    /// no callbacks: says whether there are any, to be [called](Self::call_back) by a thread
+    /// that has time for them.
+    pub(crate) fn expire(&self) -> bool {
         let waited = self.submitted.elapsed();
         let message = format!("timed out in the queue: it waited {waited:.3?} for a worker");
         let former = self.settle_with(|state| {
             let has_waited = matches!(state.phase, Phase::Queued(_)) && state.attempts == 0;
             has_waited.then(|| self.unfinished(state, TaskErrorKind::QueueTimedOut, &message))
         });
-        former.into_iter().for_each(|former| self.announce(former));
+        former.is_some_and(|former| self.wake_waiters(former))
     }
 
     /// Ends the task as cancelled by a shutdown if it is queued. Says whether it was, and had
@@ -323,6 +330,7 @@ impl<P> Cell<P> {
         Some(Former {
             phase: std::mem::replace(&mut state.phase, Phase::Settled),
             is_waited_for: state.waiting > 0,
+            observers: std::mem::take(&mut state.observers),
             waker: state.waker.take(),
             has_callbacks: state.is_calling_back,
         })
@@ -330,24 +338,33 @@ impl<P> Cell<P> {
 
     /// Tells everybody that the task has ended.
     fn announce(&self, former: Former<P>) {
+        if self.wake_waiters(former) {
+            self.call_back();
+        }
+    }
+
+    /// Wakes all who wait for the end of the task, and says whether callbacks are still to be
+    /// called. They come last, since they may block.
+    fn wake_waiters(&self, former: Former<P>) -> bool {
         // The payload goes first: with it the place in the queue comes back.
         drop(former.phase);
         if former.is_waited_for {
             self.done.notify_all();
         }
+        for (_, observer) in former.observers {
+            observer();
+        }
         if let Some(waker) = former.waker {
             contain_panic(|| waker.wake());
         }
-        if former.has_callbacks {
-            self.call_back();
-        }
+        former.has_callbacks
     }
 
-    /// Calls the callbacks until none is left.
-    fn call_back(&self) {
+    /// Calls the callbacks until none is left. Blocks for as long as they do.
+    pub(crate) fn call_back(&self) {
         loop {
             let mut state = self.lock();
-            let Some((_, callback)) = state.callbacks.pop_front() else {
+            let Some(callback) = state.callbacks.pop_front() else {
                 state.is_calling_back = false;
                 return;
             };
@@ -399,31 +416,42 @@ impl<P> Cell<P> {
         self.settled()
     }
 
-    /// Calls `callback` when the cell settles: at once, on this thread, if it has. Gives the
-    /// callback's number, to forget it by.
-    pub(crate) fn on_settled(&self, callback: Callback) -> u64 {
+    /// Calls `callback` when the cell settles: at once, on this thread, if it has.
+    pub(crate) fn on_settled(&self, callback: Callback) {
         let mut state = self.lock();
-        let number = state.next_callback;
-        state.next_callback += 1;
-        state.callbacks.push_back((number, callback));
+        state.callbacks.push_back(callback);
         if matches!(state.phase, Phase::Settled) && !state.is_calling_back {
             state.is_calling_back = true;
             drop(state);
             self.call_back();
         }
+    }
+
+    /// Tells `observer` when the cell settles, before all callbacks: at once, on this thread,
+    /// if it has. It must not block, nor panic. Gives its number, to forget it by.
+    pub(crate) fn observe(&self, observer: Callback) -> u64 {
+        let mut state = self.lock();
+        let number = state.next_observer;
+        if matches!(state.phase, Phase::Settled) {
+            drop(state);
+            observer();
+        } else {
+            state.next_observer += 1;
+            state.observers.push((number, observer));
+        }
         number
     }
 
-    /// Drops a callback that was not called yet.
-    pub(crate) fn forget_callback(&self, number: u64) {
+    /// Drops an observer that was not told yet.
+    pub(crate) fn forget_observer(&self, number: u64) {
         let mut state = self.lock();
         let place = state
-            .callbacks
+            .observers
             .iter()
             .position(|(known, _)| *known == number);
-        let callback = place.and_then(|place| state.callbacks.remove(place));
+        let observer = place.map(|place| state.observers.remove(place));
         drop(state);
-        drop(callback);
+        drop(observer);
     }
 
     fn lock(&self) -> MutexGuard<'_, State<P>> {
@@ -437,19 +465,19 @@ mod tests {
     use crate::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
-    fn a_callback_that_was_taken_back_is_not_called() {
+    fn an_observer_that_was_forgotten_is_not_told() {
         let cell = Cell::new((), None, Arc::default());
-        let called = Arc::new(AtomicUsize::new(0));
+        let told = Arc::new(AtomicUsize::new(0));
         let numbers = [1, 10, 100].map(|worth| {
-            let called = Arc::clone(&called);
-            cell.on_settled(Box::new(move || {
-                called.fetch_add(worth, Ordering::SeqCst);
+            let told = Arc::clone(&told);
+            cell.observe(Box::new(move || {
+                told.fetch_add(worth, Ordering::SeqCst);
             }))
         });
-        cell.forget_callback(numbers[1]);
-        assert_eq!(Arc::strong_count(&called), 3, "what it held is gone");
+        cell.forget_observer(numbers[1]);
+        assert_eq!(Arc::strong_count(&told), 3, "what it held is gone");
         assert!(cell.cancel("cancelled"));
-        assert_eq!(called.load(Ordering::SeqCst), 101);
-        cell.forget_callback(numbers[0]);
+        assert_eq!(told.load(Ordering::SeqCst), 101);
+        cell.forget_observer(numbers[0]);
     }
 }

@@ -1,7 +1,7 @@
 //! Waiting for several futures at once: [`wait`] and [`as_completed`].
 //!
-//! Each future of interest gets a callback that sends its place into a channel. The futures
-//! may be of any pools, and a callback that is not needed any more is taken back, so that
+//! Each future of interest gets an observer that sends its place into a channel. The futures
+//! may be of any pools, and an observer that is not needed any more is taken back, so that
 //! waiting again and again for the same future costs nothing that stays.
 
 use std::borrow::Borrow;
@@ -170,8 +170,8 @@ fn distinct<F: Borrow<TaskFuture<Out>>, Out>(futures: impl IntoIterator<Item = F
 /// The ends of some tasks, as they come.
 struct Completions {
     places: Receiver<usize>,
-    /// The tasks with the numbers of their callbacks, for taking them back.
-    registered: Vec<(Queued, Option<u64>)>,
+    /// The tasks with the numbers of their observers, for taking them back.
+    registered: Vec<(Queued, u64)>,
     n_ended: usize,
     has_failure: bool,
 }
@@ -186,14 +186,7 @@ impl Completions {
                 // Nobody listens any more when the wait is over.
                 let _ = sender.send(place);
             };
-            // What has ended is told here: a callback would queue up behind one of the
-            // task's own, which may be the one that waits here.
-            let number = if task.settled().is_some() {
-                tell();
-                None
-            } else {
-                Some(task.on_settled(Box::new(tell)))
-            };
+            let number = task.observe(Box::new(tell));
             (task, number)
         };
         Self {
@@ -245,9 +238,7 @@ impl Completions {
 impl Drop for Completions {
     fn drop(&mut self) {
         for (task, number) in &self.registered {
-            if let Some(number) = number {
-                task.forget_callback(*number);
-            }
+            task.forget_observer(*number);
         }
     }
 }

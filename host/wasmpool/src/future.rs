@@ -126,9 +126,11 @@ impl<Out> TaskFuture<Out> {
     /// Calls `callback` with this future when the task ends, or at once if it has ended.
     ///
     /// Callbacks run in the order in which they were added, on the thread that ends the
-    /// task: a worker, the one that cancels it or shuts the pool down, the pool's watch if
-    /// its `queue_timeout` is over, or this one. That thread does nothing else meanwhile, so
-    /// keep them short: on the watch a slow callback holds up every timeout of the pool.
+    /// task: a worker, the one that cancels it or shuts the pool down, or this one. Those of
+    /// tasks whose `queue_timeout` is over have one thread of the pool for them all. That
+    /// thread does nothing else meanwhile, so keep them short. Whoever waits for the task, in
+    /// [`wait`](Self::wait), [`wait`](crate::wait()) or [`as_completed`](crate::as_completed), is
+    /// woken before the first callback. Dropping the pool waits for callbacks that run.
     ///
     /// On the pool's own threads a callback may submit tasks to the pool and shut it down;
     /// neither blocks there. It must not wait for another task of the pool, which may need

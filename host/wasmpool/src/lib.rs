@@ -81,6 +81,7 @@
 
 mod allocation;
 mod builder;
+mod callbacks;
 mod capabilities;
 mod cell;
 mod command;
@@ -100,6 +101,7 @@ mod queue;
 mod report;
 mod retry;
 mod sandbox;
+mod scheduler;
 mod signature;
 mod spin;
 mod stats;

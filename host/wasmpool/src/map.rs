@@ -37,12 +37,19 @@ const CHUNK_TIME: Duration = Duration::from_micros(100);
 /// The largest chunk that the map chooses.
 const MAX_CHUNK: usize = 64;
 
+/// The largest chunk that the caller can choose: so much that handing it over weighs nothing,
+/// and so little that endless inputs can be pulled ahead.
+const MAX_FIXED_CHUNK: usize = 4096;
+
 /// The inputs of a map, on their way into the pool.
 struct Feed<'pool, Args, Out, Input> {
     pool: &'pool Pool,
     task: Task<Args, Out>,
     /// None when it has ended, or the pool takes no more.
     input: Option<Input>,
+    /// Inputs that wait for places in the queue. They are pulled first: an input may itself be
+    /// an outcome of this pool, which must not find the queue full of places held for it.
+    pulled: VecDeque<Args>,
     /// What the inputs panicked with: it is passed on when all that came before is given out.
     panic: Option<Box<dyn Any + Send>>,
     chunk_size: ChunkSize,
@@ -69,6 +76,7 @@ impl<'pool, Args, Out, Input> Feed<'pool, Args, Out, Input> {
             pool,
             task,
             input: Some(input),
+            pulled: VecDeque::new(),
             panic: None,
             chunk_size,
             deadline: None,
@@ -121,7 +129,11 @@ where
         mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
     ) -> bool {
         while let Some(chunk_size) = self.next_chunk_size(n_ahead) {
-            let reserved = self.pool.reserve_some(chunk_size, Patience::None);
+            self.pull(chunk_size);
+            if self.pulled.is_empty() {
+                break;
+            }
+            let reserved = self.pool.reserve_some(self.pulled.len(), Patience::None);
             if matches!(reserved, Err(NoRoom::Full)) && !self.is_over() {
                 return false;
             }
@@ -133,13 +145,18 @@ where
     /// The same, and blocks for room for the first of them, up to the deadline: for when
     /// nothing is under way.
     fn submit_first(&mut self, mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>)) {
+        self.pull(1);
+        if self.pulled.is_empty() {
+            return;
+        }
         let patience = self.deadline().map_or(Patience::Endless, Patience::Until);
-        let reserved = self.pool.reserve_some(1, patience);
+        let reserved = self.pool.reserve_some(self.pulled.len(), patience);
         self.submit(reserved, &mut take);
     }
 
-    /// Submits as many inputs as there are places for. If there are none, the next input gets
-    /// to hear why, and it is the last. Says how many have been dealt with.
+    /// Submits as many of the inputs that were pulled as there are places for, and there is one
+    /// input at the least. If there are no places, that input gets to hear why, and it is the
+    /// last. Says how many have been dealt with.
     fn submit(
         &mut self,
         reserved: Result<Vec<Permit>, NoRoom>,
@@ -156,13 +173,13 @@ where
         let permits = match reserved {
             Ok(permits) => permits,
             Err(error) => {
-                let is_there = self.pull(1).len() == 1;
                 self.input = None;
-                is_there.then(|| take(Err(error)));
-                return usize::from(is_there);
+                self.pulled.clear();
+                take(Err(error));
+                return 1;
             }
         };
-        let chunk = self.pull(permits.len());
+        let chunk = self.pulled.drain(..permits.len()).collect::<Vec<_>>();
         // The arguments' own code runs there, and its panic is held back like the inputs'.
         let submit = || self.pool.submit_reserved(&self.task, &chunk, permits);
         match catch_unwind(AssertUnwindSafe(submit)) {
@@ -173,6 +190,7 @@ where
             Err(panic) => {
                 self.panic = Some(panic);
                 self.input = None;
+                self.pulled.clear();
             }
         }
         chunk.len()
@@ -182,19 +200,18 @@ where
     fn next_chunk_size(&self, n_ahead: usize) -> Option<usize> {
         let chunk_size = self.chunk_size.get();
         let has_room = n_ahead.saturating_add(chunk_size) <= self.window();
-        (self.input.is_some() && has_room).then_some(chunk_size)
+        (self.has_inputs() && has_room).then_some(chunk_size)
     }
 
-    /// Takes up to `wanted` inputs.
-    fn pull(&mut self, wanted: usize) -> Vec<Args> {
-        let mut pulled = Vec::new();
-        while pulled.len() < wanted
+    /// Takes inputs until there are `wanted`, or no more.
+    fn pull(&mut self, wanted: usize) {
+        while self.pulled.len() < wanted
             && let Some(input) = &mut self.input
         {
             // A panic is held back: it must not cost what came before.
             let next = || input.next().map(IntoArguments::into_arguments);
             match catch_unwind(AssertUnwindSafe(next)) {
-                Ok(Some(arguments)) => pulled.push(arguments),
+                Ok(Some(arguments)) => self.pulled.push_back(arguments),
                 Ok(None) => self.input = None,
                 Err(panic) => {
                     self.panic = Some(panic);
@@ -202,11 +219,15 @@ where
                 }
             }
         }
-        pulled
     }
 }
 
 impl<Args, Out, Input> Feed<'_, Args, Out, Input> {
+    /// Whether there may be inputs that were not submitted.
+    fn has_inputs(&self) -> bool {
+        self.input.is_some() || !self.pulled.is_empty()
+    }
+
     /// The end of the outcomes: that of the inputs, or their panic.
     fn end<T>(&mut self) -> Option<T> {
         match self.panic.take() {
@@ -232,7 +253,7 @@ impl<Args, Out: DeserializeOwned, Input> Feed<'_, Args, Out, Input> {
 impl ChunkSize {
     fn get(&self) -> usize {
         match self {
-            Self::Fixed(size) => *size,
+            Self::Fixed(size) => MAX_FIXED_CHUNK.min(*size),
             Self::ByTime(None) => 1,
             Self::ByTime(Some(seconds)) => {
                 let fit = CHUNK_TIME.as_secs_f64() / seconds;
@@ -306,7 +327,7 @@ where
         // The place of the one that will be taken goes to the next inputs before the wait, so
         // that the workers do not run dry during it.
         self.fill(self.ahead.len().saturating_sub(1));
-        if self.ahead.is_empty() && self.feed.input.is_some() {
+        if self.ahead.is_empty() && self.feed.has_inputs() {
             let ahead = &mut self.ahead;
             self.feed.submit_first(|outcome| ahead.push_back(outcome));
         }
@@ -388,7 +409,9 @@ impl<Out: 'static> UnderWay<Out> {
             let _ = ended.send(place);
         };
         match &submitted {
-            Ok(future) => future.on_done(move |_| tell()),
+            Ok(future) => {
+                future.task().observe(Box::new(tell));
+            }
             Err(_) => tell(),
         }
         self.tasks.insert(place, submitted);
@@ -431,7 +454,7 @@ where
     fn next(&mut self) -> Option<Self::Item> {
         // As in `Map::next`.
         self.fill(self.under_way.tasks.len().saturating_sub(1));
-        if self.under_way.tasks.is_empty() && self.feed.input.is_some() {
+        if self.under_way.tasks.is_empty() && self.feed.has_inputs() {
             let under_way = &mut self.under_way;
             self.feed.submit_first(|outcome| under_way.add(outcome));
         }
@@ -491,6 +514,9 @@ where
     }
 }
 
+// Inputs that were pulled are moved about, and never pinned.
+impl<Args, Out, Input: Unpin> Unpin for MapStream<'_, Args, Out, Input> {}
+
 impl<Args, Out, Input> Stream for MapStream<'_, Args, Out, Input>
 where
     Args: Arguments,
@@ -503,7 +529,7 @@ where
         let this = &mut *self;
         while !this.fill() && this.ahead.is_empty() {
             // Nothing is under way that would wake the caller when it ends: room must.
-            let queue = &this.feed.pool.shop.queue;
+            let queue = &this.feed.pool.shop.scheduler.queue;
             match queue.poll_reserve(&mut this.waiting, context.waker()) {
                 Poll::Pending => return Poll::Pending,
                 // Given back, and taken again: somebody else may get it, and the wait goes on.

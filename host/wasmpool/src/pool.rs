@@ -9,20 +9,18 @@ use std::time::Duration;
 
 use crate::allocation::Allocation;
 use crate::builder::{PoolBuilder, Settings};
+use crate::callbacks::CallbackThread;
 use crate::control::{Control, StopReason};
 use crate::error::{BuildError, LoadError, TaskError, TaskErrorKind};
-use crate::job::Queued;
 use crate::limits::Limits;
 use crate::map::{Map, MapStream, MapUnordered};
-use crate::queue::Queue;
 use crate::sandbox::{Driver, EngineSettings, Module, Run, Sandbox, TaskInfo, Unlisted};
+use crate::scheduler::Scheduler;
 use crate::stats::PoolStats;
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::{Task, TaskModule};
-use crate::timings::Timings;
 use crate::trace;
 use crate::value::{Arguments, IntoArguments};
-use crate::watch::Watch;
 use crate::worker::{self, Isolation, Shop, WARM_INSTANCES};
 
 /// How long a module may take to list its tasks, where tasks themselves have no timeout.
@@ -130,10 +128,7 @@ impl Pool {
         };
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
         let shop = Arc::new(Shop {
-            queue: Queue::new(queue_capacity, n_workers),
-            watch: Watch::new(n_workers),
-            counters: Arc::default(),
-            timings: Timings::new(n_workers),
+            scheduler: Scheduler::new(queue_capacity, n_workers),
             sandbox,
             limits,
             retry,
@@ -165,9 +160,10 @@ impl Pool {
             thread::Builder::new()
                 .name("wasmpool-watch".to_owned())
                 .spawn(move || {
-                    // Callbacks of tasks that expire run there.
-                    shop.adopt_thread();
-                    shop.watch.run(|| shop.sandbox.interrupt());
+                    let mut callbacks = CallbackThread::new(&shop);
+                    let interrupt = || shop.sandbox.interrupt();
+                    let watch = &shop.scheduler.watch;
+                    watch.run(interrupt, |task| callbacks.call_back(task));
                 })?,
         );
         for worker in 0..self.n_workers {
@@ -192,15 +188,16 @@ impl Pool {
 
     /// How many tasks wait in the queue at this moment.
     pub fn queued(&self) -> usize {
-        self.shop.queue.len()
+        self.shop.scheduler.queue.len()
     }
 
     /// How many tasks are where at this moment, how those that have ended did, and how long
     /// it took. The numbers add up, and reading them stops nobody.
     pub fn stats(&self) -> PoolStats {
-        self.shop
-            .counters
-            .read(&self.shop.timings, self.allocation().clone())
+        let Scheduler {
+            counters, timings, ..
+        } = &self.shop.scheduler;
+        counters.read(timings, self.allocation().clone())
     }
 
     /// Where the memory of instances comes from: [`Allocation::OnDemand`] works the same and
@@ -413,7 +410,7 @@ impl Pool {
 
     /// Refuses tasks from now on. Does not block; what was accepted is still done.
     pub fn close(&self) {
-        self.shop.queue.close();
+        self.shop.scheduler.queue.close();
     }
 
     /// Refuses tasks from now on, deals with those that were accepted as `how` says, and
@@ -425,16 +422,11 @@ impl Pool {
     pub fn shutdown(&self, how: Shutdown) {
         trace::shut_down(how);
         self.close();
-        // What is queued leaves the queue first, then what runs is stopped, and only then
-        // callbacks are called: they may wait for either.
-        let queued = match how {
-            Shutdown::Graceful => Vec::new(),
-            Shutdown::Cancel | Shutdown::Terminate => self.shop.queue.drain(),
-        };
-        if how == Shutdown::Terminate {
-            self.shop.watch.terminate();
+        match how {
+            Shutdown::Graceful => {}
+            Shutdown::Cancel => drop(self.shop.scheduler.cancel_queued()),
+            Shutdown::Terminate => drop(self.shop.scheduler.terminate()),
         }
-        cancel_all(queued);
         if !self.shop.is_own_thread() {
             self.workers_left.wait();
         }
@@ -456,19 +448,11 @@ impl Pool {
         if !self.shop.is_own_thread() && self.workers_left.wait_until(deadline) {
             return CutShort::default();
         }
-        let queued = self.shop.queue.drain();
-        self.shop.watch.terminate();
-        let never_ran = cancel_all(queued);
+        let never_ran = self.shop.scheduler.terminate();
         self.shutdown(Shutdown::Terminate);
-        let stopped = self.shop.watch.n_cut_short();
+        let stopped = self.shop.scheduler.watch.n_cut_short();
         CutShort { never_ran, stopped }
     }
-}
-
-/// Cancels tasks that were queued; says how many of them will never have run.
-fn cancel_all(queued: Vec<Queued>) -> usize {
-    let cancel = |task: &&Queued| task.cancel_queued();
-    queued.iter().filter(cancel).count()
 }
 
 impl Drop for Pool {
@@ -480,7 +464,7 @@ impl Drop for Pool {
             let (shop, workers_left) = (Arc::clone(&self.shop), Arc::clone(&self.workers_left));
             let close = move || {
                 workers_left.wait();
-                shop.watch.close();
+                shop.scheduler.watch.close();
             };
             // Without that thread the watch would sleep on, which harms nobody.
             drop(
@@ -491,15 +475,13 @@ impl Drop for Pool {
             return;
         }
         for worker in self.threads.drain(..) {
-            worker
-                .join()
-                .expect("a worker catches the panics of its tasks");
+            worker.join().expect("a worker goes on after every panic");
         }
-        self.shop.watch.close();
+        self.shop.scheduler.watch.close();
         if let Some(watch) = self.watch_thread.take() {
             watch
                 .join()
-                .expect("the watch calls nobody's code that panics");
+                .expect("the watch runs nobody's code but its own");
         }
     }
 }

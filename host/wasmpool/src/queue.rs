@@ -79,6 +79,8 @@ struct Entries<T> {
     drained: bool,
     /// With so many entries the dead among them are cleared away.
     clear_at: usize,
+    /// The same for those that are deferred.
+    clear_deferred_at: usize,
     /// The worker that looks out for an entry before it goes to sleep, until one has come for
     /// it: the next push must not count on it too. One is enough: it takes the entry of a
     /// caller who waits for each outcome before the next submit.
@@ -179,6 +181,7 @@ impl<T: Entry> Queue<T> {
                 closed: false,
                 drained: false,
                 clear_at: CLEAR_AT_LEAST,
+                clear_deferred_at: CLEAR_AT_LEAST,
                 lookout: None,
                 sleepers: 0,
                 signalled: 0,
@@ -234,14 +237,12 @@ impl<T: Entry> Queue<T> {
         Poll::Ready(reserved)
     }
 
-    /// Takes a place whether there is one or not: for those who must not wait.
-    pub(crate) fn overdraw(&self) -> Result<Permit, NoRoom> {
+    /// Takes a place whether there is one or not: for those who must not wait. Also when the
+    /// queue is closed, which [`push`](Self::push) says.
+    pub(crate) fn overdraw(&self) -> Permit {
         let room = &self.room;
-        if room.closed.load(Ordering::SeqCst) {
-            return Err(NoRoom::Closed);
-        }
         room.taken.fetch_add(1, Ordering::SeqCst);
-        Ok(Permit(Arc::clone(room)))
+        Permit(Arc::clone(room))
     }
 
     /// Puts the entries of a chunk at the end of a lane, or gives them back if the queue has
@@ -272,12 +273,15 @@ impl<T: Entry> Queue<T> {
     }
 
     /// Puts an entry aside until it is due, or until the queue is closed; then it comes with
-    /// the others of its lane. For an entry that was popped before: it needs no place, and is
-    /// taken by a closed queue too, but given back by one that was drained.
+    /// the others of its lane. For an entry that was popped before: it is taken by a closed
+    /// queue too, but given back by one that was drained.
     pub(crate) fn defer(&self, entry: T, lane: usize, due: Instant) -> Result<(), T> {
         let mut entries = self.lock();
         if entries.drained {
             return Err(entry);
+        }
+        if entries.deferred.len() >= entries.clear_deferred_at {
+            entries.clear_deferred();
         }
         let is_first = entries.deferred.peek().is_none_or(|first| due < first.due);
         entries.deferred.push(Deferred { entry, lane, due });
@@ -440,8 +444,13 @@ impl<T: Entry> Entries<T> {
         for lane in &mut self.lanes {
             lane.queue.retain(|(entry, _)| entry.is_live());
         }
-        self.deferred.retain(|deferred| deferred.entry.is_live());
         self.clear_at = CLEAR_AT_LEAST.max(2 * self.len());
+    }
+
+    /// The same for those that are deferred.
+    fn clear_deferred(&mut self) {
+        self.deferred.retain(|deferred| deferred.entry.is_live());
+        self.clear_deferred_at = CLEAR_AT_LEAST.max(2 * self.deferred.len());
     }
 }
 
@@ -721,6 +730,11 @@ mod tests {
             queue.push([""], 1).unwrap();
         }
         assert!(queue.lock().len() < 200);
+        let later = Instant::now() + std::time::Duration::from_secs(3600);
+        for _ in 0..1_000 {
+            queue.defer("", 1, later).unwrap();
+        }
+        assert!(queue.lock().deferred.len() < 200);
     }
 
     #[test]

@@ -13,9 +13,10 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// It is safe as far as the sandbox goes: an attempt that was stopped or trapped has left
 /// nothing behind, since its instance is gone. All attempts are one task: its
 /// future ends with the last one's outcome, and the report says how many there were. Between
-/// two attempts the task is queued again, without a place of its own: it can be cancelled
-/// there, and has no queue timeout any more. A pool that is closed, or shuts down in order,
-/// still makes the attempts that are left, without a wait; any other shutdown ends them.
+/// two attempts the task is queued again, also while it waits for its time: it fills the
+/// queue, can be cancelled there, and has no queue timeout any more. Each worker may put one
+/// task back into a full queue. A pool that is closed, or shuts down in order, still makes the
+/// attempts that are left, without a wait; any other shutdown ends them.
 ///
 /// ```
 /// use std::time::Duration;

@@ -10,6 +10,7 @@ use crate::job::{Job, Queued};
 use crate::limits::Limits;
 use crate::pool::Pool;
 use crate::queue::{NoRoom, Patience, Permit};
+use crate::scheduler::Closed;
 use crate::signature::Signature;
 use crate::sync::{Arc, Instant};
 use crate::task::Task;
@@ -86,7 +87,7 @@ impl Pool {
         let mut waiting = None;
         let reserved = match self.reserve(Patience::None) {
             Err(NoRoom::Full) => {
-                let queue = &self.shop.queue;
+                let queue = &self.shop.scheduler.queue;
                 poll_fn(|context| queue.poll_reserve(&mut waiting, context.waker())).await
             }
             reserved => reserved,
@@ -128,7 +129,11 @@ impl Pool {
         let submitted = self.limits_of(task).and_then(|limits| {
             let permit = reserve()?;
             let queued = self.queued_task(task, &arguments, limits, permit)?;
-            self.push(task, [Arc::clone(&queued)], &limits)?;
+            let lane = task.options().lane();
+            let chunk = [Arc::clone(&queued)];
+            self.shop
+                .scheduler
+                .push(chunk, lane, limits.queue_timeout)?;
             Ok(queued)
         });
         match submitted {
@@ -181,8 +186,12 @@ impl Pool {
         let good = tasks.iter().flatten().map(Arc::clone).collect::<Vec<_>>();
         let pushed = match good.is_empty() {
             true => Ok(()),
-            false => self.push(task, good, &limits),
+            false => {
+                let lane = task.options().lane();
+                self.shop.scheduler.push(good, lane, limits.queue_timeout)
+            }
         };
+        let pushed = pushed.map_err(SubmitErrorKind::from);
         let submitted = tasks.into_iter().map(|queued| {
             pushed.clone()?;
             queued.map(|queued| TaskFuture::new(queued, signature_of(task)))
@@ -206,9 +215,9 @@ impl Pool {
     }
 
     fn reserve(&self, patience: Patience) -> Result<Permit, NoRoom> {
-        let queue = &self.shop.queue;
+        let queue = &self.shop.scheduler.queue;
         match patience {
-            Patience::Endless if self.shop.is_own_thread() => queue.overdraw(),
+            Patience::Endless if self.shop.is_own_thread() => Ok(queue.overdraw()),
             Patience::Until(_) if self.shop.is_own_thread() => queue.reserve(Patience::None),
             patience => queue.reserve(patience),
         }
@@ -223,7 +232,7 @@ impl Pool {
     ) -> Result<Vec<Permit>, NoRoom> {
         let mut permits = vec![self.reserve(patience)?];
         while permits.len() < wanted
-            && let Ok(permit) = self.shop.queue.reserve(Patience::None)
+            && let Ok(permit) = self.shop.scheduler.queue.reserve(Patience::None)
         {
             permits.push(permit);
         }
@@ -259,50 +268,24 @@ impl Pool {
             origin: Origin::here(),
             permit: Some(permit),
         };
-        let counters = Arc::clone(&self.shop.counters);
+        let counters = Arc::clone(&self.shop.scheduler.counters);
         Ok(Arc::new(Cell::new(
             job,
             options.own_tag().cloned(),
             counters,
         )))
     }
-
-    /// Puts tasks into the queue, all or none.
-    fn push<Args, Out, C>(
-        &self,
-        task: &Task<Args, Out>,
-        tasks: C,
-        limits: &Limits,
-    ) -> Result<(), SubmitErrorKind>
-    where
-        C: AsRef<[Queued]> + IntoIterator<Item = Queued, IntoIter: ExactSizeIterator>,
-    {
-        let n_tasks = tasks.as_ref().len();
-        // Looked at only while they are sure to be there.
-        let expiring = limits.queue_timeout.map(|timeout| {
-            let with_moment = |task: &Queued| {
-                let moment = task.submitted().checked_add(timeout)?;
-                Some((moment, Arc::clone(task)))
-            };
-            let expiring = tasks.as_ref().iter().filter_map(with_moment);
-            expiring.collect::<Vec<_>>()
-        });
-        self.shop.counters.accept(n_tasks);
-        let pushed = self.shop.queue.push(tasks, task.options().lane());
-        if pushed.is_err() {
-            self.shop.counters.refuse(n_tasks);
-            return Err(SubmitErrorKind::ShutDown);
-        }
-        for (moment, task) in expiring.into_iter().flatten() {
-            self.shop.watch.expire_at(moment, &task);
-        }
-        Ok(())
-    }
 }
 
 /// What its result is read along, if it is an exported function.
 fn signature_of<Args, Out>(task: &Task<Args, Out>) -> Option<Arc<Signature>> {
     task.info().signature.as_ref().map(Arc::clone)
+}
+
+impl From<Closed> for SubmitErrorKind {
+    fn from(_: Closed) -> Self {
+        Self::ShutDown
+    }
 }
 
 impl From<NoRoom> for SubmitErrorKind {

@@ -1,8 +1,9 @@
 //! What happens in the pool, for those who trace it: the feature `tracing`.
 //!
-//! Without the feature the functions here are empty, and [`Origin`] has no size.
+//! Without the feature the functions here do nothing, and [`Origin`] has no size. A subscriber
+//! is the embedder's code: its panics end here, and cost no task its outcome.
 
-pub(crate) use on_or_off::{Origin, attempt, module_loaded, pool_built, shut_down};
+pub(crate) use on_or_off::{Attempt, Origin, attempt, module_loaded, pool_built, shut_down};
 
 #[cfg(feature = "tracing")]
 mod on_or_off {
@@ -12,21 +13,30 @@ mod on_or_off {
     use tracing::{Span, debug, debug_span, info, warn};
 
     use crate::allocation::Allocation;
+    use crate::contain::contain_panic;
     use crate::error::TaskError;
     use crate::pool::Shutdown;
     use crate::report::TaskReport;
 
-    /// The span in which a task was submitted.
-    pub(crate) struct Origin(Span);
+    /// The span in which a task was submitted; none if the subscriber panicked.
+    pub(crate) struct Origin(Option<Span>);
 
     impl Origin {
         pub(crate) fn here() -> Self {
-            Self(Span::current())
+            let mut span = None;
+            contain_panic(|| span = Some(Span::current()));
+            Self(span)
+        }
+    }
+
+    impl Drop for Origin {
+        fn drop(&mut self) {
+            contain_panic(|| drop(self.0.take()));
         }
     }
 
     /// An attempt of a task, for as long as it runs on its worker.
-    pub(crate) struct Attempt(#[allow(dead_code)] EnteredSpan);
+    pub(crate) struct Attempt(Option<EnteredSpan>);
 
     pub(crate) fn attempt(
         origin: &Origin,
@@ -35,15 +45,20 @@ mod on_or_off {
         worker: usize,
         number: u32,
     ) -> Attempt {
-        let span =
-            debug_span!(parent: &origin.0, "task", name = task, tag, worker, attempt = number);
-        Attempt(span.entered())
+        let mut entered = None;
+        contain_panic(|| {
+            let parent = origin.0.as_ref().and_then(Span::id);
+            let span =
+                debug_span!(parent: parent, "task", name = task, tag, worker, attempt = number);
+            entered = Some(span.entered());
+        });
+        Attempt(entered)
     }
 
     impl Attempt {
         pub(crate) fn ended(self, error: Option<&TaskError>, report: &TaskReport, is_last: bool) {
             let (queued, ran) = (micros(report.queued), micros(report.ran));
-            match error {
+            contain_panic(|| match error {
                 None => debug!(queued_us = queued, ran_us = ran, "succeeded"),
                 Some(error) => debug!(
                     queued_us = queued,
@@ -53,26 +68,34 @@ mod on_or_off {
                     is_last,
                     "failed"
                 ),
-            }
+            });
+        }
+    }
+
+    impl Drop for Attempt {
+        fn drop(&mut self) {
+            contain_panic(|| drop(self.0.take()));
         }
     }
 
     pub(crate) fn pool_built(workers: usize, allocation: &Allocation) {
-        info!(workers, ?allocation, "pool built");
-        if let Allocation::OnDemand { reason } = allocation {
-            warn!(
-                reason,
-                "instances are slower: their memory cannot be reserved"
-            );
-        }
+        contain_panic(|| {
+            info!(workers, ?allocation, "pool built");
+            if let Allocation::OnDemand { reason } = allocation {
+                warn!(
+                    reason,
+                    "instances are slower: their memory cannot be reserved"
+                );
+            }
+        });
     }
 
     pub(crate) fn module_loaded(bytes: usize, tasks: usize, took: Duration) {
-        info!(bytes, tasks, took_us = micros(took), "module loaded");
+        contain_panic(|| info!(bytes, tasks, took_us = micros(took), "module loaded"));
     }
 
     pub(crate) fn shut_down(how: Shutdown) {
-        info!(?how, "pool shut down");
+        contain_panic(|| info!(?how, "pool shut down"));
     }
 
     fn micros(duration: Duration) -> u64 {

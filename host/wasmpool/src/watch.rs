@@ -9,10 +9,15 @@
 //! How no deadline is missed: before it looks at the slots the thread writes "never" into
 //! `wake_at`. Whoever sets a deadline first fills the slot, then lowers `wake_at` to it, and
 //! wakes the thread if it was higher. So a deadline is either in its slot when the thread
-//! looks, or its owner finds "never" and wakes the thread.
+//! looks, or its owner finds "never" and wakes the thread. That it was woken is a flag of the
+//! watch's own, and not the thread's token for parking, which any code on the thread may use up.
 //!
 //! It also sees to it that a stop takes effect: one interrupt can miss a guest that is just
-//! dealing with an earlier one, so interrupts are repeated until the task has left its slot.
+//! dealing with an earlier one, so interrupts are repeated until the task has left its slot,
+//! less and less often.
+//!
+//! The thread runs no callbacks: they may block, and it enforces every timeout of the pool.
+//! Wakers of async code it calls, as their contract forbids them to block.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -22,11 +27,16 @@ use crate::cell::Cell;
 use crate::control::{Control, StopReason};
 use crate::job::Job;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Arc, Instant, Mutex, OnceLock, Weak, lock, thread};
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock};
 
 /// How long after a stop the thread looks whether the guest has ended, and interrupts it
-/// again if not: far longer than a guest takes that was reached the first time.
+/// again if not: far longer than a guest takes that was reached the first time. After each
+/// interrupt it waits twice as long.
 const REPEAT_AFTER: Duration = Duration::from_millis(1);
+
+/// The longest wait between two interrupts: of a guest that none of them reaches, since it was
+/// compiled without epoch checks or is blocked in the host.
+const MAX_PAUSE: Duration = Duration::from_millis(128);
 
 /// In `wake_at`: nobody waits for anything.
 const NEVER: u64 = u64::MAX;
@@ -46,12 +56,20 @@ pub(crate) struct Watch {
     cut_short: AtomicUsize,
     /// Set once when the workers are gone: ends the thread.
     closed: AtomicBool,
-    thread: OnceLock<thread::Thread>,
+    /// Whether the thread must look again. Set by whoever wakes it, taken back by the thread
+    /// before it looks.
+    is_woken: Mutex<bool>,
+    woken: Condvar,
 }
 
 struct Running {
     control: Arc<Control>,
     deadline: Option<Instant>,
+    /// When the guest is interrupted next; none before the first time that the thread found it
+    /// running after a forced stop.
+    interrupt_at: Option<Instant>,
+    /// How long after that it is interrupted again.
+    pause: Duration,
 }
 
 #[derive(Default)]
@@ -76,7 +94,8 @@ impl Watch {
             terminating: AtomicBool::new(false),
             cut_short: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
-            thread: OnceLock::new(),
+            is_woken: Mutex::new(false),
+            woken: Condvar::new(),
         }
     }
 
@@ -85,6 +104,8 @@ impl Watch {
         *lock(&self.slots[worker]) = Some(Running {
             control: Arc::clone(control),
             deadline,
+            interrupt_at: None,
+            pause: REPEAT_AFTER,
         });
         // After the slot is filled: whoever terminates sets the flag first and reads the
         // slots then, so one of the two sees the other.
@@ -155,22 +176,34 @@ impl Watch {
     }
 
     /// What the watch thread does until the watch is closed. `interrupt` makes all running
-    /// guests look at their stop requests.
-    pub(crate) fn run(&self, interrupt: impl Fn()) {
-        self.thread
-            .set(thread::current())
-            .expect("one thread runs the watch");
+    /// guests look at their stop requests; `call_back` has the callbacks of a task called that
+    /// has expired. Neither may block.
+    pub(crate) fn run(&self, interrupt: impl Fn(), mut call_back: impl FnMut(Arc<Cell<Job>>)) {
         while !self.closed.load(Ordering::SeqCst) {
+            *lock(&self.is_woken) = false;
             self.wake_at.store(NEVER, Ordering::SeqCst);
             let now = Instant::now();
-            let due = [self.stop_overdue(now, &interrupt), self.expire_overdue(now)];
+            let due = [
+                self.stop_overdue(now, &interrupt),
+                self.expire_overdue(now, &mut call_back),
+            ];
             let due = due.into_iter().flatten().min();
-            let Some(due) = due else {
-                thread::park();
-                continue;
-            };
-            self.wake_at.fetch_min(self.nanos(due), Ordering::SeqCst);
-            thread::park_timeout(due.saturating_duration_since(Instant::now()));
+            if let Some(due) = due {
+                self.wake_at.fetch_min(self.nanos(due), Ordering::SeqCst);
+            }
+            self.sleep_until(due);
+        }
+    }
+
+    /// Blocks until somebody wakes the thread or has done so since it looked, or until `due`.
+    fn sleep_until(&self, due: Option<Instant>) {
+        let mut is_woken = lock(&self.is_woken);
+        // Closed before the flag was taken back at the beginning of the last look.
+        while !*is_woken && !self.closed.load(Ordering::SeqCst) {
+            match sync::wait(&self.woken, is_woken, due) {
+                Ok(signalled) => is_woken = signalled,
+                Err(_timed_out) => return,
+            }
         }
     }
 
@@ -180,16 +213,22 @@ impl Watch {
         let mut next: Option<Instant> = None;
         let mut is_halting = false;
         for slot in &self.slots {
-            let slot = lock(slot);
-            let Some(Running { control, deadline }) = slot.as_ref() else {
+            let mut slot = lock(slot);
+            let Some(running) = slot.as_mut() else {
                 continue;
             };
-            let (control, deadline) = (Arc::clone(control), *deadline);
-            drop(slot);
-            if control.is_forced() {
-                is_halting = true;
+            if running.control.is_forced() {
+                let is_due = running.interrupt_at.is_none_or(|moment| moment <= now);
+                if is_due {
+                    is_halting = true;
+                    running.interrupt_at = Some(now + running.pause);
+                    running.pause = MAX_PAUSE.min(2 * running.pause);
+                }
+                next = next.into_iter().chain(running.interrupt_at).min();
                 continue;
             }
+            let (control, deadline) = (Arc::clone(&running.control), running.deadline);
+            drop(slot);
             let is_stopping = control.stop_reason().is_some();
             let due = if is_stopping {
                 // In its grace period. The moment is written right after the reason.
@@ -211,13 +250,16 @@ impl Watch {
         }
         if is_halting {
             interrupt();
-            next = next.into_iter().chain([now + REPEAT_AFTER]).min();
         }
         next
     }
 
     /// Settles the queued tasks whose time is up; says when the next one's is.
-    fn expire_overdue(&self, now: Instant) -> Option<Instant> {
+    fn expire_overdue(
+        &self,
+        now: Instant,
+        call_back: &mut impl FnMut(Arc<Cell<Job>>),
+    ) -> Option<Instant> {
         loop {
             let mut expiries = lock(&self.expiries);
             let Reverse(first) = expiries.heap.peek()?;
@@ -226,8 +268,10 @@ impl Watch {
             }
             let Reverse(expiry) = expiries.heap.pop()?;
             drop(expiries);
-            if let Some(task) = expiry.task.upgrade() {
-                task.expire();
+            if let Some(task) = expiry.task.upgrade()
+                && task.expire()
+            {
+                call_back(task);
             }
         }
     }
@@ -243,10 +287,8 @@ impl Watch {
     }
 
     fn wake(&self) {
-        // Before the thread has come to life there is nobody to wake: it begins with a look.
-        if let Some(thread) = self.thread.get() {
-            thread.unpark();
-        }
+        *lock(&self.is_woken) = true;
+        self.woken.notify_one();
     }
 
     fn nanos(&self, moment: Instant) -> u64 {

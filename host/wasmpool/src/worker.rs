@@ -1,25 +1,21 @@
-//! What a worker thread does: take a task, run it, settle it, keep or discard its instance.
+//! What a worker thread runs tasks with: the instances that it makes, keeps and discards.
 
-use std::any::Any;
 use std::borrow::Cow;
 use std::cell::Cell as ThreadCell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use crate::cell::Settled;
-use crate::control::{Control, Interrupt, StopReason};
-use crate::error::{TaskError, TaskErrorKind};
+use crate::cell::Attempt;
+use crate::control::{Control, Interrupt};
+use crate::error::TaskError;
 use crate::job::{Job, Queued};
 use crate::limits::Limits;
-use crate::queue::Queue;
 use crate::report::TaskReport;
 use crate::retry::Retry;
 use crate::sandbox::{Driver, Ended, Instance, Module, Run, Sandbox};
-use crate::stats::Counters;
+use crate::scheduler::{Runner, Scheduler};
 use crate::sync::{Arc, Instant, Weak};
-use crate::timings::Timings;
 use crate::trace;
-use crate::watch::Watch;
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of another
 /// module: those that it used last.
@@ -40,10 +36,7 @@ pub enum Isolation {
 
 /// What a pool's workers have in common.
 pub(crate) struct Shop {
-    pub(crate) queue: Queue<Queued>,
-    pub(crate) watch: Watch,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) timings: Timings,
+    pub(crate) scheduler: Scheduler,
     pub(crate) sandbox: Sandbox,
     /// What tasks may use whose options say nothing else.
     pub(crate) limits: Limits,
@@ -61,7 +54,7 @@ thread_local! {
 impl Interrupt for Shop {
     fn interrupt(&self) {
         self.sandbox.interrupt();
-        self.watch.see_to_stops();
+        self.scheduler.watch.see_to_stops();
     }
 }
 
@@ -82,15 +75,22 @@ impl Shop {
 pub(crate) fn work(shop: &Arc<Shop>, index: usize, driver: &Driver) {
     shop.adopt_thread();
     Sandbox::prepare_thread();
-    let mut worker = Worker {
-        shop,
-        index,
-        driver,
-        interrupt: Arc::new(Interrupter(Arc::downgrade(shop))),
-        warm: WarmInstances::default(),
-    };
-    while let Some(task) = shop.queue.pop(index) {
-        worker.serve(&task);
+    loop {
+        let mut worker = Worker {
+            shop,
+            index,
+            driver,
+            interrupt: Arc::new(Interrupter(Arc::downgrade(shop))),
+            warm: WarmInstances::default(),
+            left: None,
+            traced: None,
+        };
+        let work = || shop.scheduler.work(index, &mut worker);
+        // A panic that comes this far has settled its task. The worker begins anew, without
+        // the instances that it had: a pool keeps all its workers whatever happens.
+        if catch_unwind(AssertUnwindSafe(work)).is_ok() {
+            return;
+        }
     }
 }
 
@@ -101,6 +101,10 @@ struct Worker<'a> {
     /// What the control blocks of its tasks interrupt their guests with.
     interrupt: Arc<Interrupter>,
     warm: WarmInstances,
+    /// The instance of the last task, if it serves another.
+    left: Option<Instance>,
+    /// The attempt that runs.
+    traced: Option<trace::Attempt>,
 }
 
 /// A worker's way to interrupt guests. Its own, since each task counts a reference to it; and
@@ -115,67 +119,46 @@ impl Interrupt for Interrupter {
     }
 }
 
-impl Worker<'_> {
-    /// Runs the task, unless it died in the queue, and settles it or has it tried again.
-    fn serve(&mut self, task: &Queued) {
-        let started = Instant::now();
-        let control = |job: &Job| {
-            let interrupt: Weak<Interrupter> = Arc::downgrade(&self.interrupt);
-            Control::new(interrupt, job.limits.stop_grace)
-        };
-        let Some(attempt) = task.start(self.index, started, control) else {
-            return;
-        };
-        let mut job = attempt.payload;
-        drop(job.permit.take());
-        self.shop.timings.begin(self.index, started);
-        let mut report = TaskReport {
-            worker: Some(self.index),
-            queued: started.duration_since(task.submitted()),
-            attempts: attempt.number,
-            ..TaskReport::default()
-        };
+impl Runner for Worker<'_> {
+    fn interrupt(&self) -> Weak<dyn Interrupt> {
+        let interrupt: Weak<Interrupter> = Arc::downgrade(&self.interrupt);
+        interrupt
+    }
+
+    fn run(
+        &mut self,
+        task: &Queued,
+        attempt: &mut Attempt<Job>,
+        started: Instant,
+        report: &mut TaskReport,
+    ) -> Result<Vec<u8>, TaskError> {
+        let Attempt {
+            payload: job,
+            control,
+            number,
+        } = attempt;
         let name = &job.module.tasks[job.task].name;
-        let traced = trace::attempt(&job.origin, name, task.tag(), self.index, attempt.number);
-        // A panic here is one of the host's own functions. It costs the task and its instance.
-        let called = catch_unwind(AssertUnwindSafe(|| {
-            self.call(&mut job, &attempt.control, started, &mut report)
-        }));
-        self.shop.watch.end(self.index);
-        report.ran = started.elapsed();
-        self.shop.timings.end(self.index, &report);
-        let (outcome, instance) =
-            called.unwrap_or_else(|panic| (Err(host_panicked(&*panic)), None));
-        let is_shutting_down = attempt.control.stop_reason() == Some(StopReason::ShutDown);
-        let again = outcome.as_ref().err().and_then(|error| {
-            let wait = job.retry?.after(attempt.number, error.kind())?;
-            let due = Instant::now().checked_add(wait)?;
-            (!is_shutting_down).then_some(due)
-        });
-        traced.ended(outcome.as_ref().err(), &report, again.is_none());
-        match again {
-            None => {
-                // What it carried is gone before anybody hears of the end.
-                drop(job);
-                task.settle(Settled { outcome, report });
-            }
-            Some(due) => self.try_again(task, job, due),
+        let traced = trace::attempt(&job.origin, name, task.tag(), self.index, *number);
+        self.traced = Some(traced);
+        let (outcome, instance) = self.call(job, control, started, report);
+        self.left = instance;
+        outcome
+    }
+
+    fn ended(&mut self, error: Option<&TaskError>, report: &TaskReport, is_last: bool) {
+        if let Some(traced) = self.traced.take() {
+            traced.ended(error, report, is_last);
         }
-        // First the caller gets its answer, then the instance is cleared away.
-        if let Some(instance) = instance {
+    }
+
+    fn clear_away(&mut self) {
+        if let Some(instance) = self.left.take() {
             self.warm.put(instance);
         }
     }
+}
 
-    /// Puts a task back into the queue, unless it has ended meanwhile.
-    fn try_again(&self, task: &Queued, job: Job, due: Instant) {
-        let lane = job.lane;
-        if task.put_back(job) && self.shop.queue.defer(Arc::clone(task), lane, due).is_err() {
-            // What was queued has just been cancelled, and so is this.
-            task.cancel_queued();
-        }
-    }
-
+impl Worker<'_> {
     /// Runs a job in an instance that is fit for it; gives the instance back if it may serve
     /// another.
     fn call(
@@ -206,9 +189,12 @@ impl Worker<'_> {
         if let Some(initializer) = instance.initializer_to_run() {
             let limits = initializer.options.over(&self.shop.limits);
             let deadline = limits.deadline(started);
-            self.shop.watch.begin(self.index, control, deadline);
+            self.shop
+                .scheduler
+                .watch
+                .begin(self.index, control, deadline);
             let initialized = instance.initialize(self.driver, run(deadline), &limits);
-            self.shop.watch.end(self.index);
+            self.shop.scheduler.watch.end(self.index);
             task_started = Instant::now();
             report.initialized = task_started.duration_since(started);
             if let Err(error) = initialized {
@@ -220,7 +206,10 @@ impl Worker<'_> {
             Some(_) => Cow::from(&job.arguments),
         };
         let deadline = job.limits.deadline(task_started);
-        self.shop.watch.begin(self.index, control, deadline);
+        self.shop
+            .scheduler
+            .watch
+            .begin(self.index, control, deadline);
         let Ended { outcome, is_clean } = instance.call(
             self.driver,
             run(deadline),
@@ -242,18 +231,6 @@ impl Shop {
             && !self.max_tasks_per_instance.is_some_and(is_worn)
             && instance.memory() <= self.max_kept_memory
     }
-}
-
-fn host_panicked(panic: &(dyn Any + Send)) -> TaskError {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
-    TaskError::new(
-        TaskErrorKind::Internal,
-        format!("a host function panicked: {text}"),
-    )
 }
 
 /// The instances that a worker keeps, the one used last at the end.

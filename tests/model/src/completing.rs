@@ -17,7 +17,7 @@ fn queued<const N: usize>() -> (Arc<Shop>, [TaskFuture<u8>; N]) {
         let submitted = shop.submit(Guest::Short, Shop::limits(), Patience::None);
         submitted.expect("there is room")
     });
-    shop.queue.close();
+    shop.scheduler.queue.close();
     (shop, futures)
 }
 

@@ -12,7 +12,7 @@
 //!
 //! What the model checker cannot see: it takes every atomic operation for sequentially
 //! consistent. What none of the three sees: `pool.rs`, `worker.rs` and the sandbox, which
-//! [`shop`] stands in for.
+//! [`shop`] stands in for; the steps that a worker takes with a task are in `scheduler.rs`.
 
 // The model checker's primitives work under it only, so the unit tests that the library's
 // files bring along cannot run with them. The claims can: they live in a binary of their own.
@@ -49,6 +49,8 @@ mod queue;
 mod report;
 #[path = "../../../host/wasmpool/src/retry.rs"]
 mod retry;
+#[path = "../../../host/wasmpool/src/scheduler.rs"]
+mod scheduler;
 #[path = "../../../host/wasmpool/src/signature.rs"]
 mod signature;
 #[path = "../../../host/wasmpool/src/spin.rs"]

@@ -65,7 +65,11 @@ pub fn a_task_that_is_put_back_has_one_end() {
             &|| {
                 cell.cancel_queued();
             },
-            &|| cell.expire(),
+            &|| {
+                if cell.expire() {
+                    cell.call_back();
+                }
+            },
             &read,
         ]);
         assert_eq!(cell.task_state(), TaskState::Done);
@@ -216,7 +220,7 @@ pub fn a_pool_with_retries_comes_to_rest() {
             assert!(is_cancelled || !*lock(&cancelled));
             let stats = shop.stats();
             assert_eq!((stats.accepted, stats.finished), (1, 1), "{stats:?}");
-            assert_eq!(shop.queue.len(), 0);
+            assert_eq!(shop.scheduler.queue.len(), 0);
         });
     }
 }
@@ -228,7 +232,7 @@ pub fn a_closed_pool_makes_the_attempts_that_are_due() {
         let late = retry().backoff(Duration::from_secs(1_000));
         let futures =
             [(); 2].map(|()| shop.submit_with_retry(Guest::Failing, Shop::limits(), late));
-        shop.open(2, [&|| shop.queue.close()]);
+        shop.open(2, [&|| shop.scheduler.queue.close()]);
         for future in &futures {
             let error = future.error().expect("it cannot succeed");
             assert_eq!(error.kind(), TaskErrorKind::Failed);

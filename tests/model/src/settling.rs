@@ -47,7 +47,11 @@ pub fn of_rival_ends_one_wins() {
                 }
             },
             &|| was_cancelled.store(cell.cancel("cancelled"), Ordering::SeqCst),
-            &|| cell.expire(),
+            &|| {
+                if cell.expire() {
+                    cell.call_back();
+                }
+            },
             &|| {
                 let settled = cell.wait(None).expect("it waits for the end");
                 assert!(std::ptr::eq(settled, cell.settled().unwrap()));
@@ -157,8 +161,6 @@ pub fn a_pending_poll_is_followed_by_a_wake() {
 pub fn callbacks_are_called_once_and_in_order() {
     check(|| {
         let cell = queued_cell();
-        // Their numbers, and what they did.
-        let added = Untracked::new(Vec::new());
         let log = std::sync::Arc::new(Untracked::new(Vec::new()));
         let is_busy = std::sync::Arc::new(flag());
         let overlap = std::sync::Arc::new(flag());
@@ -167,7 +169,7 @@ pub fn callbacks_are_called_once_and_in_order() {
             let is_busy = std::sync::Arc::clone(&is_busy);
             let overlap = std::sync::Arc::clone(&overlap);
             // A panic in a callback is contained, so what it finds is looked at later.
-            let number = cell.on_settled(Box::new(move || {
+            cell.on_settled(Box::new(move || {
                 if is_busy.swap(true, Ordering::SeqCst) {
                     overlap.store(true, Ordering::SeqCst);
                 }
@@ -175,7 +177,6 @@ pub fn callbacks_are_called_once_and_in_order() {
                 log.lock().unwrap().push(name);
                 is_busy.store(false, Ordering::SeqCst);
             }));
-            added.lock().unwrap().push((number, name));
         };
         together([
             &|| (0..2).for_each(add),
@@ -185,34 +186,63 @@ pub fn callbacks_are_called_once_and_in_order() {
                 cell.cancel("cancelled");
             },
         ]);
-        let mut added = added.into_inner().unwrap();
-        added.sort_unstable();
-        let names = added.iter().map(|(_, name)| *name).collect::<Vec<_>>();
-        assert_eq!(*log.lock().unwrap(), names);
+        let log = log.lock().unwrap();
+        let of = |names: [usize; 2]| log.iter().copied().filter(move |name| names.contains(name));
+        assert_eq!(log.len(), 4);
+        assert!(
+            of([0, 1]).eq([0, 1]) && of([10, 11]).eq([10, 11]),
+            "{log:?}"
+        );
         assert!(!overlap.load(Ordering::SeqCst));
     });
 }
 
-/// A callback that is taken back while the task ends is called once or not at all, the others
-/// are called, and what it held is dropped.
-pub fn a_callback_is_taken_back_or_called() {
+/// An observer that is forgotten while the task ends is told once or not at all, the others
+/// are told, and what it held is dropped.
+pub fn an_observer_is_forgotten_or_told() {
     prove(|| {
         let cell = queued_cell();
-        let n_called = std::sync::Arc::new(AtomicUsize::new(0));
+        let n_told = std::sync::Arc::new(AtomicUsize::new(0));
         let numbers = [1, 10, 100].map(|worth| {
-            let n_called = std::sync::Arc::clone(&n_called);
-            cell.on_settled(Box::new(move || {
-                n_called.fetch_add(worth, Ordering::SeqCst);
+            let n_told = std::sync::Arc::clone(&n_told);
+            cell.observe(Box::new(move || {
+                n_told.fetch_add(worth, Ordering::SeqCst);
             }))
         });
         together([&|| cell.settle(success()), &|| {
-            cell.forget_callback(numbers[1]);
+            cell.forget_observer(numbers[1]);
         }]);
-        let n_called = (
-            n_called.load(Ordering::SeqCst),
-            std::sync::Arc::strong_count(&n_called),
+        let n_told = (
+            n_told.load(Ordering::SeqCst),
+            std::sync::Arc::strong_count(&n_told),
         );
-        assert!(matches!(n_called, (101 | 111, 1)), "{n_called:?}");
+        assert!(matches!(n_told, (101 | 111, 1)), "{n_told:?}");
+    });
+}
+
+/// Observers that are there before the end, or come while the task ends, are told once; those
+/// that were there before any callback is called.
+pub fn observers_are_told_before_callbacks_run() {
+    prove(|| {
+        let cell = queued_cell();
+        let n_told = std::sync::Arc::new(AtomicUsize::new(0));
+        let observe = || {
+            let n_told = std::sync::Arc::clone(&n_told);
+            cell.observe(Box::new(move || {
+                n_told.fetch_add(1, Ordering::SeqCst);
+            }));
+        };
+        let seen = std::sync::Arc::clone(&n_told);
+        let was_told = std::sync::Arc::new(flag());
+        let is_right = std::sync::Arc::clone(&was_told);
+        // Added first: the order between the two is not that of their registration.
+        cell.on_settled(Box::new(move || {
+            is_right.store(seen.load(Ordering::SeqCst) > 0, Ordering::SeqCst);
+        }));
+        observe();
+        together([&|| cell.settle(success()), &observe]);
+        assert_eq!(n_told.load(Ordering::SeqCst), 2);
+        assert!(was_told.load(Ordering::SeqCst));
     });
 }
 

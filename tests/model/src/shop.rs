@@ -1,5 +1,6 @@
-//! A pool without a sandbox: the stand-in for the library's `pool.rs` and `worker.rs`, which
-//! does the steps of the protocol in their order, and for the sandbox's engine.
+//! A pool without a sandbox: the stand-in for the library's `pool.rs`, `worker.rs` and
+//! `callbacks.rs`, and for the sandbox's engine. The steps of the protocol are the library's own
+//! (`scheduler.rs`).
 
 use std::sync::Mutex as Untracked;
 use std::sync::atomic::AtomicUsize as UntrackedUsize;
@@ -14,14 +15,15 @@ use crate::events::Progress;
 use crate::future::TaskFuture;
 use crate::job::{Job, Queued};
 use crate::limits::Limits;
-use crate::queue::{NoRoom, Patience, Permit, Queue};
+use crate::queue::{NoRoom, Patience, Permit};
 use crate::report::TaskReport;
 use crate::retry::Retry;
-use crate::stats::{Counters, PoolStats};
+use crate::scheduler::{Closed, Runner, Scheduler};
+use crate::stats::PoolStats;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::channel::{self, Sender};
 use crate::sync::{Arc, Instant, Weak, thread};
 use crate::timings::Timings;
-use crate::watch::Watch;
 
 /// Where the memory comes from of instances that there are not.
 pub(crate) const ALLOCATION: Allocation = Allocation::Pooled {
@@ -54,9 +56,7 @@ const LANE: usize = 1;
 pub(crate) const RESULT: u8 = 7;
 
 pub(crate) struct Shop {
-    pub(crate) queue: Queue<Queued>,
-    pub(crate) watch: Watch,
-    pub(crate) counters: Arc<Counters>,
+    pub(crate) scheduler: Scheduler,
     /// The engine's: guests look at their stop request when it has moved.
     epoch: AtomicU64,
     next_worker: AtomicUsize,
@@ -79,16 +79,14 @@ pub(crate) struct Halt {
 impl Interrupt for Shop {
     fn interrupt(&self) {
         self.move_epoch();
-        self.watch.see_to_stops();
+        self.scheduler.watch.see_to_stops();
     }
 }
 
 impl Shop {
     pub(crate) fn new(n_workers: usize, queue_capacity: usize) -> Arc<Self> {
         Arc::new(Self {
-            queue: Queue::new(queue_capacity, n_workers),
-            watch: Watch::new(n_workers),
-            counters: Arc::default(),
+            scheduler: Scheduler::new(queue_capacity, n_workers),
             epoch: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
             n_attempts: UntrackedUsize::new(0),
@@ -98,7 +96,7 @@ impl Shop {
 
     /// The counters alone: histograms take Miri far too long.
     pub(crate) fn stats(&self) -> PoolStats {
-        self.counters.read(&Timings::new(0), ALLOCATION)
+        self.scheduler.counters.read(&Timings::new(0), ALLOCATION)
     }
 
     pub(crate) fn limits() -> Limits {
@@ -111,9 +109,10 @@ impl Shop {
         limits: Limits,
         patience: Patience,
     ) -> Result<TaskFuture<u8>, NoRoom> {
-        let permit = self.queue.reserve(patience)?;
+        let permit = self.scheduler.queue.reserve(patience)?;
         let task = self.queued_task(guest, limits, None, permit);
-        self.push([Arc::clone(&task)], limits)?;
+        self.push([Arc::clone(&task)], limits)
+            .map_err(|Closed| NoRoom::Closed)?;
         Ok(TaskFuture::new(task, None))
     }
 
@@ -124,7 +123,11 @@ impl Shop {
         limits: Limits,
         retry: Retry,
     ) -> TaskFuture<u8> {
-        let permit = self.queue.reserve(Patience::None).expect("there is room");
+        let permit = self
+            .scheduler
+            .queue
+            .reserve(Patience::None)
+            .expect("there is room");
         let task = self.queued_task(guest, limits, Some(retry), permit);
         let pushed = self.push([Arc::clone(&task)], limits);
         pushed.expect("the queue is open");
@@ -138,7 +141,11 @@ impl Shop {
         limits: Limits,
     ) -> [TaskFuture<u8>; N] {
         let tasks = guests.map(|guest| {
-            let permit = self.queue.reserve(Patience::None).expect("there is room");
+            let permit = self
+                .scheduler
+                .queue
+                .reserve(Patience::None)
+                .expect("there is room");
             self.queued_task(guest, limits, None, permit)
         });
         let pushed = self.push(tasks.each_ref().map(Arc::clone), limits);
@@ -160,76 +167,24 @@ impl Shop {
             lane: LANE,
             permit: Some(permit),
         };
-        Arc::new(Cell::new(job, None, Arc::clone(&self.counters)))
+        let counters = Arc::clone(&self.scheduler.counters);
+        Arc::new(Cell::new(job, None, counters))
     }
 
-    /// As the pool's.
-    fn push<const N: usize>(&self, tasks: [Queued; N], limits: Limits) -> Result<(), NoRoom> {
-        let expiring = limits.queue_timeout.map(|timeout| {
-            let with_moment = |task: &Queued| {
-                let moment = task.submitted().checked_add(timeout)?;
-                Some((moment, Arc::clone(task)))
-            };
-            tasks.iter().filter_map(with_moment).collect::<Vec<_>>()
-        });
-        self.counters.accept(N);
-        if self.queue.push(tasks, LANE).is_err() {
-            self.counters.refuse(N);
-            return Err(NoRoom::Closed);
-        }
-        for (moment, task) in expiring.into_iter().flatten() {
-            self.watch.expire_at(moment, &task);
-        }
-        Ok(())
+    fn push<const N: usize>(&self, tasks: [Queued; N], limits: Limits) -> Result<(), Closed> {
+        self.scheduler.push(tasks, LANE, limits.queue_timeout)
     }
 
-    /// As the worker's `work`: what a worker thread does until the queue is closed and empty.
+    /// What a worker thread does until the queue is closed and empty.
     pub(crate) fn work(self: &Arc<Self>) {
-        let worker = self.next_worker.fetch_add(1, Ordering::SeqCst);
-        // What ran last stays in a warm instance.
-        let mut kept = None;
-        while let Some(task) = self.queue.pop(worker) {
-            if let Some(control) = self.serve(worker, &task) {
-                kept = Some(control);
-            }
-        }
-        drop(kept);
-    }
-
-    fn serve(self: &Arc<Self>, worker: usize, task: &Queued) -> Option<Arc<Control>> {
-        let started = Instant::now();
-        let control = |job: &Job| {
-            let interrupt: Weak<Self> = Arc::downgrade(self);
-            Control::new(interrupt, job.limits.stop_grace)
+        let index = self.next_worker.fetch_add(1, Ordering::SeqCst);
+        let mut worker = Worker {
+            shop: self,
+            index,
+            left: None,
+            kept: None,
         };
-        let attempt = task.start(worker, started, control)?;
-        self.n_attempts.fetch_add(1, Ordering::SeqCst);
-        let mut job = attempt.payload;
-        drop(job.permit.take());
-        let outcome = self.call(worker, &job, &attempt.control, started);
-        self.watch.end(worker);
-        let report = TaskReport {
-            worker: Some(worker),
-            queued: started.duration_since(task.submitted()),
-            ran: started.elapsed(),
-            attempts: attempt.number,
-            ..TaskReport::default()
-        };
-        let is_shutting_down = attempt.control.stop_reason() == Some(StopReason::ShutDown);
-        let again = outcome.as_ref().err().and_then(|error| {
-            let wait = job.retry?.after(attempt.number, error.kind())?;
-            let due = Instant::now().checked_add(wait)?;
-            (!is_shutting_down).then_some((job.lane, due))
-        });
-        match again {
-            None => task.settle(Settled { outcome, report }),
-            Some((lane, due)) => {
-                if task.put_back(job) && self.queue.defer(Arc::clone(task), lane, due).is_err() {
-                    task.cancel_queued();
-                }
-            }
-        }
-        Some(attempt.control)
+        self.scheduler.work(index, &mut worker);
     }
 
     fn call(
@@ -240,7 +195,7 @@ impl Shop {
         started: Instant,
     ) -> Result<Vec<u8>, TaskError> {
         let deadline = job.limits.deadline(started);
-        self.watch.begin(worker, control, deadline);
+        self.scheduler.watch.begin(worker, control, deadline);
         if self.run_guest(job.guest, control) {
             return match job.guest {
                 Guest::Failing => Err(TaskError::new(TaskErrorKind::Failed, "failed")),
@@ -288,9 +243,13 @@ impl Shop {
         }
     }
 
-    /// What the watch's thread does.
-    pub(crate) fn keep_watch(&self) {
-        self.watch.run(|| self.move_epoch());
+    /// What the watch's thread does. Tasks whose callbacks are to be called go to `callbacks`.
+    fn keep_watch(&self, callbacks: &Sender<Queued>) {
+        let call_back = |task| {
+            let is_sent = callbacks.send(task).is_ok();
+            assert!(is_sent, "the callbacks' thread lasts longer");
+        };
+        self.scheduler.watch.run(|| self.move_epoch(), call_back);
     }
 
     fn move_epoch(&self) {
@@ -299,35 +258,76 @@ impl Shop {
 
     /// As the pool's `shutdown` with `Shutdown::Terminate`, except that it waits for nobody.
     pub(crate) fn terminate(&self) {
-        self.queue.close();
-        let queued = self.queue.drain();
-        self.watch.terminate();
-        for task in queued {
-            task.cancel_queued();
-        }
+        self.scheduler.queue.close();
+        self.scheduler.terminate();
     }
 
-    /// Runs the watch, `workers` worker threads and `threads` at the same time. When those
-    /// have ended the queue is closed, then the workers end, and then the watch.
+    /// Runs the watch, the thread for callbacks, `workers` worker threads and `threads` at the
+    /// same time. When the last have ended the queue is closed, then the workers end, the watch,
+    /// and the callbacks.
     pub(crate) fn open<const N: usize>(
         self: &Arc<Self>,
         workers: usize,
         threads: [&(dyn Fn() + Sync); N],
     ) {
         thread::scope(|scope| {
-            let watch = scope.spawn(|| self.keep_watch());
+            let (sender, expired) = channel::unbounded::<Queued>();
+            let callbacks = scope.spawn(move || {
+                while let Ok(task) = expired.recv() {
+                    task.call_back();
+                }
+            });
+            let watch = scope.spawn(move || self.keep_watch(&sender));
             let workers = (0..workers).map(|_| scope.spawn(|| self.work()));
             let workers = workers.collect::<Vec<_>>();
             for thread in threads.map(|thread| scope.spawn(thread)) {
                 thread.join().expect("the thread does not panic");
             }
-            self.queue.close();
+            self.scheduler.queue.close();
             for worker in workers {
                 worker.join().expect("the worker does not panic");
             }
-            self.watch.close();
+            self.scheduler.watch.close();
             watch.join().expect("the watch does not panic");
+            callbacks.join().expect("callbacks' panics are contained");
         });
+    }
+}
+
+/// As the library's worker, with modelled guests.
+struct Worker<'a> {
+    shop: &'a Arc<Shop>,
+    index: usize,
+    /// Of the attempt that has just ended.
+    left: Option<Arc<Control>>,
+    /// What ran last stays in a warm instance.
+    kept: Option<Arc<Control>>,
+}
+
+impl Runner for Worker<'_> {
+    fn interrupt(&self) -> Weak<dyn Interrupt> {
+        let shop: Weak<Shop> = Arc::downgrade(self.shop);
+        shop
+    }
+
+    fn run(
+        &mut self,
+        _task: &Queued,
+        attempt: &mut Attempt<Job>,
+        started: Instant,
+        _report: &mut TaskReport,
+    ) -> Result<Vec<u8>, TaskError> {
+        let Shop { n_attempts, .. } = &**self.shop;
+        n_attempts.fetch_add(1, Ordering::SeqCst);
+        self.left = Some(Arc::clone(&attempt.control));
+        let job = &attempt.payload;
+        self.shop.call(self.index, job, &attempt.control, started)
+    }
+
+    fn ended(&mut self, _error: Option<&TaskError>, _report: &TaskReport, _is_last: bool) {}
+
+    fn clear_away(&mut self) {
+        self.kept = self.left.take();
     }
 }
 

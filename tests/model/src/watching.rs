@@ -109,7 +109,7 @@ pub fn a_terminated_pool_comes_to_rest() {
         // Others may have come to their own end after they were stopped.
         let is_shut_down = |future: &&TaskFuture<u8>| kind(future) == Some(TaskErrorKind::ShutDown);
         let shut_down = lock(&futures).iter().filter(is_shut_down).count();
-        assert!(shop.watch.n_cut_short() >= shut_down);
+        assert!(shop.scheduler.watch.n_cut_short() >= shut_down);
         check_halts(&shop);
         let stats = shop.stats();
         assert_eq!(stats.accepted, stats.finished, "{stats:?}");
@@ -145,7 +145,7 @@ pub fn a_queued_task_starts_or_expires() {
                 }
             };
             shop.open(n_workers, [&|| wait(4), &|| wait(2)]);
-            assert_eq!(shop.queue.len(), 0);
+            assert_eq!(shop.scheduler.queue.len(), 0);
         });
     }
 }
@@ -201,6 +201,35 @@ pub fn a_cancel_at_the_deadline_leaves_the_grace() {
                 future.cancel();
             }],
         );
+        check_halts(&shop);
+    });
+}
+
+/// A callback of a task that has expired waits for another task, which only its timeout ends:
+/// the watch goes on meanwhile.
+pub fn a_callback_that_waits_holds_up_no_timeout() {
+    check(|| {
+        let shop = Shop::new(1, 2);
+        let mut limits = Shop::limits();
+        limits.task_timeout = Some(Duration::from_millis(5));
+        let endless = shop.submit(Guest::Endless, limits, Patience::None);
+        let endless = Arc::new(endless.expect("there is room"));
+        let mut limits = Shop::limits();
+        limits.queue_timeout = Some(Duration::from_millis(2));
+        let expiring = shop.submit(Guest::Short, limits, Patience::None);
+        let expiring = expiring.expect("there is room");
+        let awaited = Arc::clone(&endless);
+        expiring.on_done(move |_| {
+            let _ = awaited.wait();
+        });
+        shop.open(
+            1,
+            [&|| {
+                let error = endless.wait().expect_err("it never ends by itself");
+                assert_eq!(error.kind(), TaskErrorKind::TimedOut);
+            }],
+        );
+        assert!(expiring.is_done());
         check_halts(&shop);
     });
 }

@@ -20,7 +20,8 @@ claims! {
         a_wait_ends_with_the_task_or_with_the_time,
         a_pending_poll_is_followed_by_a_wake,
         callbacks_are_called_once_and_in_order,
-        a_callback_is_taken_back_or_called,
+        an_observer_is_forgotten_or_told,
+        observers_are_told_before_callbacks_run,
         an_awaited_cell_wakes_its_thread,
     }
     counting {
@@ -91,6 +92,7 @@ claims! {
         a_queued_task_starts_or_expires,
         a_busy_pool_comes_to_rest,
         a_cancel_at_the_deadline_leaves_the_grace,
+        a_callback_that_waits_holds_up_no_timeout,
     }
     completing {
         a_wait_for_all_sees_every_end,
