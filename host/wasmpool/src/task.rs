@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::capabilities::Capabilities;
 use crate::error::TaskRefError;
@@ -87,9 +87,13 @@ impl TaskModule {
     /// counts from its instance's start; that of the first task counts from its end. When that
     /// task is cancelled meanwhile, the initializer has the task's grace period. What it prints
     /// is not in the task's report, but heard by those who listen. A module has one
-    /// initializer: another one takes its place. When it fails or runs too long, that task and all later ones of this
-    /// module end as [`InitializerFailed`](crate::TaskErrorKind::InitializerFailed) with its
-    /// cause, and it is not tried again: make the module anew for that.
+    /// initializer: another one takes its place.
+    ///
+    /// When it fails or runs too long, that task ends as
+    /// [`InitializerFailed`](crate::TaskErrorKind::InitializerFailed) with its cause, and so do
+    /// all tasks of this module that come within the next second, without a run. Then one task
+    /// tries it again. After each further failure the pause is twice as long, up to a minute;
+    /// after a success there is none.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -119,14 +123,9 @@ impl TaskModule {
             let name = task.info().name.clone();
             return Err(TaskRefError::ProgramAsInitializer { name });
         }
-        let initializer = Initializer {
-            task: task.index,
-            arguments: task
-                .encode(&arguments)
-                .map_err(TaskRefError::BadArguments)?,
-            options: task.options.clone(),
-            failure: OnceLock::new(),
-        };
+        let arguments = task.encode(&arguments);
+        let arguments = arguments.map_err(TaskRefError::BadArguments)?;
+        let initializer = Initializer::new(task.index, arguments, task.options.clone());
         Ok(Self::new(Arc::new(
             self.module.with_initializer(initializer),
         )))

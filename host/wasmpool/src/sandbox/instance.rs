@@ -112,7 +112,7 @@ impl Instance {
         }
     }
 
-    /// Runs the module's initializer, unless it has failed before. Blocks for as long as that
+    /// Runs the module's initializer, unless it has failed a short while ago. Blocks for as long as that
     /// takes. After a failure the instance must be dropped.
     pub(crate) fn initialize(
         &mut self,
@@ -128,8 +128,9 @@ impl Instance {
             let name = &module.tasks[initializer.task].name;
             TaskError::initializer_failed(name, cause)
         };
-        if let Some(cause) = initializer.failure.get() {
-            return Err(failed(cause.clone()));
+        let started = Instant::now();
+        if let Some(cause) = initializer.recent_failure(started) {
+            return Err(failed(cause));
         }
         let (control, deadline) = (Arc::clone(&run.control), run.deadline);
         let Initializer {
@@ -149,6 +150,7 @@ impl Instance {
             (Ok(_), Some(StopReason::TimedOut)) => stopped(StopReason::TimedOut),
             (Ok(_), None) if is_late => stopped(StopReason::TimedOut),
             (Ok(_), None) => {
+                initializer.succeeded();
                 self.is_initialized = true;
                 return Ok(());
             }
@@ -156,7 +158,7 @@ impl Instance {
             (Err(error), _) if error.kind() == TaskErrorKind::Internal => return Err(error),
             (Err(error), _) => error,
         };
-        Err(failed(initializer.failure.get_or_init(|| error).clone()))
+        Err(failed(initializer.failed(error, started)))
     }
 
     /// Runs the module's task number `task` to its end, and writes into `report` what it

@@ -10,6 +10,7 @@ mod driver;
 mod ending;
 mod engine;
 mod exports;
+mod initializer;
 mod instance;
 mod limiter;
 mod module;
@@ -22,7 +23,7 @@ mod wire;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use wasmtime::Engine;
 use wasmtime::component::{ComponentExportIndex, HasSelf, Linker};
@@ -31,6 +32,7 @@ pub(crate) use cache::CacheFolder;
 pub(crate) use driver::Driver;
 pub(crate) use engine::EngineSettings;
 pub use engine::MemoryReset;
+pub(crate) use initializer::Initializer;
 pub(crate) use instance::{Ended, Instance};
 pub(crate) use rights::Folders;
 pub(crate) use store::Run;
@@ -42,7 +44,6 @@ use crate::allocation::Allocation;
 use crate::capabilities::Capabilities;
 use crate::error::{LoadError, TaskError};
 use crate::limits::Limits;
-use crate::options::TaskOptions;
 use crate::signature::{Signature, Uncallable};
 use crate::value;
 
@@ -152,17 +153,6 @@ pub(crate) struct Module {
     compiled: Compiled,
 }
 
-/// A task that each instance of a module runs before all others.
-pub(crate) struct Initializer {
-    /// The task's place in the module's list.
-    pub(crate) task: usize,
-    /// The encoded arguments.
-    pub(crate) arguments: Vec<u8>,
-    pub(crate) options: TaskOptions,
-    /// Why it failed the first time: it is not run again then.
-    pub(crate) failure: OnceLock<TaskError>,
-}
-
 impl Module {
     /// The same module with another initializer.
     pub(crate) fn with_initializer(&self, initializer: Initializer) -> Self {
@@ -178,12 +168,7 @@ impl Module {
 
     /// The same module with other rights. Its initializer, if it has one, is tried anew.
     pub(crate) fn with_capabilities(&self, capabilities: Capabilities) -> Self {
-        let initializer = self.initializer.as_ref().map(|initializer| Initializer {
-            task: initializer.task,
-            arguments: initializer.arguments.clone(),
-            options: initializer.options.clone(),
-            failure: OnceLock::new(),
-        });
+        let initializer = self.initializer.as_ref().map(Initializer::anew);
         Self {
             tasks: Arc::clone(&self.tasks),
             uncallable: Arc::clone(&self.uncallable),

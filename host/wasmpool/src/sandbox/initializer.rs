@@ -1,0 +1,127 @@
+//! The initializer of a module, and when it is tried again after a failure.
+
+use std::time::{Duration, Instant};
+
+use crate::error::TaskError;
+use crate::options::TaskOptions;
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, lock};
+
+/// How long after its first failure an initializer is not run. After each further failure the
+/// pause is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The longest pause.
+const MAX_PAUSE: Duration = Duration::from_secs(60);
+
+/// A task that each instance of a module runs before all others.
+pub(crate) struct Initializer {
+    /// The task's place in the module's list.
+    pub(crate) task: usize,
+    /// The encoded arguments.
+    pub(crate) arguments: Vec<u8>,
+    pub(crate) options: TaskOptions,
+    /// Its last failure; none after a success.
+    failure: Mutex<Option<Failure>>,
+    /// Whether there is one. Written with the lock, read without: spares every new instance the
+    /// lock while all is well.
+    has_failed: AtomicBool,
+}
+
+struct Failure {
+    cause: TaskError,
+    at: Instant,
+    /// Until then nobody runs it.
+    tried_again_at: Instant,
+    /// How long it is not run after the next failure.
+    next_pause: Duration,
+}
+
+impl Initializer {
+    pub(crate) fn new(task: usize, arguments: Vec<u8>, options: TaskOptions) -> Self {
+        Self {
+            task,
+            arguments,
+            options,
+            failure: Mutex::default(),
+            has_failed: AtomicBool::new(false),
+        }
+    }
+
+    /// The same that has not failed yet.
+    pub(super) fn anew(&self) -> Self {
+        Self::new(self.task, self.arguments.clone(), self.options.clone())
+    }
+
+    /// Why it is not to be run now, if it has failed a short while ago. When the pause is over,
+    /// one caller gets nothing and tries it again; the others go on to hear of the last failure
+    /// for as long as the next pause, unless that one reports a success before.
+    pub(super) fn recent_failure(&self, now: Instant) -> Option<TaskError> {
+        if !self.has_failed.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut failure = lock(&self.failure);
+        let failure = failure.as_mut()?;
+        if failure.tried_again_at <= now {
+            failure.tried_again_at = now + failure.next_pause;
+            return None;
+        }
+        Some(failure.cause.clone())
+    }
+
+    /// It was begun at the moment `started` and has failed. Of several that run at the same time
+    /// the first failure counts: gives that one's cause.
+    pub(super) fn failed(&self, cause: TaskError, started: Instant) -> TaskError {
+        let mut last = lock(&self.failure);
+        let pause = match &*last {
+            Some(failure) if failure.at >= started => return failure.cause.clone(),
+            Some(failure) => failure.next_pause,
+            None => FIRST_PAUSE,
+        };
+        let now = Instant::now();
+        *last = Some(Failure {
+            cause: cause.clone(),
+            at: now,
+            tried_again_at: now + pause,
+            next_pause: MAX_PAUSE.min(2 * pause),
+        });
+        self.has_failed.store(true, Ordering::Relaxed);
+        cause
+    }
+
+    /// It has worked.
+    pub(super) fn succeeded(&self) {
+        if self.has_failed.load(Ordering::Relaxed) {
+            let mut failure = lock(&self.failure);
+            *failure = None;
+            self.has_failed.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::TaskErrorKind;
+
+    #[test]
+    fn after_a_failure_one_caller_tries_again_when_the_pause_is_over() {
+        let initializer = Initializer::new(0, Vec::new(), TaskOptions::new());
+        let cause = || TaskError::new(TaskErrorKind::TimedOut, "too slow");
+        let started = Instant::now();
+        assert!(initializer.recent_failure(started).is_none());
+        initializer.failed(cause(), started);
+        let is_paused = |after| {
+            let moment = Instant::now() + Duration::from_secs(after);
+            initializer.recent_failure(moment).is_some()
+        };
+        assert!(is_paused(0));
+        // One tries it; for the others the next pause has begun.
+        assert_eq!([1, 1, 2, 3].map(is_paused), [false, true, true, false]);
+        // That one fails as well, and the pause grows.
+        initializer.failed(cause(), Instant::now() + Duration::from_nanos(1));
+        assert_eq!([1, 2, 3].map(is_paused), [true, false, true]);
+        initializer.succeeded();
+        assert!(!is_paused(0));
+    }
+}
