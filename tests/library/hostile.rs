@@ -8,7 +8,7 @@ use wasmpool::{
 };
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
-use crate::support::{LONG, wait_until_running, within_long};
+use crate::support::{Bench, LONG, wait_until_running, within_long};
 
 const SHORT: Duration = Duration::from_millis(100);
 
@@ -344,4 +344,22 @@ fn limits_too_small_for_a_task_do_not_stop_the_loading() {
         matches!(error.kind(), Kind::OutOfFuel | Kind::TimedOut),
         "{error:?}"
     );
+}
+
+#[test]
+fn bytes_after_a_result_are_refused() {
+    let bench = Bench::with_workers(1);
+    // At 1352: a good result of two bytes, each of which is MessagePack's `nil`.
+    let module = component(
+        r#"(data (i32.const 1352) "\00\00\00\00\78\05\00\00\02\00\00\00")
+        (data (i32.const 1400) "\c0\c0")
+        (func (export "wasmpool:task/tasks@0.1.0#call") (param i32 i32 i32 i32) (result i32)
+            (i32.const 1352))"#,
+    );
+    let module = bench.pool.load_bytes(&module).unwrap();
+    let task = module.task::<(), Value>("t").unwrap();
+    let error = bench.pool.submit(&task, ()).unwrap().wait().unwrap_err();
+    assert_eq!(error.kind(), Kind::BadResult);
+    assert!(error.message().contains("bytes after its end"), "{error}");
+    bench.assert_healthy();
 }

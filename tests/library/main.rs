@@ -9,6 +9,7 @@ mod functions;
 mod futures;
 mod guests;
 mod hostile;
+mod hostile_types;
 mod initializer;
 mod isolation;
 mod kernels;

@@ -127,7 +127,7 @@ pub(crate) fn decode_result<'de, T: Deserialize<'de>>(
 /// Reads a value, as the contract wants it.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
     let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
-    T::deserialize(&mut decoder).map_err(|error| match error {
+    let value = T::deserialize(&mut decoder).map_err(|error| match error {
         Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => {
             "it is no MessagePack, or ends too early".to_owned()
         }
@@ -138,7 +138,12 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, St
             )
         }
         other => other.to_string(),
-    })
+    })?;
+    // The decoder does not tell where it stands, but whether there is another value to begin.
+    match <()>::deserialize(&mut decoder) {
+        Err(Error::InvalidMarkerRead(_)) => Ok(value),
+        _ => Err("there are bytes after its end".to_owned()),
+    }
 }
 
 /// A value whose type is known only at run time: what a program uses that does not know the

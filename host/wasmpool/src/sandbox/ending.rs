@@ -8,6 +8,7 @@ use wasmtime_wasi::I32Exit;
 use super::limiter::MemoryLimitReached;
 use super::output::OutputLimitReached;
 use super::store::Stopped;
+use super::wire::PayloadLimitReached;
 use crate::control::StopReason;
 use crate::error::{Frame, TaskError, TaskErrorKind, TrapCode};
 use crate::limits::Limits;
@@ -99,6 +100,9 @@ fn kind_and_message(
         return (TaskErrorKind::MemoryLimit, reached.to_string());
     }
     if let Some(reached) = error.downcast_ref::<OutputLimitReached>() {
+        return (TaskErrorKind::OutputLimit, reached.to_string());
+    }
+    if let Some(reached) = error.downcast_ref::<PayloadLimitReached>() {
         return (TaskErrorKind::OutputLimit, reached.to_string());
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {

@@ -18,14 +18,52 @@ pub(super) struct Exports {
     pub(super) uncallable: Vec<Uncallable>,
 }
 
+/// The longest name of a field, a case, a flag or a parameter, in bytes. A value carries the
+/// number of a name in a byte or two, and becomes text with the name itself: the limit bounds how
+/// much larger the text is. The longest names of WASI have 40 bytes.
+const MAX_NAME: usize = 128;
+
+/// How much the types of all functions of a component may amount to, written out.
+const MAX_TYPES: Budget = Budget {
+    types: 1 << 18,
+    names: 4 << 20,
+};
+
+/// What is left for the types of a component. In the component they are a graph: what is named
+/// twice is there once. Here they are trees, and a tree of a hundred thousand types comes out of
+/// a component of some hundred bytes.
+struct Budget {
+    types: usize,
+    /// Bytes of names.
+    names: usize,
+}
+
+impl Budget {
+    fn take_type(&mut self) -> Result<(), &'static str> {
+        let left = self.types.checked_sub(1);
+        self.types = left.ok_or("has too large a type, alone or with the functions before")?;
+        Ok(())
+    }
+
+    fn take_name(&mut self, name: &str) -> Result<String, &'static str> {
+        if name.len() > MAX_NAME {
+            return Err("has a type with a name of more than 128 bytes");
+        }
+        let left = self.names.checked_sub(name.len());
+        self.names = left.ok_or("has too large a type, alone or with the functions before")?;
+        Ok(name.to_owned())
+    }
+}
+
 /// Reads what `component` exports, except for the interface `contract`.
 pub(super) fn read(engine: &Engine, component: &Component, contract: Option<&str>) -> Exports {
     let mut exports = Exports::default();
+    let budget = &mut { MAX_TYPES };
     for (name, export) in component.component_type().exports(engine) {
         match export.ty {
             ComponentItem::ComponentFunc(function) => {
                 let index = component.get_export_index(None, name);
-                exports.add(name.to_owned(), &function, index);
+                exports.add(name.to_owned(), &function, index, budget);
             }
             ComponentItem::ComponentInstance(instance) if Some(name) != contract => {
                 let interface = component.get_export_index(None, name);
@@ -39,7 +77,8 @@ pub(super) fn read(engine: &Engine, component: &Component, contract: Option<&str
                         continue;
                     };
                     let index = component.get_export_index(interface.as_ref(), function_name);
-                    exports.add(format!("{name}#{function_name}"), &function, index);
+                    let name = format!("{name}#{function_name}");
+                    exports.add(name, &function, index, budget);
                 }
             }
             _ => {}
@@ -52,7 +91,7 @@ pub(super) fn read(engine: &Engine, component: &Component, contract: Option<&str
 fn is_program(name: &str, instance: &types::ComponentInstance, engine: &Engine) -> bool {
     let function = instance.exports(engine).find(|(name, _)| *name == "run");
     let signature = match function.map(|(_, export)| export.ty) {
-        Some(ComponentItem::ComponentFunc(function)) => signature(&function),
+        Some(ComponentItem::ComponentFunc(function)) => signature(&function, &mut { MAX_TYPES }),
         _ => return false,
     };
     let run = Signature {
@@ -84,8 +123,9 @@ impl Exports {
         name: String,
         function: &types::ComponentFunc,
         index: Option<ComponentExportIndex>,
+        budget: &mut Budget,
     ) {
-        match signature(function) {
+        match signature(function, budget) {
             Ok(signature) => {
                 let params = signature.params.iter().map(|(name, _)| name.clone());
                 let info = TaskInfo {
@@ -103,16 +143,20 @@ impl Exports {
 }
 
 /// Reads a signature; says why where the function cannot be called.
-fn signature(function: &types::ComponentFunc) -> Result<Signature, String> {
+fn signature(function: &types::ComponentFunc, budget: &mut Budget) -> Result<Signature, String> {
     if function.async_() {
         return Err("it is asynchronous".to_owned());
     }
     let params = function.params().map(|(name, ty)| {
-        let ty = value_type(&ty).map_err(|reason| format!("its parameter `{name}` {reason}"))?;
-        Ok((name.to_owned(), ty))
+        let name = budget.take_name(name);
+        let name = name.map_err(|reason| format!("a parameter {reason}"))?;
+        let ty = value_type(&ty, budget);
+        let ty = ty.map_err(|reason| format!("its parameter `{name}` {reason}"))?;
+        Ok((name, ty))
     });
     let params = params.collect::<Result<_, String>>()?;
-    let result = function.results().next().map(|ty| value_type(&ty));
+    let result = function.results().next();
+    let result = result.map(|ty| value_type(&ty, budget));
     let result = result
         .transpose()
         .map_err(|reason| format!("its result {reason}"))?;
@@ -120,9 +164,9 @@ fn signature(function: &types::ComponentFunc) -> Result<Signature, String> {
 }
 
 /// A type as plain data; says why where it has values that cannot leave the sandbox.
-fn value_type(ty: &types::Type) -> Result<Type, &'static str> {
-    let boxed = |ty: &types::Type| value_type(ty).map(Box::new);
-    let optional = |ty: Option<types::Type>| ty.map(|ty| boxed(&ty)).transpose();
+fn value_type(ty: &types::Type, budget: &mut Budget) -> Result<Type, &'static str> {
+    budget.take_type()?;
+    let mut boxed = |ty: &types::Type| value_type(ty, budget).map(Box::new);
     Ok(match ty {
         types::Type::Bool => Type::Bool,
         types::Type::S8 => Type::S8,
@@ -140,28 +184,39 @@ fn value_type(ty: &types::Type) -> Result<Type, &'static str> {
         types::Type::List(list) => Type::List(boxed(&list.ty())?),
         types::Type::Option(option) => Type::Option(boxed(&option.ty())?),
         types::Type::Tuple(tuple) => {
-            let types = tuple.types().map(|ty| value_type(&ty));
+            let types = tuple.types().map(|ty| value_type(&ty, budget));
             Type::Tuple(types.collect::<Result<_, _>>()?)
         }
         types::Type::Record(record) => {
-            let fields = record
-                .fields()
-                .map(|field| value_type(&field.ty).map(|ty| (field.name.to_owned(), ty)));
+            let fields = record.fields().map(|field| {
+                let name = budget.take_name(field.name)?;
+                value_type(&field.ty, budget).map(|ty| (name, ty))
+            });
             Type::Record(fields.collect::<Result<_, _>>()?)
         }
         types::Type::Variant(variant) => {
             let cases = variant.cases().map(|case| {
-                let payload = case.ty.map(|ty| value_type(&ty)).transpose();
-                payload.map(|payload| (case.name.to_owned(), payload))
+                let name = budget.take_name(case.name)?;
+                let payload = case.ty.map(|ty| value_type(&ty, budget)).transpose();
+                payload.map(|payload| (name, payload))
             });
             Type::Variant(cases.collect::<Result<_, _>>()?)
         }
-        types::Type::Enum(names) => Type::Enum(names.names().map(str::to_owned).collect()),
-        types::Type::Flags(names) => Type::Flags(names.names().map(str::to_owned).collect()),
-        types::Type::Result(result) => Type::Result {
-            ok: optional(result.ok())?,
-            err: optional(result.err())?,
-        },
+        types::Type::Enum(names) => {
+            let names = names.names().map(|name| budget.take_name(name));
+            Type::Enum(names.collect::<Result<_, _>>()?)
+        }
+        types::Type::Flags(names) => {
+            let names = names.names().map(|name| budget.take_name(name));
+            Type::Flags(names.collect::<Result<_, _>>()?)
+        }
+        types::Type::Result(result) => {
+            let mut optional = |ty: Option<types::Type>| ty.map(|ty| boxed(&ty)).transpose();
+            Type::Result {
+                ok: optional(result.ok())?,
+                err: optional(result.err())?,
+            }
+        }
         types::Type::Own(_) | types::Type::Borrow(_) => {
             return Err("holds a resource, which lives only in its instance");
         }

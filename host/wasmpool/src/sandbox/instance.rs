@@ -199,6 +199,7 @@ impl Instance {
         let stage = Cell::new(Stage::Start);
         let reach = self.store.data().reach();
         let (store, live) = (&mut self.store, &mut self.guest);
+        let _bounded = wire::bound(limits.payload, &control);
         let called = driver.run(&control, reach, async {
             let live = enter(&module.compiled, store, live, &stage).await?;
             match module.entries[task] {

@@ -9,6 +9,7 @@
 //! allocator, encodings of text.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::mem::{self, MaybeUninit};
 use std::slice::IterMut;
 
@@ -20,7 +21,9 @@ use wasmtime::component::__internal::{
 use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower};
 use wasmtime::{Result, ValRaw, bail, format_err};
 
-use crate::sync::{Mutex, lock};
+use super::store::Stopped;
+use crate::control::Control;
+use crate::sync::{Arc, Mutex, lock};
 
 /// How many core values the arguments of a call may take; where they take more they go
 /// through memory. The canonical ABI's `MAX_FLAT_PARAMS`.
@@ -142,6 +145,85 @@ unsafe impl Lift for Outcome {
         _bytes: &[u8],
     ) -> Result<Self> {
         bail!("results are always lifted from core values")
+    }
+}
+
+thread_local! {
+    /// What bounds the result that this thread lifts next: wasmtime hands no state of the
+    /// caller's to what lifts. Set for as long as a call runs.
+    static BOUNDS: RefCell<Option<Bounds>> = const { RefCell::new(None) };
+}
+
+/// What bounds a result while it is lifted. What lies in the guest's memory bounds nothing: a
+/// list of a byte each, nested in ninety tuples, is ninety times as large on the wire.
+#[derive(Clone)]
+struct Bounds {
+    /// Bytes that it may have on the wire.
+    payload_limit: usize,
+    control: Arc<Control>,
+}
+
+/// Bounds results that this thread lifts, until it is dropped.
+pub(super) struct Bounded(());
+
+pub(super) fn bound(payload_limit: usize, control: &Arc<Control>) -> Bounded {
+    let control = Arc::clone(control);
+    BOUNDS.set(Some(Bounds {
+        payload_limit,
+        control,
+    }));
+    Bounded(())
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        BOUNDS.take();
+    }
+}
+
+/// A result is larger than a payload may be.
+#[derive(Debug, thiserror::Error)]
+#[error("the result is over the payload limit of {limit} bytes")]
+pub(super) struct PayloadLimitReached {
+    limit: usize,
+}
+
+/// A result on the wire, as far as it has been lifted.
+struct Wire {
+    bytes: Vec<u8>,
+    bounds: Bounds,
+    /// Values since the last look at the stop request.
+    n_unlooked: u32,
+}
+
+/// After so many values the stop request is looked at: a look costs as much as a value.
+const LOOK_AFTER: u32 = 1 << 12;
+
+impl Wire {
+    fn new() -> Result<Self> {
+        let bounds = BOUNDS.with_borrow(Clone::clone);
+        let bounds = bounds.ok_or_else(|| format_err!("a result that nobody asked for"))?;
+        Ok(Self {
+            bytes: Vec::new(),
+            bounds,
+            n_unlooked: 0,
+        })
+    }
+
+    /// One more value comes, of `size` bytes at the least. To be called before it is written.
+    fn admit(&mut self, size: usize) -> Result<()> {
+        let limit = self.bounds.payload_limit;
+        if size > limit.saturating_sub(self.bytes.len()) {
+            bail!(PayloadLimitReached { limit });
+        }
+        self.n_unlooked += 1;
+        if self.n_unlooked == LOOK_AFTER {
+            self.n_unlooked = 0;
+            if self.bounds.control.is_forced() {
+                bail!(Stopped);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -389,10 +471,10 @@ fn lift_result(
     ty: InterfaceType,
     bytes: &[u8],
 ) -> Result<Result<Vec<u8>, Vec<u8>>> {
-    let mut wire = Vec::new();
+    let mut wire = Wire::new()?;
     let InterfaceType::Result(index) = ty else {
         lift(context, ty, bytes, &mut wire)?;
-        return Ok(Ok(wire));
+        return Ok(Ok(wire.bytes));
     };
     let types: &ComponentTypes = context.types;
     let result = &types[index];
@@ -402,9 +484,13 @@ fn lift_result(
             let payload = payload(types, &result.info, ty, bytes);
             lift(context, ty, payload, &mut wire)?;
         }
-        None => wire = nil(),
+        None => wire.bytes = nil(),
     }
-    Ok(if case == 0 { Ok(wire) } else { Err(wire) })
+    Ok(if case == 0 {
+        Ok(wire.bytes)
+    } else {
+        Err(wire.bytes)
+    })
 }
 
 /// Puts a value of the type `ty`, which lies in `bytes`, on the wire.
@@ -412,9 +498,10 @@ fn lift(
     context: &mut LiftContext<'_>,
     ty: InterfaceType,
     bytes: &[u8],
-    wire: &mut Vec<u8>,
+    wire: &mut Wire,
 ) -> Result<()> {
     let types: &ComponentTypes = context.types;
+    wire.admit(1)?;
     match ty {
         InterfaceType::String => lift_text(context, bytes, wire),
         InterfaceType::List(index) => lift_list(context, types[index].element, bytes, wire),
@@ -426,22 +513,22 @@ fn lift(
             lift_each(context, types[index].types.iter().copied(), bytes, wire)
         }
         InterfaceType::Flags(index) => {
-            write_flags(types[index].names.len(), bytes, wire);
+            write_flags(types[index].names.len(), bytes, &mut wire.bytes);
             Ok(())
         }
         InterfaceType::Enum(index) => {
             let names = &types[index];
             let case = read_discriminant(&names.info, names.names.len(), bytes)?;
-            written(encode::write_uint(wire, case as u64));
+            written(encode::write_uint(&mut wire.bytes, case as u64));
             Ok(())
         }
         InterfaceType::Option(index) => {
             let option = &types[index];
             if read_discriminant(&option.info, 2, bytes)? == 0 {
-                wire.push(Marker::Null.to_u8());
+                wire.bytes.push(Marker::Null.to_u8());
                 return Ok(());
             }
-            written(encode::write_array_len(wire, 1));
+            written(encode::write_array_len(&mut wire.bytes, 1));
             let payload = payload(types, &option.info, option.ty, bytes);
             lift(context, option.ty, payload, wire)
         }
@@ -462,7 +549,7 @@ fn lift(
             let payload = if case == 0 { result.ok } else { result.err };
             lift_case(context, &result.info, (case, payload), bytes, wire)
         }
-        scalar => write_scalar(scalar, bytes, wire),
+        scalar => write_scalar(scalar, bytes, &mut wire.bytes),
     }
 }
 
@@ -471,9 +558,9 @@ fn lift_each(
     context: &mut LiftContext<'_>,
     fields: impl ExactSizeIterator<Item = InterfaceType>,
     bytes: &[u8],
-    wire: &mut Vec<u8>,
+    wire: &mut Wire,
 ) -> Result<()> {
-    write_array(wire, fields.len())?;
+    write_array(&mut wire.bytes, fields.len())?;
     let mut end = 0;
     for ty in fields {
         let abi = context.types.canonical_abi(&ty);
@@ -489,25 +576,30 @@ fn lift_case(
     info: &VariantInfo,
     (case, ty): (usize, Option<InterfaceType>),
     bytes: &[u8],
-    wire: &mut Vec<u8>,
+    wire: &mut Wire,
 ) -> Result<()> {
-    write_array(wire, 1 + usize::from(ty.is_some()))?;
-    written(encode::write_uint(wire, case as u64));
+    write_array(&mut wire.bytes, 1 + usize::from(ty.is_some()))?;
+    written(encode::write_uint(&mut wire.bytes, case as u64));
     ty.map_or(Ok(()), |ty| {
         lift(context, ty, payload(context.types, info, ty, bytes), wire)
     })
 }
 
-fn lift_text(context: &mut LiftContext<'_>, bytes: &[u8], wire: &mut Vec<u8>) -> Result<()> {
+fn lift_text(context: &mut LiftContext<'_>, bytes: &[u8], wire: &mut Wire) -> Result<()> {
     if context.options().string_encoding != StringEncoding::Utf8 {
         let text = String::linear_lift_from_memory(context, InterfaceType::String, bytes)?;
-        written(encode::write_str(wire, &text));
+        wire.admit(text.len())?;
+        written(encode::write_str(&mut wire.bytes, &text));
         return Ok(());
     }
     let (address, len) = pointer_pair(bytes);
     let text = memory(context, address, len as usize, 1)?;
     context.consume_fuel(text.len())?;
-    written(encode::write_str(wire, std::str::from_utf8(text)?));
+    wire.admit(text.len())?;
+    written(encode::write_str(
+        &mut wire.bytes,
+        std::str::from_utf8(text)?,
+    ));
     Ok(())
 }
 
@@ -515,7 +607,7 @@ fn lift_list(
     context: &mut LiftContext<'_>,
     element: InterfaceType,
     bytes: &[u8],
-    wire: &mut Vec<u8>,
+    wire: &mut Wire,
 ) -> Result<()> {
     let abi = context.types.canonical_abi(&element);
     let (size, align) = (size(abi), abi.align32);
@@ -526,10 +618,13 @@ fn lift_list(
     // The same elements can be in any number of lists.
     context.consume_fuel(n_bytes)?;
     if element == InterfaceType::U8 {
-        written(encode::write_bin(wire, elements));
+        wire.admit(elements.len())?;
+        written(encode::write_bin(&mut wire.bytes, elements));
         return Ok(());
     }
-    write_array(wire, len as usize)?;
+    // Each element has a byte at the least.
+    wire.admit(len as usize)?;
+    write_array(&mut wire.bytes, len as usize)?;
     for bytes in elements.chunks_exact(size) {
         lift(context, element, bytes, wire)?;
     }
