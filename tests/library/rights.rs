@@ -501,3 +501,25 @@ fn rights_do_not_tell_secrets() {
         "{text}"
     );
 }
+
+#[test]
+fn a_folder_stays_the_one_that_was_granted() {
+    let tree = Tree::new();
+    let root = tree.folder.path();
+    let rights = Capabilities::new();
+    let rights = rights.dir(root.join("inside"), "/data", Access::ReadOnly);
+    // Another folder takes its place, and then a further one is granted.
+    fs::rename(root.join("inside"), root.join("moved")).unwrap();
+    symlink(root.join("outside"), root.join("inside")).unwrap();
+    let rights = rights
+        .unwrap()
+        .dir(root.join("moved/sub"), "/sub", Access::ReadOnly);
+    let rights = rights.unwrap();
+    let pool = pool();
+    for_each_program(&pool, |_, module| {
+        allowed(
+            run(&pool, &module, &rights, &["read", "/data/file"]),
+            "open",
+        );
+    });
+}

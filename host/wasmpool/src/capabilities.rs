@@ -7,7 +7,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::sandbox::Folders;
+use crate::sandbox::{Folders, Opened};
 use crate::sync::Arc;
 
 /// What a guest may use of the host: folders, variables, addresses. Nothing by default.
@@ -81,6 +81,8 @@ pub(crate) struct DirGrant {
     pub(crate) host: PathBuf,
     pub(crate) guest: String,
     pub(crate) access: Access,
+    /// What was there when it was granted.
+    pub(crate) opened: Opened,
 }
 
 /// Whom a guest may connect to.
@@ -138,6 +140,7 @@ impl Capabilities {
             host: path.to_owned(),
             guest: guest.into(),
             access,
+            opened: Opened::open(path).map_err(failed)?,
         });
         grants.folders = Folders::open(&grants.dirs).map_err(failed)?;
         Ok(Self(Some(Arc::new(grants))))

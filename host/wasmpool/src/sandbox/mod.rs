@@ -34,7 +34,7 @@ pub(crate) use engine::EngineSettings;
 pub use engine::MemoryReset;
 pub(crate) use initializer::Initializer;
 pub(crate) use instance::{Ended, Instance};
-pub(crate) use rights::Folders;
+pub(crate) use rights::{Folders, Opened};
 pub(crate) use store::Run;
 
 use self::bindings::wasmpool::task::context;

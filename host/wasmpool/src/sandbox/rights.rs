@@ -5,9 +5,12 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rand_core::TryRng;
+use rustix::fs::{Mode, OFlags};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
@@ -17,6 +20,33 @@ use super::output::{Output, Stream};
 use super::program::Invocation;
 use crate::capabilities::{Access, DirGrant, Grants};
 use crate::sync::Arc;
+
+/// A folder that stays the same whatever becomes of its path. Clones are of the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened(Arc<OwnedFd>);
+
+impl Opened {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty())?;
+        Ok(Self(Arc::new(opened)))
+    }
+
+    /// A path that leads to the folder. Where `/proc` is missing it is `path`, by which it was
+    /// opened, if that still leads there.
+    fn path(&self, path: &Path) -> io::Result<PathBuf> {
+        let of_process = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
+        if of_process.exists() {
+            return Ok(of_process);
+        }
+        let (opened, now) = (rustix::fs::fstat(&self.0)?, rustix::fs::stat(path)?);
+        if (opened.st_dev, opened.st_ino) == (now.st_dev, now.st_ino) {
+            Ok(path.to_owned())
+        } else {
+            Err(io::Error::other("another folder has taken its place"))
+        }
+    }
+}
 
 /// Folders that were granted, opened. Clones are of the same.
 #[derive(Clone, Default)]
@@ -34,7 +64,9 @@ impl Folders {
                 Access::ReadOnly => FsPerms::ReadOnly,
                 Access::ReadWrite => FsPerms::ReadWrite,
             };
-            let opened = builder.preopened_dir(&grant.host, &grant.guest, permissions);
+            // WASI's context takes paths only, and cannot be added to.
+            let path = grant.opened.path(&grant.host)?;
+            let opened = builder.preopened_dir(path, &grant.guest, permissions);
             opened.map_err(|error| error.downcast().unwrap_or_else(io::Error::other))?;
         }
         Ok(Self(std::mem::take(builder.build().filesystem())))
