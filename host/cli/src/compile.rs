@@ -1,7 +1,11 @@
 //! `wasmpool compile`: a module to native code, ahead of time.
 
-use std::fs;
-use std::path::PathBuf;
+#[cfg(unix)]
+use std::fs::Permissions;
+use std::io::{self, Write as _};
+#[cfg(unix)]
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use wasmpool::Pool;
@@ -28,11 +32,25 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<Ending> {
         .output
         .clone()
         .unwrap_or_else(|| PathBuf::from(&args.module).with_extension("cwasm"));
-    // In one step: another process may be running what is there.
-    let temporary = output.with_extension(format!("{}.tmp", std::process::id()));
-    fs::write(&temporary, code)
-        .and_then(|()| fs::rename(&temporary, &output))
+    write_in_one_step(&output, &code)
         .with_context(|| format!("cannot write `{}`", output.display()))
         .map_err(Problem::Unusable)?;
     Ok(Ending::AllOk)
+}
+
+/// Writes a file under a name of chance beside `path` and renames it: another process may be
+/// running what is there, and nobody can have put a link where it is written.
+fn write_in_one_step(path: &Path, content: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    // As for any file that the program writes; the umask takes off what the user wants off.
+    #[cfg(unix)]
+    builder.permissions(Permissions::from_mode(0o666));
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(content)?;
+    file.persist(path)?;
+    Ok(())
 }
