@@ -30,6 +30,7 @@ const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("recall", include_str!("isolation.rs")),
     ("trap_before", include_str!("retry.rs")),
     ("plant", include_str!("isolation.rs")),
+    ("plant_in_stack", include_str!("isolation.rs")),
     ("dig", include_str!("isolation.rs")),
     ("escape", include_str!("isolation.rs")),
     ("ignore_stop", include_str!("stopping.rs")),

@@ -215,6 +215,19 @@ mod tasks {
         words
     }
 
+    /// Covers `kib` KiB of its stack with the mark; returns the number of marks.
+    pub fn plant_in_stack(kib: usize) -> usize {
+        fn descend(kib: usize) -> usize {
+            if kib == 0 {
+                return 0;
+            }
+            let marks = black_box([mark(); 1024 / size_of::<u64>()]);
+            let below = descend(kib - 1);
+            black_box(&marks).len() + below
+        }
+        descend(kib)
+    }
+
     /// Looks for marks in all of its memory, grown by `kib` KiB, that nobody wrote to since;
     /// returns how many there are.
     #[allow(unsafe_code)]

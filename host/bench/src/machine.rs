@@ -106,8 +106,8 @@ fn allocation(pool: &Pool) -> String {
     match pool.allocation() {
         Allocation::Pooled {
             page_wise_reset: true,
-        } => "pooled, reset page by page (`PAGEMAP_SCAN`): no swap is in use".to_owned(),
-        Allocation::Pooled { .. } => "pooled, reset as a whole".to_owned(),
+        } => "pooled, reset page by page (`PAGEMAP_SCAN`), which is not the default".to_owned(),
+        Allocation::Pooled { .. } => "pooled, reset as a whole: the default".to_owned(),
         Allocation::OnDemand { reason } => format!("on demand: {reason}"),
         // The library may learn more ways.
         other => format!("{other:?}"),

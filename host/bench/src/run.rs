@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 
-use crate::arms::{Arm, Site, python};
+use wasmpool::Allocation;
+
+use crate::arms::{Arm, Site, python, sandbox};
 use crate::bench::{Bench, Findings, Progress};
 use crate::failure::Failure;
 use crate::machine;
@@ -100,7 +102,6 @@ fn report(
     let mut machine = machine::look(python.as_deref().ok(), &bench);
     let questions = ask(&mut bench)?;
     machine.load[1] = machine::load();
-    let swap = machine.swap;
     let is_own = questions
         .iter()
         .any(|question| question.id == Topic::Own.name());
@@ -111,7 +112,7 @@ fn report(
         arms: arms(&bench, &questions),
         targets: match is_own {
             true => Vec::new(),
-            false => targets::compare(&bench.findings, swap),
+            false => targets::compare(&bench.findings),
         },
         caveats: caveats(&machine),
         machine,
@@ -139,6 +140,21 @@ fn missing(python: &Result<String, Failure>) -> BTreeMap<Arm, String> {
     if let Err(failure) = python {
         let pythons = Arm::ALL.iter().filter(|arm| arm.is_python());
         missing.extend(pythons.map(|arm| (*arm, failure.to_string())));
+    }
+    // Where the kernel cannot do it, the arm would measure the default once more.
+    let page_wise = sandbox::builder(Arm::PageWise, 1).build();
+    let is_page_wise = page_wise.is_ok_and(|pool| {
+        matches!(
+            pool.allocation(),
+            Allocation::Pooled {
+                page_wise_reset: true
+            }
+        )
+    });
+    if !is_page_wise {
+        let why =
+            "this machine resets memory as a whole: swap is in use, or there is no `PAGEMAP_SCAN`";
+        missing.insert(Arm::PageWise, why.to_owned());
     }
     missing
 }

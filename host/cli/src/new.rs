@@ -337,6 +337,22 @@ mod tests {
         assert!(COMMANDS.contains(WIT.1));
     }
 
+    /// The flags of a guest stand in the build of ours, in the template and in the README.
+    #[test]
+    fn guests_are_compiled_with_the_same_flags_everywhere() {
+        for text in [CARGO_CONFIG.1, include_str!("../../../README.md")] {
+            let (_, flags) = text.split_once("rustflags = [\n").unwrap();
+            let (flags, _) = flags.split_once("\n]").unwrap();
+            let flags = flags
+                .lines()
+                .map(|line| line.trim().trim_matches([',', '"']));
+            assert_eq!(
+                flags.collect::<Vec<_>>().join(" "),
+                wasmpool_guests::RUSTFLAGS
+            );
+        }
+    }
+
     #[test]
     fn names_are_those_of_crates() {
         for name in ["a", "rules", "my-rules_2", "Rules"] {

@@ -9,8 +9,9 @@ use serde::Serialize;
 pub enum Allocation {
     /// From slots that were reserved when the pool was built: the fast way.
     Pooled {
-        /// Whether memory is reset page by page, see
-        /// [`PoolBuilder::memory_reset`](crate::PoolBuilder::memory_reset).
+        /// Whether memory is reset page by page rather than as a whole. Only where
+        /// [`MemoryReset::PageWise`](crate::MemoryReset::PageWise) was asked for, which says
+        /// what it risks.
         page_wise_reset: bool,
     },
     /// From the operating system for each instance, since the slots could not be reserved.

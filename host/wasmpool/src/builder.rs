@@ -179,7 +179,7 @@ impl PoolBuilder {
     }
 
     /// How the memory of an instance is made clean for the next one. Default:
-    /// [`MemoryReset::Auto`].
+    /// [`MemoryReset::Whole`], which leaves nothing behind on any machine.
     pub fn memory_reset(mut self, reset: MemoryReset) -> Self {
         self.memory_reset = reset;
         self

@@ -21,6 +21,8 @@ pub(crate) enum Arm {
     Warm,
     /// wasmpool, with one instance for each task: the default.
     Fresh,
+    /// As fresh, with memory that is reset page by page.
+    PageWise,
     /// As warm, without the checks by which guests are stopped.
     Unchecked,
     /// As warm, through a function that the component exports instead of our contract.
@@ -47,6 +49,7 @@ impl Arm {
         Self::Native,
         Self::Warm,
         Self::Fresh,
+        Self::PageWise,
         Self::Unchecked,
         Self::Function,
         Self::Processes,
@@ -63,6 +66,7 @@ impl Arm {
             Self::Native => "native",
             Self::Warm => "warm",
             Self::Fresh => "fresh",
+            Self::PageWise => "page-wise",
             Self::Unchecked => "unchecked",
             Self::Function => "function",
             Self::Processes => "processes",
@@ -81,6 +85,7 @@ impl Arm {
             Self::Native => "native threads: the same function, without any isolation",
             Self::Warm => "wasmpool, a warm instance for each worker",
             Self::Fresh => "wasmpool, a fresh instance for each task",
+            Self::PageWise => "the same, with `MemoryReset::PageWise`, which is not the default",
             Self::Unchecked => "wasmpool, warm instances without epoch checks",
             Self::Function => "wasmpool, warm, through a function that the component exports",
             Self::Processes => "native worker processes behind pipes",
@@ -154,7 +159,9 @@ pub(crate) trait Factorizes {
 pub(crate) fn factorizer(arm: Arm, site: &Site) -> Result<Box<dyn Factorizes>, Failure> {
     Ok(match arm {
         Arm::Native => Box::new(native::Threads::start(site.workers)),
-        Arm::Warm | Arm::Fresh | Arm::Unchecked => Box::new(sandbox::Factorizer::new(arm, site)?),
+        Arm::Warm | Arm::Fresh | Arm::PageWise | Arm::Unchecked => {
+            Box::new(sandbox::Factorizer::new(arm, site)?)
+        }
         Arm::Processes => Box::new(processes::Workers::start(site)),
         Arm::Process => Box::new(process::Spawner::new(site)),
         Arm::Python | Arm::PythonPool => Box::new(python::Python::start(arm, site)?),

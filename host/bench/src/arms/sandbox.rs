@@ -4,7 +4,7 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use wasmpool::{Isolation, Pool, PoolBuilder, Task, TaskOptions};
+use wasmpool::{Isolation, MemoryReset, Pool, PoolBuilder, Task, TaskOptions};
 use wasmpool_guests::Guest;
 
 use super::{Arm, CHUNK, Factorizes, How, Site, digest};
@@ -27,6 +27,9 @@ pub(crate) fn builder(arm: Arm, workers: usize) -> PoolBuilder {
         Arm::Unchecked => builder
             .isolation(Isolation::Worker)
             .uninterruptible_guests(),
+        Arm::PageWise => builder
+            .isolation(Isolation::Task)
+            .memory_reset(MemoryReset::PageWise),
         _ => builder.isolation(Isolation::Task),
     }
 }

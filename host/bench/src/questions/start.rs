@@ -33,7 +33,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         let without_cache = sandbox::builder(arm, site.workers).no_cache().build()?;
         Ok((without_cache, sandbox::pool(arm, site)?))
     });
-    let instances = bench.set_up(TOPIC, &[Arm::Fresh], |arm, site| {
+    let instances = bench.set_up(TOPIC, &[Arm::Fresh, Arm::PageWise], |arm, site| {
         sandbox::Factorizer::new(arm, &site.with_workers(1))
     });
     // The cold pools of these are started inside of Python.

@@ -28,22 +28,34 @@ pub(crate) struct EngineSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum MemoryReset {
-    /// Page by page where that is safe, and otherwise as a whole. This is the default.
+    /// All of the memory that an instance had, whatever it wrote. This is the default.
     ///
-    /// Only the pages that the instance has written are overwritten with what they held at
-    /// first, found by asking the kernel (`PAGEMAP_SCAN`, Linux 6.7). It makes a fresh
-    /// instance several times cheaper, most of all with several workers.
+    /// The first 256 KiB of each memory are overwritten with what they held at first, and the
+    /// rest is given back to the kernel, which hands it out as it was at first. Nothing is asked and
+    /// nothing is assumed about which pages were written, so nothing of a task is left behind
+    /// in any case.
     ///
-    /// The kernel does not name a written page that is not in memory at that moment. So this
-    /// is used only where no swap space is in use when the pool is built: do not turn swap
-    /// on under a running pool. What is left is a page that the kernel is just moving to
-    /// another place in memory, to join free space. That takes microseconds, no guest can
-    /// bring it about, and we have not seen it in millions of such moves; who must exclude
-    /// it takes [`Whole`](Self::Whole).
+    /// It is fastest for a guest whose memory fits into the 256 KiB, which takes a stack
+    /// smaller than the 1 MiB that compilers reserve: `-Clink-arg=-zstack-size=65536`. Each
+    /// place for an instance keeps up to 256 KiB for each memory of its guest while it is idle.
     #[default]
-    Auto,
-    /// As a whole: all of the instance's memory is given back to the kernel.
     Whole,
+    /// Only the pages that the kernel says were written (`PAGEMAP_SCAN`, Linux 6.7): faster
+    /// for a guest that has much memory and writes little of it.
+    ///
+    /// The risk: the kernel does not name a written page that is not in memory at the moment
+    /// of asking, because it is swapped out or is just being moved to another place in memory.
+    /// Such a page is not reset, and the next task in the same place can read what it holds.
+    /// Only for tasks that may see each other's data.
+    ///
+    /// Where the kernel cannot do it, and where swap space is in use when the pool is built,
+    /// memory is reset as with [`Whole`](Self::Whole); [`Pool::allocation`] tells which one is
+    /// on. Swap space that is turned on under a running pool is not noticed, and no setting
+    /// keeps the kernel from moving pages. Each place for an instance keeps up to 1 MiB for
+    /// each memory.
+    ///
+    /// [`Pool::allocation`]: crate::Pool::allocation
+    PageWise,
 }
 
 /// Stack that host functions may use below the guest's.
@@ -63,10 +75,17 @@ const TABLE_ELEMENTS: usize = 200_000;
 /// Bytes for the bookkeeping of one core instance: a bound, not a reservation.
 const INSTANCE_SIZE: usize = 4 << 20;
 
-/// How much of a memory, and of a table, is kept in place when it is reset page by page; what
-/// an instance has written beyond it goes back to the kernel. It bounds what an idle slot
-/// holds on to.
-const KEPT_RESIDENT: usize = 1 << 20;
+/// How much of a memory is overwritten in place when it is reset as a whole: what lies beyond
+/// goes back to the kernel, and costs a page fault each when it is used again. It bounds what an
+/// idle slot holds on to. The memory of a small guest fits into it; a larger one has to pay for
+/// both, so it is no larger than that.
+const KEPT_WHOLE: usize = 256 << 10;
+
+/// The same for tables: 8,192 elements.
+const KEPT_OF_TABLE: usize = 64 << 10;
+
+/// How much of a memory, and of a table, is kept in place when it is reset page by page.
+const KEPT_PAGE_WISE: usize = 1 << 20;
 
 /// How many instances' memory is given back to the kernel in one go: each time all threads
 /// are interrupted. Until then it is held, however large the instances were.
@@ -75,7 +94,7 @@ const DECOMMIT_BATCH: usize = 4;
 /// Sets up an engine; with pooled memory if the machine allows that.
 pub(super) fn build(settings: EngineSettings) -> Result<(Engine, Allocation), String> {
     let mut config = config(settings);
-    let page_wise_reset = settings.memory_reset == MemoryReset::Auto
+    let page_wise_reset = settings.memory_reset == MemoryReset::PageWise
         && PoolingAllocationConfig::is_pagemap_scan_available()
         && !is_swap_in_use();
     let slots = slots(settings.instances, page_wise_reset);
@@ -134,8 +153,13 @@ fn slots(instances: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
     if page_wise_reset {
         config
             .pagemap_scan(Enabled::Yes)
-            .linear_memory_keep_resident(KEPT_RESIDENT)
-            .table_keep_resident(KEPT_RESIDENT);
+            .linear_memory_keep_resident(KEPT_PAGE_WISE)
+            .table_keep_resident(KEPT_PAGE_WISE);
+    } else {
+        config
+            .pagemap_scan(Enabled::No)
+            .linear_memory_keep_resident(KEPT_WHOLE)
+            .table_keep_resident(KEPT_OF_TABLE);
     }
     config
 }
