@@ -133,9 +133,6 @@ impl Capabilities {
             path: path.to_owned(),
             source,
         };
-        if !path.metadata().map_err(failed)?.is_dir() {
-            return Err(failed(std::io::ErrorKind::NotADirectory.into()));
-        }
         grants.dirs.push(DirGrant {
             host: path.to_owned(),
             guest: guest.into(),

@@ -38,10 +38,11 @@ struct Budget {
     names: usize,
 }
 
+const TOO_LARGE: &str = "has too large a type, alone or with the functions before";
+
 impl Budget {
     fn take_type(&mut self) -> Result<(), &'static str> {
-        let left = self.types.checked_sub(1);
-        self.types = left.ok_or("has too large a type, alone or with the functions before")?;
+        self.types = self.types.checked_sub(1).ok_or(TOO_LARGE)?;
         Ok(())
     }
 
@@ -49,8 +50,7 @@ impl Budget {
         if name.len() > MAX_NAME {
             return Err("has a type with a name of more than 128 bytes");
         }
-        let left = self.names.checked_sub(name.len());
-        self.names = left.ok_or("has too large a type, alone or with the functions before")?;
+        self.names = self.names.checked_sub(name.len()).ok_or(TOO_LARGE)?;
         Ok(name.to_owned())
     }
 }

@@ -199,7 +199,6 @@ impl Instance {
         let stage = Cell::new(Stage::Start);
         let reach = self.store.data().reach();
         let (store, live) = (&mut self.store, &mut self.guest);
-        let _bounded = wire::bound(limits.payload, &control);
         let called = driver.run(&control, reach, async {
             let live = enter(&module.compiled, store, live, &stage).await?;
             match module.entries[task] {
@@ -214,6 +213,7 @@ impl Instance {
                     let function = function.ok_or_else(|| format_err!("no such export"))?;
                     let function = function.typed::<wire::Arguments<'_>, Outcome>(&*store)?;
                     let arguments = wire::Arguments::new(arguments);
+                    let _bounded = wire::bound(limits.payload, &control);
                     let Outcome(returned) = function.call_async(store, arguments).await?;
                     Ok(returned.map_err(Told::Error))
                 }

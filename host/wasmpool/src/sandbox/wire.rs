@@ -150,13 +150,12 @@ unsafe impl Lift for Outcome {
 
 thread_local! {
     /// What bounds the result that this thread lifts next: wasmtime hands no state of the
-    /// caller's to what lifts. Set for as long as a call runs.
+    /// caller's to what lifts. Set for as long as a function is called.
     static BOUNDS: RefCell<Option<Bounds>> = const { RefCell::new(None) };
 }
 
 /// What bounds a result while it is lifted. What lies in the guest's memory bounds nothing: a
 /// list of a byte each, nested in ninety tuples, is ninety times as large on the wire.
-#[derive(Clone)]
 struct Bounds {
     /// Bytes that it may have on the wire.
     payload_limit: usize,
@@ -201,7 +200,8 @@ const LOOK_AFTER: u32 = 1 << 12;
 
 impl Wire {
     fn new() -> Result<Self> {
-        let bounds = BOUNDS.with_borrow(Clone::clone);
+        // A call has one result.
+        let bounds = BOUNDS.take();
         let bounds = bounds.ok_or_else(|| format_err!("a result that nobody asked for"))?;
         Ok(Self {
             bytes: Vec::new(),
