@@ -18,6 +18,7 @@ mod loading;
 mod map;
 mod options;
 mod payloads;
+mod preview1;
 mod process;
 mod programs;
 mod queue;

@@ -290,7 +290,7 @@ fn only_a_program_has_command_lines() {
 }
 
 #[test]
-fn a_wrapped_program_comes_from_the_cache() {
+fn a_core_module_comes_from_the_cache() {
     let folder = tempfile::tempdir().unwrap();
     let pool = || {
         let builder = Pool::builder().workers(1).cache_folder(folder.path());

@@ -79,8 +79,7 @@ impl TaskModule {
 }
 
 impl Command {
-    /// Adds an argument. For a program for preview 1 all arguments and variables together have
-    /// some 60 KiB; with more it traps.
+    /// Adds an argument.
     pub fn arg(&mut self, argument: impl Into<String>) -> &mut Self {
         self.arguments.push(argument.into());
         self

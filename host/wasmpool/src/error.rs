@@ -410,8 +410,7 @@ pub enum LoadError {
     /// version or with other settings.
     #[error("not compiled for this pool: {0}; compile it anew, with the pool's own settings")]
     Unfit(String),
-    /// The module is a core module, and no program for WASI preview 1 that could be wrapped to
-    /// be a component.
+    /// The module is a core module, and no program for WASI preview 1.
     #[error(
         "a core module that is no WASI program: {problem}; build it for `wasm32-wasip2`, or \
          turn it into a component with `wasm-tools component new`"
@@ -421,8 +420,11 @@ pub enum LoadError {
         problem: String,
     },
     /// The bytes claim to be WebAssembly but do not hold.
-    #[error("not a valid component: {0}")]
+    #[error("not valid WebAssembly: {0}")]
     Invalid(String),
+    /// The module is valid, and uses a part of WebAssembly that is not turned on here.
+    #[error("needs a part of WebAssembly that is not offered here: {0}")]
+    Unsupported(String),
     /// The component exports nothing that can be called as a task.
     #[error("nothing to call: {}", exports_hint(exports, uncallable))]
     NothingToCall {

@@ -43,10 +43,11 @@ impl ExitStatus {
         self.0 == 0
     }
 
-    /// The exit code: 0 to 255.
+    /// The exit code, whole: it is not cut to the eight bits that a process has.
     ///
-    /// A component that was built for `wasm32-wasip2` may know only success and failure, which
-    /// are 0 and 1; programs for preview 1 keep their codes.
+    /// A component knows the codes 0 to 255, and one that was built for `wasm32-wasip2` may know
+    /// only success and failure, which are 0 and 1. A program for preview 1 may end with any number
+    /// of 32 bits; one of 2^31 or more is negative here, as in C.
     pub fn code(self) -> i32 {
         self.0
     }

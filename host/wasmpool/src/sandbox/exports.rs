@@ -8,7 +8,8 @@ use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
-use super::{Entry, TaskInfo, module, program};
+use super::program::{self, Start};
+use super::{Entry, TaskInfo, module};
 use crate::signature::{Signature, Type, Uncallable};
 
 /// What can be called in a component beside the tasks of our own contract, and what cannot.
@@ -16,6 +17,15 @@ use crate::signature::{Signature, Type, Uncallable};
 pub(super) struct Exports {
     pub(super) callable: Vec<(TaskInfo, Entry)>,
     pub(super) uncallable: Vec<Uncallable>,
+}
+
+impl Exports {
+    /// Of a core module that is a program.
+    pub(super) fn of_program(start: Start) -> Self {
+        let mut exports = Self::default();
+        exports.add_program(start);
+        exports
+    }
 }
 
 /// The longest name of a field, a case, a flag or a parameter, in bytes. A value carries the
@@ -69,7 +79,8 @@ pub(super) fn read(engine: &Engine, component: &Component, contract: Option<&str
                 let interface = component.get_export_index(None, name);
                 if is_program(name, &instance, engine) {
                     let index = component.get_export_index(interface.as_ref(), "run");
-                    exports.add_program(index);
+                    let index = index.expect("the component has just named it");
+                    exports.add_program(Start::Component(index));
                     continue;
                 }
                 for (function_name, export) in instance.exports(engine) {
@@ -107,15 +118,14 @@ fn is_program(name: &str, instance: &types::ComponentInstance, engine: &Engine) 
 }
 
 impl Exports {
-    fn add_program(&mut self, index: Option<ComponentExportIndex>) {
+    fn add_program(&mut self, start: Start) {
         let info = TaskInfo {
             name: program::NAME.to_owned(),
             params: program::PARAMS.map(str::to_owned).into(),
             doc: String::new(),
             signature: None,
         };
-        let index = index.expect("the component has just named it");
-        self.callable.push((info, Entry::Program(index)));
+        self.callable.push((info, Entry::Program(start)));
     }
 
     fn add(

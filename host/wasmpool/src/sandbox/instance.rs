@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use wasmtime::component::Instance as Guest;
+use wasmtime::component::{ComponentExportIndex, Func, Instance as Guest};
 use wasmtime::{Engine, Store, format_err};
 
 use super::bindings::Worker;
@@ -39,10 +39,37 @@ pub(crate) struct Instance {
 }
 
 /// What is alive in a store.
-struct Live {
-    guest: Guest,
-    /// Our contract, of a guest that has it.
-    contract: Option<Worker>,
+pub(super) enum Live {
+    Component {
+        guest: Guest,
+        /// Our contract, of a guest that has it.
+        contract: Option<Worker>,
+    },
+    CoreModule(wasmtime::Instance),
+}
+
+impl Live {
+    fn contract(&self) -> wasmtime::Result<&Worker> {
+        match self {
+            Self::Component {
+                contract: Some(contract),
+                ..
+            } => Ok(contract),
+            _ => Err(format_err!("it does not list its tasks")),
+        }
+    }
+
+    fn function(
+        &self,
+        store: &mut Store<State>,
+        export: ComponentExportIndex,
+    ) -> wasmtime::Result<Func> {
+        let function = match self {
+            Self::Component { guest, .. } => guest.get_func(store, export),
+            Self::CoreModule(_) => None,
+        };
+        function.ok_or_else(|| format_err!("no such export"))
+    }
 }
 
 /// A failure that the guest itself told.
@@ -203,22 +230,20 @@ impl Instance {
             let live = enter(&module.compiled, store, live, &stage).await?;
             match module.entries[task] {
                 Entry::Registered => {
-                    let contract = live.contract.as_ref().expect("it has listed the task");
-                    let tasks = contract.wasmpool_task_tasks();
+                    let tasks = live.contract()?.wasmpool_task_tasks();
                     let returned = tasks.call_call(store, &info.name, &arguments).await?;
                     Ok(returned.map_err(Told::Failure))
                 }
                 Entry::Function(export) => {
-                    let function = live.guest.get_func(&mut *store, export);
-                    let function = function.ok_or_else(|| format_err!("no such export"))?;
+                    let function = live.function(store, export)?;
                     let function = function.typed::<wire::Arguments<'_>, Outcome>(&*store)?;
                     let arguments = wire::Arguments::new(arguments);
                     let _bounded = wire::bound(limits.payload, &control);
                     let Outcome(returned) = function.call_async(store, arguments).await?;
                     Ok(returned.map_err(Told::Error))
                 }
-                Entry::Program(export) => {
-                    let output = program::run(store, &live.guest, export).await?;
+                Entry::Program(start) => {
+                    let output = program::run(store, live, start).await?;
                     Ok(match output.status.success() {
                         true => Ok(value::encode(&output).expect("numbers and bytes")),
                         false => Err(Told::Exit(output)),
@@ -284,9 +309,8 @@ pub(super) fn list(
     let mut live = None;
     let listed = driver.run(&control, Reach::Timers, async {
         let live = enter(compiled, &mut store, &mut live, &stage).await?;
-        let contract = live.contract.as_ref();
-        let contract = contract.ok_or_else(|| format_err!("it does not list its tasks"))?;
-        contract.wasmpool_task_tasks().call_list(&mut store).await
+        let tasks = live.contract()?.wasmpool_task_tasks();
+        tasks.call_list(&mut store).await
     });
     let tasks = listed.map_err(|error| {
         let (_, stderr) = store.data().output.take();
@@ -309,12 +333,19 @@ async fn enter<'a>(
     stage: &Cell<Stage>,
 ) -> wasmtime::Result<&'a Live> {
     if live.is_none() {
-        let guest = compiled.pre.instantiate_async(&mut *store).await?;
-        let contract = compiled.contract.as_ref();
-        let contract = contract.map(|contract| contract.load(&mut *store, &guest));
-        *live = Some(Live {
-            contract: contract.transpose()?,
-            guest,
+        *live = Some(match compiled {
+            Compiled::Component { pre, contract } => {
+                let guest = pre.instantiate_async(&mut *store).await?;
+                let contract = contract.as_ref();
+                let contract = contract.map(|contract| contract.load(&mut *store, &guest));
+                Live::Component {
+                    contract: contract.transpose()?,
+                    guest,
+                }
+            }
+            Compiled::CoreModule(pre) => {
+                Live::CoreModule(pre.instantiate_async(&mut *store).await?)
+            }
         });
     }
     stage.set(Stage::Call);

@@ -3,19 +3,21 @@
 //! Takes bytes in and gives bytes out. It knows what a task may use and how it is told to
 //! stop, and nothing of queues, futures or threads.
 
-mod adapter;
 mod bindings;
 mod cache;
 mod driver;
 mod ending;
 mod engine;
 mod exports;
+mod imports;
 mod initializer;
 mod instance;
 mod limiter;
+mod linkers;
 mod module;
 mod network;
 mod output;
+mod preview1;
 mod program;
 mod rights;
 mod store;
@@ -26,7 +28,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wasmtime::Engine;
-use wasmtime::component::{ComponentExportIndex, HasSelf, Linker};
+use wasmtime::component::ComponentExportIndex;
 
 pub(crate) use cache::CacheFolder;
 pub(crate) use driver::Driver;
@@ -37,9 +39,9 @@ pub(crate) use instance::{Ended, Instance};
 pub(crate) use rights::{Folders, Opened};
 pub(crate) use store::Run;
 
-use self::bindings::wasmpool::task::context;
+use self::linkers::Linkers;
 use self::module::{Compiled, Loaded};
-use self::store::State;
+use self::program::Start;
 use crate::allocation::Allocation;
 use crate::capabilities::Capabilities;
 use crate::error::{LoadError, TaskError};
@@ -53,7 +55,7 @@ pub const WASMTIME_VERSION: &str = "48.0.8";
 /// Everything that the instances of one pool have in common.
 pub(crate) struct Sandbox {
     engine: Engine,
-    linker: Linker<State>,
+    linkers: Linkers,
     cache: CacheFolder,
     allocation: Allocation,
 }
@@ -94,8 +96,8 @@ pub(crate) enum Entry {
     Registered,
     /// As the function that the component exports there.
     Function(ComponentExportIndex),
-    /// As a program, which the component exports there.
-    Program(ComponentExportIndex),
+    /// As a program, which begins there.
+    Program(Start),
 }
 
 /// A component that was compiled, before it was asked for the tasks that it brings.
@@ -105,7 +107,7 @@ impl Unlisted {
     /// The tasks that the component brings, if they are known without asking it: it has none,
     /// or has told of them within these limits before.
     pub(crate) fn known_tasks(&self, limits: &Limits) -> Option<Vec<TaskInfo>> {
-        if self.0.compiled.contract.is_none() {
+        if !self.0.compiled.has_contract() {
             return Some(Vec::new());
         }
         let kept = self.0.entry.as_ref()?.tasks()?;
@@ -194,14 +196,10 @@ impl Module {
 impl Sandbox {
     pub(crate) fn new(settings: EngineSettings, cache: CacheFolder) -> Result<Self, String> {
         let (engine, allocation) = engine::build(settings)?;
-        let mut linker = Linker::new(&engine);
-        wasmtime_wasi::p2::add_to_linker_async(&mut linker)
-            .and_then(|()| network::add_to_linker(&mut linker))
-            .and_then(|()| context::add_to_linker::<_, HasSelf<State>>(&mut linker, |state| state))
-            .map_err(|error| format!("{error:#}"))?;
+        let linkers = Linkers::new(&engine).map_err(|error| format!("{error:#}"))?;
         Ok(Self {
             engine,
-            linker,
+            linkers,
             cache,
             allocation,
         })
@@ -225,7 +223,7 @@ impl Sandbox {
     /// Checks, compiles and links a component. Blocks for as long as that takes: some hundred
     /// microseconds from the cache, about a second for a megabyte that is new.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Unlisted, LoadError> {
-        module::load(&self.engine, &self.linker, &self.cache, bytes).map(Unlisted)
+        module::load(&self.engine, &self.linkers, &self.cache, bytes).map(Unlisted)
     }
 
     /// Compiles a component to native code, for `load_precompiled`.
@@ -241,7 +239,7 @@ impl Sandbox {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn load_precompiled(&self, path: &Path) -> Result<Unlisted, LoadError> {
         // SAFETY: passed on to the caller.
-        unsafe { module::load_precompiled(&self.engine, &self.linker, path) }.map(Unlisted)
+        unsafe { module::load_precompiled(&self.engine, &self.linkers, path) }.map(Unlisted)
     }
 
     /// Asks a component for the tasks that it brings.

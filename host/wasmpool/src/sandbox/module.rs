@@ -5,31 +5,50 @@
 use std::borrow::Cow;
 use std::path::Path;
 
-use wasmtime::Engine;
-use wasmtime::component::{Component, InstancePre, Linker};
+use wasmparser::{Validator, WasmFeatures};
+use wasmtime::component::{self, Component};
+use wasmtime::{Engine, Precompiled};
 
-use super::adapter;
 use super::bindings::WorkerIndices;
 use super::cache::{CacheEntry, CacheFolder};
 use super::exports::{self, Exports};
+use super::linkers::Linkers;
 use super::store::State;
+use super::{imports, preview1};
 use crate::error::LoadError;
 
 /// The package of the contract, and the interface that a guest exports.
-const PACKAGE: &str = "wasmpool:task/";
+pub(super) const PACKAGE: &str = "wasmpool:task/";
 const TASKS: &str = "wasmpool:task/tasks";
 
-/// A component that is ready to be instantiated. Cheap to clone.
+/// A module that is ready to be instantiated. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Compiled {
-    pub(super) pre: InstancePre<State>,
-    /// Where our own contract is, in a component that brings its own tasks.
-    pub(super) contract: Option<WorkerIndices>,
+pub(crate) enum Compiled {
+    Component {
+        pre: component::InstancePre<State>,
+        /// Where our own contract is, in a component that brings its own tasks.
+        contract: Option<WorkerIndices>,
+    },
+    /// A program for WASI preview 1.
+    CoreModule(wasmtime::InstancePre<State>),
 }
 
 impl Compiled {
     pub(super) fn engine(&self) -> &Engine {
-        self.pre.engine()
+        match self {
+            Self::Component { pre, .. } => pre.engine(),
+            Self::CoreModule(pre) => pre.module().engine(),
+        }
+    }
+
+    pub(super) fn has_contract(&self) -> bool {
+        matches!(
+            self,
+            Self::Component {
+                contract: Some(_),
+                ..
+            }
+        )
     }
 }
 
@@ -41,22 +60,32 @@ pub(super) struct Loaded {
     pub(super) entry: Option<CacheEntry>,
 }
 
-/// Compiles a component, or takes it from the cache, and checks it against what the pool
-/// offers and needs.
+/// Compiles a module, or takes it from the cache, and checks it against what the pool offers
+/// and needs.
 pub(super) fn load(
     engine: &Engine,
-    linker: &Linker<State>,
+    linkers: &Linkers,
     cache: &CacheFolder,
     bytes: &[u8],
 ) -> Result<Loaded, LoadError> {
     let binary = Binary::read(bytes)?;
-    let entry = cache.entry(engine, &binary.parts());
-    let cached = entry.as_ref().and_then(|entry| from_cache(engine, entry));
-    let component = match cached {
-        Some(component) => component,
-        None => compile(engine, &binary.into_component()?, entry.as_ref())?,
+    let entry = cache.entry(engine, &[&binary.wasm]);
+    let cached = entry
+        .as_ref()
+        .and_then(|entry| from_cache(engine, binary.kind, entry));
+    let code = match cached {
+        Some(code) => code,
+        None => {
+            let code = compile(engine, &binary)?;
+            if let Some(entry) = &entry
+                && let Ok(bytes) = code.serialize()
+            {
+                entry.keep_code(&bytes);
+            }
+            code
+        }
     };
-    let (compiled, exports) = link(engine, linker, &component)?;
+    let (compiled, exports) = link(engine, linkers, &code)?;
     Ok(Loaded {
         compiled,
         exports,
@@ -64,12 +93,11 @@ pub(super) fn load(
     })
 }
 
-/// Compiles a component to native code.
+/// Compiles a module to native code.
 pub(super) fn precompile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let component = Binary::read(bytes)?.into_component()?;
-    let component = compile(engine, &component, None)?;
-    let code = component.serialize();
-    code.map_err(|error| LoadError::Invalid(format!("{error:#}")))
+    let code = compile(engine, &Binary::read(bytes)?)?;
+    let bytes = code.serialize();
+    bytes.map_err(|error| LoadError::Invalid(format!("{error:#}")))
 }
 
 /// Loads native code that was compiled ahead of time.
@@ -80,13 +108,18 @@ pub(super) fn precompile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadE
 #[allow(unsafe_code)]
 pub(super) unsafe fn load_precompiled(
     engine: &Engine,
-    linker: &Linker<State>,
+    linkers: &Linkers,
     path: &Path,
 ) -> Result<Loaded, LoadError> {
+    let unfit = |error: wasmtime::Error| LoadError::Unfit(format!("{error:#}"));
+    let kind = match Engine::detect_precompiled_file(path).map_err(unfit)? {
+        Some(Precompiled::Module) => Kind::CoreModule,
+        // What is neither is told by what follows.
+        Some(Precompiled::Component) | None => Kind::Component,
+    };
     // SAFETY: passed on to the caller.
-    let component = unsafe { Component::deserialize_file(engine, path) };
-    let component = component.map_err(|error| LoadError::Unfit(format!("{error:#}")))?;
-    let (compiled, exports) = link(engine, linker, &component)?;
+    let code = unsafe { Code::deserialize(engine, kind, path) }.map_err(unfit)?;
+    let (compiled, exports) = link(engine, linkers, &code)?;
     Ok(Loaded {
         compiled,
         exports,
@@ -94,11 +127,58 @@ pub(super) unsafe fn load_precompiled(
     })
 }
 
+/// The two kinds of WebAssembly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Component,
+    CoreModule,
+}
+
+/// Native code.
+enum Code {
+    Component(Component),
+    CoreModule(wasmtime::Module),
+}
+
+impl Code {
+    fn compile(engine: &Engine, binary: &Binary<'_>) -> wasmtime::Result<Self> {
+        Ok(match binary.kind {
+            Kind::Component => Self::Component(Component::from_binary(engine, &binary.wasm)?),
+            Kind::CoreModule => {
+                Self::CoreModule(wasmtime::Module::from_binary(engine, &binary.wasm)?)
+            }
+        })
+    }
+
+    fn serialize(&self) -> wasmtime::Result<Vec<u8>> {
+        match self {
+            Self::Component(component) => component.serialize(),
+            Self::CoreModule(module) => module.serialize(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The file must hold what [`Code::serialize`] has made, and must not change while it is in
+    /// use.
+    #[allow(unsafe_code)]
+    unsafe fn deserialize(engine: &Engine, kind: Kind, path: &Path) -> wasmtime::Result<Self> {
+        // SAFETY: passed on to the caller.
+        unsafe {
+            Ok(match kind {
+                Kind::Component => Self::Component(Component::deserialize_file(engine, path)?),
+                Kind::CoreModule => {
+                    Self::CoreModule(wasmtime::Module::deserialize_file(engine, path)?)
+                }
+            })
+        }
+    }
+}
+
 /// WebAssembly in its binary form.
-enum Binary<'a> {
-    Component(Cow<'a, [u8]>),
-    /// Is wrapped to be a component.
-    CoreModule(Cow<'a, [u8]>),
+struct Binary<'a> {
+    kind: Kind,
+    wasm: Cow<'a, [u8]>,
 }
 
 impl<'a> Binary<'a> {
@@ -123,61 +203,62 @@ impl<'a> Binary<'a> {
             let binary = wat::parse_str(text);
             Cow::Owned(binary.map_err(|error| LoadError::Invalid(error.to_string()))?)
         };
-        Ok(match wasm[MAGIC.len()..].starts_with(CORE_MODULE) {
-            true => Self::CoreModule(wasm),
-            false => Self::Component(wasm),
-        })
-    }
-
-    /// All that the component comes from.
-    fn parts(&self) -> Vec<&[u8]> {
-        match self {
-            Self::Component(wasm) => vec![wasm],
-            Self::CoreModule(wasm) => {
-                let wasm: &[u8] = wasm;
-                [wasm].into_iter().chain(adapter::INGREDIENTS).collect()
-            }
-        }
-    }
-
-    fn into_component(self) -> Result<Cow<'a, [u8]>, LoadError> {
-        match self {
-            Self::Component(wasm) => Ok(wasm),
-            Self::CoreModule(wasm) => adapter::wrap(&wasm).map(Cow::Owned),
-        }
+        let kind = match wasm[MAGIC.len()..].starts_with(CORE_MODULE) {
+            true => Kind::CoreModule,
+            false => Kind::Component,
+        };
+        Ok(Self { kind, wasm })
     }
 }
 
-fn compile(
-    engine: &Engine,
-    wasm: &[u8],
-    entry: Option<&CacheEntry>,
-) -> Result<Component, LoadError> {
-    let component = Component::from_binary(engine, wasm)
-        .map_err(|error| LoadError::Invalid(format!("{error:#}")))?;
-    if let Some(entry) = entry
-        && let Ok(code) = component.serialize()
-    {
-        entry.keep_code(&code);
+/// Compiles what can be linked: what is missing is told before anything is compiled.
+fn compile(engine: &Engine, binary: &Binary<'_>) -> Result<Code, LoadError> {
+    match binary.kind {
+        Kind::Component => {
+            let imports = imports::unknown(&binary.wasm);
+            if !imports.is_empty() {
+                return Err(LoadError::UnknownImport { imports });
+            }
+        }
+        Kind::CoreModule => preview1::check(&binary.wasm)?,
     }
-    Ok(component)
+    Code::compile(engine, binary).map_err(|error| {
+        let message = format!("{error:#}");
+        // Only what does not hold is looked at a second time.
+        let mut validator = Validator::new_with_features(WasmFeatures::all());
+        match validator.validate_all(&binary.wasm) {
+            Ok(_) => LoadError::Unsupported(message),
+            Err(_) => LoadError::Invalid(message),
+        }
+    })
 }
 
 #[allow(unsafe_code)]
-fn from_cache(engine: &Engine, entry: &CacheEntry) -> Option<Component> {
+fn from_cache(engine: &Engine, kind: Kind, entry: &CacheEntry) -> Option<Code> {
     let code = entry.code()?;
-    // SAFETY: `deserialize_file` asks for a file that holds what `Component::serialize` has
-    // made, and that nobody changes. This is one of the pool's own cache: `CacheEntry` has put
-    // it there by a rename, never writes to it again, and has just compared what is in it with
-    // the checksum at its end. Who can change it all the same can write to the user's own cache
-    // folder. That it fits this engine is checked by `deserialize_file` itself.
-    unsafe { Component::deserialize_file(engine, code) }.ok()
+    // SAFETY: `deserialize` asks for a file that holds what `serialize` has made, and that nobody
+    // changes. This is one of the pool's own cache: `CacheEntry` has put it there by a rename,
+    // never writes to it again, and has just compared what is in it with the checksum at its
+    // end. Who can change it all the same can write to the user's own cache folder. That it fits
+    // this engine is checked by wasmtime itself.
+    unsafe { Code::deserialize(engine, kind, &code) }.ok()
 }
 
-/// Joins the component with what the pool offers.
-fn link(
+/// Joins a module with what the pool offers.
+fn link(engine: &Engine, linkers: &Linkers, code: &Code) -> Result<(Compiled, Exports), LoadError> {
+    match code {
+        Code::Component(component) => link_component(engine, &linkers.components, component),
+        Code::CoreModule(module) => {
+            let exports = Exports::of_program(preview1::start(module)?);
+            let pre = preview1::link(&linkers.core_modules, module)?;
+            Ok((Compiled::CoreModule(pre), exports))
+        }
+    }
+}
+
+fn link_component(
     engine: &Engine,
-    linker: &Linker<State>,
+    linker: &component::Linker<State>,
     component: &Component,
 ) -> Result<(Compiled, Exports), LoadError> {
     let contract = contract(engine, component)?;
@@ -198,7 +279,7 @@ fn link(
     })?;
     let contract = contract.map(|_| WorkerIndices::new(&pre)).transpose();
     let contract = contract.map_err(|error| LoadError::WrongTypes(format!("{error:#}")))?;
-    Ok((Compiled { pre, contract }, exports))
+    Ok((Compiled::Component { pre, contract }, exports))
 }
 
 /// The interface of our contract, by the name that the component exports it under.
@@ -222,27 +303,10 @@ fn export_names(engine: &Engine, component: &Component) -> Vec<String> {
 
 /// The imports that nobody here provides.
 fn unknown_imports(engine: &Engine, component: &Component) -> Vec<String> {
-    /// What `wasmtime_wasi` provides, all of it in version 0.2.
-    const WASI: &[&str] = &[
-        "wasi:cli/",
-        "wasi:clocks/",
-        "wasi:filesystem/",
-        "wasi:io/",
-        "wasi:random/",
-        "wasi:sockets/",
-    ];
-    let is_known = |name: &str| {
-        let is_wasi = WASI.iter().any(|package| name.starts_with(package));
-        (is_wasi && version(name).starts_with("0.2."))
-            || (name.starts_with(PACKAGE) && is_our_version(name))
-    };
-    component
-        .component_type()
-        .imports(engine)
-        .map(|(name, _)| name)
-        .filter(|name| !is_known(name))
-        .map(str::to_owned)
-        .collect()
+    let component_type = component.component_type();
+    let imports = component_type.imports(engine).map(|(name, _)| name);
+    let unknown = imports.filter(|name| !imports::is_known(name));
+    unknown.map(str::to_owned).collect()
 }
 
 /// An interface's name without its version.
@@ -256,6 +320,6 @@ pub(super) fn version(name: &str) -> &str {
 }
 
 /// Before 1.0 a new minor version is another contract, a new patch is not.
-fn is_our_version(name: &str) -> bool {
+pub(super) fn is_our_version(name: &str) -> bool {
     version(name).starts_with("0.1.")
 }

@@ -1,10 +1,11 @@
 //! A run of a program: what it is given, and the one call into it.
 
 use serde_bytes::ByteBuf;
-use wasmtime::component::{ComponentExportIndex, Instance as Guest};
-use wasmtime::{Store, format_err};
+use wasmtime::component::ComponentExportIndex;
+use wasmtime::{Extern, ModuleExport, Store, format_err};
 use wasmtime_wasi::I32Exit;
 
+use super::instance::Live;
 use super::store::State;
 use crate::output::Output;
 use crate::value;
@@ -14,6 +15,15 @@ pub(super) const NAME: &str = "wasi:cli/run";
 
 /// The names of its parameters.
 pub(super) const PARAMS: [&str; 3] = ["arguments", "environment", "stdin"];
+
+/// Where a program begins.
+#[derive(Clone, Copy)]
+pub(crate) enum Start {
+    /// At `run` of the interface `wasi:cli/run`.
+    Component(ComponentExportIndex),
+    /// At `_start`.
+    CoreModule(ModuleExport),
+}
 
 /// What a program is started with.
 pub(super) struct Invocation {
@@ -37,18 +47,30 @@ impl Invocation {
     }
 }
 
-/// Runs the program that a component exports at `export`, and takes what it printed.
+/// Runs the program that begins at `start`, and takes what it printed.
 pub(super) async fn run(
     store: &mut Store<State>,
-    guest: &Guest,
-    export: ComponentExportIndex,
+    live: &Live,
+    start: Start,
 ) -> wasmtime::Result<Output> {
-    let function = guest.get_func(&mut *store, export);
-    let function = function.ok_or_else(|| format_err!("no such export"))?;
-    let function = function.typed::<(), (Result<(), ()>,)>(&*store)?;
-    let code = match function.call_async(&mut *store, ()).await {
-        Ok((Ok(()),)) => 0,
-        Ok((Err(()),)) => 1,
+    let returned = match (start, live) {
+        (Start::Component(export), Live::Component { guest, .. }) => {
+            let function = guest.get_func(&mut *store, export).ok_or_else(no_export)?;
+            let function = function.typed::<(), (Result<(), ()>,)>(&*store)?;
+            let returned = function.call_async(&mut *store, ()).await;
+            returned.map(|(succeeded,)| if succeeded.is_ok() { 0 } else { 1 })
+        }
+        (Start::CoreModule(export), Live::CoreModule(guest)) => {
+            let function = guest.get_module_export(&mut *store, &export);
+            let function = function.and_then(Extern::into_func).ok_or_else(no_export)?;
+            let function = function.typed::<(), ()>(&*store)?;
+            let returned = function.call_async(&mut *store, ()).await;
+            returned.map(|()| 0)
+        }
+        _ => return Err(no_export()),
+    };
+    let code = match returned {
+        Ok(code) => code,
         Err(error) => match error.downcast_ref() {
             Some(I32Exit(code)) => *code,
             None => return Err(error),
@@ -56,4 +78,8 @@ pub(super) async fn run(
     };
     let (stdout, stderr) = store.data().output.take_whole();
     Ok(Output::new(code, stdout, stderr))
+}
+
+fn no_export() -> wasmtime::Error {
+    format_err!("no such export")
 }

@@ -12,8 +12,11 @@ use std::time::Duration;
 use rand_core::TryRng;
 use rustix::fs::{Mode, OFlags};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{
+    FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiView as _,
+};
 
 use super::network::Network;
 use super::output::{Output, Stream};
@@ -88,6 +91,37 @@ pub(super) fn context(
     output: &Output,
     network: impl FnOnce() -> Arc<Network>,
 ) -> WasiCtx {
+    let mut builder = builder(grants, program, output);
+    if let Some(grants) = grants
+        && !grants.net.is_empty()
+    {
+        network().open(&mut builder);
+    }
+    let mut context = builder.build();
+    *context.filesystem() = folders(grants);
+    context
+}
+
+/// Makes the context of a program for preview 1, which knows no network.
+pub(super) fn preview1(
+    grants: Option<&Grants>,
+    program: Option<Invocation>,
+    output: &Output,
+) -> WasiP1Ctx {
+    let mut context = builder(grants, program, output).build_p1();
+    *context.ctx().ctx.filesystem() = folders(grants);
+    context
+}
+
+fn folders(grants: Option<&Grants>) -> WasiFilesystemCtx {
+    grants.map_or_else(Default::default, |grants| grants.folders.0.clone())
+}
+
+fn builder(
+    grants: Option<&Grants>,
+    program: Option<Invocation>,
+    output: &Output,
+) -> WasiCtxBuilder {
     let mut builder = WasiCtx::builder();
     builder
         .stdout(output.capture(Stream::Stdout))
@@ -104,9 +138,6 @@ pub(super) fn context(
         if grants.inherits_stdio {
             builder.inherit_stdin();
         }
-        if !grants.net.is_empty() {
-            network().open(&mut builder);
-        }
         if let Some(seed) = grants.seed {
             fix(&mut builder, seed);
         }
@@ -118,12 +149,7 @@ pub(super) fn context(
             builder.stdin(MemoryInputPipe::new(stdin.into_vec()));
         }
     }
-    let mut context = builder.build();
-    if let Some(grants) = grants {
-        let Folders(folders) = grants.folders.clone();
-        *context.filesystem() = folders;
-    }
-    context
+    builder
 }
 
 /// Takes chance and time from a guest.

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -39,9 +40,12 @@ pub(super) struct State {
     /// Made when the guest first asks for something of it: many never do, and it costs a
     /// tenth of what a fresh instance costs.
     wasi: Option<WasiCtx>,
+    /// The same for a program for preview 1.
+    preview1: Option<Box<WasiP1Ctx>>,
     /// Made with the context, or when the guest first looks a name up.
     network: OnceCell<Arc<Network>>,
     table: ResourceTable,
+    max_handles: usize,
 }
 
 /// What a guest may wait for in the host.
@@ -92,8 +96,10 @@ pub(super) fn new(
         rights,
         program: None,
         wasi: None,
+        preview1: None,
         network: OnceCell::new(),
         table,
+        max_handles,
     };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
@@ -126,6 +132,17 @@ impl State {
         self.program = Some(program);
         // Of what ran before, an initializer.
         self.wasi = None;
+        self.preview1 = None;
+    }
+
+    /// WASI's context of a program for preview 1.
+    pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
+        self.preview1.get_or_insert_with(|| {
+            let grants = self.rights.grants();
+            let mut context = rights::preview1(grants, self.program.take(), &self.output);
+            context.ctx().table.set_max_capacity(self.max_handles);
+            Box::new(context)
+        })
     }
 
     /// What the guest may wait for.

@@ -1,0 +1,124 @@
+//! What a component wants from outside that nobody here provides. Read from its bytes, so that it
+//! can be told before the component is compiled, which may take seconds.
+
+use wasmparser::{
+    Chunk, ComponentAlias, ComponentExternalKind, ComponentImport, ComponentOuterAliasKind,
+    ComponentType, ComponentTypeRef, InstanceTypeDeclaration, Parser, Payload,
+};
+
+use super::module::{PACKAGE, is_our_version, version};
+
+/// The imports of `component` that nobody here provides, by name. None where its bytes do not
+/// hold: the compiler says what is wrong with them.
+pub(super) fn unknown(component: &[u8]) -> Vec<String> {
+    let mut imports = Imports::default();
+    match imports.read(component) {
+        Ok(()) if imports.is_missing => imports.unknown,
+        _ => Vec::new(),
+    }
+}
+
+/// Whether the import of that name is provided here, in one version or another.
+pub(super) fn is_known(name: &str) -> bool {
+    /// What `wasmtime_wasi` provides, all of it in version 0.2.
+    const WASI: &[&str] = &[
+        "wasi:cli/",
+        "wasi:clocks/",
+        "wasi:filesystem/",
+        "wasi:io/",
+        "wasi:random/",
+        "wasi:sockets/",
+    ];
+    let is_wasi = WASI.iter().any(|package| name.starts_with(package));
+    (is_wasi && version(name).starts_with("0.2."))
+        || (name.starts_with(PACKAGE) && is_our_version(name))
+}
+
+#[derive(Default)]
+struct Imports {
+    /// Of each type that the component has named so far, whether it is of an instance that holds
+    /// nothing but types. Such an instance is provided by nobody and needs nobody.
+    types: Vec<bool>,
+    unknown: Vec<String>,
+    /// Whether somebody would have to provide one of them.
+    is_missing: bool,
+}
+
+impl Imports {
+    fn read(&mut self, component: &[u8]) -> wasmparser::Result<()> {
+        let (mut parser, mut rest) = (Parser::new(0), component);
+        while let Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? {
+            rest = &rest[consumed..];
+            match payload {
+                Payload::ModuleSection {
+                    unchecked_range, ..
+                }
+                | Payload::ComponentSection {
+                    unchecked_range, ..
+                } => rest = rest.get(unchecked_range.len()..).unwrap_or_default(),
+                Payload::ComponentTypeSection(types) => {
+                    for ty in types {
+                        self.types.push(holds_types_only(&ty?));
+                    }
+                }
+                Payload::ComponentImportSection(imports) => {
+                    for import in imports {
+                        self.add(&import?);
+                    }
+                }
+                Payload::ComponentAliasSection(aliases) => {
+                    for alias in aliases {
+                        if let ComponentAlias::InstanceExport {
+                            kind: ComponentExternalKind::Type,
+                            ..
+                        }
+                        | ComponentAlias::Outer {
+                            kind: ComponentOuterAliasKind::Type,
+                            ..
+                        } = alias?
+                        {
+                            self.types.push(false);
+                        }
+                    }
+                }
+                Payload::ComponentExportSection(exports) => {
+                    for export in exports {
+                        if export?.kind == ComponentExternalKind::Type {
+                            self.types.push(false);
+                        }
+                    }
+                }
+                Payload::End(_) => break,
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, import: &ComponentImport<'_>) {
+        let needs_nobody = match import.ty {
+            ComponentTypeRef::Type(_) => {
+                self.types.push(false);
+                true
+            }
+            ComponentTypeRef::Instance(ty) => {
+                usize::try_from(ty).is_ok_and(|ty| self.types.get(ty) == Some(&true))
+            }
+            _ => false,
+        };
+        if !is_known(import.name.name) {
+            self.unknown.push(import.name.name.to_owned());
+            self.is_missing |= !needs_nobody;
+        }
+    }
+}
+
+fn holds_types_only(ty: &ComponentType<'_>) -> bool {
+    let ComponentType::Instance(declarations) = ty else {
+        return false;
+    };
+    declarations.iter().all(|declaration| match declaration {
+        InstanceTypeDeclaration::Export { ty, .. } => matches!(ty, ComponentTypeRef::Type(_)),
+        _ => true,
+    })
+}

@@ -1,0 +1,31 @@
+//! What the pool offers to its guests, by the kind of what they are.
+
+use wasmtime::component::HasSelf;
+use wasmtime::{Engine, component};
+
+use super::bindings::wasmpool::task::context;
+use super::store::State;
+use super::{network, preview1};
+
+/// The functions of the host that guests are joined with when they are loaded.
+pub(super) struct Linkers {
+    /// For components: WASI 0.2, and the context of our contract.
+    pub(super) components: component::Linker<State>,
+    /// For core modules: WASI preview 1.
+    pub(super) core_modules: wasmtime::Linker<State>,
+}
+
+impl Linkers {
+    pub(super) fn new(engine: &Engine) -> wasmtime::Result<Self> {
+        let mut components = component::Linker::new(engine);
+        wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
+        network::add_to_linker(&mut components)?;
+        context::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;
+        let mut core_modules = wasmtime::Linker::new(engine);
+        preview1::add_to_linker(&mut core_modules)?;
+        Ok(Self {
+            components,
+            core_modules,
+        })
+    }
+}

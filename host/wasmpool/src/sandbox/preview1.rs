@@ -1,0 +1,161 @@
+//! Programs for WASI preview 1: core modules with a `_start`, which ask the host for everything
+//! by functions of numbers and pointers. Those for the version before it (`wasi_unstable`) are
+//! the same under another name.
+//!
+//! The functions come from the makers of the engine. Three things are ours: the exit code, which
+//! is whatever the program says; waiting, which never blocks the worker's thread; and what is said
+//! of a core module that is no such program.
+
+use wasmparser::{Parser, Payload};
+use wasmtime::{
+    AsContextMut as _, Caller, Extern, ExternType, InstancePre, Linker, Module, UnknownImportError,
+    bail,
+};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;
+use wasmtime_wasi::{I32Exit, WasiView as _, p0, p1};
+use wiggle::GuestMemory;
+
+use super::program::Start;
+use super::store::State;
+use crate::error::LoadError;
+
+/// What such programs import from, by name, today's first.
+const WASI: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+
+/// The function that the host calls.
+const START: &str = "_start";
+
+/// Offers all of preview 1.
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    p1::add_to_linker_async(linker, State::preview1)?;
+    p0::add_to_linker_async(linker, State::preview1)?;
+    linker.allow_shadowing(true);
+    for wasi in WASI {
+        // WASI's own takes codes below 126 only.
+        linker.func_wrap(wasi, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+            Err(I32Exit(code).into())
+        })?;
+    }
+    let [current, before] = WASI;
+    linker.func_wrap_async(current, "poll_oneoff", |mut caller, (a, b, c, d)| {
+        Box::new(async move {
+            let (waiting, memory) = &mut Waiting::begin(&mut caller)?;
+            p1::wasi_snapshot_preview1::poll_oneoff(waiting.context, memory, a, b, c, d).await
+        })
+    })?;
+    linker.func_wrap_async(before, "poll_oneoff", |mut caller, (a, b, c, d)| {
+        Box::new(async move {
+            let (waiting, memory) = &mut Waiting::begin(&mut caller)?;
+            p0::wasi_unstable::poll_oneoff(waiting.context, memory, a, b, c, d).await
+        })
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// A guest's wait for something. WASI's own implementation puts the thread to sleep where a guest
+/// only wants to sleep, if files may block the thread; and no stop wakes a thread up. So for the
+/// time of the wait there are no files that may, and it waits as all others do. Files that are
+/// open stay so.
+struct Waiting<'a> {
+    context: &'a mut WasiP1Ctx,
+    folders: WasiFilesystemCtx,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(caller: &'a mut Caller<'_, State>) -> wasmtime::Result<(Self, GuestMemory<'a>)> {
+        let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
+            bail!("missing required memory export");
+        };
+        let fuel = caller.as_context_mut().hostcall_fuel();
+        let (memory, state) = memory.data_and_store_mut(caller);
+        let context = state.preview1();
+        context.set_hostcall_fuel(fuel);
+        let folders = std::mem::take(context.ctx().ctx.filesystem());
+        Ok((Self { context, folders }, GuestMemory::Unshared(memory)))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.context.ctx().ctx.filesystem() = std::mem::take(&mut self.folders);
+    }
+}
+
+/// Checks that `core`, a core module, is a program that can be run here, before it is compiled.
+pub(super) fn check(core: &[u8]) -> Result<(), LoadError> {
+    let interface = Interface::read(core).map_err(|error| LoadError::Invalid(error.to_string()))?;
+    let imports = || format!("it imports `{}`", interface.foreign_imports.join("`, `"));
+    let problem = match (interface.has_start, interface.foreign_imports.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, true) => format!("it exports no `{START}`"),
+        (true, false) => imports(),
+        (false, false) => format!("it exports no `{START}`, and {}", imports()),
+    };
+    Err(LoadError::CoreModule { problem })
+}
+
+/// Where the program begins.
+pub(super) fn start(module: &Module) -> Result<Start, LoadError> {
+    let is_start = |ty: &ExternType| matches!(ty, ExternType::Func(ty) if ty.params().len() + ty.results().len() == 0);
+    match module.get_export_index(START) {
+        Some(index) if module.get_export(START).is_some_and(|ty| is_start(&ty)) => {
+            Ok(Start::CoreModule(index))
+        }
+        _ => Err(LoadError::CoreModule {
+            problem: format!("its `{START}` is not a function without parameters and results"),
+        }),
+    }
+}
+
+/// Joins the program with what the pool offers.
+pub(super) fn link(
+    linker: &Linker<State>,
+    module: &Module,
+) -> Result<InstancePre<State>, LoadError> {
+    linker.instantiate_pre(module).map_err(|error| {
+        let problem = match error.downcast_ref::<UnknownImportError>() {
+            Some(import) => format!("it imports `{}.{}`", import.module(), import.name()),
+            None => format!("{error:#}"),
+        };
+        LoadError::CoreModule { problem }
+    })
+}
+
+/// What a core module wants from outside and has to offer.
+struct Interface {
+    has_start: bool,
+    /// What it imports beside WASI, as in `env.print`.
+    foreign_imports: Vec<String>,
+}
+
+impl Interface {
+    fn read(core: &[u8]) -> wasmparser::Result<Self> {
+        let mut interface = Self {
+            has_start: false,
+            foreign_imports: Vec::new(),
+        };
+        for payload in Parser::new(0).parse_all(core) {
+            match payload? {
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        let import = import?;
+                        if !WASI.contains(&import.module) {
+                            let name = format!("{}.{}", import.module, import.name);
+                            interface.foreign_imports.push(name);
+                        }
+                    }
+                }
+                Payload::ExportSection(exports) => {
+                    for export in exports {
+                        interface.has_start |= export?.name == START;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(interface)
+    }
+}

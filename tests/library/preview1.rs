@@ -1,0 +1,252 @@
+//! Programs for WASI preview 1: core modules, which run as they are. What programs of both
+//! versions have in common is in `programs`.
+
+use std::time::Duration;
+
+use serde_bytes::ByteBuf;
+use wasmpool::{Access, Capabilities, LoadError, Output, Pool, TaskErrorKind, TaskOptions};
+
+use crate::support::within_long;
+
+fn pool() -> Pool {
+    Pool::builder().workers(1).no_cache().build().unwrap()
+}
+
+/// All functions that the programs here import. Each begins with those.
+const IMPORTS: &str = r#"
+    (import "wasi_snapshot_preview1" "args_sizes_get" (func $args (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "clock_time_get"
+        (func $clock (param i32 i64 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "environ_sizes_get"
+        (func $environ (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_prestat_get"
+        (func $prestat (param i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "fd_write"
+        (func $write (param i32 i32 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "path_open"
+        (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+    (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+    (import "wasi_snapshot_preview1" "random_get" (func $random (param i32 i32) (result i32)))
+"#;
+
+fn program(text: &str) -> String {
+    format!("(module {IMPORTS} {text})")
+}
+
+/// Runs a program with these rights.
+fn run_with(pool: &Pool, text: &str, rights: Capabilities) -> Output {
+    let module = pool.load_bytes(text.as_bytes()).unwrap();
+    let mut command = module.command().unwrap();
+    let child = command.capabilities(rights).spawn(pool).unwrap();
+    child.wait().unwrap()
+}
+
+fn run(pool: &Pool, text: &str) -> Output {
+    run_with(pool, text, Capabilities::new())
+}
+
+/// A program that owns all of its memory, up to the very end, and expects to get more of it in
+/// one piece. It exits with 0 if nobody else has written there.
+#[test]
+fn the_memory_is_the_program_s_own() {
+    let pool = pool();
+    for pages in [1, 3, 100] {
+        let text = program(&format!(
+            r#"(memory (export "memory") {pages})
+            (data (i32.const 64) "\40\01\00\00\05\00\00\00")
+            (data (i32.const 320) "hello")
+            (func $call (drop (call $args (i32.const 0) (i32.const 4)))
+                (drop (call $environ (i32.const 0) (i32.const 4)))
+                (drop (call $clock (i32.const 0) (i64.const 0) (i32.const 8)))
+                (drop (call $random (i32.const 16) (i32.const 32)))
+                (drop (call $prestat (i32.const 3) (i32.const 80)))
+                (drop (call $write (i32.const 1) (i32.const 64) (i32.const 1) (i32.const 96))))
+            (func (export "_start") (local $at i32) (local $end i32)
+                (local.set $end (i32.mul (memory.size) (i32.const 65536)))
+                (memory.fill (i32.const 1024) (i32.const 0xAA)
+                    (i32.sub (local.get $end) (i32.const 1024)))
+                (call $call)
+                (if (i32.ne (memory.grow (i32.const 1)) (i32.const {pages}))
+                    (then (call $exit (i32.const 1))))
+                (call $call)
+                (local.set $at (i32.const 1024))
+                (loop $next
+                    (if (i32.ne (i32.load8_u (local.get $at)) (i32.const 0xAA))
+                        (then (call $exit (i32.const 2))))
+                    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $at) (local.get $end))))
+                (loop $next
+                    (if (i32.load8_u (local.get $at)) (then (call $exit (i32.const 3))))
+                    (local.set $at (i32.add (local.get $at) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $at)
+                        (i32.mul (memory.size) (i32.const 65536))))))"#
+        ));
+        let output = run(&pool, &text);
+        assert_eq!(output.status.code(), 0, "{pages} pages");
+        assert_eq!(output.stdout, b"hellohello", "{pages} pages");
+    }
+}
+
+#[test]
+fn a_memory_that_cannot_grow_is_enough() {
+    let text = program(
+        r#"(memory (export "memory") 1 1)
+        (data (i32.const 0) "\08\00\00\00\02\00\00\00ok")
+        (func (export "_start")
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))))"#,
+    );
+    assert_eq!(run(&pool(), &text).stdout, b"ok");
+}
+
+#[test]
+fn a_start_section_may_ask_the_host_for_something() {
+    let text = program(
+        r#"(memory (export "memory") 1)
+        (data (i32.const 0) "\08\00\00\00\02\00\00\00ok")
+        (func $print
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16))))
+        (start $print)
+        (func (export "_start") (call $print))"#,
+    );
+    assert_eq!(run(&pool(), &text).stdout, b"okok");
+}
+
+/// The errors are those of the standard: 8 is `badf`.
+#[test]
+fn nothing_cannot_be_written_to_what_is_not_open() {
+    let pool = pool();
+    for (descriptor, expected) in [(1, 0), (2, 0), (9, 8)] {
+        let text = program(&format!(
+            r#"(memory (export "memory") 1)
+            (func (export "_start") (call $exit
+                (call $write (i32.const {descriptor}) (i32.const 0) (i32.const 0) (i32.const 16))))"#
+        ));
+        assert_eq!(run(&pool, &text).status.code(), expected, "{descriptor}");
+    }
+}
+
+#[test]
+fn exit_codes_are_whole() {
+    let pool = pool();
+    for code in [0, 1, 125, 126, 255, 256, 1000, 65_536, i32::MAX, -1] {
+        let text = program(&format!(
+            r#"(memory (export "memory") 1)
+            (func (export "_start") (call $exit (i32.const {code})))"#
+        ));
+        let output = run(&pool, &text);
+        assert_eq!(output.status.code(), code);
+        assert_eq!(output.status.success(), code == 0);
+        let module = pool.load_bytes(text.as_bytes()).unwrap();
+        type Arguments = (Vec<String>, Vec<(String, String)>, Option<ByteBuf>);
+        let task = module.task::<Arguments, Output>("wasi:cli/run").unwrap();
+        let nothing = (Vec::new(), Vec::new(), None);
+        let outcome = pool.submit(&task, nothing).unwrap().wait();
+        let expected = (code != 0).then_some(TaskErrorKind::Exited(code));
+        assert_eq!(outcome.err().map(|error| error.kind()), expected, "{code}");
+    }
+}
+
+#[test]
+fn hundreds_of_files_may_be_open() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f"), "").unwrap();
+    let rights = Capabilities::new();
+    let rights = rights.dir(folder.path(), "/d", Access::ReadOnly).unwrap();
+    // Exits with the number of files that it has opened.
+    let text = program(
+        r#"(memory (export "memory") 1)
+        (data (i32.const 0) "f")
+        (func (export "_start") (local $opened i32)
+            (loop $next
+                (if (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1)
+                        (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8))
+                    (then (call $exit (local.get $opened))))
+                (local.set $opened (i32.add (local.get $opened) (i32.const 1)))
+                (br_if $next (i32.lt_u (local.get $opened) (i32.const 500))))
+            (call $exit (local.get $opened)))"#,
+    );
+    assert_eq!(run_with(&pool(), &text, rights).status.code(), 500);
+}
+
+#[test]
+fn arguments_and_variables_may_be_megabytes() {
+    let pool = pool();
+    let module = pool.load_bytes(wasmpool_guests::PROGRAMS_P1.wasm).unwrap();
+    let word = "x".repeat(2_000_000);
+    let mut command = module.command().unwrap();
+    command.args(["count", &word, &word]).env("WORD", &word);
+    let output = command.spawn(&pool).unwrap().wait().unwrap();
+    assert_eq!(output.stdout, b"1 2 4000001\n");
+    let mut command = module.command().unwrap();
+    let output = command.arg("env").env("WORD", &word).spawn(&pool).unwrap();
+    let output = output.wait().unwrap();
+    assert_eq!(output.stdout, format!("WORD={word}\n").as_bytes());
+}
+
+#[test]
+fn the_version_before_preview_1_runs_as_well() {
+    let text = r#"(module
+        (import "wasi_unstable" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))
+        (import "wasi_unstable" "proc_exit" (func $exit (param i32)))
+        (memory (export "memory") 1)
+        (data (i32.const 0) "\08\00\00\00\02\00\00\00ok")
+        (func (export "_start")
+            (drop (call $write (i32.const 1) (i32.const 0) (i32.const 1) (i32.const 16)))
+            (call $exit (i32.const 1000))))"#;
+    let output = run(&pool(), text);
+    assert_eq!((&*output.stdout, output.status.code()), (&b"ok"[..], 1000));
+}
+
+/// Sleeps for a day, in both versions, by a clock that begins now.
+#[test]
+fn a_program_that_only_sleeps_is_stopped() {
+    within_long(|| {
+        let pool = pool();
+        // Where the flag, the number of the clock and the time lie in what is asked for.
+        for (wasi, clock, time) in [
+            ("wasi_snapshot_preview1", 16, 24),
+            ("wasi_unstable", 24, 32),
+        ] {
+            let text = format!(
+                r#"(module
+                (import "{wasi}" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+                (memory (export "memory") 1)
+                (func (export "_start")
+                    (i32.store (i32.const {clock}) (i32.const 1))
+                    (i64.store (i32.const {time}) (i64.const 86400000000000))
+                    (if (call $poll (i32.const 0) (i32.const 128) (i32.const 1) (i32.const 256))
+                        (then unreachable))))"#
+            );
+            let module = pool.load_bytes(text.as_bytes()).unwrap();
+            let mut command = module.command().unwrap();
+            let options = TaskOptions::new().task_timeout(Duration::from_millis(20));
+            let child = command.options(options).spawn(&pool).unwrap();
+            let error = child.wait().unwrap_err();
+            assert_eq!(error.kind(), TaskErrorKind::TimedOut, "{wasi}: {error}");
+        }
+    });
+}
+
+#[test]
+fn a_start_that_takes_something_is_refused() {
+    let error = pool()
+        .load_bytes(b"(module (func (export \"_start\") (param i32)))")
+        .unwrap_err();
+    assert!(matches!(error, LoadError::CoreModule { .. }), "{error:?}");
+    assert!(error.to_string().contains("`_start`"), "{error}");
+}
+
+#[test]
+#[allow(unsafe_code)]
+fn a_program_can_be_compiled_ahead_of_time() {
+    let pool = pool();
+    let code = pool.precompile(wasmpool_guests::PROGRAMS_P1.wasm).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("programs.cwasm");
+    std::fs::write(&path, code).unwrap();
+    // SAFETY: it is what `precompile` has made.
+    let module = unsafe { pool.load_precompiled(&path) }.unwrap();
+    let mut command = module.command().unwrap();
+    let output = command.args(["count", "a b"]).spawn(&pool).unwrap();
+    assert_eq!(output.wait().unwrap().stdout, b"1 2 3\n");
+}
