@@ -266,6 +266,22 @@ fn details_tell_what_a_task_cost_and_where_it_was() {
     );
 }
 
+/// The lines of its source are kept in native code of its own, but only where there are any.
+#[test]
+fn details_compile_no_module_anew_that_has_no_lines() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = folder.path().join("cache");
+    let entries = |more: &[&str]| {
+        let args = ["run", "factorizer", "6", "--cache-folder"];
+        let cache_folder = cache.to_str().unwrap();
+        run(&[&args[..], &[cache_folder], more].concat()).assert_code(0);
+        cache.read_dir().unwrap().count()
+    };
+    let n_entries = entries(&[]);
+    assert!(n_entries > 0);
+    assert_eq!(entries(&["--details"]), n_entries);
+}
+
 #[test]
 fn a_bad_line_is_its_own_error_with_its_number() {
     let input = "12\n\nnot json\n{\"a\":1}\n  35  \n";
@@ -680,11 +696,7 @@ fn unusable_modules_exit_with_3_and_say_why() {
         run.assert_code(3).assert_stderr(expected);
     };
     check("text.wasm", "hello", "not WebAssembly");
-    check(
-        "core.wat",
-        "(module)",
-        "a core module that is no WASI program",
-    );
+    check("core.wat", "(module)", "a core module that cannot be used");
     check("empty.wat", "(component)", "nothing to call");
 }
 
@@ -933,7 +945,8 @@ mod programs {
                 "one \n\n{\"a\": 1}\r\nlast",
             );
             let lines = run.assert_code(0).lines();
-            let inputs = ["one ", "{\"a\": 1}", "last"];
+            // Of text a blank line is an input as well.
+            let inputs = ["one ", "", "{\"a\": 1}", "last"];
             assert_eq!(lines.len(), inputs.len());
             for (line, input) in lines.iter().zip(inputs) {
                 assert_eq!(line["input"], input);
@@ -996,6 +1009,36 @@ mod programs {
                 "error": {"kind": "exited", "message": "exited with code 3", "exit_code": 3},
             })
         );
+    }
+
+    /// A process has eight bits for its code; what does not fit is a failure all the same.
+    #[test]
+    fn an_exit_code_of_more_than_eight_bits_is_no_success() {
+        let codes = ["256", "1000", "-1"];
+        let run = run(&[&["run", preview_1()][..], &codes, &["--", "exit"]].concat());
+        let lines = run.assert_code(1).lines();
+        for (line, code) in lines.iter().zip(codes) {
+            assert_eq!(line["error"]["exit_code"].to_string(), code);
+        }
+        for (code, expected) in codes.iter().zip([255, 255, 255]) {
+            let args = ["run", preview_1(), "--inherit-stdio", "--", "exit", code];
+            super::run(&args).assert_code(expected);
+        }
+    }
+
+    #[test]
+    fn the_output_of_a_program_has_a_limit_that_can_be_set() {
+        for_each_program(|program| {
+            let args = |limit, bytes| {
+                let size = ["--output-limit", limit, "--", "flood", bytes];
+                run(&[&["run", program][..], &size].concat())
+            };
+            let line = &args("1KB", "600").assert_code(1).lines()[0];
+            assert_eq!(line["error"]["kind"], "output-limit");
+            args("1KB", "400").assert_code(0);
+            // More than the default of 16 MiB.
+            args("40MB", "18000000").assert_code(0);
+        });
     }
 
     #[test]

@@ -85,8 +85,8 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) stdin: bool,
 
-    /// Read more inputs from this file, one JSON value a line, or a line of text for a program;
-    /// `-` is standard input
+    /// Read more inputs from this file, one JSON value a line, where blank lines are skipped; or, for
+    /// a program, a line of text, which may be empty. `-` is standard input
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
@@ -117,6 +117,10 @@ pub(crate) struct RunArgs {
     /// Stop a task that wants more memory, such as `64MiB` [default: 256MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,
+
+    /// Stop a program that prints more, on both streams together, such as `1GiB` [default: 16MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) output_limit: Option<ByteSize>,
 
     /// Stop a task that uses more fuel, about one unit an instruction [default: not counted]
     #[arg(long, value_name = "N")]

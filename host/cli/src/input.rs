@@ -45,8 +45,8 @@ struct Lines {
     /// The number of the line that was read last, from 1.
     number: u64,
     buffer: Vec<u8>,
-    /// Leaves of a line what counts.
-    trim: fn(&[u8]) -> &[u8],
+    /// Whether the lines are text: then they are taken as they are, and blank ones as well.
+    are_text: bool,
 }
 
 impl Inputs {
@@ -62,11 +62,6 @@ impl Inputs {
             Shape::Text(_) => true,
         };
         let runs_once = given.is_empty() && file.is_none() && wants_none;
-        let trim: fn(&[u8]) -> &[u8] = match shape {
-            // What comes before is left, so that columns are counted as an editor does.
-            Shape::Json { .. } => <[u8]>::trim_ascii_end,
-            Shape::Text(_) => without_line_break,
-        };
         let reader: Option<Box<dyn Read + Send>> = match file {
             None => None,
             Some(path) if path == Path::new("-") => Some(Box::new(io::stdin())),
@@ -83,7 +78,7 @@ impl Inputs {
                 reader: BufReader::new(reader),
                 number: 0,
                 buffer: Vec::new(),
-                trim,
+                are_text: matches!(shape, Shape::Text(_)),
             }),
             shape,
             runs_once,
@@ -106,10 +101,11 @@ impl Inputs {
         let Some(lines) = &self.file else {
             return true;
         };
-        // Up to the last line break, and not blank.
+        // Up to the last line break, and not blank unless that counts.
         let at_hand = lines.reader.buffer();
-        let end = at_hand.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
-        let has_line = !at_hand[..end].trim_ascii().is_empty();
+        let end = at_hand.iter().rposition(|byte| *byte == b'\n');
+        let is_line = |end| lines.are_text || !at_hand[..end].trim_ascii().is_empty();
+        let has_line = end.is_some_and(is_line);
         !self.given.as_slice().is_empty() || has_line
     }
 }
@@ -153,7 +149,7 @@ impl Iterator for Inputs {
 }
 
 impl Lines {
-    /// The next line that is not blank, and its number.
+    /// The next line that counts, and its number.
     fn next(&mut self) -> Option<io::Result<(u64, Vec<u8>)>> {
         loop {
             self.buffer.clear();
@@ -167,7 +163,12 @@ impl Lines {
                 let too_long = format!("line {} is longer than {MAX_LINE} bytes", self.number);
                 return Some(Err(io::Error::new(io::ErrorKind::InvalidData, too_long)));
             }
-            let line = (self.trim)(&self.buffer);
+            if self.are_text {
+                let line = without_line_break(&self.buffer);
+                return Some(Ok((self.number, line.to_owned())));
+            }
+            // What comes before is left, so that columns are counted as an editor does.
+            let line = self.buffer.trim_ascii_end();
             if !line.is_empty() {
                 return Some(Ok((self.number, line.to_owned())));
             }

@@ -55,6 +55,14 @@ pub(crate) fn read(name: &str) -> Result<Cow<'static, [u8]>> {
     }
 }
 
+/// Whether the module may tell files and lines: it has a table of lines, or is native code, which
+/// is taken by how it was made.
+pub(crate) fn may_have_lines(name: &str, args: &CodeArgs) -> bool {
+    const TABLE: &[u8] = b".debug_line";
+    let has_table = |bytes: &[u8]| bytes.windows(TABLE.len()).any(|part| part == TABLE);
+    args.trusted_cwasm || read(name).is_ok_and(|bytes| has_table(&bytes))
+}
+
 /// Loads a module. While that takes long, `spinner` says so.
 pub(crate) fn load(
     pool: &Pool,

@@ -170,7 +170,13 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(memory) = args.memory {
         builder = builder.memory_limit(usize::try_from(memory.as_u64()).unwrap_or(usize::MAX));
     }
-    if args.details {
+    if let Some(size) = args.output_limit {
+        let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        builder = builder.program_output_limit(bytes);
+    }
+    // Native code that keeps lines is other code: where there are none to keep, the module is
+    // taken from the cache as it is.
+    if args.details && module::may_have_lines(&args.module, &args.code) {
         builder = builder.backtrace_lines();
     }
     if args.retries > 0 {
