@@ -26,11 +26,11 @@ fn what_is_not_webassembly_is_refused() {
 
 #[test]
 fn a_core_module_is_refused_with_the_way_to_a_component() {
-    let text = b"(module (func (export \"f\")))";
+    let text = b"(module (memory (export \"memory\") 1))";
     check(
         text,
         &[
-            "a core module that is no WASI program: it exports no `_start`;",
+            "cannot be used: it exports no `_start`, and no other function;",
             "wasm-tools component new",
         ],
     );
@@ -46,16 +46,16 @@ fn a_core_module_that_wants_more_than_wasi_is_refused_by_what_it_wants() {
     let start = "(func (export \"_start\"))";
     check(
         format!("(module {wasi} {foreign} {start})").as_bytes(),
-        &["no WASI program: it imports `env.print`, `js.memory`;"],
+        &["cannot be used: it imports `env.print`, `js.memory`;"],
     );
     check(
         format!("(module {wasi} {foreign})").as_bytes(),
-        &["no WASI program: it exports no `_start`, and it imports `env.print`, `js.memory`;"],
+        &["cannot be used: it exports no function, and it imports `env.print`, `js.memory`;"],
     );
     check(
         b"(module (import \"wasi_snapshot_preview1\" \"no_such\" (func)) \
           (func (export \"_start\")))",
-        &["no WASI program: it imports `wasi_snapshot_preview1.no_such`;"],
+        &["cannot be used: it imports `wasi_snapshot_preview1.no_such`;"],
     );
 }
 

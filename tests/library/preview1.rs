@@ -228,6 +228,95 @@ fn a_program_that_only_sleeps_is_stopped() {
 }
 
 #[test]
+fn a_core_module_that_is_no_program_offers_its_functions_of_numbers() {
+    let pool = pool();
+    let module = pool
+        .load_bytes(
+            b"(module
+                (import \"wasi_snapshot_preview1\" \"sched_yield\" (func $yield (result i32)))
+                (memory (export \"memory\") 1)
+                (global $calls (mut i32) (i32.const 0))
+                (func (export \"_initialize\")
+                    (global.set $calls (i32.add (i32.const 100) (call $yield))))
+                (func (export \"add\") (param i32 i32) (result i32)
+                    (i32.add (local.get 0) (local.get 1)))
+                (func (export \"halve\") (param f32) (result f32)
+                    (f32.div (local.get 0) (f32.const 2)))
+                (func (export \"all\") (param i32 i64 f32 f64) (result f64 f32 i64 i32)
+                    (local.get 3) (local.get 2) (local.get 1) (local.get 0))
+                (func (export \"calls\") (result i32)
+                    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+                    (global.get $calls))
+                (func (export \"nothing\"))
+                (func (export \"refused\") (param v128)))",
+        )
+        .unwrap();
+    let names = module.tasks().iter().map(|task| {
+        let signature = task.signature.as_ref().unwrap();
+        format!("{}: {signature}", task.name)
+    });
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [
+            "add: func(p0: s32, p1: s32) -> s32",
+            "halve: func(p0: f32) -> f32",
+            "all: func(p0: s32, p1: s64, p2: f32, p3: f64) -> tuple<f64, f32, s64, s32>",
+            "calls: func() -> s32",
+            "nothing: func()",
+        ]
+    );
+    let [refused] = module.uncallable() else {
+        panic!("{:?}", module.uncallable());
+    };
+    assert_eq!(refused.name, "refused");
+
+    let add = module.task::<(i32, i32), i32>("add").unwrap();
+    let sums = [(1, 2), (-1, -2), (i32::MAX, 1)].map(|(a, b)| {
+        let sum = pool.submit(&add, (a, b)).unwrap();
+        sum.wait().unwrap()
+    });
+    assert_eq!(sums, [3, -3, i32::MIN]);
+    let halve = module.task::<(f32,), f32>("halve").unwrap();
+    assert_eq!(pool.submit(&halve, (0.2,)).unwrap().wait().unwrap(), 0.1);
+    type All = (f64, f32, i64, i32);
+    let all = module.task::<(i32, i64, f32, f64), All>("all").unwrap();
+    let outcome = pool.submit(&all, (-1, i64::MIN, 0.1, -0.0)).unwrap().wait();
+    assert_eq!(outcome.unwrap(), (-0.0, 0.1, i64::MIN, -1));
+    // Of each instance `_initialize` is called first, and once.
+    let calls = module.task::<(), i32>("calls").unwrap();
+    for _ in 0..2 {
+        assert_eq!(pool.submit(&calls, ()).unwrap().wait().unwrap(), 101);
+    }
+    let nothing = module.task::<(), ()>("nothing").unwrap();
+    pool.submit(&nothing, ()).unwrap().wait().unwrap();
+}
+
+#[test]
+fn several_memories_and_tables_and_none_are_enough() {
+    let pool = pool();
+    for items in [
+        "",
+        "(memory 1) (memory 1) (memory 1) (memory 1)",
+        "(memory i64 1)",
+        "(table 1 funcref) (table 1 funcref) (table 1 funcref)",
+    ] {
+        let text = format!("(module {items} (func (export \"_start\")))");
+        assert!(run(&pool, &text).status.success(), "{items}");
+    }
+    // Valid, and more than there is: said so.
+    for items in [
+        "(memory 1) (memory 1) (memory 1) (memory 1) (memory 1)",
+        "(memory 1 1 shared)",
+        "(tag)",
+        "(type (struct))",
+    ] {
+        let text = format!("(module {items} (func (export \"_start\")))");
+        let error = pool.load_bytes(text.as_bytes()).unwrap_err();
+        assert!(matches!(error, LoadError::Unsupported(_)), "{error:?}");
+    }
+}
+
+#[test]
 fn a_start_that_takes_something_is_refused() {
     let error = pool()
         .load_bytes(b"(module (func (export \"_start\") (param i32)))")

@@ -410,10 +410,11 @@ pub enum LoadError {
     /// version or with other settings.
     #[error("not compiled for this pool: {0}; compile it anew, with the pool's own settings")]
     Unfit(String),
-    /// The module is a core module, and no program for WASI preview 1.
+    /// The module is a core module, and neither a program for WASI preview 1 nor one that exports
+    /// functions of numbers.
     #[error(
-        "a core module that is no WASI program: {problem}; build it for `wasm32-wasip2`, or \
-         turn it into a component with `wasm-tools component new`"
+        "a core module that cannot be used: {problem}; build it for `wasm32-wasip2`, or turn it \
+         into a component with `wasm-tools component new`, which can take text and lists too"
     )]
     CoreModule {
         /// What it lacks, or wants beside `wasi_snapshot_preview1`.
@@ -422,8 +423,18 @@ pub enum LoadError {
     /// The bytes claim to be WebAssembly but do not hold.
     #[error("not valid WebAssembly: {0}")]
     Invalid(String),
-    /// The module is valid, and uses a part of WebAssembly that is not turned on here.
-    #[error("needs a part of WebAssembly that is not offered here: {0}")]
+    /// The module is valid, and needs something of WebAssembly that no pool has:
+    ///
+    /// - shared memories and atomic instructions: a guest is one thread;
+    /// - garbage-collected types, and exceptions, which the engine keeps as such: they bring a
+    ///   collector into each sandbox, native code that works on a guest's data, and few modules
+    ///   for WASI need one so far;
+    /// - more than 4 memories or 32 tables: their addresses are reserved for each instance;
+    /// - a proposal that is not finished.
+    ///
+    /// Several memories, 64-bit memories, tail calls, SIMD and typed function references are on,
+    /// and a module needs no memory at all.
+    #[error("needs more of WebAssembly than is offered here: {0}")]
     Unsupported(String),
     /// The component exports nothing that can be called as a task.
     #[error("nothing to call: {}", exports_hint(exports, uncallable))]

@@ -206,7 +206,8 @@ impl Pool {
         self.shop.sandbox.allocation()
     }
 
-    /// Loads the module in a file: a component, or its text form (`.wat`).
+    /// Loads the module in a file: a component, or a core module that is a program for WASI preview 1
+    /// or exports functions of numbers; or the text form of one (`.wat`).
     ///
     /// Blocks while it is read, compiled and asked for its tasks; that is the cost of reading
     /// it if the cache has it, and otherwise about a second for each megabyte. The same bytes

@@ -13,6 +13,7 @@ use super::bindings::exports::wasmpool::task::tasks::{Failure, TaskError as Gues
 use super::driver::Driver;
 use super::ending::{self, Stage};
 use super::module::Compiled;
+use super::numbers;
 use super::program::{self, Invocation};
 use super::store::{self, Reach, Run, State};
 use super::wire::{self, Outcome};
@@ -56,6 +57,13 @@ impl Live {
                 ..
             } => Ok(contract),
             _ => Err(format_err!("it does not list its tasks")),
+        }
+    }
+
+    fn core_module(&self) -> wasmtime::Result<&wasmtime::Instance> {
+        match self {
+            Self::CoreModule(guest) => Ok(guest),
+            Self::Component { .. } => Err(format_err!("no such export")),
         }
     }
 
@@ -242,6 +250,11 @@ impl Instance {
                     let Outcome(returned) = function.call_async(store, arguments).await?;
                     Ok(returned.map_err(Told::Error))
                 }
+                Entry::Numbers(export) => {
+                    let guest = live.core_module()?;
+                    let result = numbers::call(store, guest, export, &arguments).await?;
+                    Ok(Ok(result))
+                }
                 Entry::Program(start) => {
                     let output = program::run(store, live, start).await?;
                     Ok(match output.status.success() {
@@ -344,7 +357,9 @@ async fn enter<'a>(
                 }
             }
             Compiled::CoreModule(pre) => {
-                Live::CoreModule(pre.instantiate_async(&mut *store).await?)
+                let guest = pre.instantiate_async(&mut *store).await?;
+                numbers::initialize(store, &guest).await?;
+                Live::CoreModule(guest)
             }
         });
     }

@@ -16,6 +16,7 @@ mod limiter;
 mod linkers;
 mod module;
 mod network;
+mod numbers;
 mod output;
 mod preview1;
 mod program;
@@ -27,8 +28,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmtime::Engine;
 use wasmtime::component::ComponentExportIndex;
+use wasmtime::{Engine, ModuleExport};
 
 pub(crate) use cache::CacheFolder;
 pub(crate) use driver::Driver;
@@ -96,6 +97,8 @@ pub(crate) enum Entry {
     Registered,
     /// As the function that the component exports there.
     Function(ComponentExportIndex),
+    /// As the function of numbers that the core module exports there.
+    Numbers(ModuleExport),
     /// As a program, which begins there.
     Program(Start),
 }

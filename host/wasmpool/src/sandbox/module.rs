@@ -14,7 +14,7 @@ use super::cache::{CacheEntry, CacheFolder};
 use super::exports::{self, Exports};
 use super::linkers::Linkers;
 use super::store::State;
-use super::{imports, preview1};
+use super::{imports, numbers, preview1};
 use crate::error::LoadError;
 
 /// The package of the contract, and the interface that a guest exports.
@@ -29,7 +29,7 @@ pub(crate) enum Compiled {
         /// Where our own contract is, in a component that brings its own tasks.
         contract: Option<WorkerIndices>,
     },
-    /// A program for WASI preview 1.
+    /// A program for WASI preview 1, or functions of numbers.
     CoreModule(wasmtime::InstancePre<State>),
 }
 
@@ -249,7 +249,10 @@ fn link(engine: &Engine, linkers: &Linkers, code: &Code) -> Result<(Compiled, Ex
     match code {
         Code::Component(component) => link_component(engine, &linkers.components, component),
         Code::CoreModule(module) => {
-            let exports = Exports::of_program(preview1::start(module)?);
+            let exports = match preview1::start(module)? {
+                Some(start) => Exports::of_program(start),
+                None => numbers::exports(module)?,
+            };
             let pre = preview1::link(&linkers.core_modules, module)?;
             Ok((Compiled::CoreModule(pre), exports))
         }

@@ -6,7 +6,7 @@
 //! is whatever the program says; waiting, which never blocks the worker's thread; and what is said
 //! of a core module that is no such program.
 
-use wasmparser::{Parser, Payload};
+use wasmparser::{ExternalKind, Parser, Payload};
 use wasmtime::{
     AsContextMut as _, Caller, Extern, ExternType, InstancePre, Linker, Module, UnknownImportError,
     bail,
@@ -84,27 +84,29 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Checks that `core`, a core module, is a program that can be run here, before it is compiled.
+/// Checks that `core`, a core module, has something to call and wants nothing but WASI, before it
+/// is compiled.
 pub(super) fn check(core: &[u8]) -> Result<(), LoadError> {
     let interface = Interface::read(core).map_err(|error| LoadError::Invalid(error.to_string()))?;
     let imports = || format!("it imports `{}`", interface.foreign_imports.join("`, `"));
-    let problem = match (interface.has_start, interface.foreign_imports.is_empty()) {
+    let problem = match (interface.has_function, interface.foreign_imports.is_empty()) {
         (true, true) => return Ok(()),
-        (false, true) => format!("it exports no `{START}`"),
+        (false, true) => format!("it exports no `{START}`, and no other function"),
         (true, false) => imports(),
-        (false, false) => format!("it exports no `{START}`, and {}", imports()),
+        (false, false) => format!("it exports no function, and {}", imports()),
     };
     Err(LoadError::CoreModule { problem })
 }
 
-/// Where the program begins.
-pub(super) fn start(module: &Module) -> Result<Start, LoadError> {
+/// Where the program begins. None if the module is no program.
+pub(super) fn start(module: &Module) -> Result<Option<Start>, LoadError> {
     let is_start = |ty: &ExternType| matches!(ty, ExternType::Func(ty) if ty.params().len() + ty.results().len() == 0);
     match module.get_export_index(START) {
         Some(index) if module.get_export(START).is_some_and(|ty| is_start(&ty)) => {
-            Ok(Start::CoreModule(index))
+            Ok(Some(Start::CoreModule(index)))
         }
-        _ => Err(LoadError::CoreModule {
+        None => Ok(None),
+        Some(_) => Err(LoadError::CoreModule {
             problem: format!("its `{START}` is not a function without parameters and results"),
         }),
     }
@@ -126,7 +128,7 @@ pub(super) fn link(
 
 /// What a core module wants from outside and has to offer.
 struct Interface {
-    has_start: bool,
+    has_function: bool,
     /// What it imports beside WASI, as in `env.print`.
     foreign_imports: Vec<String>,
 }
@@ -134,7 +136,7 @@ struct Interface {
 impl Interface {
     fn read(core: &[u8]) -> wasmparser::Result<Self> {
         let mut interface = Self {
-            has_start: false,
+            has_function: false,
             foreign_imports: Vec::new(),
         };
         for payload in Parser::new(0).parse_all(core) {
@@ -150,7 +152,7 @@ impl Interface {
                 }
                 Payload::ExportSection(exports) => {
                     for export in exports {
-                        interface.has_start |= export?.name == START;
+                        interface.has_function |= export?.kind == ExternalKind::Func;
                     }
                 }
                 _ => {}
