@@ -188,3 +188,41 @@ fn the_memory_of_a_component_in_c_is_its_own() {
     fs::write(folder.join("factorize.c"), checked).unwrap();
     build_and_run(&folder, is_of_the_system);
 }
+
+/// The runner of the official WASI test suite, which calls `tests/wasi/adapter.py`: what each passes
+/// of the runners that there were.
+#[test]
+fn the_official_test_suite_gets_its_command_lines() {
+    let adapter = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/wasi");
+    let calls = r#"
+import adapter
+from pathlib import Path
+args, env, root = ["a", "b c"], {"N": "v"}, Path("/some/root")
+for argv in (
+    adapter.compute_argv("t.wasm", (args, env, root), [], "wasi:cli/command", "wasm32-wasip1"),
+    adapter.compute_argv("t.wasm", (args, env, [(root, "/")]), [], "wasm32-wasip1"),
+    adapter.compute_argv("t.wasm", args, env, [(root, "/")]),
+    adapter.compute_argv("t.wasm", ([], {}, None), [], "wasi:cli/command", "wasm32-wasip2"),
+):
+    print(" ".join(argv))
+print(adapter.get_version(), *adapter.get_wasi_versions(), *adapter.get_wasi_worlds())
+"#;
+    let output = Command::new("python3")
+        .args(["-B", "-c", calls])
+        .env("PYTHONPATH", adapter)
+        .env("WASMPOOL", env!("CARGO_BIN_EXE_wasmpool"))
+        .output()
+        .unwrap();
+    let program = env!("CARGO_BIN_EXE_wasmpool");
+    let whole =
+        format!("{program} run --inherit-stdio --env N=v --dir /some/root::/ t.wasm -- a b c\n");
+    let bare = format!("{program} run --inherit-stdio t.wasm --\n");
+    let version = env!("CARGO_PKG_VERSION");
+    let versions = format!("{version} wasm32-wasip1 wasm32-wasip2 wasi:cli/command\n");
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        [whole.clone(), whole.clone(), whole, bare, versions].concat(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

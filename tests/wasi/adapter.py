@@ -31,11 +31,17 @@ def get_wasi_worlds():
 
 
 def compute_argv(test_path, *rest):
-    # Older runners pass arguments, environment and folders one by one, newer ones as one.
-    args, env, dirs = rest[0] if isinstance(rest[0], tuple) else rest[:3]
+    """The command line of a test.
+
+    Today's runner passes `(arguments, environment, root)`, with one folder or none as the root,
+    then proposals, world and version. Earlier ones had pairs of folders in the place of the root,
+    and the first of them passed the three one by one.
+    """
+    args, env, root = rest[0] if isinstance(rest[0], tuple) else rest[:3]
+    dirs = root if isinstance(root, list) else [(root, "/")] if root else []
     argv = WASMPOOL + ["run", "--inherit-stdio"]
     for name, value in env.items():
         argv += ["--env", f"{name}={value}"]
     for host, guest in dirs:
         argv += ["--dir", f"{host}::{guest}"]
-    return argv + [str(test_path), "--"] + args
+    return argv + [str(test_path), "--"] + list(args)
