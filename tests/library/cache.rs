@@ -1,11 +1,18 @@
 //! The cache of compiled modules: written once, never trusted when damaged.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
-use wasmpool::{LoadError, Pool, PoolBuilder};
+use wasmpool::{CacheState, LoadError, Pool, PoolBuilder};
 
 fn load(builder: PoolBuilder) {
+    state_after_load(builder);
+}
+
+/// A module is loaded and works, whatever is the matter with the cache; tells what that is.
+fn state_after_load(builder: PoolBuilder) -> CacheState {
     let pool = builder.workers(1).build().unwrap();
     let module = pool.load(wasmpool_guests::FACTORIZER.path()).unwrap();
     let factorize = module.task::<(u64,), Vec<u64>>("factorize").unwrap();
@@ -13,6 +20,31 @@ fn load(builder: PoolBuilder) {
         pool.submit(&factorize, (12,)).unwrap().wait().unwrap(),
         [2, 2, 3]
     );
+    pool.cache()
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// The folder is not used, and the reason names all of this.
+fn check_refused(folder: &Path, expected: &[&str]) {
+    let before = names(folder);
+    let state = state_after_load(Pool::builder().cache_folder(folder));
+    let CacheState::NotUsed { .. } = &state else {
+        panic!("{state:?}");
+    };
+    let problem = state.problem().unwrap();
+    for text in expected {
+        assert!(problem.contains(text), "`{problem}` lacks `{text}`");
+    }
+    assert_eq!(names(folder), before, "nothing was written there");
+}
+
+/// What is in a folder; nothing if it is none.
+fn names(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
 }
 
 /// The files of one kind: `cwasm` is code, `tasks` what components told of their tasks.
@@ -118,8 +150,193 @@ fn a_damaged_file_is_made_anew(extension: &str) {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_costs_nothing_but_time() {
-    load(Pool::builder().cache_folder("/proc/no/such/folder"));
+fn a_folder_that_cannot_be_made_costs_nothing_but_time() {
+    check_refused(Path::new("/proc/no/such/folder"), &["is not used"]);
+}
+
+#[test]
+fn a_file_in_the_place_of_the_folder_costs_nothing_but_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cache");
+    fs::write(&file, "mine").unwrap();
+    check_refused(&file, &["is no folder"]);
+    check_refused(&file.join("below"), &["is no folder"]);
+    assert_eq!(fs::read(&file).unwrap(), b"mine");
+}
+
+#[test]
+fn a_folder_that_others_can_write_to_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    load(Pool::builder().cache_folder(folder.path()));
+    // The sticky one does not help: whoever was first gives a file its content.
+    for mode in [0o770, 0o702, 0o1777] {
+        set_mode(folder.path(), mode);
+        check_refused(folder.path(), &["others can write to", "chmod go-w"]);
+    }
+    set_mode(folder.path(), 0o755);
+    let state = state_after_load(Pool::builder().cache_folder(folder.path()));
+    let folder = folder.path().to_owned();
+    assert_eq!(state, CacheState::InUse { folder });
+}
+
+#[test]
+fn a_folder_below_one_that_others_can_write_to_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    let parent = folder.path().join("parent");
+    let cache = parent.join("between/cache");
+    load(Pool::builder().cache_folder(&cache));
+    set_mode(&parent, 0o777);
+    let shown = parent.display().to_string();
+    check_refused(&cache, &["others can write to", &shown]);
+    check_refused(&parent.join("new"), &["others can write to", &shown]);
+    // Nobody renames what is another's there.
+    set_mode(&parent, 0o1777);
+    let state = state_after_load(Pool::builder().cache_folder(&cache));
+    assert_eq!(state.problem(), None);
+}
+
+#[test]
+fn a_folder_behind_a_link_is_looked_at_where_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, link) = (folder.path().join("cache"), folder.path().join("link"));
+    load(Pool::builder().cache_folder(&cache));
+    symlink(&cache, &link).unwrap();
+    let state = state_after_load(Pool::builder().cache_folder(&link));
+    assert_eq!(state.problem(), None);
+    set_mode(&cache, 0o777);
+    check_refused(&link, &["others can write to"]);
+}
+
+/// Only root can give files away. Without that there is no other user's file to be had.
+fn give_away(path: &Path) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::lchown(path, Some(12_345), None).unwrap();
+    }
+    is_root
+}
+
+#[test]
+fn what_belongs_to_another_user_is_not_used() {
+    let folder = tempfile::tempdir().unwrap();
+    // As `sudo -E` has it, which leaves the user's home folder to root.
+    let home = folder.path().join("home");
+    let cache = home.join(".cache/wasmpool");
+    load(Pool::builder().cache_folder(&cache));
+    if give_away(&home) {
+        check_refused(
+            &cache,
+            &["belongs to another user (12345)", "folder of your own"],
+        );
+    }
+}
+
+/// An entry that could be somebody else's is compiled anew, and the new one takes its place.
+fn check_entry_is_replaced(spoil: impl Fn(&Path)) {
+    for extension in ["cwasm", "tasks"] {
+        let folder = tempfile::tempdir().unwrap();
+        load(Pool::builder().cache_folder(folder.path()));
+        let entry = &files(folder.path(), extension)[0];
+        spoil(entry);
+        let spoiled = fs::symlink_metadata(entry).unwrap();
+        load(Pool::builder().cache_folder(folder.path()));
+        let made = fs::symlink_metadata(entry).unwrap();
+        use std::os::unix::fs::MetadataExt as _;
+        assert_ne!(made.ino(), spoiled.ino());
+        assert_eq!(made.mode() & 0o777, 0o600);
+        assert_eq!(made.uid(), rustix::process::geteuid().as_raw());
+    }
+}
+
+#[test]
+fn an_entry_that_others_can_write_to_is_compiled_anew() {
+    check_entry_is_replaced(|entry| set_mode(entry, 0o620));
+    check_entry_is_replaced(|entry| set_mode(entry, 0o602));
+}
+
+#[test]
+fn an_entry_that_is_a_link_is_compiled_anew() {
+    check_entry_is_replaced(|entry| {
+        let moved = entry
+            .parent()
+            .unwrap()
+            .join(format!("{}.cwasm", "0".repeat(64)));
+        fs::rename(entry, &moved).unwrap();
+        symlink(&moved, entry).unwrap();
+    });
+}
+
+#[test]
+fn an_entry_of_another_user_is_compiled_anew() {
+    check_entry_is_replaced(|entry| {
+        if !give_away(entry) {
+            set_mode(entry, 0o666);
+        }
+    });
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_read_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = || Pool::builder().cache_folder(folder.path());
+    load(builder());
+    // A file cannot take the place of a folder, for whoever this runs as.
+    let code = files(folder.path(), "cwasm").remove(0);
+    fs::remove_file(&code).unwrap();
+    fs::create_dir(&code).unwrap();
+    let state = state_after_load(builder());
+    let CacheState::NotWritable { reason, .. } = &state else {
+        panic!("{state:?}");
+    };
+    assert!(!reason.is_empty());
+    assert!(state.problem().unwrap().contains("nothing is added"));
+    fs::remove_dir(&code).unwrap();
+    assert_eq!(state_after_load(builder()).problem(), None);
+}
+
+#[test]
+fn what_was_not_used_for_longest_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let builder = || Pool::builder().cache_folder(folder.path());
+    load(builder());
+    let [first] = &entries(folder.path())[..] else {
+        panic!("one entry");
+    };
+    let len = fs::metadata(first).unwrap().len();
+    load(builder().fuel_limit(1 << 40));
+    let second = entries(folder.path())
+        .into_iter()
+        .find(|file| file != first);
+    let second = second.unwrap();
+    let days_ago = |days: u64| SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60);
+    let age = |file: &Path, days| {
+        let opened = fs::File::open(file).unwrap();
+        opened.set_modified(days_ago(days)).unwrap();
+    };
+    age(first, 9);
+    age(&second, 7);
+    let left_over = folder.path().join(".tmpAbCdEf");
+    fs::write(&left_over, "half").unwrap();
+    age(&left_over, 1);
+    let foreign = folder.path().join("notes.cwasm");
+    fs::write(&foreign, vec![0; 1 << 20]).unwrap();
+    age(&foreign, 99);
+    // Is used, and so the second one is the oldest.
+    load(builder());
+    assert!(fs::metadata(first).unwrap().modified().unwrap() > days_ago(1));
+    // There is place for two, and this one is larger.
+    load(builder().uninterruptible_guests().cache_limit(5 * len / 2));
+    assert!(first.exists());
+    assert!(!second.exists(), "it was not used for longest");
+    assert!(!left_over.exists(), "whoever wrote it is gone");
+    assert!(foreign.exists(), "it is none of the cache's");
+    fs::remove_file(foreign).unwrap();
+    assert_eq!(entries(folder.path()).len(), 2);
+    // What does not fit at all is not kept, and a lower limit holds for what is there.
+    load(builder().backtrace_lines().cache_limit(len / 2));
+    let lens = names(folder.path()).into_iter();
+    let held: u64 = lens.map(|file| fs::metadata(file).unwrap().len()).sum();
+    assert!(held <= len / 2, "{held}");
 }
 
 #[test]
@@ -129,10 +346,8 @@ fn without_a_cache_nothing_is_written() {
     assert!(entries(folder.path()).is_empty());
 }
 
-#[cfg(unix)]
 #[test]
 fn the_folder_is_made_for_its_owner_alone() {
-    use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
     load(Pool::builder().cache_folder(&cache));

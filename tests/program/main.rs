@@ -266,6 +266,21 @@ fn details_tell_what_a_task_cost_and_where_it_was() {
     );
 }
 
+#[test]
+fn a_cache_that_cannot_be_used_is_said_once_and_costs_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cache");
+    fs::write(&file, "mine").unwrap();
+    let file = file.to_str().unwrap();
+    let args = ["run", "factorizer", "6", "7", "--cache-folder", file];
+    let run = run(&args);
+    assert_eq!(run.assert_code(0).lines().len(), 2);
+    let warning = format!("warning: the cache `{file}` is not used: it is no folder");
+    assert_eq!(run.stderr.matches(&warning).count(), 1, "{}", run.stderr);
+    let quiet = self::run(&[&args[..], &["--quiet"]].concat());
+    assert_eq!(quiet.assert_code(0).stderr, "");
+}
+
 /// The lines of its source are kept in native code of its own, but only where there are any.
 #[test]
 fn details_compile_no_module_anew_that_has_no_lines() {

@@ -269,6 +269,10 @@ pub(crate) struct CodeArgs {
     #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
     pub(crate) cache_folder: Option<PathBuf>,
 
+    /// Keep no more compiled modules than this; the least recently used go [default: 1GiB]
+    #[arg(long, value_name = "SIZE", conflicts_with = "no_cache")]
+    pub(crate) cache_limit: Option<ByteSize>,
+
     /// Keep no compiled modules
     #[arg(long)]
     pub(crate) no_cache: bool,

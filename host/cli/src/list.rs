@@ -14,6 +14,9 @@ pub(crate) fn list(args: &ListArgs) -> Result<Ending> {
         .build()
         .map_err(module::pool_problem)?;
     let module = module::load(&pool, &args.module, &args.code, module::spinner())?;
+    if !args.code.trusted_cwasm {
+        module::tell_of_cache(&pool);
+    }
     let mut stdout = io::stdout().lock();
     let written = if args.json {
         serde_json::to_writer_pretty(&mut stdout, &listing(&module))

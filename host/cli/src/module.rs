@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fs;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,10 +21,22 @@ const EMBEDDED: &[wasmpool_guests::Guest] = &[wasmpool_guests::FACTORIZER];
 
 /// Tells the builder where compiled modules are kept.
 pub(crate) fn with_cache(builder: PoolBuilder, args: &CodeArgs) -> PoolBuilder {
+    let builder = match args.cache_limit {
+        Some(limit) => builder.cache_limit(limit.as_u64()),
+        None => builder,
+    };
     match &args.cache_folder {
         _ if args.no_cache => builder.no_cache(),
         Some(folder) => builder.cache_folder(folder),
         None => builder,
+    }
+}
+
+/// Says on standard error that compiled modules are not kept, if they were to be.
+pub(crate) fn tell_of_cache(pool: &Pool) {
+    if let Some(problem) = pool.cache().problem() {
+        // Nobody may be there to read it.
+        let _ = writeln!(io::stderr(), "warning: {}", printable(&problem));
     }
 }
 

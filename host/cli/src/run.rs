@@ -63,6 +63,9 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
         false => module::spinner(),
     };
     let module = module::load(&pool, &args.module, &args.code, spinner)?;
+    if !args.quiet && !args.code.trusted_cwasm {
+        module::tell_of_cache(&pool);
+    }
     let module = match rights::granted(&args.rights)? {
         Some(rights) => module.with_capabilities(rights),
         None => module,

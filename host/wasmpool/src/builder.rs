@@ -10,7 +10,7 @@ use crate::error::BuildError;
 use crate::limits::Limits;
 use crate::pool::Pool;
 use crate::retry::Retry;
-use crate::sandbox::{CacheFolder, MemoryReset};
+use crate::sandbox::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT, MemoryReset};
 use crate::worker::Isolation;
 
 /// The most workers that a pool may have: each of them reserves address space for its
@@ -36,6 +36,7 @@ pub struct PoolBuilder {
     limits: Limits,
     retry: Option<Retry>,
     cache: CacheFolder,
+    cache_limit: u64,
 }
 
 impl Default for PoolBuilder {
@@ -53,6 +54,7 @@ impl Default for PoolBuilder {
             limits: Limits::default(),
             retry: None,
             cache: CacheFolder::default(),
+            cache_limit: DEFAULT_CACHE_LIMIT,
         }
     }
 }
@@ -220,10 +222,23 @@ impl PoolBuilder {
     /// cache folder.
     ///
     /// The files are native code that later processes run: whoever can write to the folder
-    /// can run code as this process. A folder that does not exist is made for its owner
-    /// alone.
+    /// can run code as this process. So it is used only if it and each folder above it belongs
+    /// to the effective user or to root, and is not writable by group or others (above it, a
+    /// sticky folder such as `/tmp` may be); a file in it likewise. Otherwise, and where the folder
+    /// cannot be made or written, modules are loaded without it: [`Pool::cache`] tells why, and
+    /// so does an event of the feature `tracing`, once. A folder that does not exist is made for
+    /// its owner alone, when the first module is loaded.
     pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cache = CacheFolder::At(folder.into());
+        self
+    }
+
+    /// How large the cache of compiled modules may be on disk, in bytes. What was not used for
+    /// longest is deleted when a module is added; use is noticed to within a day, by the files'
+    /// time of modification. A module that is larger than the limit is not kept. Default: 1 GiB,
+    /// some thousand modules of middle size.
+    pub fn cache_limit(mut self, bytes: u64) -> Self {
+        self.cache_limit = bytes;
         self
     }
 
@@ -256,7 +271,7 @@ impl PoolBuilder {
             memory_reset: self.memory_reset,
             limits: self.limits,
             retry: self.retry,
-            cache: self.cache,
+            cache: Cache::new(self.cache, self.cache_limit),
         })
     }
 }
@@ -274,7 +289,7 @@ pub(crate) struct Settings {
     pub(crate) memory_reset: MemoryReset,
     pub(crate) limits: Limits,
     pub(crate) retry: Option<Retry>,
-    pub(crate) cache: CacheFolder,
+    pub(crate) cache: Cache,
 }
 
 fn default_workers() -> usize {

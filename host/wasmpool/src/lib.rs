@@ -81,6 +81,7 @@
 
 mod allocation;
 mod builder;
+mod cache_state;
 mod callbacks;
 mod capabilities;
 mod cell;
@@ -117,6 +118,7 @@ mod worker;
 
 pub use allocation::Allocation;
 pub use builder::PoolBuilder;
+pub use cache_state::CacheState;
 pub use capabilities::{Access, Capabilities, GrantError};
 pub use cell::TaskState;
 pub use command::{Child, Command};

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::allocation::Allocation;
 use crate::builder::{PoolBuilder, Settings};
+use crate::cache_state::CacheState;
 use crate::callbacks::CallbackThread;
 use crate::control::{Control, StopReason};
 use crate::error::{BuildError, LoadError, TaskError, TaskErrorKind};
@@ -204,6 +205,12 @@ impl Pool {
     /// is slower.
     pub fn allocation(&self) -> &Allocation {
         self.shop.sandbox.allocation()
+    }
+
+    /// Whether compiled modules are kept on disk, and why not if they are not. Makes the folder,
+    /// if no module was loaded yet.
+    pub fn cache(&self) -> CacheState {
+        self.shop.sandbox.cache().state()
     }
 
     /// Loads the module in a file: a component, or a core module that is a program for WASI preview 1

@@ -3,7 +3,9 @@
 //! Without the feature the functions here do nothing, and [`Origin`] has no size. A subscriber
 //! is the embedder's code: its panics end here, and cost no task its outcome.
 
-pub(crate) use on_or_off::{Attempt, Origin, attempt, module_loaded, pool_built, shut_down};
+pub(crate) use on_or_off::{
+    Attempt, Origin, attempt, cache_trouble, module_loaded, pool_built, shut_down,
+};
 
 #[cfg(feature = "tracing")]
 mod on_or_off {
@@ -13,6 +15,7 @@ mod on_or_off {
     use tracing::{Span, debug, debug_span, info, warn};
 
     use crate::allocation::Allocation;
+    use crate::cache_state::CacheState;
     use crate::contain::contain_panic;
     use crate::error::TaskError;
     use crate::pool::Shutdown;
@@ -90,6 +93,12 @@ mod on_or_off {
         });
     }
 
+    pub(crate) fn cache_trouble(state: &CacheState) {
+        if let Some(problem) = state.problem() {
+            contain_panic(|| warn!("{problem}"));
+        }
+    }
+
     pub(crate) fn module_loaded(bytes: usize, tasks: usize, took: Duration) {
         contain_panic(|| info!(bytes, tasks, took_us = micros(took), "module loaded"));
     }
@@ -108,6 +117,7 @@ mod on_or_off {
     use std::time::Duration;
 
     use crate::allocation::Allocation;
+    use crate::cache_state::CacheState;
     use crate::error::TaskError;
     use crate::pool::Shutdown;
     use crate::report::TaskReport;
@@ -131,6 +141,8 @@ mod on_or_off {
     }
 
     pub(crate) fn pool_built(_: usize, _: &Allocation) {}
+
+    pub(crate) fn cache_trouble(_: &CacheState) {}
 
     pub(crate) fn module_loaded(_: usize, _: usize, _: Duration) {}
 

@@ -22,6 +22,7 @@ mod preview1;
 mod program;
 mod rights;
 mod store;
+mod trust;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use wasmtime::component::ComponentExportIndex;
 use wasmtime::{Engine, ModuleExport};
 
-pub(crate) use cache::CacheFolder;
+pub(crate) use cache::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT};
 pub(crate) use driver::Driver;
 pub(crate) use engine::EngineSettings;
 pub use engine::MemoryReset;
@@ -57,7 +58,7 @@ pub const WASMTIME_VERSION: &str = "48.0.8";
 pub(crate) struct Sandbox {
     engine: Engine,
     linkers: Linkers,
-    cache: CacheFolder,
+    cache: Cache,
     allocation: Allocation,
 }
 
@@ -197,7 +198,7 @@ impl Module {
 }
 
 impl Sandbox {
-    pub(crate) fn new(settings: EngineSettings, cache: CacheFolder) -> Result<Self, String> {
+    pub(crate) fn new(settings: EngineSettings, cache: Cache) -> Result<Self, String> {
         let (engine, allocation) = engine::build(settings)?;
         let linkers = Linkers::new(&engine).map_err(|error| format!("{error:#}"))?;
         Ok(Self {
@@ -221,6 +222,10 @@ impl Sandbox {
 
     pub(crate) fn allocation(&self) -> &Allocation {
         &self.allocation
+    }
+
+    pub(crate) fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// Checks, compiles and links a component. Blocks for as long as that takes: some hundred

@@ -10,7 +10,7 @@ use wasmtime::component::{self, Component};
 use wasmtime::{Engine, Precompiled};
 
 use super::bindings::WorkerIndices;
-use super::cache::{CacheEntry, CacheFolder};
+use super::cache::{Cache, CacheEntry};
 use super::exports::{self, Exports};
 use super::linkers::Linkers;
 use super::store::State;
@@ -65,7 +65,7 @@ pub(super) struct Loaded {
 pub(super) fn load(
     engine: &Engine,
     linkers: &Linkers,
-    cache: &CacheFolder,
+    cache: &Cache,
     bytes: &[u8],
 ) -> Result<Loaded, LoadError> {
     let binary = Binary::read(bytes)?;
@@ -238,10 +238,11 @@ fn from_cache(engine: &Engine, kind: Kind, entry: &CacheEntry) -> Option<Code> {
     let code = entry.code()?;
     // SAFETY: `deserialize` asks for a file that holds what `serialize` has made, and that nobody
     // changes. This is one of the pool's own cache: `CacheEntry` has put it there by a rename,
-    // never writes to it again, and has just compared what is in it with the checksum at its
-    // end. Who can change it all the same can write to the user's own cache folder. That it fits
-    // this engine is checked by wasmtime itself.
-    unsafe { Code::deserialize(engine, kind, &code) }.ok()
+    // never writes to it again, and has just compared what is in it with the checksum at its end.
+    // It has looked at the opened file and the folders above who can write to them, which is the
+    // user and root, and this is a path to that opened file. That the code fits this engine is
+    // checked by wasmtime itself.
+    unsafe { Code::deserialize(engine, kind, &code.path()?) }.ok()
 }
 
 /// Joins a module with what the pool offers.
