@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use wasmpool::{LoadError, Pool, Task, TaskErrorKind as Kind, TaskModule, TaskOptions, Value};
+use serde::de::DeserializeOwned;
+use wasmpool::{
+    LoadError, Pool, Task, TaskError, TaskErrorKind as Kind, TaskModule, TaskOptions, Value,
+};
 
 use crate::support::{Bench, in_own_process, within_long};
 
@@ -64,6 +67,22 @@ fn load(text: &str) -> (Pool, TaskModule) {
 
 fn function(module: &TaskModule) -> Task<(), Value> {
     module.task::<(), Value>("f").unwrap()
+}
+
+/// What comes of the function when its result is read as an `Out`.
+fn call<Out: DeserializeOwned>(pool: &Pool, module: &TaskModule) -> Result<Out, TaskError> {
+    let function = module.task::<(), Out>("f").unwrap();
+    pool.submit(&function, ()).unwrap().wait()
+}
+
+/// A type with names, as `$named`.
+fn named(ty: &str) -> String {
+    format!(r#"(type $inner {ty}) (export $named "named" (type $inner))"#)
+}
+
+/// The longest name that there may be.
+fn long_name() -> String {
+    "a".repeat(128)
 }
 
 /// The function cannot be called, for this reason.
@@ -162,4 +181,124 @@ fn a_result_is_stopped_on_its_way_out() {
     let outcome = within_long(move || future.wait());
     assert_eq!(outcome.unwrap_err().kind(), Kind::TimedOut);
     bench.assert_healthy();
+}
+
+#[test]
+fn an_error_is_written_out_no_further_than_it_is_kept() {
+    in_own_process(|| {
+        let types = named(&format!(r#"(enum "{}")"#, long_name()));
+        let data = format!("\\01\\00\\00\\00{}", list_of(1_000_000));
+        let text = component(&types, "(result (error (list $named)))", &data);
+        let (pool, module) = load(&text);
+        let before = peak_memory();
+        let error = call::<Value>(&pool, &module).unwrap_err();
+        let grown = peak_memory() - before;
+        assert_eq!(error.kind(), Kind::Failed);
+        let beginning = format!("[{0}, {0}, ", long_name());
+        assert!(error.message().starts_with(&beginning), "{error}");
+        assert_eq!(error.message().len(), (16 << 10) + " ...".len());
+        // All of it has 130 MB.
+        assert!(grown < 64 * MIB, "{} MiB", grown / MIB);
+    });
+}
+
+#[test]
+fn a_text_that_is_an_error_is_cut() {
+    let data = format!("\\01\\00\\00\\00{}", list_of(1_000_000));
+    let (pool, module) = load(&component("", "(result (error string))", &data));
+    let error = call::<Value>(&pool, &module).unwrap_err();
+    assert_eq!(error.message(), format!("{} ...", "\0".repeat(16 << 10)));
+}
+
+#[test]
+fn names_in_backtraces_are_cut_and_have_no_control_characters() {
+    let name = format!("\\1b[2J{}", "n".repeat(50_000));
+    let text = format!(
+        r#"(component
+            (core module $m (func $"{name}" (export "f") unreachable))
+            (core instance $i (instantiate $m))
+            (func $f (canon lift (core func $i "f")))
+            (export "f" (func $f)))"#
+    );
+    let (pool, module) = load(&text);
+    let error = call::<()>(&pool, &module).unwrap_err();
+    let function = &error.backtrace()[0].function;
+    assert!(function.starts_with("\\u{1b}[2Jnnn"), "{function}");
+    assert!(function.len() < 300, "{}", function.len());
+}
+
+#[test]
+fn long_names_are_cut_in_messages() {
+    let long = "a".repeat(50_000);
+    let part = |index| {
+        format!(r#"(import "x{index}-{long}" (func)) (export "y{index}-{long}" (func $f))"#)
+    };
+    let names = (0..40).map(part).collect::<Vec<_>>();
+    let (imports, exports) = names
+        .iter()
+        .map(|part| part.split_at(part.find("(export").unwrap()))
+        .unzip::<_, _, String, String>();
+    let component = |imports: &str, exports: &str| {
+        format!(
+            r#"(component {imports}
+                (core module $m (func (export "f") unreachable))
+                (core instance $i (instantiate $m))
+                (func $f (canon lift (core func $i "f")))
+                {exports})"#
+        )
+    };
+    let pool = Pool::builder().workers(1).no_cache().build().unwrap();
+    let load = |text: &str| pool.load_bytes(text.as_bytes());
+    let check = |message: &dyn ToString, part: &str| {
+        let message = message.to_string();
+        assert!(message.contains(part), "{message}");
+        assert!(message.len() < 20_000, "{}", message.len());
+    };
+    let error = load(&component(&imports, r#"(export "f" (func $f))"#)).unwrap_err();
+    assert!(matches!(error, LoadError::UnknownImport { .. }), "{error}");
+    check(&error, " and 24 more");
+    let error = load(&format!("(component {long}")).unwrap_err();
+    assert!(matches!(error, LoadError::Invalid(_)), "{error}");
+    check(&error, "not a valid component");
+    let module = load(&component("", &exports)).unwrap();
+    check(&module.find("nothing").unwrap_err(), " and 24 more");
+    let name = &module.tasks()[0].name;
+    check(
+        &module.task::<(u8,), ()>(name).unwrap_err(),
+        "has 0 parameters",
+    );
+    let task = module.task::<(), ()>(name).unwrap();
+    let module = module.with_initializer(&task, ()).unwrap();
+    let task = module.task::<(), ()>(name).unwrap();
+    let error = pool.submit(&task, ()).unwrap().wait().unwrap_err();
+    check(&error, "the initializer `y");
+}
+
+#[test]
+fn a_long_name_of_an_interface_is_not_kept_for_each_of_its_functions() {
+    in_own_process(|| {
+        const N_FUNCTIONS: usize = 2_000;
+        let functions = (0..N_FUNCTIONS).map(|index| format!(r#"(export "f{index}" (func $f))"#));
+        let text = format!(
+            r#"(component
+                (core module $m (func (export "f")))
+                (core instance $i (instantiate $m))
+                (func $f (canon lift (core func $i "f")))
+                (instance $all {})
+                (export "my:own/{}" (instance $all)))"#,
+            functions.collect::<String>(),
+            "a".repeat(90_000),
+        );
+        let pool = Pool::builder().workers(1).no_cache().build().unwrap();
+        let before = peak_memory();
+        let module = pool.load_bytes(text.as_bytes()).unwrap();
+        let grown = peak_memory() - before;
+        // The names alone would have 180 MB.
+        assert!(grown < 100 * MIB, "{} MiB", grown / MIB);
+        let (n_tasks, uncallable) = (module.tasks().len(), module.uncallable());
+        assert_eq!(n_tasks + uncallable.len(), N_FUNCTIONS);
+        assert!(n_tasks > 40, "{n_tasks}");
+        assert!(uncallable[0].name.len() < 300);
+        assert!(uncallable[0].reason.starts_with("its name is too long"));
+    });
 }

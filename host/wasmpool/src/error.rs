@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::output::Output;
 use crate::signature::Uncallable;
+use crate::text::{self, Listed};
 
 /// Why a task came to no result.
 ///
@@ -117,7 +118,8 @@ pub enum Fault {
 /// One frame of a guest's backtrace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Frame {
-    /// The function's demangled name, or its index in the module where it has no name.
+    /// The function's demangled name, cut after 256 bytes and without control characters, or its
+    /// index in the module where it has no name.
     pub function: String,
     /// The source file, where the module carries debug information.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -241,11 +243,11 @@ impl fmt::Display for Frame {
 }
 
 impl TaskError {
-    /// An error with no more to it than a kind and a message.
+    /// An error with no more to it than a kind and a message, which is cut where it is too long.
     pub(crate) fn new(kind: TaskErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Detail {
             kind,
-            message: message.into(),
+            message: text::cut(message.into()),
             code: String::new(),
             backtrace: Vec::new(),
             stderr: String::new(),
@@ -256,7 +258,7 @@ impl TaskError {
 
     /// The error of a task whose instance could not be initialized.
     pub(crate) fn initializer_failed(name: &str, cause: TaskError) -> Self {
-        let message = format!("the initializer `{name}` failed: {cause}");
+        let message = format!("the initializer `{}` failed: {cause}", text::name(name));
         let cause = Some(cause);
         Self::new(TaskErrorKind::InitializerFailed, message).change(|detail| detail.cause = cause)
     }
@@ -287,7 +289,9 @@ impl TaskError {
         self.0.kind
     }
 
-    /// What happened, for people; the same as the `Display` form.
+    /// What happened, for people; the same as the `Display` form. It is cut after 16 KiB. The
+    /// words of a guest in it are as the guest has said them: whoever writes them to a terminal
+    /// has to see to control characters.
     pub fn message(&self) -> &str {
         &self.0.message
     }
@@ -408,20 +412,24 @@ pub enum LoadError {
     Precompiled,
     /// The file was not compiled for this pool: it is not native code, or that of another
     /// version or with other settings.
-    #[error("not compiled for this pool: {0}; compile it anew, with the pool's own settings")]
+    #[error(
+        "not compiled for this pool: {}; compile it anew, with the pool's own settings",
+        text::message(.0)
+    )]
     Unfit(String),
     /// The module is a core module, and neither a program for WASI preview 1 nor one that exports
     /// functions of numbers.
     #[error(
-        "a core module that cannot be used: {problem}; build it for `wasm32-wasip2`, or turn it \
-         into a component with `wasm-tools component new`, which can take text and lists too"
+        "a core module that cannot be used: {}; build it for `wasm32-wasip2`, or turn it into a \
+         component with `wasm-tools component new`, which can take text and lists too",
+        text::message(problem)
     )]
     CoreModule {
         /// What it lacks, or wants beside `wasi_snapshot_preview1`.
         problem: String,
     },
     /// The bytes claim to be WebAssembly but do not hold.
-    #[error("not valid WebAssembly: {0}")]
+    #[error("not valid WebAssembly: {}", text::message(.0))]
     Invalid(String),
     /// The module is valid, and needs something of WebAssembly that no pool has:
     ///
@@ -434,7 +442,7 @@ pub enum LoadError {
     ///
     /// Several memories, 64-bit memories, tail calls, SIMD and typed function references are on,
     /// and a module needs no memory at all.
-    #[error("needs more of WebAssembly than is offered here: {0}")]
+    #[error("needs more of WebAssembly than is offered here: {}", text::message(.0))]
     Unsupported(String),
     /// The component exports nothing that can be called as a task.
     #[error("nothing to call: {}", exports_hint(exports, uncallable))]
@@ -446,8 +454,9 @@ pub enum LoadError {
     },
     /// The component exports our world in a version that this pool does not speak.
     #[error(
-        "made for `{found}`, while this pool speaks `wasmpool:task/tasks@0.1.0`: rebuild the \
-         guest against that version of the contract"
+        "made for `{}`, while this pool speaks `wasmpool:task/tasks@0.1.0`: rebuild the guest \
+         against that version of the contract",
+        text::name(found)
     )]
     WorldVersion {
         /// The interface that it exports.
@@ -455,16 +464,16 @@ pub enum LoadError {
     },
     /// The component imports what the pool does not offer.
     #[error(
-        "it imports what the pool does not offer: `{}`; a guest gets `wasmpool:task/context` \
+        "it imports what the pool does not offer: {}; a guest gets `wasmpool:task/context` \
          and WASI 0.2 (`wasi:cli`, `clocks`, `filesystem`, `io`, `random`, `sockets`)",
-        imports.join("`, `")
+        Listed(imports)
     )]
     UnknownImport {
         /// The imports in question.
         imports: Vec<String>,
     },
     /// The component exports or imports our interfaces with other types than ours.
-    #[error("its types do not fit the contract `wasmpool:task@0.1.0`: {0}")]
+    #[error("its types do not fit the contract `wasmpool:task@0.1.0`: {}", text::message(.0))]
     WrongTypes(String),
     /// The component could not be asked for its tasks.
     #[error("it could not be asked for its tasks: {0}")]
@@ -472,24 +481,27 @@ pub enum LoadError {
 }
 
 fn exports_hint(exports: &[String], uncallable: &[Uncallable]) -> String {
-    let list = |names: Vec<String>| names.join(", ");
+    /// How many reasons are given.
+    const REASONS: usize = 8;
+
     if exports.is_empty() {
         return "the component exports nothing at all".to_owned();
     }
     if uncallable.is_empty() {
-        let exports = exports.iter().map(|name| format!("`{name}`"));
-        let exports = list(exports.collect());
         return format!(
-            "the component exports no function, only {exports}; write a guest with the crate \
-             `wasmpool-guest`, or export functions"
+            "the component exports no function, only {}; write a guest with the crate \
+             `wasmpool-guest`, or export functions",
+            Listed(exports)
         );
     }
-    let reasons = uncallable.iter();
-    let reasons = reasons.map(|function| format!("`{}`: {}", function.name, function.reason));
-    format!(
-        "no function that the component exports can be a task ({})",
-        list(reasons.collect())
-    )
+    let reasons = uncallable.iter().take(REASONS);
+    let reasons =
+        reasons.map(|function| format!("`{}`: {}", text::name(&function.name), function.reason));
+    let mut reasons = reasons.collect::<Vec<_>>().join(", ");
+    if uncallable.len() > REASONS {
+        reasons += &format!(" and {} more", uncallable.len() - REASONS);
+    }
+    format!("no function that the component exports can be a task ({reasons})")
 }
 
 /// Why a typed reference to a task, or an initializer out of one, could not be made.
@@ -497,7 +509,11 @@ fn exports_hint(exports: &[String], uncallable: &[Uncallable]) -> String {
 #[non_exhaustive]
 pub enum TaskRefError {
     /// The module has no task of that name.
-    #[error("the module has no task `{name}`; it has `{}`", tasks.join("`, `"))]
+    #[error(
+        "the module has no task `{}`; it has {}",
+        text::name(name),
+        Listed(tasks)
+    )]
     Unknown {
         /// The name that was asked for.
         name: String,
@@ -505,7 +521,11 @@ pub enum TaskRefError {
         tasks: Vec<String>,
     },
     /// The name is the end of several tasks' names.
-    #[error("the module has several tasks `{name}`: `{}`", tasks.join("`, `"))]
+    #[error(
+        "the module has several tasks `{}`: {}",
+        text::name(name),
+        Listed(tasks)
+    )]
     Ambiguous {
         /// The name that was asked for.
         name: String,
@@ -513,10 +533,13 @@ pub enum TaskRefError {
         tasks: Vec<String>,
     },
     /// The module exports a function of that name, and it cannot be a task.
-    #[error("the function `{}` cannot be called: {}", .0.name, .0.reason)]
+    #[error("the function `{}` cannot be called: {}", text::name(&.0.name), .0.reason)]
     Uncallable(Uncallable),
     /// The task takes another number of arguments.
-    #[error("the task `{name}` has {expected} parameters, and the reference {given} arguments")]
+    #[error(
+        "the task `{}` has {expected} parameters, and the reference {given} arguments",
+        text::name(name)
+    )]
     Arity {
         /// The task.
         name: String,
@@ -527,21 +550,24 @@ pub enum TaskRefError {
     },
     /// The module is no program.
     #[error(
-        "the module is no program: it exports no `wasi:cli/run`; its tasks are `{}`",
-        tasks.join("`, `")
+        "the module is no program: it exports no `wasi:cli/run`; its tasks are {}",
+        Listed(tasks)
     )]
     NoProgram {
         /// What it has instead.
         tasks: Vec<String>,
     },
     /// A program was to be an initializer.
-    #[error("`{name}` is a program, which runs once and leaves no instance behind it")]
+    #[error(
+        "`{}` is a program, which runs once and leaves no instance behind it",
+        text::name(name)
+    )]
     ProgramAsInitializer {
         /// The task.
         name: String,
     },
     /// The initializer is a task of another module.
-    #[error("the initializer `{name}` is a task of another module")]
+    #[error("the initializer `{}` is a task of another module", text::name(name))]
     OtherModule {
         /// The task.
         name: String,

@@ -109,6 +109,7 @@ mod stats;
 mod submit;
 mod sync;
 mod task;
+mod text;
 mod timings;
 mod trace;
 mod typed;

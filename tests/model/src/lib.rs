@@ -60,6 +60,8 @@ mod stats;
 #[cfg(not(feature = "shuttle"))]
 #[path = "../../../host/wasmpool/src/sync.rs"]
 mod sync;
+#[path = "../../../host/wasmpool/src/text.rs"]
+mod text;
 #[path = "../../../host/wasmpool/src/timings.rs"]
 mod timings;
 #[path = "../../../host/wasmpool/src/value.rs"]

@@ -14,12 +14,17 @@ use crate::error::{Frame, TaskError, TaskErrorKind, TrapCode};
 use crate::limits::Limits;
 use crate::output::Output;
 use crate::report::{Captured, TaskReport};
+use crate::text;
 
 /// How much of standard error goes into an error; the report has more.
 const STDERR_SIZE: usize = 4 << 10;
 
 /// How many lines of standard error go into the message of a trap.
 const LAST_WORDS: usize = 3;
+
+/// How many frames of a backtrace are kept. The engine has twenty, each of which can stand for any
+/// number of functions that were inlined into one.
+const FRAMES: usize = 100;
 
 /// What the guest was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,33 +187,30 @@ fn backtrace(error: &Error) -> Vec<Frame> {
     let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() else {
         return Vec::new();
     };
-    let mut frames = Vec::new();
-    for frame in backtrace.frames() {
+    let frames = backtrace.frames().iter().flat_map(|frame| {
         let index = || format!("function {}", frame.func_index());
-        if frame.symbols().is_empty() {
-            frames.push(Frame {
-                function: frame.func_name().map(demangle).unwrap_or_else(index),
-                file: None,
-                line: None,
-            });
-        }
+        let without_symbols = frame.symbols().is_empty().then(|| Frame {
+            function: frame.func_name().map(demangle).unwrap_or_else(index),
+            file: None,
+            line: None,
+        });
         // Inlined functions share a frame, and have a symbol each.
-        frames.extend(frame.symbols().iter().map(|symbol| {
-            Frame {
-                function: symbol
-                    .name()
-                    .or(frame.func_name())
-                    .map(demangle)
-                    .unwrap_or_else(index),
-                file: symbol.file().map(str::to_owned),
-                line: symbol.line(),
-            }
-        }));
-    }
-    frames
+        let symbols = frame.symbols().iter().map(move |symbol| Frame {
+            function: symbol
+                .name()
+                .or(frame.func_name())
+                .map(demangle)
+                .unwrap_or_else(index),
+            file: symbol.file().map(text::name),
+            line: symbol.line(),
+        });
+        without_symbols.into_iter().chain(symbols)
+    });
+    frames.take(FRAMES).collect()
 }
 
-/// The name as its language writes it, without the hash that Rust adds.
+/// The name as its language writes it, without the hash that Rust adds. A mangled name refers to
+/// its own parts, and can be far shorter than what it stands for.
 fn demangle(name: &str) -> String {
-    format!("{:#}", rustc_demangle::demangle(name))
+    text::name(format_args!("{:#}", rustc_demangle::demangle(name)))
 }

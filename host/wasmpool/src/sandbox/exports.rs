@@ -11,6 +11,7 @@ use wasmtime::component::{Component, ComponentExportIndex};
 use super::program::{self, Start};
 use super::{Entry, TaskInfo, module};
 use crate::signature::{Signature, Type, Uncallable};
+use crate::text;
 
 /// What can be called in a component beside the tasks of our own contract, and what cannot.
 #[derive(Default)]
@@ -33,7 +34,7 @@ impl Exports {
 /// much larger the text is. The longest names of WASI have 40 bytes.
 const MAX_NAME: usize = 128;
 
-/// How much the types of all functions of a component may amount to, written out.
+/// How much all functions of a component and their types may amount to, written out.
 const MAX_TYPES: Budget = Budget {
     types: 1 << 18,
     names: 4 << 20,
@@ -44,7 +45,7 @@ const MAX_TYPES: Budget = Budget {
 /// a component of some hundred bytes.
 struct Budget {
     types: usize,
-    /// Bytes of names.
+    /// Bytes of names, those of the functions too: each has the whole name of its interface.
     names: usize,
 }
 
@@ -60,8 +61,13 @@ impl Budget {
         if name.len() > MAX_NAME {
             return Err("has a type with a name of more than 128 bytes");
         }
-        self.names = self.names.checked_sub(name.len()).ok_or(TOO_LARGE)?;
+        self.take(name)?;
         Ok(name.to_owned())
+    }
+
+    fn take(&mut self, name: &str) -> Result<(), &'static str> {
+        self.names = self.names.checked_sub(name.len()).ok_or(TOO_LARGE)?;
+        Ok(())
     }
 }
 
@@ -135,7 +141,11 @@ impl Exports {
         index: Option<ComponentExportIndex>,
         budget: &mut Budget,
     ) {
-        match signature(function, budget) {
+        let signature = budget
+            .take(&name)
+            .map_err(|_| "its name is too long, alone or with those before".to_owned())
+            .and_then(|()| signature(function, budget));
+        match signature {
             Ok(signature) => {
                 let params = signature.params.iter().map(|(name, _)| name.clone());
                 let info = TaskInfo {
@@ -147,7 +157,11 @@ impl Exports {
                 let index = index.expect("the component has just named it");
                 self.callable.push((info, Entry::Function(index)));
             }
-            Err(reason) => self.uncallable.push(Uncallable { name, reason }),
+            Err(reason) => self.uncallable.push(Uncallable {
+                // Whoever has no room for names has none for these.
+                name: text::name(name),
+                reason,
+            }),
         }
     }
 }

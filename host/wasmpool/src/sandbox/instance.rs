@@ -25,6 +25,7 @@ use crate::limits::Limits;
 use crate::output::Output;
 use crate::report::TaskReport;
 use crate::signature::Type;
+use crate::text;
 use crate::typed;
 use crate::value;
 
@@ -367,36 +368,25 @@ async fn enter<'a>(
     Ok(live.as_ref().expect("just made"))
 }
 
-/// How much of a guest's own words goes into an error: nobody reads more, and errors are
-/// kept and passed on.
-const MAX_WORDS: usize = 16 << 10;
-
-/// Cuts a guest's words.
-fn cut(mut words: String) -> String {
-    if words.len() > MAX_WORDS {
-        words.truncate(words.floor_char_boundary(MAX_WORDS));
-        words.push_str(" ...");
-        words.shrink_to_fit();
-    }
-    words
-}
-
 /// A failure that the guest itself told, in our words.
 fn told_by_guest(told: Told, task: &TaskInfo, report: &TaskReport) -> TaskError {
     match told {
         Told::Failure(Failure::UnknownTask) => TaskError::new(
             TaskErrorKind::UnknownTask,
-            format!("the guest does not know its task `{}`", task.name),
+            format!(
+                "the guest does not know its task `{}`",
+                text::name(&task.name)
+            ),
         ),
         Told::Failure(Failure::BadArguments(message)) => {
-            TaskError::new(TaskErrorKind::BadArguments, cut(message))
+            TaskError::new(TaskErrorKind::BadArguments, message)
         }
         Told::Failure(Failure::BadResult(message)) => TaskError::new(
             TaskErrorKind::BadResult,
-            format!("the result cannot be encoded: {}", cut(message)),
+            format!("the result cannot be encoded: {}", text::cut(message)),
         ),
         Told::Failure(Failure::Failed(GuestError { code, message })) => {
-            TaskError::new(TaskErrorKind::Failed, cut(message)).with_code(cut(code))
+            TaskError::new(TaskErrorKind::Failed, message).with_code(text::cut(code))
         }
         Told::Exit(output) => ending::exited(output, report),
         Told::Error(wire) => told_as_error(&wire, task),
@@ -410,15 +400,17 @@ fn told_as_error(wire: &[u8], task: &TaskInfo) -> TaskError {
         .signature
         .as_ref()
         .and_then(|signature| signature.error());
-    let failed = |message| TaskError::new(TaskErrorKind::Failed, cut(message));
+    let failed = |message| TaskError::new(TaskErrorKind::Failed, message);
     let Some(ty) = ty else {
         return failed("it failed, and does not say why".to_owned());
     };
     if *ty == Type::String {
-        let message = typed::decode(Some(ty), wire);
-        return failed(message.unwrap_or_else(|problem| problem));
+        let message = typed::decode::<&str>(Some(ty), wire);
+        return failed(message.map_or_else(|problem| problem, text::message));
     }
-    let message = typed::to_wave(Some(ty), wire).unwrap_or_else(|problem| problem);
+    // No more of it is made than an error keeps.
+    let message = typed::to_wave_cut(Some(ty), wire, text::MESSAGE);
+    let message = message.unwrap_or_else(|problem| problem);
     // WAVE writes a case as `name` or `name(value)`.
     let case = matches!(ty, Type::Enum(_) | Type::Variant(_))
         .then(|| message.split('(').next().unwrap_or_default().to_owned());

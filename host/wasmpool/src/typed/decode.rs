@@ -60,7 +60,7 @@ pub(super) struct ValueDeserializer<'r, 'de, 't> {
 
 #[cold]
 pub(super) fn corrupt(ty: &Type) -> Fault {
-    let ty = shortened(&ty.to_string());
+    let ty = shortened(ty);
     Fault::new(format!("the bytes do not hold a value of type {ty}"))
 }
 
@@ -970,7 +970,7 @@ impl<'de> VariantAccess<'de> for CaseAccess<'_, 'de, '_> {
         match self.payload {
             None => Ok(()),
             Some(ty) => {
-                let (name, ty) = (self.name, shortened(&ty.to_string()));
+                let (name, ty) = (self.name, shortened(ty));
                 Err(Fault::new(format!(
                     "the case `{name}` comes with a value of type {ty}, which was not taken"
                 )))

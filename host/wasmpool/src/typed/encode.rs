@@ -92,7 +92,7 @@ impl From<TooLong> for Fault {
 /// What a value of type `ty` cannot be.
 #[cold]
 pub(super) fn mismatch(ty: &Type, given: Given<'_>) -> Fault {
-    let expected = shortened(&ty.to_string());
+    let expected = shortened(ty);
     let mut problem = format!("expected {expected}, got {given}");
     match (ty, given) {
         (Type::F32, Given::F64(value)) => {
@@ -150,7 +150,7 @@ impl<'t> Case<'t> {
 
     /// The fault of a case that comes without its value.
     pub(super) fn lacks(&self, payload: &Type) -> Fault {
-        let payload = shortened(&payload.to_string());
+        let payload = shortened(payload);
         Fault::new(format!(
             "the case `{}` takes a value: expected {payload}, got none",
             self.name
@@ -630,18 +630,27 @@ pub(super) fn missing_arguments(
 /// The fault of too many arguments, or of too few.
 #[cold]
 pub(super) fn wrong_arity(params: &[(String, Type)], given: usize) -> Fault {
-    let params_text: Vec<_> = params
-        .iter()
-        .map(|(name, ty)| format!("{name}: {ty}"))
-        .collect();
     let expected = match params.len() {
         0 => "no arguments".to_owned(),
         number => {
-            let params_text = shortened(&params_text.join(", "));
-            format!("{} ({params_text})", count(number, "argument"))
+            let params = shortened(Params(params));
+            format!("{} ({params})", count(number, "argument"))
         }
     };
     Fault::new(format!("expected {expected}, got {given}"))
+}
+
+/// Parameters as a signature has them.
+struct Params<'t>(&'t [(String, Type)]);
+
+impl fmt::Display for Params<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, ty)) in self.0.iter().enumerate() {
+            let separator = if index > 0 { ", " } else { "" };
+            write!(formatter, "{separator}{name}: {ty}")?;
+        }
+        Ok(())
+    }
 }
 
 macro_rules! take_elements {
@@ -725,7 +734,7 @@ impl<'t> Entries<'_, 't> {
             }
             EntriesKind::Case(ty, _) => {
                 let problem = "expected a single case of it, got several";
-                let ty = shortened(&ty.to_string());
+                let ty = shortened(ty);
                 return Err(Fault::new(format!("{problem} ({ty})")));
             }
             EntriesKind::Flags(names, _, next) => *next = flag(names, name)?,
@@ -934,7 +943,7 @@ impl<'t> Record<'t> {
         }
         for ((name, ty), piece) in self.fields.iter().zip(&pieces) {
             if piece.is_none() && !matches!(ty, Type::Option(_)) {
-                let ty = shortened(&self.ty.to_string());
+                let ty = shortened(self.ty);
                 return Err(Fault::new(format!("missing field `{name}` of {ty}")));
             }
         }

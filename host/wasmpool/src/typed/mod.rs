@@ -38,4 +38,4 @@ pub(crate) use decode::{ANY_VALUE, decode};
 pub(crate) use encode::encode_arguments;
 pub use path::ArgumentError;
 pub use wave::WaveError;
-pub(crate) use wave::to_wave;
+pub(crate) use wave::to_wave_cut;

@@ -2,11 +2,13 @@
 //!
 //! Knows nothing of how it was found out.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{de, ser};
 
-/// How much of a text or of a type is shown in a message.
+use crate::text;
+
+/// How much of a text or of a type is shown in a message, in characters.
 const SHOWN: usize = 80;
 
 /// Why arguments do not fit a signature: where the fault is, and what it is.
@@ -112,13 +114,13 @@ impl std::error::Error for Fault {}
 
 impl ser::Error for Fault {
     fn custom<T: fmt::Display>(problem: T) -> Self {
-        Self::new(problem.to_string())
+        Self::new(text::message(problem))
     }
 }
 
 impl de::Error for Fault {
     fn custom<T: fmt::Display>(problem: T) -> Self {
-        Self::new(problem.to_string())
+        Self::new(text::message(problem))
     }
 }
 
@@ -134,10 +136,39 @@ impl fmt::Display for Step {
     }
 }
 
-/// A text for a message, cut where it is too long for one.
-pub(super) fn shortened(text: &str) -> String {
-    match text.char_indices().nth(SHOWN) {
-        Some((cut, _)) => format!("{}...", &text[..cut]),
-        None => text.to_owned(),
+/// A text or a type for a message, cut where it is too long for one. No more of it is made.
+#[cold]
+pub(super) fn shortened(shown: impl fmt::Display) -> String {
+    let mut text = Shortened {
+        text: String::new(),
+        left: SHOWN,
+        is_cut: false,
+    };
+    // It fails where it is cut.
+    let _ = write!(text, "{shown}");
+    if text.is_cut {
+        text.text.push_str("...");
+    }
+    text.text
+}
+
+/// Takes so many characters, and refuses more.
+struct Shortened {
+    text: String,
+    left: usize,
+    is_cut: bool,
+}
+
+impl fmt::Write for Shortened {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        for character in part.chars() {
+            let Some(left) = self.left.checked_sub(1) else {
+                self.is_cut = true;
+                return Err(fmt::Error);
+            };
+            self.left = left;
+            self.text.push(character);
+        }
+        Ok(())
     }
 }

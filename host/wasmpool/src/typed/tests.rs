@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::encode::encode_value;
-use super::wave::{call_arguments, call_name};
-use super::{decode, encode_arguments, to_wave};
+use super::wave::{call_arguments, call_name, to_wave};
+use super::{decode, encode_arguments};
 use crate::signature::{Signature, Type};
 
 fn list(element: Type) -> Type {
@@ -680,4 +680,37 @@ fn schemas_are_those_of_the_json_form() {
             "additionalProperties": false,
         })
     );
+}
+
+#[test]
+fn making_a_text_for_a_message_stops_where_it_is_cut() {
+    struct Endless;
+    impl std::fmt::Display for Endless {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            loop {
+                formatter.write_str("tüple<")?;
+            }
+        }
+    }
+    let text = super::path::shortened(Endless);
+    assert_eq!(text.chars().count(), 80 + "...".len());
+    assert!(text.starts_with("tüple<tüple<") && text.ends_with("..."));
+}
+
+#[test]
+fn wave_is_cut_where_there_is_a_limit() {
+    let ty = list(Type::String);
+    let wire = encode_value(&ty, &["one", "two"]).unwrap();
+    for (limit, expected) in [
+        (14, r#"["one", "two"]"#),
+        (13, r#"["one", "two" ..."#),
+        (3, r#"["o ..."#),
+        (0, " ..."),
+    ] {
+        let text = super::to_wave_cut(Some(&ty), &wire, limit);
+        assert_eq!(text.as_deref(), Ok(expected));
+    }
+    // What is written before the cut must be right all the same.
+    let text = super::to_wave_cut(Some(&ty), &wire[..5], 100);
+    text.unwrap_err();
 }

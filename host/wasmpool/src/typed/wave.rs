@@ -17,6 +17,7 @@ use super::given::Given;
 use super::path::{ArgumentError, Fault, Step, shortened};
 use super::wire::{Corrupt, Reader};
 use crate::signature::{Signature, Type};
+use crate::text::Bounded;
 use crate::value::Value;
 
 /// Why a text is not the WAVE form of a call.
@@ -209,7 +210,7 @@ fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<
         offset: span.start,
     };
     let mismatch = || {
-        let (ty, slice) = (shortened(&ty.to_string()), shortened(slice));
+        let (ty, slice) = (shortened(ty), shortened(slice));
         here(Fault::new(format!("expected {ty}, got {slice}")))
     };
     let unparsed = |error: ParserError| Misfit {
@@ -349,7 +350,10 @@ fn write_case(
     name: &str,
     value: Option<&Node>,
 ) -> Result<(), CaseMisfit> {
-    let unknown = || Fault::new(format!("expected {ty}, got `{name}`"));
+    let unknown = || {
+        let (ty, name) = (shortened(ty), shortened(name));
+        Fault::new(format!("expected {ty}, got `{name}`"))
+    };
     let case = Case::find(ty, name).unwrap_or_else(|| Err(unknown()));
     let case = case.map_err(CaseMisfit::Case)?;
     encoder.case(ty, &case);
@@ -371,15 +375,23 @@ fn write_case(
 ///
 /// If the bytes are not the wire form of such a value.
 pub(crate) fn to_wave(ty: Option<&Type>, bytes: &[u8]) -> Result<String, String> {
-    let mut text = String::new();
+    to_wave_cut(ty, bytes, usize::MAX)
+}
+
+/// The same, cut after `limit` bytes. No more than that is made, and what comes then is not read.
+pub(crate) fn to_wave_cut(ty: Option<&Type>, bytes: &[u8], limit: usize) -> Result<String, String> {
+    let mut text = Bounded::new(limit);
     let mut reader = Reader::new(bytes);
     match ty {
-        Some(ty) => read(&mut text, &mut reader, ty).map_err(|fault| fault.to_string())?,
+        Some(ty) => match read(&mut text, &mut reader, ty) {
+            Err(_) if text.is_cut() => return Ok(text.into_text()),
+            read => read.map_err(|fault| fault.to_string())?,
+        },
         None if reader.take_nil() => {}
         None => return Err("there are bytes where no value was expected".to_owned()),
     }
     match reader.left() {
-        0 => Ok(text),
+        0 => Ok(text.into_text()),
         left => Err(format!("{left} bytes are left over")),
     }
 }
@@ -391,7 +403,7 @@ impl From<fmt::Error> for Fault {
 }
 
 /// Reads a value and appends it.
-fn read(text: &mut String, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Fault> {
+fn read(text: &mut Bounded, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Fault> {
     let corrupt = |Corrupt| super::decode::corrupt(ty);
     match ty {
         Type::Bool => write!(text, "{}", reader.bool().map_err(corrupt)?)?,
@@ -416,11 +428,11 @@ fn read(text: &mut String, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Fau
             if value.chars().count() != 1 {
                 return Err(corrupt(Corrupt));
             }
-            push_quoted(text, '\'', value);
+            push_quoted(text, '\'', value)?;
         }
         Type::String => {
             let value = reader.text().map_err(corrupt)?;
-            push_quoted(text, '"', value);
+            push_quoted(text, '"', value)?;
         }
         Type::List(element) if **element == Type::U8 => {
             let bytes = reader.binary().map_err(corrupt)?;
@@ -440,32 +452,32 @@ fn read(text: &mut String, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Fau
             reader.array_of(fields.len()).map_err(corrupt)?;
             // An option that is none is left out, as the convention has it.
             let mut is_empty = true;
-            text.push('{');
+            text.write_char('{')?;
             for (name, ty) in fields {
                 if matches!(ty, Type::Option(_)) && reader.take_nil() {
                     continue;
                 }
-                text.push_str(if is_empty { "" } else { ", " });
+                text.write_str(if is_empty { "" } else { ", " })?;
                 is_empty = false;
                 write!(text, "{name}: ")?;
                 read(text, reader, ty)?;
             }
-            text.push_str(if is_empty { ":}" } else { "}" });
+            text.write_str(if is_empty { ":}" } else { "}" })?;
         }
         Type::Flags(names) => {
             let set = ValueDeserializer { reader, ty }.flags(names)?;
             push_separated(text, "{}", set.iter(), |text, index| {
-                text.push_str(&names[*index]);
+                text.write_str(&names[*index])?;
                 Ok(())
             })?;
         }
         Type::Option(inner) => match (ValueDeserializer { reader, ty }).option(inner)? {
             Some(inner) => {
-                text.push_str("some(");
+                text.write_str("some(")?;
                 read(text, reader, inner)?;
-                text.push(')');
+                text.write_char(')')?;
             }
-            None => text.push_str("none"),
+            None => text.write_str("none")?,
         },
         Type::Enum(_) | Type::Variant(_) | Type::Result { .. } => {
             let case = ValueDeserializer { reader, ty }.case()?;
@@ -473,13 +485,13 @@ fn read(text: &mut String, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Fau
             // A name that is a keyword too must say that it is a name.
             let is_name = !matches!(ty, Type::Result { .. });
             if is_name && Keyword::decode(name).is_some() {
-                text.push('%');
+                text.write_char('%')?;
             }
-            text.push_str(name);
+            text.write_str(name)?;
             if let Some(payload) = payload {
-                text.push('(');
+                text.write_char('(')?;
                 read(text, reader, payload)?;
-                text.push(')');
+                text.write_char(')')?;
             }
         }
     }
@@ -488,44 +500,50 @@ fn read(text: &mut String, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Fau
 
 /// Appends the parts between the two brackets.
 fn push_separated<T>(
-    text: &mut String,
+    text: &mut Bounded,
     brackets: &str,
     parts: impl Iterator<Item = T>,
-    mut push: impl FnMut(&mut String, T) -> Result<(), Fault>,
+    mut push: impl FnMut(&mut Bounded, T) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
     let (open, close) = brackets.split_at(1);
-    text.push_str(open);
+    text.write_str(open)?;
     for (index, part) in parts.enumerate() {
-        text.push_str(if index > 0 { ", " } else { "" });
+        text.write_str(if index > 0 { ", " } else { "" })?;
         push(text, part)?;
     }
-    text.push_str(close);
+    text.write_str(close)?;
     Ok(())
 }
 
 /// Appends a float that Rust has as `NaN`, `inf` or a number.
-fn push_float(text: &mut String, is_nan: bool, value: fmt::Arguments<'_>) -> fmt::Result {
+fn push_float(text: &mut Bounded, is_nan: bool, value: fmt::Arguments<'_>) -> fmt::Result {
     match is_nan {
         true => text.write_str("nan"),
         false => {
             text.write_fmt(value)?;
-            if text.ends_with(".0") {
-                text.truncate(text.len() - 2);
+            if let Some(integer) = text.as_str().strip_suffix(".0") {
+                let length = integer.len();
+                text.truncate(length);
             }
             Ok(())
         }
     }
 }
 
-fn push_quoted(text: &mut String, quote: char, value: &str) {
-    text.push(quote);
+fn push_quoted(text: &mut Bounded, quote: char, value: &str) -> fmt::Result {
+    text.write_char(quote)?;
     for character in value.chars() {
         match character {
-            '\\' | '"' | '\'' | '\t' | '\r' | '\n' => text.extend(character.escape_default()),
+            '\\' | '"' | '\'' | '\t' | '\r' | '\n' => {
+                write!(text, "{}", character.escape_default())?;
+            }
+            ' '..='~' => text.write_char(character)?,
             // Rust would write a null as `\0`, which WAVE has not.
-            character if character.is_control() => text.extend(character.escape_unicode()),
-            character => text.extend(character.escape_debug()),
+            character if character.is_control() => {
+                write!(text, "{}", character.escape_unicode())?;
+            }
+            character => write!(text, "{}", character.escape_debug())?,
         }
     }
-    text.push(quote);
+    text.write_char(quote)
 }
