@@ -102,3 +102,97 @@ fn what_was_compiled_ahead_is_run_only_if_it_is_trusted_and_fits() {
         .assert_code(3)
         .assert_stderr("not compiled for this pool");
 }
+
+/// A component with a name, a doc and words that a terminal would obey. Its function `say` gives a
+/// text of such characters, `refuse` fails with it, `crash` traps in a function of such a name.
+fn hostile(folder: &std::path::Path) -> String {
+    let file = folder.join("hostile.wat");
+    let text = r#"(component
+        (core module $module
+            (memory (export "memory") 1)
+            (data (i32.const 64) "\1b[2J\7f\c2\9b2J\e2\80\ae")
+            (data (i32.const 128) "\01\00\00\00\40\00\00\00\0c\00\00\00")
+            (func (export "say") (result i32)
+                (i32.store (i32.const 16) (i32.const 64))
+                (i32.store (i32.const 20) (i32.const 12))
+                (i32.const 16))
+            (func (export "refuse") (result i32) (i32.const 128))
+            (func $"\1b[2J\c2\9b2J" (export "crash") unreachable))
+        (core instance $core (instantiate $module))
+        (alias core export $core "memory" (core memory $memory))
+        (func $say (result string) (canon lift (core func $core "say") (memory $memory)))
+        (func $refuse (result (result (error string)))
+            (canon lift (core func $core "refuse") (memory $memory)))
+        (func $crash (canon lift (core func $core "crash")))
+        (export "say" (func $say))
+        (export "refuse" (func $refuse))
+        (export "crash" (func $crash)))"#;
+    std::fs::write(&file, text).unwrap();
+    file.to_str().unwrap().to_owned()
+}
+
+/// What a terminal obeys: control characters, and those that change the direction of a text.
+fn is_obeyed(character: char) -> bool {
+    let is_line_break = character == '\n';
+    !is_line_break && character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character)
+}
+
+#[track_caller]
+fn assert_shown(text: &str) {
+    assert_eq!(text.chars().find(|&c| is_obeyed(c)), None, "{text:?}");
+}
+
+#[test]
+fn what_a_guest_says_is_no_command_to_the_terminal() {
+    const WORDS: &str = "\x1b[2J\x7f\u{9b}2J\u{202e}";
+    let folder = tempfile::tempdir().unwrap();
+    let module = hostile(folder.path());
+    for (task, pointer, expected) in [
+        ("say", "/output", WORDS),
+        ("refuse", "/error/message", WORDS),
+        (
+            "crash",
+            "/error/backtrace/0/function",
+            "\\u{1b}[2J\\u{9b}2J",
+        ),
+    ] {
+        let run = run(&["run", &module, "-t", task, "--details", "--no-cache"]);
+        assert_eq!(run.lines()[0].pointer(pointer), Some(&json!(expected)));
+        assert_shown(&run.stdout);
+        assert_shown(&run.stderr);
+    }
+}
+
+#[test]
+fn what_a_file_says_is_no_command_to_the_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    // The parser shows the line that it does not understand.
+    let file = folder.path().join("broken.wat");
+    std::fs::write(&file, "(component \"\x1b[2J\u{9b}2J\" oh)").unwrap();
+    let file = file.to_str().unwrap();
+    for args in [&["run", file, "1"][..], &["list", file]] {
+        let run = run(args);
+        run.assert_code(3).assert_stderr("\\u{1b}[2J\\u{9b}2J");
+        assert_shown(&run.stderr);
+    }
+}
+
+#[test]
+fn names_that_are_listed_have_a_bound_in_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("many.wat");
+    let long = "a".repeat(50_000);
+    let exports = (0..40).map(|index| format!(r#"(export "y{index}-{long}" (func $f))"#));
+    let text = format!(
+        r#"(component
+            (core module $module (func (export "f")))
+            (core instance $core (instantiate $module))
+            (func $f (canon lift (core func $core "f")))
+            {})"#,
+        exports.collect::<String>()
+    );
+    std::fs::write(&file, text).unwrap();
+    let run = run(&["run", file.to_str().unwrap(), "--no-cache"]);
+    run.assert_code(2).assert_stderr(" and 24 more");
+    assert!(run.stderr.len() < 10_000, "{}", run.stderr.len());
+}

@@ -19,6 +19,7 @@ use crate::bench_tables;
 use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Inputs, Shape};
 use crate::module;
+use crate::visible::printable_lines;
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -136,15 +137,23 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Ending> {
     let report = report.map_err(bench_problem)?;
     // Files come first: whoever closes the output early has them all the same.
     write_files(args, &report)?;
-    let written = ending::of_writing(bench_tables::print(&mut io::stdout().lock(), &report))?;
+    let written = ending::of_writing(print(&report))?;
     for failure in &report.failures {
         // Nobody may be there to read it.
-        let _ = writeln!(io::stderr(), "failed: {failure}");
+        let _ = writeln!(io::stderr(), "failed: {}", printable_lines(failure));
     }
     Ok(match report.failures.is_empty() {
         true => written,
         false => Ending::SomeFailed,
     })
+}
+
+/// Prints the tables. A guest's names and words may be in them.
+fn print(report: &Report) -> io::Result<()> {
+    let mut tables = Vec::new();
+    bench_tables::print(&mut tables, report)?;
+    let tables = printable_lines(&String::from_utf8_lossy(&tables));
+    io::stdout().write_all(tables.as_bytes())
 }
 
 fn list() -> Result<Ending> {

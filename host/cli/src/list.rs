@@ -1,13 +1,14 @@
 //! `wasmpool list`: what a module has to offer.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
-use serde::Serialize;
-use wasmpool::{Pool, TaskInfo, TaskModule, Uncallable, Value};
+use serde::{Serialize, Serializer};
+use wasmpool::{Pool, Signature, TaskInfo, TaskModule, Uncallable, Value};
 
 use crate::args::ListArgs;
 use crate::ending::{self, Ending, Result};
-use crate::module::{self, printable};
+use crate::module;
+use crate::visible::{VisibleJson, printable};
 
 pub(crate) fn list(args: &ListArgs) -> Result<Ending> {
     let pool = module::with_cache(Pool::builder().workers(1), &args.code)
@@ -17,23 +18,44 @@ pub(crate) fn list(args: &ListArgs) -> Result<Ending> {
     if !args.code.trusted_cwasm {
         module::tell_of_cache(&pool);
     }
-    let mut stdout = io::stdout().lock();
+    let mut stdout = BufWriter::new(io::stdout().lock());
     let written = if args.json {
-        serde_json::to_writer_pretty(&mut stdout, &listing(&module))
+        serde_json::to_writer_pretty(VisibleJson(&mut stdout), &Listing::of(&module))
             .map_err(io::Error::from)
             .and_then(|()| writeln!(stdout))
     } else {
         print(&mut stdout, &module)
     };
-    ending::of_writing(written)
+    ending::of_writing(written.and_then(|()| stdout.flush()))
 }
 
 /// The list as JSON.
 #[derive(Serialize)]
 struct Listing<'a> {
-    tasks: Vec<ListedTask<'a>>,
+    #[serde(serialize_with = "write_tasks")]
+    tasks: &'a [TaskInfo],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     uncallable: &'a [Uncallable],
+}
+
+impl<'a> Listing<'a> {
+    fn of(module: &'a TaskModule) -> Self {
+        Self {
+            tasks: module.tasks(),
+            uncallable: module.uncallable(),
+        }
+    }
+}
+
+/// Writes one task after the other: what is made of the types of all is never there at once.
+fn write_tasks<S: Serializer>(
+    tasks: &[TaskInfo],
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.collect_seq(tasks.iter().map(|info| ListedTask {
+        info,
+        types: info.signature.as_deref().map(Types::of),
+    }))
 }
 
 #[derive(Serialize)]
@@ -52,18 +74,13 @@ struct Types {
     output_schema: Value,
 }
 
-fn listing(module: &TaskModule) -> Listing<'_> {
-    let tasks = module.tasks().iter().map(|info| ListedTask {
-        info,
-        types: info.signature.as_ref().map(|signature| Types {
+impl Types {
+    fn of(signature: &Signature) -> Self {
+        Self {
             signature: signature.to_string(),
             arguments_schema: signature.arguments_schema(),
             output_schema: signature.output_schema(),
-        }),
-    });
-    Listing {
-        tasks: tasks.collect(),
-        uncallable: module.uncallable(),
+        }
     }
 }
 

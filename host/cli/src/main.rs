@@ -16,6 +16,7 @@ mod program;
 mod rights;
 mod run;
 mod tally;
+mod visible;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -45,7 +46,8 @@ fn main() -> ExitCode {
     ended
         .unwrap_or_else(|problem| {
             // Nobody may be there to read it.
-            let _ = writeln!(io::stderr(), "error: {:#}", problem.error());
+            let error = visible::printable_lines(&format!("{:#}", problem.error()));
+            let _ = writeln!(io::stderr(), "error: {error}");
             problem.ending()
         })
         .into()

@@ -12,6 +12,7 @@ use wasmpool::{BuildError, LoadError, Pool, PoolBuilder, TaskInfo, TaskModule};
 
 use crate::args::CodeArgs;
 use crate::ending::{Problem, Result};
+use crate::visible::printable;
 
 /// How often a spinner turns.
 const SPINNER_TICK: Duration = Duration::from_millis(100);
@@ -49,11 +50,6 @@ pub(crate) fn pool_problem(error: BuildError) -> Problem {
     } else {
         Problem::Unusable(error)
     }
-}
-
-/// A guest's words without what would make a terminal do things.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().filter(|&c| !c.is_control()).collect()
 }
 
 /// The bytes of the module in a file, or of the embedded one of that name. A file comes first.
@@ -125,12 +121,6 @@ pub(crate) fn choose_task<'a>(
     task: Option<&str>,
 ) -> Result<&'a TaskInfo> {
     let tasks = module.tasks();
-    let names = || {
-        let names = tasks
-            .iter()
-            .map(|task| format!("`{}`", printable(&task.name)));
-        names.collect::<Vec<_>>().join(", ")
-    };
     if let Some(name) = task {
         return module
             .find(name)
@@ -141,7 +131,7 @@ pub(crate) fn choose_task<'a>(
         _ if tasks.is_empty() => Err(Problem::Unusable(anyhow!("`{module_name}` has no tasks"))),
         _ => Err(usage(anyhow!(
             "`{module_name}` has several tasks; choose one with `--task`: {}",
-            names()
+            names(tasks)
         ))),
     }
 }
@@ -153,6 +143,22 @@ fn obvious_tasks<'a>(tasks: &'a [TaskInfo], module_name: &str) -> Vec<&'a TaskIn
     let stem = stem.to_string_lossy().replace('-', "_");
     let is_namesake = |task: &&TaskInfo| tasks.len() == 1 || stem.starts_with(&task.name);
     tasks.iter().filter(is_namesake).collect()
+}
+
+/// The names of the first tasks, as far as anybody reads them.
+fn names(tasks: &[TaskInfo]) -> String {
+    const SHOWN: usize = 16;
+    const LONGEST: usize = 256;
+
+    let names = tasks.iter().take(SHOWN).map(|task| {
+        let name = task.name.chars().take(LONGEST).collect::<String>();
+        format!("`{}`", printable(&name))
+    });
+    let names = names.collect::<Vec<_>>().join(", ");
+    match tasks.len().saturating_sub(SHOWN) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
 }
 
 fn usage(error: anyhow::Error) -> Problem {

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use wasmpool::{Frame, TaskError, TaskErrorKind, TaskReport, Value};
 
 use crate::program::Printed;
+use crate::visible::VisibleJson;
 
 /// One line of the output.
 #[derive(Serialize)]
@@ -165,7 +166,8 @@ pub(crate) fn bad_line(index: u64, input: &RawValue, kind: &str, message: &str) 
 }
 
 fn encode(line: &Line<'_>) -> serde_json::Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(line)?;
+    let mut bytes = Vec::new();
+    serde_json::to_writer(VisibleJson(&mut bytes), line)?;
     bytes.push(b'\n');
     Ok(bytes)
 }

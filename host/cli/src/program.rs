@@ -13,6 +13,7 @@ use wasmpool::{Output, Pool, TaskErrorKind, TaskInfo, TaskModule};
 use crate::args::RunArgs;
 use crate::ending::{Ending, Problem, Result};
 use crate::interrupt::Interrupt;
+use crate::visible::printable_lines;
 
 /// Where the input goes in an argument.
 const PLACE: &str = "{}";
@@ -159,6 +160,7 @@ pub(crate) fn run_as_is(
         // It did not come to an exit code.
         Err(error) => {
             // Nobody may be there to read it.
+            let error = printable_lines(&error.to_string());
             let _ = writeln!(io::stderr(), "error: {error}");
             Ok(Ending::SomeFailed)
         }
