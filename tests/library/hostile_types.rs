@@ -1,9 +1,11 @@
 //! Components whose types and values are small in the guest and large in the host.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use wasmpool::{
     LoadError, Pool, Task, TaskError, TaskErrorKind as Kind, TaskModule, TaskOptions, Value,
 };
@@ -59,8 +61,13 @@ fn peak_memory() -> usize {
 
 /// Loads a component in a pool with small limits.
 fn load(text: &str) -> (Pool, TaskModule) {
+    load_with_payload_limit(text, MIB)
+}
+
+fn load_with_payload_limit(text: &str, payload_limit: usize) -> (Pool, TaskModule) {
     let builder = Pool::builder().workers(1).memory_limit(32 * MIB);
-    let pool = builder.payload_limit(MIB).no_cache().build().unwrap();
+    let builder = builder.payload_limit(payload_limit).no_cache();
+    let pool = builder.build().unwrap();
     let module = pool.load_bytes(text.as_bytes()).unwrap();
     (pool, module)
 }
@@ -208,6 +215,89 @@ fn a_text_that_is_an_error_is_cut() {
     let (pool, module) = load(&component("", "(result (error string))", &data));
     let error = call::<Value>(&pool, &module).unwrap_err();
     assert_eq!(error.message(), format!("{} ...", "\0".repeat(16 << 10)));
+}
+
+#[test]
+fn a_result_is_not_read_into_far_more_than_it_is() {
+    in_own_process(|| {
+        let before = peak_memory();
+        let check = |types: &str, read: fn(&Pool, &TaskModule) -> Option<TaskError>| {
+            let text = component(types, "(list $named)", &list_of(4_000_000));
+            let (pool, module) = load_with_payload_limit(&text, 4 * MIB);
+            let error = read(&pool, &module).expect("it is too large");
+            assert_eq!(error.kind(), Kind::BadResult, "{error}");
+            let said = "more than 67108864 bytes, which follow from the `payload_limit`";
+            assert!(error.message().contains(said), "{error}");
+        };
+        let name = long_name();
+        let an_enum = named(&format!(r#"(enum "{name}")"#));
+        check(&an_enum, |pool, module| call::<Value>(pool, module).err());
+        check(&an_enum, |pool, module| {
+            call::<serde_json::Value>(pool, module).err()
+        });
+        check(&an_enum, |pool, module| {
+            call::<Vec<String>>(pool, module).err()
+        });
+        let flags = (0..32).map(|index| format!(r#""{}{index}""#, &name[..100]));
+        let flags = format!("(flags {})", flags.collect::<Vec<_>>().join(" "));
+        check(&named(&flags), |pool, module| {
+            call::<Vec<HashMap<String, bool>>>(pool, module).err()
+        });
+        let truths = r#"(type $named bool)"#;
+        check(truths, |pool, module| call::<Value>(pool, module).err());
+        // A list of cases as `Value`s has 700 MB, and that of the flags 17 GB.
+        let grown = peak_memory() - before;
+        assert!(grown < 500 * MIB, "{} MiB", grown / MIB);
+    });
+}
+
+#[test]
+fn types_of_the_caller_that_have_the_names_are_read_without_a_limit() {
+    #[derive(Debug, Deserialize)]
+    enum Only {
+        #[serde(rename = "an-only-case")]
+        Case,
+    }
+    #[derive(Debug, Deserialize)]
+    struct Pair {
+        left: Only,
+        #[serde(rename = "the-right-side")]
+        right: Only,
+    }
+    let types = format!(
+        r#"{} (type $record (record (field "left" $named) (field "the-right-side" $named)
+            (field "{}" $named)))
+        (export $pair "pair" (type $record))"#,
+        named(r#"(enum "an-only-case")"#),
+        long_name(),
+    );
+    let text = component(&types, "(list $pair)", &list_of(1_000_000));
+    let (pool, module) = load_with_payload_limit(&text, 4 * MIB);
+    // The same without the names is over the limit.
+    assert!(call::<Value>(&pool, &module).is_err());
+    let pairs = call::<Vec<Pair>>(&pool, &module).unwrap();
+    let is_right = |pair: &Pair| matches!((&pair.left, &pair.right), (Only::Case, Only::Case));
+    assert!(pairs.len() == 1_000_000 && pairs.iter().all(is_right));
+    assert_eq!(
+        call::<Vec<IgnoredAny>>(&pool, &module).unwrap().len(),
+        1_000_000
+    );
+}
+
+#[test]
+fn a_result_as_large_as_a_small_payload_limit_can_be_read_into_values() {
+    let text = component("", "(list bool)", &list_of(1_000_000));
+    let (pool, module) = load(&text);
+    match call::<Value>(&pool, &module).unwrap() {
+        Value::List(values) => assert_eq!(values.len(), 1_000_000),
+        other => panic!("{other:?}"),
+    }
+    let text = component("", "(list u8)", &list_of(1_000_000));
+    let (pool, module) = load(&text);
+    let values = call::<serde_json::Value>(&pool, &module).unwrap();
+    assert_eq!(values.as_array().unwrap().len(), 1_000_000);
+    let values = call::<Vec<u8>>(&pool, &module).unwrap();
+    assert_eq!(values.len(), 1_000_000);
 }
 
 #[test]

@@ -143,6 +143,36 @@ fn assert_shown(text: &str) {
 }
 
 #[test]
+fn a_short_result_of_long_names_is_not_written_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("names.wat");
+    let text = format!(
+        r#"(component
+            (core module $module
+                (memory (export "memory") 32)
+                (data (i32.const 16) "\00\00\01\00\40\42\0f\00")
+                (func (export "f") (result i32) (i32.const 16)))
+            (core instance $core (instantiate $module))
+            (type $names (enum "{}"))
+            (export $exported "names" (type $names))
+            (func $f (result (list $exported))
+                (canon lift (core func $core "f") (memory (core memory $core "memory"))))
+            (export "f" (func $f)))"#,
+        "a".repeat(128)
+    );
+    std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    // A million cases, of one byte each.
+    let run_it = |payload| run(&["run", file, "--no-cache", "--payload", payload]);
+    let run = run_it("1MiB");
+    let line = &run.assert_code(1).lines()[0];
+    assert_eq!(line["error"]["kind"], "bad-result");
+    assert!(run.stdout.len() < 1_000, "{}", run.stdout.len());
+    let run = run_it("100KiB");
+    assert_eq!(run.lines()[0]["error"]["kind"], "output-limit");
+}
+
+#[test]
 fn what_a_guest_says_is_no_command_to_the_terminal() {
     const WORDS: &str = "\x1b[2J\x7f\u{9b}2J\u{202e}";
     let folder = tempfile::tempdir().unwrap();

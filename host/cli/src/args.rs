@@ -122,6 +122,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SIZE")]
     pub(crate) output_limit: Option<ByteSize>,
 
+    /// Refuse arguments and results that are larger, and results of exported functions of which
+    /// more than 16 times as much is made, and more than 64 MiB [default: 128MiB]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) payload: Option<ByteSize>,
+
     /// Stop a task that uses more fuel, about one unit an instruction [default: not counted]
     #[arg(long, value_name = "N")]
     pub(crate) fuel: Option<u64>,

@@ -173,6 +173,9 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(memory) = args.memory {
         builder = builder.memory_limit(usize::try_from(memory.as_u64()).unwrap_or(usize::MAX));
     }
+    if let Some(payload) = args.payload {
+        builder = builder.payload_limit(usize::try_from(payload.as_u64()).unwrap_or(usize::MAX));
+    }
     if let Some(size) = args.output_limit {
         let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         builder = builder.program_output_limit(bytes);

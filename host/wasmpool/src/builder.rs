@@ -205,6 +205,10 @@ impl PoolBuilder {
 
     /// How large encoded arguments may be, and an encoded result, in bytes each. Default:
     /// 128 MiB.
+    ///
+    /// From this limit follows how much may be made of the result of an exported function when it
+    /// is read into a [`Value`](crate::Value) or its like: see
+    /// [`json_form`](crate::json_form#how-much-it-takes).
     pub fn payload_limit(mut self, bytes: usize) -> Self {
         self.limits.payload = bytes;
         self

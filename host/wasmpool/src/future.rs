@@ -31,14 +31,21 @@ pub struct TaskFuture<Out> {
     task: Queued,
     /// What the result is read along, if it is that of an exported function.
     signature: Option<Arc<Signature>>,
+    /// How many bytes may be made of such a result when it is read.
+    decoded_limit: usize,
     out: PhantomData<fn() -> Out>,
 }
 
 impl<Out> TaskFuture<Out> {
-    pub(crate) fn new(task: Queued, signature: Option<Arc<Signature>>) -> Self {
+    pub(crate) fn new(
+        task: Queued,
+        signature: Option<Arc<Signature>>,
+        decoded_limit: usize,
+    ) -> Self {
         Self {
             task,
             signature,
+            decoded_limit,
             out: PhantomData,
         }
     }
@@ -140,7 +147,8 @@ impl<Out> TaskFuture<Out> {
     where
         Out: 'static,
     {
-        let future = Self::new(Arc::clone(&self.task), self.signature.clone());
+        let task = Arc::clone(&self.task);
+        let future = Self::new(task, self.signature.clone(), self.decoded_limit);
         self.task.on_settled(Box::new(move || callback(&future)));
     }
 }
@@ -192,7 +200,8 @@ impl<Out> TaskFuture<Out> {
 
     fn decode<'a, T: Deserialize<'a>>(&self, settled: &'a Settled) -> Result<T, TaskError> {
         let bytes = settled.outcome.as_deref().map_err(TaskError::clone)?;
-        value::decode_result(self.signature.as_deref(), bytes).map_err(|message| {
+        let signature = self.signature.as_deref();
+        value::decode_result(signature, bytes, self.decoded_limit).map_err(|message| {
             TaskError::new(
                 TaskErrorKind::BadResult,
                 format!("the result cannot be read: {message}"),

@@ -25,7 +25,21 @@ pub(crate) struct Limits {
     pub(crate) stop_grace: Duration,
 }
 
+/// What is made of a result may be so many times as large as the payload limit.
+const DECODED_PER_PAYLOAD: usize = 16;
+
+/// So much may be made of any result: under small payload limits too there are results of many
+/// small values, such as a list of truth values.
+const DECODED_AT_LEAST: usize = 64 << 20;
+
 impl Limits {
+    /// How many bytes may be made of the result of a function when it is read: of its values by
+    /// those who ask for anything, and of names by those whose types do not have them.
+    pub(crate) fn decoded(&self) -> usize {
+        let limit = self.payload.saturating_mul(DECODED_PER_PAYLOAD);
+        limit.max(DECODED_AT_LEAST)
+    }
+
     /// When the time of a task is up that starts at this moment; none if it has no timeout,
     /// or one so long that the moment cannot be expressed.
     pub(crate) fn deadline(&self, started: Instant) -> Option<Instant> {

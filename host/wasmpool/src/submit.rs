@@ -134,10 +134,10 @@ impl Pool {
             self.shop
                 .scheduler
                 .push(chunk, lane, limits.queue_timeout)?;
-            Ok(queued)
+            Ok((queued, limits.decoded()))
         });
         match submitted {
-            Ok(queued) => Ok(TaskFuture::new(queued, signature_of(task))),
+            Ok((queued, decoded)) => Ok(TaskFuture::new(queued, signature_of(task), decoded)),
             Err(kind) => Err(SubmitError::new(kind, arguments)),
         }
     }
@@ -194,7 +194,7 @@ impl Pool {
         let pushed = pushed.map_err(SubmitErrorKind::from);
         let submitted = tasks.into_iter().map(|queued| {
             pushed.clone()?;
-            queued.map(|queued| TaskFuture::new(queued, signature_of(task)))
+            queued.map(|queued| TaskFuture::new(queued, signature_of(task), limits.decoded()))
         });
         submitted.collect()
     }

@@ -113,13 +113,15 @@ pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Reads the result of a task, along the signature that it has, or as the contract wants it.
+/// Reads the result of a task, along the signature that it has, or as the contract wants it. What
+/// is made along a signature, whose names are not in the bytes, may have `limit` bytes.
 pub(crate) fn decode_result<'de, T: Deserialize<'de>>(
     signature: Option<&Signature>,
     bytes: &'de [u8],
+    limit: usize,
 ) -> Result<T, String> {
     match signature {
-        Some(signature) => typed::decode(signature.output(), bytes),
+        Some(signature) => typed::decode(signature.output(), bytes, limit),
         None => decode(bytes),
     }
 }
@@ -204,8 +206,9 @@ impl<'de> Deserialize<'de> for Value {
     }
 }
 
-/// How many elements are reserved on the word of the data, which may lie.
-const MAX_RESERVED: usize = 1 << 12;
+/// How many elements are reserved on the word of the data, which may lie: at each of the thousand
+/// levels that MessagePack may have.
+const MAX_RESERVED: usize = 1 << 8;
 
 struct ValueVisitor;
 

@@ -112,7 +112,7 @@ pub fn an_awaited_future_is_woken() {
                 future.cancel();
             },
             &|| {
-                let awaited = TaskFuture::<u8>::new(Arc::clone(future.task()), None);
+                let awaited = TaskFuture::<u8>::new(Arc::clone(future.task()), None, usize::MAX);
                 let outcome = shop::block_on(awaited);
                 assert_eq!(outcome.is_err(), future.is_cancelled());
             },

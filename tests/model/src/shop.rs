@@ -113,7 +113,7 @@ impl Shop {
         let task = self.queued_task(guest, limits, None, permit);
         self.push([Arc::clone(&task)], limits)
             .map_err(|Closed| NoRoom::Closed)?;
-        Ok(TaskFuture::new(task, None))
+        Ok(TaskFuture::new(task, None, usize::MAX))
     }
 
     /// A task that is tried again as `retry` says. There must be room for it.
@@ -131,7 +131,7 @@ impl Shop {
         let task = self.queued_task(guest, limits, Some(retry), permit);
         let pushed = self.push([Arc::clone(&task)], limits);
         pushed.expect("the queue is open");
-        TaskFuture::new(task, None)
+        TaskFuture::new(task, None, usize::MAX)
     }
 
     /// Tasks that come together. There must be room for them.
@@ -150,7 +150,7 @@ impl Shop {
         });
         let pushed = self.push(tasks.each_ref().map(Arc::clone), limits);
         pushed.expect("the queue is open");
-        tasks.map(|task| TaskFuture::new(task, None))
+        tasks.map(|task| TaskFuture::new(task, None, usize::MAX))
     }
 
     fn queued_task(

@@ -17,6 +17,7 @@ pub(crate) fn encode_arguments<A: Arguments>(
 pub(crate) fn decode<'de, T: Deserialize<'de>>(
     _ty: Option<&Type>,
     _bytes: &'de [u8],
+    _limit: usize,
 ) -> Result<T, String> {
     unreachable!("no task of the model has a signature")
 }

@@ -405,7 +405,7 @@ fn told_as_error(wire: &[u8], task: &TaskInfo) -> TaskError {
         return failed("it failed, and does not say why".to_owned());
     };
     if *ty == Type::String {
-        let message = typed::decode::<&str>(Some(ty), wire);
+        let message = typed::decode::<&str>(Some(ty), wire, usize::MAX);
         return failed(message.map_or_else(|problem| problem, text::message));
     }
     // No more of it is made than an error keeps.

@@ -17,7 +17,7 @@ use super::given::count;
 use super::names;
 use super::number;
 use super::path::{Fault, Step, shortened};
-use super::wire::{Corrupt, Reader};
+use super::wire::{Corrupt, Reader, TooLarge};
 use crate::signature::Type;
 
 /// The name of the newtype by which a [`Value`](crate::Value) asks for bytes as bytes, and not
@@ -26,19 +26,27 @@ pub(crate) const ANY_VALUE: &str = "$wasmpool::Value";
 
 /// Reads a value of type `ty`, or the nil of a function that gives none.
 ///
+/// The bytes have no names, and may have a value in each of them. So names that are given to a
+/// caller whose type does not have them, and values that are given to one who asks for anything,
+/// are counted: `limit` is how many bytes they may take.
+///
 /// # Errors
 ///
-/// If the bytes are not the wire form of such a value, or `T` does not take it; the text has
-/// the path to the fault.
+/// If the bytes are not the wire form of such a value, `T` does not take it, or it would be over
+/// the limit; the text has the path to the fault.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(
     ty: Option<&Type>,
     bytes: &'de [u8],
+    limit: usize,
 ) -> Result<T, String> {
-    decode_value(ty, bytes).map_err(|fault| fault.at(Step::Result).to_string())
+    decode_value(ty, Reader::with_limit(bytes, limit))
+        .map_err(|fault| fault.at(Step::Result).to_string())
 }
 
-fn decode_value<'de, T: Deserialize<'de>>(ty: Option<&Type>, bytes: &'de [u8]) -> Result<T, Fault> {
-    let mut reader = Reader::new(bytes);
+fn decode_value<'de, T: Deserialize<'de>>(
+    ty: Option<&Type>,
+    mut reader: Reader<'de>,
+) -> Result<T, Fault> {
     let reader = &mut reader;
     let value = match ty {
         Some(ty) => T::deserialize(ValueDeserializer { reader, ty })?,
@@ -62,6 +70,21 @@ pub(super) struct ValueDeserializer<'r, 'de, 't> {
 pub(super) fn corrupt(ty: &Type) -> Fault {
     let ty = shortened(ty);
     Fault::new(format!("the bytes do not hold a value of type {ty}"))
+}
+
+/// What a value without a type takes, as far as it is counted: as much as a
+/// [`Value`](crate::Value) without its texts.
+const VALUE_SIZE: usize = 32;
+
+impl From<TooLarge> for Fault {
+    #[cold]
+    fn from(TooLarge { limit }: TooLarge) -> Self {
+        Self::new(format!(
+            "its values and their names take more than {limit} bytes, which follow from the \
+             `payload_limit`; raise that, or read the result into types of your own that have \
+             the names"
+        ))
+    }
 }
 
 impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
@@ -255,13 +278,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         match this.ty {
             Type::List(element) if **element == Type::U8 => {
                 let read = this.reader.binary();
-                let bytes = this.read(read)?;
-                let mut numbers = Numbers {
-                    bytes: bytes.iter(),
-                };
-                let value = visitor.visit_seq(&mut numbers)?;
-                too_few_taken(numbers.bytes.len())?;
-                Ok(value)
+                numbers(visitor, this.read(read)?)
             }
             Type::List(element) => {
                 let left = this.read_array()?;
@@ -274,6 +291,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
             Type::Flags(names) => {
                 let set = this.flags(names)?;
                 let mut names = SetNames {
+                    reader: this.reader,
                     names,
                     set: set.into_iter(),
                 };
@@ -281,7 +299,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
                 too_few_taken(names.set.len())?;
                 Ok(value)
             }
-            _ => this.any(visitor, AnyForm::Json),
+            _ => this.any(visitor, Asked::Particular),
         }
     }
 
@@ -331,6 +349,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     ) -> Result<V::Value, Fault> {
         let set = self.flags(names)?;
         let mut truths = Truths {
+            reader: self.reader,
             names,
             set,
             known,
@@ -340,7 +359,10 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     /// Gives a value in its JSON form.
-    fn any<V: Visitor<'de>>(mut self, visitor: V, form: AnyForm) -> Result<V::Value, Fault> {
+    fn any<V: Visitor<'de>>(mut self, visitor: V, asked: Asked) -> Result<V::Value, Fault> {
+        if matches!(asked, Asked::Anything | Asked::AnyValue) {
+            self.reader.make(VALUE_SIZE)?;
+        }
         let ty = self.ty;
         match ty {
             Type::Bool => {
@@ -377,9 +399,16 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
                 let read = self.reader.text();
                 visitor.visit_borrowed_str(self.read(read)?)
             }
-            Type::List(element) if **element == Type::U8 && form == AnyForm::Value => {
+            Type::List(element) if **element == Type::U8 => {
                 let read = self.reader.binary();
-                visitor.visit_borrowed_bytes(self.read(read)?)
+                let bytes = self.read(read)?;
+                if matches!(asked, Asked::Bytes | Asked::AnyValue) {
+                    return visitor.visit_borrowed_bytes(bytes);
+                }
+                if asked == Asked::Anything {
+                    self.reader.make(bytes.len().saturating_mul(VALUE_SIZE))?;
+                }
+                numbers(visitor, bytes)
             }
             Type::List(_) | Type::Tuple(_) | Type::Flags(_) => self.elements(visitor),
             Type::Record(fields) => self.fields(visitor, fields, &[]),
@@ -388,10 +417,13 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
                 Some(inner) if matches!(inner, Type::Option(_)) => {
                     self.only_entry(visitor, "some", Some(inner))
                 }
-                Some(inner) => self.inner(inner).any(visitor, form),
+                Some(inner) => self.inner(inner).any(visitor, asked),
             },
             Type::Enum(_) | Type::Variant(_) => match self.case()? {
-                Some((name, None)) => visitor.visit_str(name),
+                Some((name, None)) => {
+                    self.reader.make(name_size(name))?;
+                    visitor.visit_str(name)
+                }
                 Some((name, payload)) => self.only_entry(visitor, name, payload),
                 None => Err(corrupt(ty)),
             },
@@ -419,13 +451,32 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 }
 
-/// What a type gets that asks for anything.
+/// Gives bytes as numbers.
+fn numbers<'de, V: Visitor<'de>>(visitor: V, bytes: &'de [u8]) -> Result<V::Value, Fault> {
+    let mut numbers = Numbers {
+        bytes: bytes.iter(),
+    };
+    let value = visitor.visit_seq(&mut numbers)?;
+    too_few_taken(numbers.bytes.len())?;
+    Ok(value)
+}
+
+/// What a name takes that is given away.
+fn name_size(name: &str) -> usize {
+    VALUE_SIZE + name.len()
+}
+
+/// What the caller's type has asked for.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum AnyForm {
-    /// The JSON form.
-    Json,
+enum Asked {
+    /// Something in particular. It gets the JSON form, where it is that.
+    Particular,
+    /// The same, and bytes as bytes.
+    Bytes,
+    /// Anything. It gets the JSON form, whose values are counted.
+    Anything,
     /// The same, but bytes as bytes.
-    Value,
+    AnyValue,
 }
 
 /// A type that took a part of the value only would lose the rest unseen.
@@ -444,7 +495,7 @@ fn too_few_taken(left: usize) -> Result<(), Fault> {
 macro_rules! forward_to_any {
     ($($method:ident),*) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-            self.any(visitor, AnyForm::Json)
+            self.any(visitor, Asked::Particular)
         })*
     };
 }
@@ -452,8 +503,11 @@ macro_rules! forward_to_any {
 impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
     type Error = Fault;
 
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.any(visitor, Asked::Anything)
+    }
+
     forward_to_any!(
-        deserialize_any,
         deserialize_bool,
         deserialize_i8,
         deserialize_i16,
@@ -489,16 +543,16 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
                 let read = this.reader.f64();
                 visitor.visit_f64(this.read(read)?)
             }
-            _ => this.any(visitor, AnyForm::Json),
+            _ => this.any(visitor, Asked::Particular),
         }
     }
 
     fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.any(visitor, AnyForm::Value)
+        self.any(visitor, Asked::Bytes)
     }
 
     fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        self.any(visitor, AnyForm::Value)
+        self.any(visitor, Asked::Bytes)
     }
 
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
@@ -525,7 +579,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match name {
-            ANY_VALUE => self.any(visitor, AnyForm::Value),
+            ANY_VALUE => self.any(visitor, Asked::AnyValue),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -572,9 +626,9 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
                     too_few_taken(pairs.left)?;
                     Ok(value)
                 }
-                _ => this.any(visitor, AnyForm::Json),
+                _ => this.any(visitor, Asked::Particular),
             },
-            _ => this.any(visitor, AnyForm::Json),
+            _ => this.any(visitor, Asked::Particular),
         }
     }
 
@@ -590,7 +644,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         match this.ty {
             Type::Record(fields) => this.fields(visitor, fields, known),
             Type::Flags(names) => this.truths(visitor, names, known),
-            _ => this.any(visitor, AnyForm::Json),
+            _ => this.any(visitor, Asked::Particular),
         }
     }
 
@@ -615,7 +669,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
                 payload,
                 known,
             }),
-            None => this.any(visitor, AnyForm::Json),
+            None => this.any(visitor, Asked::Particular),
         }
     }
 
@@ -708,12 +762,13 @@ impl<'de> SeqAccess<'de> for Numbers<'de> {
 }
 
 /// Gives the names of flags that are set.
-struct SetNames<'t> {
+struct SetNames<'r, 'de, 't> {
+    reader: &'r mut Reader<'de>,
     names: &'t [String],
     set: std::vec::IntoIter<usize>,
 }
 
-impl<'de> SeqAccess<'de> for SetNames<'_> {
+impl<'de> SeqAccess<'de> for SetNames<'_, 'de, '_> {
     type Error = Fault;
 
     fn next_element_seed<S: DeserializeSeed<'de>>(
@@ -724,7 +779,8 @@ impl<'de> SeqAccess<'de> for SetNames<'_> {
             return Ok(None);
         };
         let name = &self.names[index];
-        seed.deserialize(NameDeserializer { name }).map(Some)
+        seed.deserialize(NameDeserializer::counted(self.reader, name))
+            .map(Some)
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -733,15 +789,51 @@ impl<'de> SeqAccess<'de> for SetNames<'_> {
 }
 
 /// Gives a name: as a text, or as one of the caller's own.
-struct NameDeserializer<'t> {
+struct NameDeserializer<'r, 'de, 't> {
     name: &'t str,
+    /// Counts the name if the caller may keep it.
+    counter: Option<&'r mut Reader<'de>>,
 }
 
-impl<'de> Deserializer<'de> for NameDeserializer<'_> {
+impl<'r, 'de, 't> NameDeserializer<'r, 'de, 't> {
+    /// A name for a caller who may keep it.
+    fn counted(reader: &'r mut Reader<'de>, name: &'t str) -> Self {
+        Self {
+            name,
+            counter: Some(reader),
+        }
+    }
+
+    /// The name of a part `at` a place, for a caller whose type has the names `known`. Whoever has
+    /// names compares it with them; whoever has none may keep it.
+    fn part(
+        reader: &'r mut Reader<'de>,
+        known: &'static [&'static str],
+        at: usize,
+        name: &'t str,
+    ) -> Self {
+        match known {
+            [] => Self::counted(reader, name),
+            known => Self {
+                name: known_name(known, at, name),
+                counter: None,
+            },
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for NameDeserializer<'_, 'de, '_> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if let Some(reader) = self.counter {
+            reader.make(name_size(self.name))?;
+        }
         visitor.visit_str(self.name)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_unit()
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
@@ -754,7 +846,7 @@ impl<'de> Deserializer<'de> for NameDeserializer<'_> {
         visitor: V,
     ) -> Result<V::Value, Fault> {
         match name {
-            ANY_VALUE => visitor.visit_str(self.name),
+            ANY_VALUE => self.deserialize_any(visitor),
             _ => visitor.visit_newtype_struct(self),
         }
     }
@@ -771,7 +863,7 @@ impl<'de> Deserializer<'de> for NameDeserializer<'_> {
 
     forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        unit_struct seq tuple tuple_struct map struct identifier
     }
 }
 
@@ -795,9 +887,9 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de, '_> {
         let Some((name, _)) = self.current else {
             return Ok(None);
         };
-        let name = known_name(self.known, self.next, name);
+        let name = NameDeserializer::part(self.reader, self.known, self.next, name);
         self.next += 1;
-        seed.deserialize(NameDeserializer { name }).map(Some)
+        seed.deserialize(name).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
@@ -815,14 +907,15 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de, '_> {
 }
 
 /// Gives each flag and whether it is set.
-struct Truths<'t> {
+struct Truths<'r, 'de, 't> {
+    reader: &'r mut Reader<'de>,
     names: &'t [String],
     set: Vec<usize>,
     known: &'static [&'static str],
     next: usize,
 }
 
-impl<'de> MapAccess<'de> for Truths<'_> {
+impl<'de> MapAccess<'de> for Truths<'_, 'de, '_> {
     type Error = Fault;
 
     fn next_key_seed<S: DeserializeSeed<'de>>(
@@ -832,9 +925,9 @@ impl<'de> MapAccess<'de> for Truths<'_> {
         let Some(name) = self.names.get(self.next) else {
             return Ok(None);
         };
-        let name = known_name(self.known, self.next, name);
+        let name = NameDeserializer::part(self.reader, self.known, self.next, name);
         self.next += 1;
-        seed.deserialize(NameDeserializer { name }).map(Some)
+        seed.deserialize(name).map(Some)
     }
 
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
@@ -859,7 +952,9 @@ impl<'de> MapAccess<'de> for OnlyEntry<'_, 'de, '_> {
         seed: S,
     ) -> Result<Option<S::Value>, Fault> {
         match self.name.take() {
-            Some(name) => seed.deserialize(NameDeserializer { name }).map(Some),
+            Some(name) => seed
+                .deserialize(NameDeserializer::counted(self.reader, name))
+                .map(Some),
             None => Ok(None),
         }
     }
@@ -957,8 +1052,8 @@ impl<'r, 'de, 't> EnumAccess<'de> for CaseAccess<'r, 'de, 't> {
     type Variant = Self;
 
     fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
-        let name = known_name(self.known, usize::MAX, self.name);
-        let value = seed.deserialize(NameDeserializer { name })?;
+        let name = NameDeserializer::part(self.reader, self.known, usize::MAX, self.name);
+        let value = seed.deserialize(name)?;
         Ok((value, self))
     }
 }

@@ -45,6 +45,17 @@
 //! `arbitrary_precision`. The sign and the payload of a NaN are not kept; the
 //! component model has one NaN only.
 //!
+//! # How much it takes
+//!
+//! A result comes without the names of its fields and cases, and can have a value in each of its
+//! bytes: its JSON form is larger, and its tree of values larger still. When a result is read, 32
+//! bytes are counted for each value, an option and what it holds being two, and 32 and its length
+//! for each name. Texts, and bytes that stay bytes, are as long as they are in the result. All that
+//! is counted may be 16 times the [payload limit](crate::PoolBuilder::payload_limit), and 64 MiB in
+//! any case: a result beyond that ends as [`BadResult`](crate::TaskErrorKind::BadResult). Types
+//! that ask for what there is and have the names themselves, structs and enums, are read without a
+//! count.
+//!
 //! # Rust types
 //!
 //! Rust types need none of this: a struct is a record or flags, an enum a variant or an enum,

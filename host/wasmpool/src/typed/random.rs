@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use super::encode::encode_value;
+use super::tests::decode;
 use super::wave::{call_arguments, call_name, to_wave};
-use super::{decode, encode_arguments, number};
+use super::{encode_arguments, number};
 use crate::signature::{Signature, Type};
 
 /// Names of fields and cases, among them what other forms have as keywords.

@@ -6,9 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::encode::encode_value;
+use super::encode_arguments;
 use super::wave::{call_arguments, call_name, to_wave};
-use super::{decode, encode_arguments};
 use crate::signature::{Signature, Type};
+
+/// Reads a value without a limit.
+pub(super) fn decode<'de, T: Deserialize<'de>>(
+    ty: Option<&Type>,
+    bytes: &'de [u8],
+) -> Result<T, String> {
+    super::decode(ty, bytes, usize::MAX)
+}
 
 fn list(element: Type) -> Type {
     Type::List(Box::new(element))
@@ -713,4 +721,47 @@ fn wave_is_cut_where_there_is_a_limit() {
     // What is written before the cut must be right all the same.
     let text = super::to_wave_cut(Some(&ty), &wire[..5], 100);
     text.unwrap_err();
+}
+
+#[test]
+fn what_is_made_of_a_value_is_counted_to_the_byte() {
+    fn check<T: for<'de> Deserialize<'de>>(ty: &Type, value: impl Serialize, made: usize) {
+        let bytes = encode_value(ty, &value).unwrap();
+        let read = |limit| super::decode::<T>(Some(ty), &bytes, limit).map(drop);
+        read(made).unwrap();
+        if let Some(less) = made.checked_sub(1) {
+            let problem = read(less).unwrap_err();
+            assert!(problem.contains(&format!("{less} bytes")), "{problem}");
+        }
+    }
+    let colors = Type::Enum(names(&["red", "green"]));
+    let record = record(&[("n", list(Type::U8)), ("color", option(colors.clone()))]);
+    let value = json!({"n": [1, 2, 3], "color": "green"});
+    // The record with two names; the bytes; the case with its name.
+    let in_values = (32 + 33 + 37) + 32 + (32 + 32 + 37);
+    check::<crate::Value>(&record, &value, in_values);
+    // And three numbers.
+    check::<serde_json::Value>(&record, &value, in_values + 3 * 32);
+    check::<HashMap<String, crate::Value>>(&record, &value, in_values - 32);
+    #[derive(Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Color {
+        Red,
+        Green,
+    }
+    #[derive(Deserialize)]
+    struct Known {
+        #[allow(dead_code)]
+        color: Option<Color>,
+    }
+    check::<Known>(&record, &value, 0);
+    check::<Vec<u8>>(&list(Type::U8), [1, 2, 3], 0);
+    check::<serde_bytes::ByteBuf>(&list(Type::U8), [1, 2, 3], 0);
+    check::<Vec<String>>(&list(Type::String), ["a", "b"], 0);
+    check::<Vec<Color>>(&list(colors.clone()), ["red", "green"], 0);
+    check::<Vec<String>>(&list(colors), ["red", "green"], (32 + 3) + (32 + 5));
+    let flags = Type::Flags(names(&["red", "green"]));
+    check::<Vec<Color>>(&flags, ["red"], 0);
+    check::<Vec<String>>(&flags, ["red"], 32 + 3);
+    check::<HashMap<String, bool>>(&flags, ["red"], (32 + 3) + (32 + 5));
 }

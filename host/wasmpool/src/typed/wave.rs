@@ -137,7 +137,8 @@ impl Signature {
     pub fn wave_arguments(&self, call: &str) -> Result<Vec<Value>, WaveError> {
         let wire = call_arguments(self, call)?;
         let types = self.params.iter().map(|(_, ty)| ty.clone()).collect();
-        super::decode(Some(&Type::Tuple(types)), &wire)
+        // As much as the caller has written.
+        super::decode(Some(&Type::Tuple(types)), &wire, usize::MAX)
             .map_err(|problem| WaveError::new(call, 0, problem))
     }
 

@@ -172,6 +172,16 @@ pub(super) struct TooLong;
 #[derive(Debug)]
 pub(super) struct Reader<'de> {
     bytes: &'de [u8],
+    /// How many bytes may be made of them that they do not have themselves, and how many of that
+    /// are left.
+    limit: usize,
+    left: usize,
+}
+
+/// More bytes would be made than the limit.
+#[derive(Debug)]
+pub(super) struct TooLarge {
+    pub(super) limit: usize,
 }
 
 /// The bytes do not go on with the piece that was asked for.
@@ -182,7 +192,24 @@ type Read<T> = Result<T, Corrupt>;
 
 impl<'de> Reader<'de> {
     pub(super) fn new(bytes: &'de [u8]) -> Self {
-        Self { bytes }
+        Self::with_limit(bytes, usize::MAX)
+    }
+
+    /// The same, with a limit for what is made of the bytes.
+    pub(super) fn with_limit(bytes: &'de [u8], limit: usize) -> Self {
+        Self {
+            bytes,
+            limit,
+            left: limit,
+        }
+    }
+
+    /// Counts bytes that are made.
+    #[inline]
+    pub(super) fn make(&mut self, n_bytes: usize) -> Result<(), TooLarge> {
+        let left = self.left.checked_sub(n_bytes);
+        self.left = left.ok_or(TooLarge { limit: self.limit })?;
+        Ok(())
     }
 
     /// How many bytes are left, which is also the most elements that there can be.
