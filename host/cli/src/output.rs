@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use wasmpool::{Frame, TaskError, TaskErrorKind, TaskReport, Value};
 
 use crate::program::Printed;
-use crate::visible::VisibleJson;
+use crate::visible::visible_json;
 
 /// One line of the output.
 #[derive(Serialize)]
@@ -166,8 +166,7 @@ pub(crate) fn bad_line(index: u64, input: &RawValue, kind: &str, message: &str) 
 }
 
 fn encode(line: &Line<'_>) -> serde_json::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    serde_json::to_writer(VisibleJson(&mut bytes), line)?;
+    let mut bytes = visible_json(serde_json::to_vec(line)?);
     bytes.push(b'\n');
     Ok(bytes)
 }

@@ -33,6 +33,26 @@ fn is_obeyed(character: char) -> bool {
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
+/// Below this character JSON has escaped what is to be escaped.
+const DELETE: char = '\u{7f}';
+
+/// Whether JSON has nothing more to escape, as most has.
+fn is_escaped(json: &[u8]) -> bool {
+    // To the end in any case: so it is done for many bytes at a time.
+    json.iter()
+        .fold(true, |all, &byte| all & (char::from(byte) < DELETE))
+}
+
+/// What [`VisibleJson`] makes of JSON that was written as a whole.
+pub(crate) fn visible_json(json: Vec<u8>) -> Vec<u8> {
+    if is_escaped(&json) {
+        return json;
+    }
+    let mut visible = Vec::with_capacity(json.len());
+    let written = VisibleJson(&mut visible).write_all(&json);
+    written.map_or(json, |()| visible)
+}
+
 /// Passes JSON on. JSON escapes only a part of what a terminal obeys: the rest, which can stand
 /// in its texts alone, is escaped here. The meaning stays the same.
 pub(crate) struct VisibleJson<W>(pub(crate) W);
@@ -44,9 +64,7 @@ impl<W: Write> Write for VisibleJson<W> {
     }
 
     fn write_all(&mut self, json: &[u8]) -> io::Result<()> {
-        // Below this one JSON has escaped what is to be escaped. That is most of what is written.
-        const DELETE: char = '\u{7f}';
-        if json.iter().all(|&byte| char::from(byte) < DELETE) {
+        if is_escaped(json) {
             return self.0.write_all(json);
         }
         // Whoever writes JSON writes whole characters.
@@ -77,6 +95,8 @@ mod tests {
         let text = "a\x1b[2J\x7f\u{80}\u{9f}\u{a0}é\u{9b}\u{202e}\u{2069}\u{61c}\u{200f}日";
         let mut json = Vec::new();
         serde_json::to_writer_pretty(VisibleJson(&mut json), &[text]).unwrap();
+        let whole = serde_json::to_vec_pretty(&[text]).unwrap();
+        assert_eq!(visible_json(whole), json);
         let json = String::from_utf8(json).unwrap();
         let odd = json.chars().find(|&c| is_obeyed(c) && c != '\n');
         assert_eq!(odd, None, "{json:?}");
