@@ -72,7 +72,7 @@ pub enum Type {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Uncallable {
-    /// Its name, as a task would have it.
+    /// Its name, as a task would have it, cut after 256 bytes.
     pub name: String,
     /// Why it cannot be called, as in `its result holds a resource`.
     pub reason: String,

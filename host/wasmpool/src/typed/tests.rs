@@ -765,3 +765,21 @@ fn what_is_made_of_a_value_is_counted_to_the_byte() {
     check::<Vec<String>>(&flags, ["red"], 32 + 3);
     check::<HashMap<String, bool>>(&flags, ["red"], (32 + 3) + (32 + 5));
 }
+
+#[test]
+fn schemas_describe_so_many_types_and_no_more() {
+    let mut ty = Type::U8;
+    for _ in 0..14 {
+        ty = Type::Tuple(vec![ty.clone(), ty]);
+    }
+    let described = |schema: crate::Value| {
+        let schema = serde_json::to_string(&schema).unwrap();
+        schema.matches(r#""type""#).count()
+    };
+    assert_eq!(described(ty.json_schema()), 10_000);
+    let signature = signature(&[ty.clone(), Type::U8]);
+    // The array of the arguments itself; the second one is not described any more.
+    assert_eq!(described(signature.arguments_schema()), 1 + 10_000);
+    let schema = serde_json::to_value(signature.arguments_schema()).unwrap();
+    assert_eq!(schema["prefixItems"][1], json!({"title": "p2"}));
+}
