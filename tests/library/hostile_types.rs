@@ -349,7 +349,7 @@ fn long_names_are_cut_in_messages() {
     check(&error, " and 24 more");
     let error = load(&format!("(component {long}")).unwrap_err();
     assert!(matches!(error, LoadError::Invalid(_)), "{error}");
-    check(&error, "not a valid component");
+    check(&error, "not valid WebAssembly");
     let module = load(&component("", &exports)).unwrap();
     check(&module.find("nothing").unwrap_err(), " and 24 more");
     let name = &module.tasks()[0].name;
