@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(100);
 
 /// A component of our world from the text of a core module. Exports that `text` does not
 /// define get a harmless body; the only task is called `t` and has no parameters.
-fn component(text: &str) -> Vec<u8> {
+pub(crate) fn component(text: &str) -> Vec<u8> {
     let has = |name: &str| text.contains(&format!("\"{name}\""));
     let mut module = String::from("(module ");
     module += text;

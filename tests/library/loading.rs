@@ -1,10 +1,16 @@
 //! What can be loaded, and what is said of what cannot.
 
 use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
 
-use wasmpool::{LoadError, Pool};
+use wasmpool::{LoadError, LoadFuture, Pool, TaskModule, Value};
 
-use crate::support::Bench;
+use crate::hostile::component;
+use crate::support::{Bench, LONG, within_long};
 
 /// The bytes are refused, and the error names the thing and the remedy.
 fn check(bytes: &[u8], expected: &[&str]) -> LoadError {
@@ -146,4 +152,226 @@ fn the_same_bytes_are_loaded_once() {
     }
     // A thousand loads from the cache would take seconds: this is but reading and hashing.
     assert!(before.elapsed() < crate::support::LONG);
+}
+
+/// A component that computes for ever when it is asked for its tasks. Each number makes another.
+fn never_lists(number: usize) -> Vec<u8> {
+    component(&format!(
+        r#"(func (export "wasmpool:task/tasks@0.1.0#list") (result i32)
+            (loop $again (br $again)) (i32.const {number}))"#
+    ))
+}
+
+/// A pool that gives modules long to list their tasks.
+fn patient() -> wasmpool::PoolBuilder {
+    Pool::builder()
+        .workers(1)
+        .no_cache()
+        .task_timeout(10 * LONG)
+}
+
+fn works(pool: &Pool, module: &TaskModule) {
+    let task = module.task::<(), Value>("t").unwrap();
+    assert_eq!(pool.submit(&task, ()).unwrap().wait().unwrap(), Value::Null);
+}
+
+/// Whether it is so can only be asked, so this asks.
+fn wait_until(is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it does not come to that");
+        std::thread::yield_now();
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// No runtime at all.
+fn block_on(mut future: LoadFuture) -> Result<TaskModule, LoadError> {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    loop {
+        match poll(&mut future, &waker) {
+            Poll::Ready(loaded) => return loaded,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+fn poll(future: &mut LoadFuture, waker: &Waker) -> Poll<Result<TaskModule, LoadError>> {
+    Pin::new(future).poll(&mut Context::from_waker(waker))
+}
+
+/// Begins to load modules that never list their tasks.
+fn begin(pool: &Pool, numbers: std::ops::Range<usize>) -> Vec<LoadFuture> {
+    let begun = numbers.map(|number| {
+        let mut future = pool.load_bytes_async(never_lists(number));
+        assert!(poll(&mut future, Waker::noop()).is_pending());
+        future
+    });
+    begun.collect()
+}
+
+#[test]
+fn threads_that_load_one_module_at_once_compile_it_once() {
+    let pool = Pool::builder().workers(1).no_cache().build().unwrap();
+    let start = std::sync::Barrier::new(6);
+    let modules = std::thread::scope(|scope| {
+        let load = || {
+            start.wait();
+            pool.load(wasmpool_guests::FACTORIZER.path()).unwrap()
+        };
+        let threads = [(); 6].map(|()| scope.spawn(load));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    assert_eq!(pool.stats().loads, 1);
+    for module in modules {
+        let factorize = module.task::<(u64,), Vec<u64>>("factorize").unwrap();
+        assert_eq!(
+            pool.submit(&factorize, (6,)).unwrap().wait().unwrap(),
+            [2, 3]
+        );
+    }
+}
+
+#[test]
+fn threads_that_load_one_bad_module_at_once_get_the_same_error() {
+    let pool = Pool::builder().workers(1).no_cache().build().unwrap();
+    let trapping = component("(func $start unreachable) (start $start)");
+    let load = || pool.load_bytes(&trapping).unwrap_err().to_string();
+    let errors = std::thread::scope(|scope| {
+        let threads = [(); 4].map(|()| scope.spawn(load));
+        threads.map(|thread| thread.join().unwrap())
+    });
+    assert!(errors[0].contains("could not be asked for its tasks"));
+    assert!(errors.iter().all(|error| *error == errors[0]), "{errors:?}");
+}
+
+#[test]
+fn modules_that_never_list_their_tasks_hold_up_no_other() {
+    let pool = patient().build().unwrap();
+    let slow = begin(&pool, 0..7);
+    wait_until(|| pool.stats().loads == 7);
+    within_long(move || {
+        let good = pool.load_bytes(&component("")).unwrap();
+        works(&pool, &good);
+        drop(slow);
+        // They are stopped, since nobody waits for them.
+        wait_until(|| pool.stats().loading == 0);
+        works(&pool, &good);
+    });
+}
+
+#[test]
+fn a_load_that_takes_too_long_is_given_up_with_the_remedy() {
+    let builder = patient().load_timeout(Duration::from_millis(200));
+    let pool = builder.build().unwrap();
+    within_long(move || {
+        let error = pool.load_bytes(&never_lists(0)).unwrap_err();
+        assert!(matches!(error, LoadError::TimedOut { .. }), "{error:?}");
+        let message = error.to_string();
+        assert!(message.contains("200ms"), "{message}");
+        assert!(
+            message.contains("`load_timeout`, `--load-timeout`"),
+            "{message}"
+        );
+        wait_until(|| pool.stats().loading == 0);
+    });
+}
+
+#[test]
+fn more_loads_than_places_wait_within_their_timeout() {
+    let builder = patient().load_timeout(LONG);
+    let pool = builder.build().unwrap();
+    let mut slow = begin(&pool, 0..8);
+    wait_until(|| pool.stats().loads == 8);
+    let mut waiting = pool.load_bytes_async(component(""));
+    assert!(poll(&mut waiting, Waker::noop()).is_pending());
+    let mut given_up = begin(&pool, 8..9);
+    wait_until(|| pool.stats().loading == 10);
+    given_up.clear();
+    wait_until(|| pool.stats().loading == 9);
+    assert_eq!(pool.stats().loads, 8, "there is no ninth place");
+    within_long(move || {
+        slow.pop();
+        let good = block_on(waiting).unwrap();
+        works(&pool, &good);
+        assert_eq!(pool.stats().loads, 9, "what was given up never began");
+    });
+}
+
+#[test]
+fn a_compilation_for_which_nobody_waits_goes_on_into_the_cache() {
+    let folder = tempfile::tempdir().unwrap();
+    let pool = Pool::builder().workers(1).cache_folder(folder.path());
+    let pool = pool.build().unwrap();
+    let mut given_up = pool.load_bytes_async(wasmpool_guests::FACTORIZER.wasm);
+    assert!(poll(&mut given_up, Waker::noop()).is_pending());
+    wait_until(|| pool.stats().loads == 1);
+    drop(given_up);
+    wait_until(|| pool.stats().loading == 0);
+    let files = std::fs::read_dir(folder.path()).unwrap();
+    let is_code = |path: &std::path::PathBuf| path.extension().unwrap() == "cwasm";
+    let files = files.map(|entry| entry.unwrap().path()).filter(is_code);
+    assert_eq!(files.count(), 1);
+    pool.load(wasmpool_guests::FACTORIZER.path()).unwrap();
+}
+
+#[test]
+fn a_module_is_loaded_from_async_code_without_a_runtime() {
+    let pool = Pool::builder().workers(1).no_cache().build().unwrap();
+    let module = block_on(pool.load_async(wasmpool_guests::FACTORIZER.path())).unwrap();
+    let again = block_on(pool.load_bytes_async(wasmpool_guests::FACTORIZER.wasm)).unwrap();
+    assert_eq!(pool.stats().loads, 1, "it is loaded");
+    for module in [module, again] {
+        let factorize = module.task::<(u64,), Vec<u64>>("factorize").unwrap();
+        assert_eq!(
+            pool.submit(&factorize, (6,)).unwrap().wait().unwrap(),
+            [2, 3]
+        );
+    }
+    let error = block_on(pool.load_async("no/such/guest.wasm")).unwrap_err();
+    assert!(matches!(error, LoadError::Read { .. }), "{error:?}");
+    // One that is never polled begins nothing.
+    drop(pool.load_bytes_async(never_lists(0)));
+    assert_eq!(pool.stats().loads, 1);
+}
+
+#[test]
+fn who_gives_a_load_up_takes_it_from_nobody_else() {
+    let pool = Pool::builder().workers(1).no_cache().build().unwrap();
+    let wasm = wasmpool_guests::FACTORIZER.wasm;
+    let mut dropped = pool.load_bytes_async(wasm);
+    assert!(poll(&mut dropped, Waker::noop()).is_pending());
+    let kept = pool.load_bytes_async(wasm);
+    drop(dropped);
+    block_on(kept).unwrap();
+}
+
+#[test]
+fn a_pool_that_is_dropped_ends_its_loads() {
+    let pool = patient().build().unwrap();
+    let mut slow = begin(&pool, 0..9);
+    wait_until(|| pool.stats().loads == 8);
+    wait_until(|| pool.stats().loading == 9);
+    let late = pool.load_bytes_async(component(""));
+    within_long(move || {
+        drop(pool);
+        let (running, queued) = (slow.swap_remove(0), slow.pop().unwrap());
+        // Whichever it is: the one in the queue, or one that was being asked.
+        for future in [running, queued, late] {
+            let error = block_on(future).unwrap_err();
+            let is_stopped = match &error {
+                LoadError::ShutDown => true,
+                LoadError::List(error) => error.is_cancelled(),
+                _ => false,
+            };
+            assert!(is_stopped, "{error:?}");
+        }
+    });
 }

@@ -28,6 +28,8 @@ fn public_types_are_send_and_sync() {
     is_send_and_sync::<TaskEvent>();
     is_send_and_sync::<Waited<TaskFuture<u64>>>();
     is_send_and_sync::<CutShort>();
+    is_send_and_sync::<CacheState>();
+    is_send::<LoadFuture>();
     is_send_and_sync::<TimedOut>();
     is_send_and_sync::<BuildError>();
     is_send_and_sync::<GrantError>();

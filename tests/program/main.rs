@@ -880,6 +880,30 @@ fn the_help_lists_the_exit_codes() {
 }
 
 #[test]
+fn a_module_that_takes_too_long_to_load_is_given_up() {
+    let late = run(&[
+        "run",
+        "factorizer",
+        "6",
+        "--no-cache",
+        "--load-timeout",
+        "1ns",
+    ]);
+    late.assert_code(3);
+    let remedy = "not loaded within 1ns: allow more time";
+    assert!(late.stderr.contains(remedy), "{}", late.stderr);
+    let args = [
+        "run",
+        "factorizer",
+        "6",
+        "--no-cache",
+        "--load-timeout",
+        "10m",
+    ];
+    run(&args).assert_code(0);
+}
+
+#[test]
 fn the_cache_can_be_moved_and_turned_off() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");

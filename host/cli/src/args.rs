@@ -270,6 +270,10 @@ pub(crate) struct CodeArgs {
     #[arg(long)]
     pub(crate) trusted_cwasm: bool,
 
+    /// Give a module up that takes longer to be loaded, such as `10s` [default: no end]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) load_timeout: Option<Duration>,
+
     /// Keep compiled modules in this folder [default: `wasmpool` in the user's cache folder]
     #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
     pub(crate) cache_folder: Option<PathBuf>,

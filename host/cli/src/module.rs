@@ -20,8 +20,12 @@ const SPINNER_TICK: Duration = Duration::from_millis(100);
 /// The guests that come along with the program.
 const EMBEDDED: &[wasmpool_guests::Guest] = &[wasmpool_guests::FACTORIZER];
 
-/// Tells the builder where compiled modules are kept.
+/// Tells the builder where compiled modules are kept, and how long loading may take.
 pub(crate) fn with_cache(builder: PoolBuilder, args: &CodeArgs) -> PoolBuilder {
+    let builder = match args.load_timeout {
+        Some(timeout) => builder.load_timeout(timeout),
+        None => builder,
+    };
     let builder = match args.cache_limit {
         Some(limit) => builder.cache_limit(limit.as_u64()),
         None => builder,

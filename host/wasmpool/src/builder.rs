@@ -37,6 +37,7 @@ pub struct PoolBuilder {
     retry: Option<Retry>,
     cache: CacheFolder,
     cache_limit: u64,
+    load_timeout: Option<Duration>,
 }
 
 impl Default for PoolBuilder {
@@ -55,6 +56,7 @@ impl Default for PoolBuilder {
             retry: None,
             cache: CacheFolder::default(),
             cache_limit: DEFAULT_CACHE_LIMIT,
+            load_timeout: None,
         }
     }
 }
@@ -222,6 +224,22 @@ impl PoolBuilder {
         self
     }
 
+    /// How long it may take to load a module: to wait for a place among the 8 that are loaded at
+    /// once, to compile it and to ask it for its tasks (and with
+    /// [`load_async`](Pool::load_async) to read it). Then [`Pool::load`] returns
+    /// [`TimedOut`](crate::LoadError::TimedOut). Default: no end, but 10 seconds or the
+    /// [`task_timeout`](Self::task_timeout) for asking for its tasks, where guest code runs.
+    ///
+    /// A guest that is being asked is stopped. A compilation cannot be stopped: it goes on and
+    /// keeps its place, and with it one of at most 8 threads, until it is done
+    /// ([`PoolStats::loading`](crate::PoolStats::loading) counts it), also when the pool is
+    /// dropped meanwhile. What it made is put into the cache and dropped, unless somebody has
+    /// asked for the same bytes again, who waits for this compilation.
+    pub fn load_timeout(mut self, timeout: Duration) -> Self {
+        self.load_timeout = Some(timeout);
+        self
+    }
+
     /// Where compiled modules are kept between processes. Default: `wasmpool` in the user's
     /// cache folder.
     ///
@@ -276,6 +294,7 @@ impl PoolBuilder {
             limits: self.limits,
             retry: self.retry,
             cache: Cache::new(self.cache, self.cache_limit),
+            load_timeout: self.load_timeout,
         })
     }
 }
@@ -294,6 +313,7 @@ pub(crate) struct Settings {
     pub(crate) limits: Limits,
     pub(crate) retry: Option<Retry>,
     pub(crate) cache: Cache,
+    pub(crate) load_timeout: Option<Duration>,
 }
 
 fn default_workers() -> usize {

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -385,8 +386,8 @@ impl Serialize for TaskError {
     }
 }
 
-/// Why a module could not be loaded.
-#[derive(Debug, thiserror::Error)]
+/// Why a module could not be loaded. Cheap to clone: several threads may wait for one load.
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
     /// The file could not be read.
@@ -395,7 +396,7 @@ pub enum LoadError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     /// The bytes are neither WebAssembly nor its text form.
     #[error(
@@ -478,6 +479,21 @@ pub enum LoadError {
     /// The component could not be asked for its tasks.
     #[error("it could not be asked for its tasks: {0}")]
     List(TaskError),
+    /// Loading took longer than the pool's [`load_timeout`](crate::PoolBuilder::load_timeout).
+    #[error(
+        "not loaded within {timeout:?}: allow more time (`load_timeout`, `--load-timeout`), or \
+         compile the module ahead of time (`wasmpool compile`, `Pool::precompile`)"
+    )]
+    TimedOut {
+        /// The timeout.
+        timeout: Duration,
+    },
+    /// The pool was dropped while the module was being loaded.
+    #[error("the pool was dropped while the module was being loaded")]
+    ShutDown,
+    /// A thread to load the module could not be started.
+    #[error("a thread to load it cannot be started")]
+    Thread(#[source] Arc<std::io::Error>),
 }
 
 fn exports_hint(exports: &[String], uncallable: &[Uncallable]) -> String {

@@ -94,6 +94,7 @@ mod events;
 mod future;
 mod job;
 mod limits;
+mod loading;
 mod map;
 mod options;
 mod output;
@@ -130,6 +131,7 @@ pub use error::{
 };
 pub use events::{Progress, TaskEvent, TaskEvents};
 pub use future::TaskFuture;
+pub use loading::LoadFuture;
 pub use map::{Map, MapStream, MapUnordered};
 pub use options::{Priority, TaskOptions};
 pub use output::{ExitStatus, Output};

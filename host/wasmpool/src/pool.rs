@@ -1,9 +1,7 @@
 //! The pool: its settings, its threads, and the ways into it and out of it.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -11,26 +9,17 @@ use crate::allocation::Allocation;
 use crate::builder::{PoolBuilder, Settings};
 use crate::cache_state::CacheState;
 use crate::callbacks::CallbackThread;
-use crate::control::{Control, StopReason};
-use crate::error::{BuildError, LoadError, TaskError, TaskErrorKind};
-use crate::limits::Limits;
+use crate::error::{BuildError, LoadError};
+use crate::loading::{LoadFuture, Loader, MAX_LOADS, Source};
 use crate::map::{Map, MapStream, MapUnordered};
-use crate::sandbox::{Driver, EngineSettings, Module, Run, Sandbox, TaskInfo, Unlisted};
+use crate::sandbox::{Driver, EngineSettings, Sandbox};
 use crate::scheduler::Scheduler;
 use crate::stats::PoolStats;
-use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, lock, thread};
 use crate::task::{Task, TaskModule};
 use crate::trace;
 use crate::value::{Arguments, IntoArguments};
 use crate::worker::{self, Isolation, Shop, WARM_INSTANCES};
-
-/// How long a module may take to list its tasks, where tasks themselves have no timeout.
-const LIST_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// What a module gets for listing its tasks at the least, also where tasks get less: limits
-/// that are meant for tasks should stop tasks, and not the loading.
-const MIN_LIST_TIMEOUT: Duration = Duration::from_secs(1);
-const MIN_LIST_FUEL: u64 = 100_000_000;
 
 /// An executor of tasks in WebAssembly sandboxes.
 ///
@@ -43,10 +32,7 @@ const MIN_LIST_FUEL: u64 = 100_000_000;
 pub struct Pool {
     pub(crate) shop: Arc<Shop>,
     n_workers: usize,
-    /// Modules that are loaded and still used somewhere, by the hash of their bytes.
-    modules: Mutex<HashMap<[u8; blake3::OUT_LEN], Weak<Module>>>,
-    /// Held while a module lists its tasks: one place for an instance is kept for that.
-    listing: Mutex<()>,
+    loader: Arc<Loader>,
     workers_left: Arc<WorkersLeft>,
     threads: Vec<JoinHandle<()>>,
     watch_thread: Option<JoinHandle<()>>,
@@ -67,7 +53,7 @@ pub enum Shutdown {
     /// Running tasks are done, queued ones are cancelled.
     Cancel,
     /// Queued tasks are cancelled, running ones are stopped and end as
-    /// [`ShutDown`](TaskErrorKind::ShutDown).
+    /// [`ShutDown`](crate::TaskErrorKind::ShutDown).
     Terminate,
 }
 
@@ -76,9 +62,9 @@ pub enum Shutdown {
 #[non_exhaustive]
 pub struct CutShort {
     /// Tasks that were accepted and never ran. Each ends as
-    /// [`Cancelled`](TaskErrorKind::Cancelled).
+    /// [`Cancelled`](crate::TaskErrorKind::Cancelled).
     pub never_ran: usize,
-    /// Tasks that ran and were stopped. Each ends as [`ShutDown`](TaskErrorKind::ShutDown),
+    /// Tasks that ran and were stopped. Each ends as [`ShutDown`](crate::TaskErrorKind::ShutDown),
     /// unless it came to its own end in the last moment.
     pub stopped: usize,
 }
@@ -112,13 +98,14 @@ impl Pool {
             limits,
             retry,
             cache,
+            load_timeout,
         } = settings;
         let instances_per_worker = match isolation {
             Isolation::Task => 1,
             Isolation::Worker => WARM_INSTANCES + 1,
         };
-        // One more for a module that lists its tasks.
-        let instances = n_workers * instances_per_worker + 1;
+        // And those of modules that list their tasks.
+        let instances = n_workers * instances_per_worker + MAX_LOADS;
         let engine = EngineSettings {
             instances: u32::try_from(instances).expect("both factors are small"),
             stack,
@@ -140,8 +127,7 @@ impl Pool {
         let mut pool = Self {
             shop,
             n_workers,
-            modules: Mutex::default(),
-            listing: Mutex::default(),
+            loader: Loader::new(load_timeout),
             workers_left: Arc::new(WorkersLeft {
                 count: Mutex::new(0),
                 none_left: Condvar::new(),
@@ -198,7 +184,12 @@ impl Pool {
         let Scheduler {
             counters, timings, ..
         } = &self.shop.scheduler;
-        counters.read(timings, self.allocation().clone())
+        let (loads, loading) = self.loader.counts();
+        PoolStats {
+            loads,
+            loading,
+            ..counters.read(timings, self.allocation().clone())
+        }
     }
 
     /// Where the memory of instances comes from: [`Allocation::OnDemand`] works the same and
@@ -218,19 +209,21 @@ impl Pool {
     ///
     /// Blocks while it is read, compiled and asked for its tasks; that is the cost of reading
     /// it if the cache has it, and otherwise about a second for each megabyte. The same bytes
-    /// are loaded once for as long as somebody holds the module.
+    /// are loaded once for as long as somebody holds the module, also by threads that load them at
+    /// the same time. Up to 8 modules are loaded at once, and others wait for them in order, within
+    /// their [`load_timeout`](PoolBuilder::load_timeout).
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is not a component, or does not fit this pool. The error
-    /// says what to do about it.
+    /// If the file cannot be read, is not a component, does not fit this pool, or takes too long.
+    /// The error says what to do about it.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<TaskModule, LoadError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|source| LoadError::Read {
             path: path.to_owned(),
-            source,
+            source: Arc::new(source),
         })?;
-        self.load_bytes(&bytes)
+        self.load_owned(bytes)
     }
 
     /// Loads a module from memory, otherwise as [`load`](Self::load).
@@ -239,21 +232,48 @@ impl Pool {
     ///
     /// As [`load`](Self::load).
     pub fn load_bytes(&self, bytes: &[u8]) -> Result<TaskModule, LoadError> {
-        let started = Instant::now();
-        let hash = *blake3::hash(bytes).as_bytes();
-        if let Some(module) = lock(&self.modules).get(&hash).and_then(Weak::upgrade) {
-            return Ok(TaskModule::new(module));
+        if let Some(module) = self.loader.loaded(bytes) {
+            return Ok(module);
         }
-        let module = Arc::new(self.listed(self.shop.sandbox.compile(bytes)?)?);
-        let mut modules = lock(&self.modules);
-        if let Some(module) = modules.get(&hash).and_then(Weak::upgrade) {
-            // Another thread was faster.
-            return Ok(TaskModule::new(module));
-        }
-        modules.retain(|_, module| module.strong_count() > 0);
-        modules.insert(hash, Arc::downgrade(&module));
-        trace::module_loaded(bytes.len(), module.tasks.len(), started.elapsed());
-        Ok(TaskModule::new(module))
+        self.load_owned(bytes.to_owned())
+    }
+
+    fn load_owned(&self, bytes: Vec<u8>) -> Result<TaskModule, LoadError> {
+        self.loader.load(&self.shop, Source::bytes(bytes))
+    }
+
+    /// Loads the module in a file from async code, otherwise as [`load`](Self::load): the future
+    /// belongs to no runtime and blocks no thread of one. A thread is started for it with the
+    /// first poll.
+    ///
+    /// Dropping the future gives the load up, as a [timeout](PoolBuilder::load_timeout) does. It
+    /// does not keep the pool alive: when that is dropped, the load ends as
+    /// [`ShutDown`](LoadError::ShutDown).
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_async(&self, path: impl AsRef<Path>) -> LoadFuture {
+        let path = path.as_ref().to_owned();
+        self.loader.load_async(&self.shop, move || {
+            let bytes = std::fs::read(&path);
+            let bytes = bytes.map_err(|source| LoadError::Read {
+                path,
+                source: Arc::new(source),
+            })?;
+            Ok(Source::bytes(bytes))
+        })
+    }
+
+    /// Loads a module from memory, otherwise as [`load_async`](Self::load_async).
+    ///
+    /// # Errors
+    ///
+    /// As [`load`](Self::load).
+    pub fn load_bytes_async(&self, bytes: impl Into<Vec<u8>>) -> LoadFuture {
+        let bytes = bytes.into();
+        self.loader
+            .load_async(&self.shop, move || Ok(Source::bytes(bytes)))
     }
 
     /// Compiles a module to native code for [`load_precompiled`](Self::load_precompiled), in
@@ -277,76 +297,18 @@ impl Pool {
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or was made by another version of wasmpool or for a pool of
-    /// other settings ([`LoadError::Unfit`] says which).
+    /// If the file cannot be read, takes too long, or was made by another version of wasmpool or for
+    /// a pool of other settings ([`LoadError::Unfit`] says which).
     #[allow(unsafe_code)]
     pub unsafe fn load_precompiled(&self, path: impl AsRef<Path>) -> Result<TaskModule, LoadError> {
         let path = path.as_ref();
         // So that a file that is not there is not taken for one that does not fit.
         std::fs::File::open(path).map_err(|source| LoadError::Read {
             path: path.to_owned(),
-            source,
+            source: Arc::new(source),
         })?;
-        // SAFETY: passed on to the caller.
-        let unlisted = unsafe { self.shop.sandbox.load_precompiled(path) }?;
-        Ok(TaskModule::new(Arc::new(self.listed(unlisted)?)))
-    }
-
-    /// A module with the tasks that it brings.
-    fn listed(&self, unlisted: Unlisted) -> Result<Module, LoadError> {
-        if let Some(tasks) = unlisted.known_tasks(&self.shop.limits) {
-            return Ok(unlisted.into_module(tasks));
-        }
-        let tasks = self.list(&unlisted).map_err(LoadError::List)?;
-        unlisted.keep_tasks(&self.shop.limits, &tasks);
-        Ok(unlisted.into_module(tasks))
-    }
-
-    /// Asks a component for the tasks that it brings, under the limits of a task: this runs
-    /// the guest's code.
-    fn list(&self, unlisted: &Unlisted) -> Result<Vec<TaskInfo>, TaskError> {
-        let _one_at_a_time = lock(&self.listing);
-        let of_tasks = &self.shop.limits;
-        let timeout = of_tasks
-            .task_timeout
-            .map_or(LIST_TIMEOUT, |timeout| timeout.max(MIN_LIST_TIMEOUT));
-        let limits = Limits {
-            task_timeout: Some(timeout),
-            fuel: of_tasks.fuel.map(|fuel| fuel.max(MIN_LIST_FUEL)),
-            ..*of_tasks
-        };
-        let sandbox = &self.shop.sandbox;
-        let interrupt: Weak<Shop> = Arc::downgrade(&self.shop);
-        let control = Arc::new(Control::new(interrupt, Duration::ZERO));
-        let run = Run {
-            control: Arc::clone(&control),
-            deadline: None,
-            worker: 0,
-        };
-        // On a thread of its own: the caller's may belong to an async runtime, which forbids
-        // to block on another one.
-        let (done, is_done) = mpsc::channel::<()>();
-        thread::scope(|scope| {
-            let listing = thread::Builder::new()
-                .name("wasmpool-loader".to_owned())
-                .spawn_scoped(scope, move || {
-                    let driver = Driver::new().map_err(internal)?;
-                    // Disconnects when the listing is over, in whichever way.
-                    let _done = done;
-                    sandbox.list(unlisted, &driver, &limits, run)
-                })
-                .map_err(internal)?;
-            let mut patience = timeout;
-            while is_done.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
-                control.stop(StopReason::TimedOut);
-                // No watch looks after this one, so it is interrupted here until it ends.
-                sandbox.interrupt();
-                patience = Duration::from_millis(1);
-            }
-            listing
-                .join()
-                .unwrap_or_else(|_| Err(internal("the loader panicked")))
-        })
+        let source = Source::Precompiled(path.to_owned());
+        self.loader.load(&self.shop, source)
     }
 
     /// Runs `task` over all of `inputs` and gives the outcomes in the order of the inputs.
@@ -465,6 +427,7 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        self.loader.close();
         self.shutdown(Shutdown::Terminate);
         if self.shop.is_own_thread() {
             // The last owner was a callback. A thread cannot wait for itself: it ends by
@@ -540,8 +503,4 @@ impl Drop for Leaving {
             self.0.none_left.notify_all();
         }
     }
-}
-
-fn internal(error: impl fmt::Display) -> TaskError {
-    TaskError::new(TaskErrorKind::Internal, error.to_string())
 }

@@ -47,6 +47,10 @@ pub struct PoolStats {
     pub uptime: Duration,
     /// Where the memory of its instances comes from.
     pub allocation: Allocation,
+    /// How many loads of modules were ever begun. Modules that are loaded already need none.
+    pub loads: u64,
+    /// Loads that have not ended, also those for which nobody waits any longer.
+    pub loading: usize,
 }
 
 #[derive(Default)]
@@ -124,6 +128,9 @@ impl Counters {
             utilization,
             uptime,
             allocation,
+            // Of the pool, which knows its modules.
+            loads: 0,
+            loading: 0,
         }
     }
 }
