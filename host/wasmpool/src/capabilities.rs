@@ -156,6 +156,10 @@ impl Capabilities {
     /// be looked up, and then the guest may connect to each address that it was told, for as
     /// long as its instance lives.
     ///
+    /// Up to 16 names are looked up at once by an instance, and up to 64 by all instances of a
+    /// pool, which takes a thread each. Those of a guest that has ended count until the system has
+    /// answered. Further ones fail as `temporary-resolver-failure`.
+    ///
     /// Everything else is refused: other names and addresses, listening, UDP. What was
     /// refused is in the report, see [`TaskReport::refused`](crate::TaskReport::refused).
     ///

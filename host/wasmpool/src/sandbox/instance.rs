@@ -13,6 +13,7 @@ use super::bindings::exports::wasmpool::task::tasks::{Failure, TaskError as Gues
 use super::driver::Driver;
 use super::ending::{self, Stage};
 use super::module::Compiled;
+use super::network::Lookups;
 use super::numbers;
 use super::program::{self, Invocation};
 use super::store::{self, Reach, Run, State};
@@ -116,9 +117,10 @@ impl Instance {
         rights: Capabilities,
         limits: &Limits,
         run: Run,
+        lookups: &Arc<Lookups>,
     ) -> Self {
         Self {
-            store: store::new(engine, rights, limits, run),
+            store: store::new(engine, rights, limits, run, lookups),
             module,
             guest: None,
             is_initialized: false,
@@ -317,7 +319,13 @@ pub(super) fn list(
     run: Run,
 ) -> Result<Vec<TaskInfo>, TaskError> {
     let control = Arc::clone(&run.control);
-    let mut store = store::new(engine, Capabilities::default(), limits, run.clone());
+    let mut store = store::new(
+        engine,
+        Capabilities::default(),
+        limits,
+        run.clone(),
+        &Arc::default(),
+    );
     store::prepare(&mut store, limits, run);
     let stage = Cell::new(Stage::Start);
     let mut live = None;

@@ -59,6 +59,7 @@ pub(crate) struct Sandbox {
     engine: Engine,
     linkers: Linkers,
     cache: Cache,
+    lookups: Arc<network::Lookups>,
     allocation: Allocation,
 }
 
@@ -205,6 +206,7 @@ impl Sandbox {
             engine,
             linkers,
             cache,
+            lookups: Arc::default(),
             allocation,
         })
     }
@@ -269,7 +271,7 @@ impl Sandbox {
         limits: &Limits,
         run: Run,
     ) -> Instance {
-        Instance::new(&self.engine, module, rights, limits, run)
+        Instance::new(&self.engine, module, rights, limits, run, &self.lookups)
     }
 
     /// To be called once by each thread that runs guests, before the first: sets up what the

@@ -12,7 +12,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
-use super::network::{Names, Network};
+use super::network::{Lookups, Names, Network};
 use super::output::Output;
 use super::program::Invocation;
 use super::rights;
@@ -44,6 +44,8 @@ pub(super) struct State {
     preview1: Option<Box<WasiP1Ctx>>,
     /// Made with the context, or when the guest first looks a name up.
     network: OnceCell<Arc<Network>>,
+    /// The look-ups of the pool, of a guest with rights to the network.
+    lookups: Option<Arc<Lookups>>,
     table: ResourceTable,
     max_handles: usize,
 }
@@ -77,6 +79,7 @@ pub(super) fn new(
     rights: Capabilities,
     limits: &Limits,
     run: Run,
+    lookups: &Arc<Lookups>,
 ) -> Store<State> {
     let grants = rights.grants();
     let output = match grants {
@@ -87,6 +90,7 @@ pub(super) fn new(
         Some(grants) if !grants.dirs.is_empty() || !grants.net.is_empty() => MAX_OPEN_HANDLES,
         _ => MAX_HANDLES,
     };
+    let has_network = grants.is_some_and(|grants| !grants.net.is_empty());
     let mut table = ResourceTable::new();
     table.set_max_capacity(max_handles);
     let state = State {
@@ -98,6 +102,7 @@ pub(super) fn new(
         wasi: None,
         preview1: None,
         network: OnceCell::new(),
+        lookups: has_network.then(|| Arc::clone(lookups)),
         table,
         max_handles,
     };
@@ -161,7 +166,7 @@ impl State {
 
     /// Looks names up for the guest.
     pub(super) fn names(&mut self) -> Names<'_> {
-        let network = Arc::clone(network(&self.network, &self.rights));
+        let network = Arc::clone(network(&self.network, &self.rights, &self.lookups));
         Names {
             sockets: self.sockets(),
             network,
@@ -169,10 +174,16 @@ impl State {
     }
 }
 
-fn network<'a>(network: &'a OnceCell<Arc<Network>>, rights: &Capabilities) -> &'a Arc<Network> {
+fn network<'a>(
+    network: &'a OnceCell<Arc<Network>>,
+    rights: &Capabilities,
+    lookups: &Option<Arc<Lookups>>,
+) -> &'a Arc<Network> {
     network.get_or_init(|| {
         let granted = rights.grants().map_or(&[][..], |grants| &grants.net);
-        Arc::new(Network::new(granted))
+        // Without a grant nothing is looked up, and nothing counted.
+        let lookups = lookups.clone().unwrap_or_default();
+        Arc::new(Network::new(granted, &lookups))
     })
 }
 
@@ -197,7 +208,7 @@ impl WasiView for State {
                 self.rights.grants(),
                 self.program.take(),
                 &self.output,
-                || Arc::clone(network(&self.network, &self.rights)),
+                || Arc::clone(network(&self.network, &self.rights, &self.lookups)),
             )
         });
         WasiCtxView {
