@@ -227,6 +227,55 @@ fn a_program_that_only_sleeps_is_stopped() {
     });
 }
 
+/// A deterministic program waits for three times: an hour of the monotonic clock, two hours by the
+/// wall clock, and half an hour from now. The last comes first, and alone; the clock has moved by it.
+#[test]
+fn a_deterministic_program_is_told_the_earliest_of_its_times() {
+    let pool = pool();
+    for (wasi, size, clock) in [
+        ("wasi_snapshot_preview1", 48, 16),
+        ("wasi_unstable", 56, 24),
+    ] {
+        let time = |subscription, id: u32, timeout: u64, flags: u32| {
+            let begin = subscription * size;
+            format!(
+                "(i64.store (i32.const {begin}) (i64.const {subscription}))
+                (i32.store (i32.const {}) (i32.const {id}))
+                (i64.store (i32.const {}) (i64.const {timeout}))
+                (i32.store16 (i32.const {}) (i32.const {flags}))",
+                begin + clock,
+                begin + clock + 8,
+                begin + clock + 24,
+            )
+        };
+        let (half_an_hour, year_2000) = (1_800_000_000_000, 946_684_800_000_000_000);
+        let text = format!(
+            r#"(module
+            (import "{wasi}" "poll_oneoff" (func $poll (param i32 i32 i32 i32) (result i32)))
+            (import "{wasi}" "clock_time_get" (func $clock (param i32 i64 i32) (result i32)))
+            (memory (export "memory") 1)
+            (func $now (result i64)
+                (drop (call $clock (i32.const 1) (i64.const 0) (i32.const 1024)))
+                (i64.load (i32.const 1024)))
+            (func (export "_start") (local $began i64)
+                {} {} {}
+                (local.set $began (call $now))
+                (if (call $poll (i32.const 0) (i32.const 256) (i32.const 3) (i32.const 512))
+                    (then unreachable))
+                (if (i32.ne (i32.load (i32.const 512)) (i32.const 1)) (then unreachable))
+                (if (i64.ne (i64.load (i32.const 256)) (i64.const 2)) (then unreachable))
+                (if (i64.ne (i64.sub (call $now) (local.get $began)) (i64.const {half_an_hour}))
+                    (then unreachable))))"#,
+            time(0, 1, 2 * half_an_hour, 0),
+            time(1, 0, year_2000 + 4 * half_an_hour, 1),
+            time(2, 1, half_an_hour, 0),
+        );
+        let rights = Capabilities::new().deterministic(1);
+        let output = run_with(&pool, &text, rights);
+        assert_eq!(output.status.code(), 0, "{wasi}");
+    }
+}
+
 #[test]
 fn a_core_module_that_is_no_program_offers_its_functions_of_numbers() {
     let pool = pool();

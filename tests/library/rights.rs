@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmpool::{
     Access, Capabilities, Child, GrantError, Isolation, Output, Pool, TaskErrorKind, TaskModule,
@@ -490,6 +490,92 @@ fn a_deterministic_program_repeats_itself() {
         );
         assert_ne!(run(&nothing, &["clock"]).0, clock.0, "{name}");
     });
+}
+
+#[test]
+fn a_deterministic_program_sleeps_in_its_own_time() {
+    let pool = pool();
+    for_each_program(&pool, |name, module| {
+        let rights = Capabilities::new().deterministic(1);
+        let a_day = 24 * 3_600_000_u64;
+        let began = Instant::now();
+        let output = run(&pool, &module, &rights, &["nap", &a_day.to_string()]);
+        let slept = format!("{0} {0}\n", a_day * 1_000_000);
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), slept, "{name}");
+        assert!(began.elapsed() < LONG);
+    });
+    // Where something takes real time, sleeping does.
+    for_each_program(&pool, |_, module| {
+        let rights = Capabilities::new().deterministic(1);
+        let rights = rights.net("127.0.0.1:1").unwrap();
+        let began = Instant::now();
+        allowed(
+            run(&pool, &module, &rights, &["nap", "50"]),
+            "50000000 50000000\n",
+        );
+        assert!(began.elapsed() >= Duration::from_millis(50));
+    });
+}
+
+#[test]
+fn a_deterministic_guest_waits_for_the_earliest_of_its_timers() {
+    let bench = Bench::with_workers(1);
+    // The first of them goes off after an hour.
+    let rights = Capabilities::new().deterministic(1);
+    let poll = bench.task::<u64, u64>("poll");
+    let poll = poll.with(TaskOptions::new().capabilities(rights));
+    let began = Instant::now();
+    assert_eq!(
+        bench.pool.submit(&poll, (100,)).unwrap().wait().unwrap(),
+        100
+    );
+    assert!(began.elapsed() < LONG);
+}
+
+#[test]
+fn a_deterministic_guest_sees_nothing_of_its_task() {
+    let builder = Pool::builder().workers(2).task_timeout(LONG);
+    let pool = builder.build().unwrap();
+    let module = pool.load(wasmpool_guests::TOUR.path()).unwrap();
+    type Told = std::collections::BTreeMap<String, wasmpool::Value>;
+    let whereabouts = module.task::<(), Told>("whereabouts").unwrap();
+    let rights = Capabilities::new().deterministic(1);
+    let whereabouts = whereabouts.with(TaskOptions::new().capabilities(rights));
+    // On whichever worker: on both, as long as one is busy with another.
+    let futures = [(); 64].map(|()| pool.submit(&whereabouts, ()).unwrap());
+    for future in futures {
+        let told = future.wait().unwrap();
+        assert_eq!(told["worker"], wasmpool::Value::Unsigned(0));
+        assert_eq!(told["time_left_ms"], wasmpool::Value::Null);
+        assert_eq!(told["is_stop_requested"], wasmpool::Value::Bool(false));
+    }
+}
+
+#[test]
+fn numbers_are_the_same_bit_by_bit_where_that_was_asked_for() {
+    // Two NaN with signs and payloads of their own, and what their sum is.
+    let component = br#"(component
+        (core module $m
+            (func (export "sum") (param i32 i32) (result i32)
+                (i32.reinterpret_f32 (f32.add
+                    (f32.reinterpret_i32 (local.get 0)) (f32.reinterpret_i32 (local.get 1))))))
+        (core instance $i (instantiate $m))
+        (func (export "sum") (param "a" u32) (param "b" u32) (result u32)
+            (canon lift (core func $i "sum"))))"#;
+    let builder = Pool::builder().workers(1).no_cache();
+    let pool = builder.deterministic_numbers().build().unwrap();
+    let module = pool.load_bytes(component).unwrap();
+    let sum = module.task::<(u32, u32), u32>("sum").unwrap();
+    for (a, b) in [
+        (0xFFC1_2345, 0x3F80_0000),
+        (0x3F80_0000, 0x7FC5_4321),
+        (0xFFC1_2345, 0x7FC5_4321),
+        // Infinities that cancel each other out.
+        (0x7F80_0000, 0xFF80_0000),
+    ] {
+        let bits = pool.submit(&sum, (a, b)).unwrap().wait().unwrap();
+        assert_eq!(bits, 0x7FC0_0000, "{a:x} + {b:x} = {bits:x}");
+    }
 }
 
 #[test]

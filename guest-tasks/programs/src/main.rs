@@ -80,6 +80,13 @@ fn main() -> Result<(), Box<dyn Error>> {
             let elapsed = started.elapsed().as_nanos();
             writeln!(stdout, "{} {elapsed}", since_1970.as_nanos())?;
         }
+        // How far both clocks move while it sleeps, in nanoseconds.
+        ("nap", [milliseconds]) => {
+            let (wall, started) = (SystemTime::now(), Instant::now());
+            std::thread::sleep(Duration::from_millis(milliseconds.parse()?));
+            let (wall, elapsed) = (wall.elapsed()?.as_nanos(), started.elapsed().as_nanos());
+            writeln!(stdout, "{wall} {elapsed}")?;
+        }
         ("random", []) => writeln!(
             stdout,
             "{:016x}",

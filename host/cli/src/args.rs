@@ -215,9 +215,10 @@ pub(crate) struct RightsArgs {
     #[arg(long)]
     pub(crate) inherit_stdio: bool,
 
-    /// Take random numbers from this seed (0 if there is none), stop the clocks, and count fuel:
-    /// the same input gives the same output and uses the same fuel, of which `--details` tells
-    /// and which `--fuel` limits
+    /// Take random numbers from this seed (0 if there is none), move the clocks only by what a guest
+    /// sleeps, have numbers come out the same on all processors, and count fuel: the same input
+    /// gives the same output and uses the same fuel, of which `--details` tells and which `--fuel`
+    /// limits
     #[arg(
         long,
         value_name = "SEED",
@@ -254,9 +255,14 @@ pub(crate) struct CompileArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Count instructions: for runs with `--fuel` or `--deterministic`, and only for these
+    /// Count instructions: for runs with `--fuel`, and only for these
     #[arg(long)]
     pub(crate) fuel: bool,
+
+    /// Count instructions, and have numbers come out the same on all processors: for runs with
+    /// `--deterministic`, and only for these
+    #[arg(long)]
+    pub(crate) deterministic: bool,
 
     /// Keep what tells files and lines: for runs with `--details`
     #[arg(long)]

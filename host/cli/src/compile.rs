@@ -17,7 +17,10 @@ use crate::module;
 pub(crate) fn compile(args: &CompileArgs) -> Result<Ending> {
     // Code fits pools whose guests are compiled alike: these are the settings that tell.
     let mut builder = Pool::builder().workers(1).no_cache();
-    if args.fuel {
+    if args.deterministic {
+        builder = builder.deterministic_numbers();
+    }
+    if args.fuel || args.deterministic {
         builder = builder.fuel_limit(u64::MAX);
     }
     if args.details {

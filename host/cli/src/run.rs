@@ -194,6 +194,9 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(fuel) = args.fuel.or(counts_fuel.then_some(u64::MAX)) {
         builder = builder.fuel_limit(fuel);
     }
+    if args.rights.deterministic.is_some() {
+        builder = builder.deterministic_numbers();
+    }
     if let Some(tasks) = args.max_tasks_per_instance {
         builder = builder.max_tasks_per_instance(tasks);
     }

@@ -32,6 +32,7 @@ pub struct PoolBuilder {
     stack_limit: usize,
     epochs: bool,
     backtrace_lines: bool,
+    deterministic_numbers: bool,
     memory_reset: MemoryReset,
     limits: Limits,
     retry: Option<Retry>,
@@ -51,6 +52,7 @@ impl Default for PoolBuilder {
             stack_limit: 1 << 20,
             epochs: true,
             backtrace_lines: false,
+            deterministic_numbers: false,
             memory_reset: MemoryReset::default(),
             limits: Limits::default(),
             retry: None,
@@ -182,6 +184,19 @@ impl PoolBuilder {
         self
     }
 
+    /// Compiles guests so that numbers come out the same on all kinds of processors, bit by bit:
+    /// every NaN is the same one, and relaxed SIMD is done in one way. Default: as the processor
+    /// does it, which makes code that computes with floats faster. What may differ then is the
+    /// sign and the payload of a NaN that an operation has made, for a guest that looks at these
+    /// bits, and the results of relaxed SIMD instructions, where WebAssembly leaves a choice.
+    ///
+    /// For [deterministic](crate::Capabilities::deterministic) guests whose outcome must be the
+    /// same on different machines. It holds for all guests of the pool.
+    pub fn deterministic_numbers(mut self) -> Self {
+        self.deterministic_numbers = true;
+        self
+    }
+
     /// How the memory of an instance is made clean for the next one. Default:
     /// [`MemoryReset::Whole`], which leaves nothing behind on any machine.
     pub fn memory_reset(mut self, reset: MemoryReset) -> Self {
@@ -290,6 +305,7 @@ impl PoolBuilder {
             stack: check_range("stack_limit", self.stack_limit, STACK_RANGE)?,
             epochs: self.epochs,
             backtrace_lines: self.backtrace_lines,
+            deterministic_numbers: self.deterministic_numbers,
             memory_reset: self.memory_reset,
             limits: self.limits,
             retry: self.retry,
@@ -309,6 +325,7 @@ pub(crate) struct Settings {
     pub(crate) stack: usize,
     pub(crate) epochs: bool,
     pub(crate) backtrace_lines: bool,
+    pub(crate) deterministic_numbers: bool,
     pub(crate) memory_reset: MemoryReset,
     pub(crate) limits: Limits,
     pub(crate) retry: Option<Retry>,

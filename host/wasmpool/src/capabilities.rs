@@ -201,14 +201,22 @@ impl Capabilities {
         self.change(|grants| grants.inherits_stdio = true)
     }
 
-    /// Takes chance and time from the guest: random numbers come from `seed`, the wall clock
-    /// shows the first second of the year 2000, the monotonic clock does not move. The same
-    /// input then gives the same output and uses the same fuel.
+    /// Takes chance and time from the guest: random numbers come from `seed`, the clocks begin at
+    /// the first second of the year 2000 and move only when the guest sleeps, by what it sleeps.
+    /// Of its task it sees the worker 0, no time left and no request to stop, so a grace period is
+    /// of no use to it. The same input then gives the same output and uses the same fuel, on every
+    /// machine if the pool has
+    /// [`deterministic_numbers`](crate::PoolBuilder::deterministic_numbers), which says what may
+    /// differ without. That is for [`Isolation::Task`](crate::Isolation::Task): a warm instance
+    /// goes on with the time and the random numbers of the task before.
     ///
-    /// Sleeping takes its time all the same; who waits for the clock to move waits for ever:
-    /// set a [`fuel_limit`](crate::PoolBuilder::fuel_limit), which is as exact, or a timeout.
+    /// To sleep takes no time, and of several timers that it waits for the earliest comes first.
+    /// Who looks at the clock until it moves does so for ever: set a
+    /// [`fuel_limit`](crate::PoolBuilder::fuel_limit), which is as exact, or a timeout.
+    ///
     /// Granted folders and addresses are input, too: their times, their order and what comes
-    /// from them are what they are.
+    /// from them are what they are. Since a connection and standard input take real time,
+    /// sleeping takes real time for a guest that has a right to them.
     pub fn deterministic(self, seed: u64) -> Self {
         self.change(|grants| grants.seed = Some(seed))
     }

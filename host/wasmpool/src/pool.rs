@@ -94,6 +94,7 @@ impl Pool {
             stack,
             epochs,
             backtrace_lines,
+            deterministic_numbers,
             memory_reset,
             limits,
             retry,
@@ -112,6 +113,7 @@ impl Pool {
             fuel: limits.fuel.is_some(),
             epochs,
             backtrace_lines,
+            deterministic_numbers,
             memory_reset,
         };
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;

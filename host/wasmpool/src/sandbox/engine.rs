@@ -21,6 +21,8 @@ pub(crate) struct EngineSettings {
     pub(crate) epochs: bool,
     /// Whether backtraces name files and lines.
     pub(crate) backtrace_lines: bool,
+    /// Whether numbers come out the same on all processors.
+    pub(crate) deterministic_numbers: bool,
     pub(crate) memory_reset: MemoryReset,
 }
 
@@ -116,6 +118,8 @@ fn config(settings: EngineSettings) -> Config {
     config
         .epoch_interruption(settings.epochs)
         .consume_fuel(settings.fuel)
+        .cranelift_nan_canonicalization(settings.deterministic_numbers)
+        .relaxed_simd_deterministic(settings.deterministic_numbers)
         .max_wasm_stack(settings.stack)
         .async_stack_size(settings.stack + HOST_STACK)
         // Costs a fifth of a microsecond a call, for a concurrency inside of one store that

@@ -5,7 +5,7 @@ use wasmtime::{Engine, component};
 
 use super::bindings::wasmpool::task::context;
 use super::store::State;
-use super::{network, preview1};
+use super::{network, preview1, time};
 
 /// The functions of the host that guests are joined with when they are loaded.
 pub(super) struct Linkers {
@@ -20,6 +20,7 @@ impl Linkers {
         let mut components = component::Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
         network::add_to_linker(&mut components)?;
+        time::add_to_linker(&mut components)?;
         context::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;
         let mut core_modules = wasmtime::Linker::new(engine);
         preview1::add_to_linker(&mut core_modules)?;

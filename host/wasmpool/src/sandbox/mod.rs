@@ -22,6 +22,7 @@ mod preview1;
 mod program;
 mod rights;
 mod store;
+mod time;
 mod trust;
 mod wire;
 

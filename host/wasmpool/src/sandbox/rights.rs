@@ -7,20 +7,18 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use rand_core::TryRng;
 use rustix::fs::{Mode, OFlags};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{
-    FsPerms, HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxBuilder, WasiView as _,
-};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiView as _};
 
 use super::network::Network;
 use super::output::{Output, Stream};
 use super::program::Invocation;
+use super::time::VirtualTime;
 use crate::capabilities::{Access, DirGrant, Grants};
 use crate::sync::Arc;
 
@@ -89,9 +87,10 @@ pub(super) fn context(
     grants: Option<&Grants>,
     program: Option<Invocation>,
     output: &Output,
+    time: Option<&VirtualTime>,
     network: impl FnOnce() -> Arc<Network>,
 ) -> WasiCtx {
-    let mut builder = builder(grants, program, output);
+    let mut builder = builder(grants, program, output, time);
     if let Some(grants) = grants
         && !grants.net.is_empty()
     {
@@ -107,8 +106,9 @@ pub(super) fn preview1(
     grants: Option<&Grants>,
     program: Option<Invocation>,
     output: &Output,
+    time: Option<&VirtualTime>,
 ) -> WasiP1Ctx {
-    let mut context = builder(grants, program, output).build_p1();
+    let mut context = builder(grants, program, output, time).build_p1();
     *context.ctx().ctx.filesystem() = folders(grants);
     context
 }
@@ -121,6 +121,7 @@ fn builder(
     grants: Option<&Grants>,
     program: Option<Invocation>,
     output: &Output,
+    time: Option<&VirtualTime>,
 ) -> WasiCtxBuilder {
     let mut builder = WasiCtx::builder();
     builder
@@ -141,6 +142,10 @@ fn builder(
         if let Some(seed) = grants.seed {
             fix(&mut builder, seed);
         }
+        if let Some(time) = time {
+            builder.wall_clock(time.clone());
+            builder.monotonic_clock(time.clone());
+        }
     }
     if let Some(program) = program {
         builder.args(&program.arguments);
@@ -152,7 +157,7 @@ fn builder(
     builder
 }
 
-/// Takes chance and time from a guest.
+/// Takes chance from a guest.
 fn fix(builder: &mut WasiCtxBuilder, seed: u64) {
     let mut seeder = Seeded::new(seed, "insecure seed");
     let mut insecure_seed = [0; 16];
@@ -160,9 +165,7 @@ fn fix(builder: &mut WasiCtxBuilder, seed: u64) {
     builder
         .secure_random(Seeded::new(seed, "random"))
         .insecure_random(Seeded::new(seed, "insecure random"))
-        .insecure_random_seed(u128::from_le_bytes(insecure_seed))
-        .wall_clock(Stopped)
-        .monotonic_clock(Stopped);
+        .insecure_random_seed(u128::from_le_bytes(insecure_seed));
 }
 
 /// Random numbers that follow from a seed: the output of a hash, which is the same for ever.
@@ -197,32 +200,5 @@ impl TryRng for Seeded {
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
         self.0.fill(bytes);
         Ok(())
-    }
-}
-
-/// Clocks that do not move.
-struct Stopped;
-
-/// From 1970 to 2000: a time that no program takes for a clock that was never set.
-const YEAR_2000: Duration = Duration::from_secs(946_684_800);
-
-impl HostWallClock for Stopped {
-    fn resolution(&self) -> Duration {
-        Duration::from_nanos(1)
-    }
-
-    fn now(&self) -> Duration {
-        YEAR_2000
-    }
-}
-
-impl HostMonotonicClock for Stopped {
-    fn resolution(&self) -> u64 {
-        1
-    }
-
-    fn now(&self) -> u64 {
-        // Not zero, from which some programs subtract.
-        1_000_000_000
     }
 }

@@ -16,6 +16,7 @@ use super::network::{Lookups, Names, Network};
 use super::output::Output;
 use super::program::Invocation;
 use super::rights;
+use super::time::VirtualTime;
 use crate::capabilities::Capabilities;
 use crate::control::Control;
 use crate::events::Progress;
@@ -35,6 +36,8 @@ pub(super) struct State {
     /// The task that runs in the store now.
     pub(super) run: Run,
     rights: Capabilities,
+    /// The time of a deterministic guest, which has one of its own.
+    pub(super) time: Option<VirtualTime>,
     /// What the program is started with that runs next. Taken when the context is made.
     program: Option<Invocation>,
     /// Made when the guest first asks for something of it: many never do, and it costs a
@@ -91,6 +94,9 @@ pub(super) fn new(
         _ => MAX_HANDLES,
     };
     let has_network = grants.is_some_and(|grants| !grants.net.is_empty());
+    let time = grants
+        .filter(|grants| grants.seed.is_some())
+        .map(|grants| VirtualTime::new(has_network || grants.inherits_stdio));
     let mut table = ResourceTable::new();
     table.set_max_capacity(max_handles);
     let state = State {
@@ -98,6 +104,7 @@ pub(super) fn new(
         output,
         run,
         rights,
+        time,
         program: None,
         wasi: None,
         preview1: None,
@@ -144,7 +151,8 @@ impl State {
     pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
         self.preview1.get_or_insert_with(|| {
             let grants = self.rights.grants();
-            let mut context = rights::preview1(grants, self.program.take(), &self.output);
+            let time = self.time.as_ref();
+            let mut context = rights::preview1(grants, self.program.take(), &self.output, time);
             context.ctx().table.set_max_capacity(self.max_handles);
             Box::new(context)
         })
@@ -208,6 +216,7 @@ impl WasiView for State {
                 self.rights.grants(),
                 self.program.take(),
                 &self.output,
+                self.time.as_ref(),
                 || Arc::clone(network(&self.network, &self.rights, &self.lookups)),
             )
         });
@@ -220,7 +229,8 @@ impl WasiView for State {
 
 impl context::Host for State {
     fn is_stop_requested(&mut self) -> bool {
-        self.run.control.stop_reason().is_some()
+        // When a stop comes is chance.
+        self.time.is_none() && self.run.control.stop_reason().is_some()
     }
 
     fn report_progress(&mut self, done: u64, total: Option<u64>) {
@@ -228,10 +238,16 @@ impl context::Host for State {
     }
 
     fn worker(&mut self) -> u32 {
+        if self.time.is_some() {
+            return 0;
+        }
         u32::try_from(self.run.worker).unwrap_or(u32::MAX)
     }
 
     fn time_left(&mut self) -> Option<u64> {
+        if self.time.is_some() {
+            return None;
+        }
         self.run.deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
