@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wasmpool::{BuildError, Isolation, Pool, TaskErrorKind as Kind};
+use wasmpool::{
+    Access, BuildError, Capabilities, Isolation, Pool, TaskErrorKind as Kind, TaskOptions,
+};
 
 use crate::support::Bench;
 
@@ -63,6 +65,54 @@ fn a_smaller_stack_is_exhausted_sooner() {
     assert_eq!(error.kind(), Kind::StackExhausted);
     let roomy = Bench::new(Pool::builder().workers(1).stack_limit(4 << 20));
     assert_eq!(roomy.call::<_, u64>("recurse", deep), deep);
+}
+
+/// A component that waits for ever more times, and forgets none.
+const TIMERS: &str = r#"(component
+    (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
+    (alias export $poll "pollable" (type $pollable))
+    (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+        (alias outer 1 $pollable (type $outer))
+        (export "pollable" (type $p (eq $outer)))
+        (export "subscribe-duration" (func (param "when" u64) (result (own $p))))))
+    (core func $subscribe (canon lower (func $clock "subscribe-duration")))
+    (core module $m
+        (import "" "subscribe" (func $subscribe (param i64) (result i32)))
+        (func (export "hold") (param $n i32) (result i32)
+            (loop $next
+                (drop (call $subscribe (i64.const 0)))
+                (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+                (br_if $next (local.get $n)))
+            (i32.const 7)))
+    (core instance $i (instantiate $m
+        (with "" (instance (export "subscribe" (func $subscribe))))))
+    (func (export "hold") (param "n" u32) (result u32) (canon lift (core func $i "hold"))))"#;
+
+#[test]
+fn handles_are_limited() {
+    let pool = Pool::builder().workers(1).no_cache().build().unwrap();
+    let module = pool.load_bytes(TIMERS.as_bytes()).unwrap();
+    let hold = module.task::<(u32,), u32>("hold").unwrap();
+    let held = |n: u32, rights: Capabilities| {
+        let task = hold.with(TaskOptions::new().capabilities(rights));
+        pool.submit(&task, (n,)).unwrap().wait()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let with_folder = || {
+        let rights = Capabilities::new();
+        rights.dir(folder.path(), "/d", Access::ReadOnly).unwrap()
+    };
+    // Each time is two things of the host.
+    assert_eq!(held(4_900, Capabilities::new()).unwrap(), 7);
+    assert_eq!(held(490, with_folder()).unwrap(), 7);
+    for error in [
+        held(10_001, Capabilities::new()).unwrap_err(),
+        held(1_001, with_folder()).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), Kind::HandleLimit, "{error}");
+        assert!(error.is_limit());
+    }
+    assert_eq!(held(1, Capabilities::new()).unwrap(), 7);
 }
 
 #[test]

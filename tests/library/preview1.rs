@@ -147,25 +147,34 @@ fn exit_codes_are_whole() {
 }
 
 #[test]
-fn hundreds_of_files_may_be_open() {
+fn hundreds_of_files_may_be_open_and_thousands_are_a_limit() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("f"), "").unwrap();
     let rights = Capabilities::new();
     let rights = rights.dir(folder.path(), "/d", Access::ReadOnly).unwrap();
+    let pool = pool();
     // Exits with the number of files that it has opened.
-    let text = program(
-        r#"(memory (export "memory") 1)
-        (data (i32.const 0) "f")
-        (func (export "_start") (local $opened i32)
-            (loop $next
-                (if (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1)
-                        (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8))
-                    (then (call $exit (local.get $opened))))
-                (local.set $opened (i32.add (local.get $opened) (i32.const 1)))
-                (br_if $next (i32.lt_u (local.get $opened) (i32.const 500))))
-            (call $exit (local.get $opened)))"#,
-    );
-    assert_eq!(run_with(&pool(), &text, rights).status.code(), 500);
+    let open = |files: u32| {
+        let text = program(&format!(
+            r#"(memory (export "memory") 1)
+            (data (i32.const 0) "f")
+            (func (export "_start") (local $opened i32)
+                (loop $next
+                    (if (call $open (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 1)
+                            (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8))
+                        (then (call $exit (local.get $opened))))
+                    (local.set $opened (i32.add (local.get $opened) (i32.const 1)))
+                    (br_if $next (i32.lt_u (local.get $opened) (i32.const {files}))))
+                (call $exit (local.get $opened)))"#
+        ));
+        let module = pool.load_bytes(text.as_bytes()).unwrap();
+        let mut command = module.command().unwrap();
+        command.capabilities(rights.clone());
+        command.spawn(&pool).unwrap().wait()
+    };
+    assert_eq!(open(500).unwrap().status.code(), 500);
+    let error = open(2_000).unwrap_err();
+    assert_eq!(error.kind(), TaskErrorKind::HandleLimit, "{error}");
 }
 
 #[test]

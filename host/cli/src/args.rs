@@ -197,7 +197,9 @@ impl RunArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Rights (a guest has none but these)")]
 pub(crate) struct RightsArgs {
-    /// Grant a folder, under the name GUEST or its own; `:ro` at the end makes it read-only
+    /// Grant a folder, under the name GUEST or its own; `:ro` at the end makes it read-only. A guest
+    /// that may write can leave symbolic links there that lead out of it: no guest follows them,
+    /// but other programs do
     #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
     pub(crate) dirs: Vec<String>,
 

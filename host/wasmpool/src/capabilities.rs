@@ -113,6 +113,11 @@ impl Capabilities {
     /// The guest comes nowhere else: not by `..`, nor by absolute paths, nor by symbolic
     /// links, whoever made them. Hard links that are there already lead where they lead.
     ///
+    /// A guest that may write can leave symbolic links in the folder that lead out of it, to
+    /// `../../etc` for example. No guest follows them, but a host program that reads the folder
+    /// afterwards does: open files there without following links (`O_NOFOLLOW`, or
+    /// `openat2` with `RESOLVE_BENEATH`).
+    ///
     /// Not bounded is how much a guest writes, and the files that it has open count against
     /// this process's own limit (each instance may hold about a thousand handles). Files are
     /// read and written on the worker's own thread: while a file operation blocks (a network

@@ -63,6 +63,10 @@ pub enum TaskErrorKind {
     OutOfFuel,
     /// The guest's calls nested too deep for its stack.
     StackExhausted,
+    /// The guest held more things of the host at once than it may: open files, sockets, streams
+    /// and timers. It may hold 10,000, and 1,000 with a right to a folder or to the network, since
+    /// the process can open few files.
+    HandleLimit,
     /// The guest trapped: it panicked, aborted, or executed an instruction that it may not.
     Trap(TrapCode),
     /// The guest exited, with this code; a program that has failed.
@@ -132,7 +136,7 @@ pub struct Frame {
 
 impl TaskErrorKind {
     /// How many kinds there are, taking all traps and all exits for one each.
-    pub(crate) const COUNT: usize = 17;
+    pub(crate) const COUNT: usize = 18;
 
     /// The names of the kinds, by their index.
     pub(crate) const NAMES: [&str; Self::COUNT] = [
@@ -147,6 +151,7 @@ impl TaskErrorKind {
         "output-limit",
         "out-of-fuel",
         "stack-exhausted",
+        "handle-limit",
         "trap",
         "exited",
         "start-failed",
@@ -176,12 +181,13 @@ impl TaskErrorKind {
             Self::OutputLimit => 8,
             Self::OutOfFuel => 9,
             Self::StackExhausted => 10,
-            Self::Trap(_) => 11,
-            Self::Exited(_) => 12,
-            Self::StartFailed => 13,
-            Self::ShutDown => 14,
-            Self::Internal => 15,
-            Self::InitializerFailed => 16,
+            Self::HandleLimit => 11,
+            Self::Trap(_) => 12,
+            Self::Exited(_) => 13,
+            Self::StartFailed => 14,
+            Self::ShutDown => 15,
+            Self::Internal => 16,
+            Self::InitializerFailed => 17,
         }
     }
 
@@ -195,6 +201,7 @@ impl TaskErrorKind {
             | Self::OutputLimit
             | Self::OutOfFuel
             | Self::StackExhausted
+            | Self::HandleLimit
             | Self::Trap(_)
             | Self::Exited(_)
             | Self::StartFailed
@@ -345,7 +352,7 @@ impl TaskError {
         )
     }
 
-    /// Whether the guest met one of its limits: time, memory, fuel, stack or output.
+    /// Whether the guest met one of its limits: time, memory, fuel, stack, handles or output.
     pub fn is_limit(&self) -> bool {
         matches!(
             self.kind(),
@@ -354,6 +361,7 @@ impl TaskError {
                 | TaskErrorKind::OutputLimit
                 | TaskErrorKind::OutOfFuel
                 | TaskErrorKind::StackExhausted
+                | TaskErrorKind::HandleLimit
         )
     }
 }

@@ -131,7 +131,13 @@ struct Begin {
 
 /// Where a thread leaves the outcome for a future.
 #[derive(Default)]
-struct Answer(Mutex<(Option<Result<TaskModule, LoadError>>, Option<Waker>)>);
+struct Answer(Mutex<Slot>);
+
+#[derive(Default)]
+struct Slot {
+    outcome: Option<Result<TaskModule, LoadError>>,
+    waker: Option<Waker>,
+}
 
 impl Source {
     pub(crate) fn bytes(bytes: Vec<u8>) -> Self {
@@ -499,10 +505,10 @@ impl Future for LoadFuture {
             unreachable!("just begun");
         };
         let mut slot = lock(&answer.0);
-        match slot.0.take() {
+        match slot.outcome.take() {
             Some(outcome) => Poll::Ready(outcome),
             None => {
-                slot.1 = Some(context.waker().clone());
+                slot.waker = Some(context.waker().clone());
                 Poll::Pending
             }
         }
@@ -523,8 +529,8 @@ impl Begin {
                 let loaded = read().and_then(|source| for_thread.load_with(&shop, source, &waits));
                 drop(shop);
                 let mut slot = lock(&leaves.0);
-                slot.0 = Some(loaded);
-                let waker = slot.1.take();
+                slot.outcome = Some(loaded);
+                let waker = slot.waker.take();
                 drop(slot);
                 if let Some(waker) = waker {
                     waker.wake();

@@ -2,6 +2,7 @@
 //!
 //! Goes by types and by who asked for a stop, never by the text of a message.
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
@@ -109,6 +110,10 @@ fn kind_and_message(
     }
     if let Some(reached) = error.downcast_ref::<PayloadLimitReached>() {
         return (TaskErrorKind::OutputLimit, reached.to_string());
+    }
+    if let Some(ResourceTableError::Full) = error.downcast_ref() {
+        let message = "too many handles: open files, sockets, streams and timers at once";
+        return (TaskErrorKind::HandleLimit, message.to_owned());
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {
         return (

@@ -115,7 +115,9 @@ pub(super) fn new(
     };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
-    store.set_max_component_handles(max_handles);
+    // Of resources that components have among themselves. Twice as many, so that who holds too much
+    // of the host meets the limit that tells.
+    store.set_max_component_handles(2 * max_handles);
     store.epoch_deadline_callback(look_at_stop_request);
     store
 }
