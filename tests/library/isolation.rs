@@ -166,6 +166,68 @@ fn no_mark_is_found_after_a_page_wise_reset() {
     check_no_marks_are_found(builder.workers(2));
 }
 
+/// Leaves its mark in a global, in a table that it has grown, and in an instance's second memory
+/// and second table; looks for such marks.
+const OTHER_STATE: &str = r#"(module
+    (memory 1) (memory $second 1)
+    (global $g (mut i64) (i64.const 5))
+    (table $t 10 funcref) (table $u 3000 funcref)
+    (elem declare func $mark)
+    (func $mark)
+    (func (export "plant") (result i32)
+        (global.set $g (i64.const 0x5EC))
+        (drop (table.grow $t (ref.func $mark) (i32.const 20000)))
+        (table.fill $t (i32.const 0) (ref.func $mark) (i32.const 10))
+        (table.fill $u (i32.const 0) (ref.func $mark) (i32.const 3000))
+        (drop (memory.grow $second (i32.const 20)))
+        (memory.fill $second (i32.const 0) (i32.const 0xAA) (i32.const 1376256))
+        (i32.const 1))
+    (func (export "dig") (result i32) (local $at i32) (local $found i32)
+        (if (i64.ne (global.get $g) (i64.const 5)) (then (return (i32.const 1))))
+        (if (i32.ne (table.size $t) (i32.const 10)) (then (return (i32.const 2))))
+        (if (i32.ne (memory.size $second) (i32.const 1)) (then (return (i32.const 3))))
+        (loop $next
+            (if (i32.eqz (ref.is_null (table.get $t (i32.rem_u (local.get $at) (i32.const 10)))))
+                (then (return (i32.const 4))))
+            (if (i32.eqz (ref.is_null (table.get $u (local.get $at))))
+                (then (return (i32.const 5))))
+            (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 1)))
+                (i32.const 3000))))
+        (drop (memory.grow $second (i32.const 20)))
+        (local.set $at (i32.const 0))
+        (loop $next
+            (if (i64.ne (i64.load $second (local.get $at)) (i64.const 0))
+                (then (return (i32.const 6))))
+            (br_if $next (i32.lt_u (local.tee $at (i32.add (local.get $at) (i32.const 8)))
+                (i32.const 1376256))))
+        (i32.const 0)))"#;
+
+#[test]
+fn no_mark_is_found_in_globals_tables_and_further_memories() {
+    for reset in [MemoryReset::Whole, MemoryReset::PageWise] {
+        for workers in [1, 2] {
+            let builder = Pool::builder().workers(workers).memory_reset(reset);
+            let pool = builder.no_cache().build().unwrap();
+            let module = pool.load_bytes(OTHER_STATE.as_bytes()).unwrap();
+            let plant = module.task::<(), i32>("plant").unwrap();
+            let dig = module.task::<(), i32>("dig").unwrap();
+            for _ in 0..10 {
+                assert_eq!(pool.submit(&plant, ()).unwrap().wait().unwrap(), 1);
+                let found = pool.map(&dig, [(); 50]).map(Result::unwrap);
+                assert_eq!(found.collect::<Vec<_>>(), [0; 50], "{reset:?}, {workers}");
+            }
+        }
+    }
+    // Where the instance stays, the marks do.
+    let builder = Pool::builder().workers(1).isolation(Isolation::Worker);
+    let pool = builder.no_cache().build().unwrap();
+    let module = pool.load_bytes(OTHER_STATE.as_bytes()).unwrap();
+    let plant = module.task::<(), i32>("plant").unwrap();
+    let dig = module.task::<(), i32>("dig").unwrap();
+    pool.submit(&plant, ()).unwrap().wait().unwrap();
+    assert_eq!(pool.submit(&dig, ()).unwrap().wait().unwrap(), 1);
+}
+
 #[test]
 fn memory_is_reset_page_by_page_only_where_that_was_asked_for() {
     let page_wise = Allocation::Pooled {

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wasmpool::{
-    Access, BuildError, Capabilities, Isolation, Pool, TaskErrorKind as Kind, TaskOptions,
+    Access, BuildError, Capabilities, Isolation, Pool, TaskErrorKind as Kind, TaskOptions, TrapCode,
 };
 
+use crate::programs::for_each_program;
 use crate::support::Bench;
 
 /// Bytes that travel as bytes and not as a list of numbers.
@@ -65,6 +66,25 @@ fn a_smaller_stack_is_exhausted_sooner() {
     assert_eq!(error.kind(), Kind::StackExhausted);
     let roomy = Bench::new(Pool::builder().workers(1).stack_limit(4 << 20));
     assert_eq!(roomy.call::<_, u64>("recurse", deep), deep);
+}
+
+/// The guests are linked with 64 KiB of stack for what does not fit into registers. It lies first in
+/// the memory, so that who needs more meets its begin and no data.
+#[test]
+fn a_small_stack_that_is_used_up_ends_the_task_alone() {
+    let pool = Pool::builder().workers(1).build().unwrap();
+    for_each_program(&pool, |name, module| {
+        let descend = |kib: &str| {
+            let mut command = module.command().unwrap();
+            command.args(["descend", kib]);
+            command.spawn(&pool).unwrap().wait()
+        };
+        assert_eq!(descend("32").unwrap().stdout, b"32\n", "{name}");
+        let error = descend("200").unwrap_err();
+        let expected = Kind::Trap(TrapCode::MemoryOutOfBounds);
+        assert_eq!(error.kind(), expected, "{name}: {error}");
+        assert_eq!(descend("32").unwrap().stdout, b"32\n", "{name}");
+    });
 }
 
 /// A component that waits for ever more times, and forgets none.

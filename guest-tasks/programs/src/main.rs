@@ -80,6 +80,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let elapsed = started.elapsed().as_nanos();
             writeln!(stdout, "{} {elapsed}", since_1970.as_nanos())?;
         }
+        // So many KiB of its stack at once.
+        ("descend", [kib]) => writeln!(stdout, "{}", descend(kib.parse()?))?,
         // How far both clocks move while it sleeps, in nanoseconds.
         ("nap", [milliseconds]) => {
             let (wall, started) = (SystemTime::now(), Instant::now());
@@ -141,4 +143,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn count(stdout: &mut impl io::Write, text: &str) -> io::Result<()> {
     let words = text.split_whitespace().count();
     writeln!(stdout, "{} {words} {}", text.lines().count(), text.len())
+}
+
+/// Takes so many KiB of the stack, and returns as much.
+fn descend(kib: usize) -> usize {
+    if kib == 0 {
+        return 0;
+    }
+    let frame = black_box([1_u8; 1024]);
+    let below = descend(kib - 1);
+    usize::from(black_box(&frame)[kib % frame.len()]) + below
 }

@@ -135,6 +135,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = IsolationArg::Task)]
     pub(crate) isolation: IsolationArg,
 
+    /// How memory is made clean for the next task; see `PoolBuilder::memory_reset` for the risk of
+    /// `page-wise`
+    #[arg(long, value_enum, value_name = "WAY", default_value_t = MemoryResetArg::Whole)]
+    pub(crate) memory_reset: MemoryResetArg,
+
     /// Replace an instance after so many tasks; with `--isolation worker`
     #[arg(long, value_name = "N")]
     pub(crate) max_tasks_per_instance: Option<u64>,
@@ -301,6 +306,15 @@ pub(crate) enum IsolationArg {
     Task,
     /// A warm instance for every worker; its memory stays from task to task
     Worker,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+pub(crate) enum MemoryResetArg {
+    /// All of it: nothing is left behind in any case
+    Whole,
+    /// The pages that the kernel says were written: faster for guests with much memory. It can miss
+    /// a page that is swapped out or being moved, which the next task can read
+    PageWise,
 }
 
 impl IsolationArg {

@@ -17,10 +17,11 @@ use crossbeam_channel::{Receiver, Sender, select_biased};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::value::RawValue;
 use wasmpool::{
-    Isolation, Pool, Retry, Shutdown, Task, TaskError, TaskFuture, TaskInfo, TaskModule, Value,
+    Isolation, MemoryReset, Pool, Retry, Shutdown, Task, TaskError, TaskFuture, TaskInfo,
+    TaskModule, Value,
 };
 
-use crate::args::{IsolationArg, RunArgs};
+use crate::args::{IsolationArg, MemoryResetArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Input, Inputs, Shape};
 use crate::interrupt::Interrupt;
@@ -155,6 +156,10 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
         .isolation(match args.isolation {
             IsolationArg::Task => Isolation::Task,
             IsolationArg::Worker => Isolation::Worker,
+        })
+        .memory_reset(match args.memory_reset {
+            MemoryResetArg::Whole => MemoryReset::Whole,
+            MemoryResetArg::PageWise => MemoryReset::PageWise,
         })
         // The reader never waits for the queue: it has waited for a place before.
         .queue_capacity(usize::MAX);

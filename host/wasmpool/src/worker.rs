@@ -25,7 +25,9 @@ pub(crate) const WARM_INSTANCES: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Isolation {
-    /// Nothing: every task runs in a fresh instance, which costs some ten microseconds.
+    /// Nothing: every task runs in a fresh instance, which costs some ten microseconds. Its memory
+    /// was another task's before, and is made clean as
+    /// [`memory_reset`](crate::PoolBuilder::memory_reset) says.
     #[default]
     Task,
     /// A worker keeps the instances of the last four modules it served, and a task finds in

@@ -89,10 +89,6 @@ const KEPT_OF_TABLE: usize = 64 << 10;
 /// How much of a memory, and of a table, is kept in place when it is reset page by page.
 const KEPT_PAGE_WISE: usize = 1 << 20;
 
-/// How many instances' memory is given back to the kernel in one go: each time all threads
-/// are interrupted. Until then it is held, however large the instances were.
-const DECOMMIT_BATCH: usize = 4;
-
 /// Sets up an engine; with pooled memory if the machine allows that.
 pub(super) fn build(settings: EngineSettings) -> Result<(Engine, Allocation), String> {
     let mut config = config(settings);
@@ -135,10 +131,8 @@ fn config(settings: EngineSettings) -> Config {
 }
 
 fn slots(instances: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
-    // Page by page there is mostly nothing to give back, and a batch would bring nothing.
-    let batch = if page_wise_reset { 1 } else { DECOMMIT_BATCH };
-    // Memory that waits to be given back still takes its slot.
-    let slots = instances.saturating_add(u32::try_from(batch).expect("a small constant"));
+    // One that is being reset still takes its slot.
+    let slots = instances.saturating_add(1);
     let per_component = u32::try_from(MAX_ITEMS).expect("a small constant");
     let mut config = PoolingAllocationConfig::new();
     config
@@ -156,7 +150,9 @@ fn slots(instances: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
         .table_elements(TABLE_ELEMENTS)
         .max_component_instance_size(INSTANCE_SIZE)
         .max_core_instance_size(INSTANCE_SIZE)
-        .decommit_batch_size(batch);
+        // An instance whose memory fits into what is kept has nothing to give back to the kernel.
+        // Alone it costs no call then, but a batch does.
+        .decommit_batch_size(1);
     if page_wise_reset {
         config
             .pagemap_scan(Enabled::Yes)
