@@ -154,6 +154,46 @@ fn short_names_do_where_they_are_unique() {
     );
 }
 
+#[test]
+fn a_function_of_a_resource_says_that_it_is_one() {
+    let component = br#"(component
+        (type $counter (resource (rep i32)))
+        (core module $m
+            (func (export "f") (param i32) (result i32) (local.get 0))
+            (func (export "zero") (result i32) (i32.const 0)))
+        (core instance $i (instantiate $m))
+        (core func $new (canon resource.new $counter))
+        (component $c
+            (import "counter" (type $t (sub resource)))
+            (import "make" (func $make (result (own $t))))
+            (import "get" (func $get (param "self" (borrow $t)) (result u32)))
+            (import "zero" (func $zero (result u32)))
+            (export $counter "counter" (type $t))
+            (export "[constructor]counter" (func $make) (func (result (own $counter))))
+            (export "[method]counter.get" (func $get)
+                (func (param "self" (borrow $counter)) (result u32)))
+            (export "[static]counter.zero" (func $zero)))
+        (func $make (result (own $counter)) (canon lift (core func $i "zero")))
+        (func $get (param "self" (borrow $counter)) (result u32)
+            (canon lift (core func $i "f")))
+        (func $zero (result u32) (canon lift (core func $i "zero")))
+        (instance $counters (instantiate $c (with "counter" (type $counter))
+            (with "make" (func $make)) (with "get" (func $get)) (with "zero" (func $zero))))
+        (export "my:own/counters@1.0.0" (instance $counters)))"#;
+    let module = pool().load_bytes(component).unwrap();
+    let error = |name| module.find(name).unwrap_err().to_string();
+    for name in ["counter.get", "counters#counter.get", "[method]counter.get"] {
+        assert_eq!(
+            error(name),
+            "the function `my:own/counters@1.0.0#[method]counter.get` cannot be called: it is a \
+             method of the resource `counter`, which lives only in its instance"
+        );
+    }
+    assert!(error("counter").contains("it makes the resource `counter`"));
+    // One that has nothing to do with an instance of it can be called.
+    assert!(module.find("counter.zero").is_ok());
+}
+
 #[derive(Debug, Serialize, Deserialize)]
 struct Point(f64, f64);
 

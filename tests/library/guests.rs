@@ -203,7 +203,8 @@ fn a_task_reference_is_checked_when_it_is_made() {
         .unwrap_err();
     assert_eq!(
         unknown.to_string(),
-        "the module has no task `factorise`; it has `factorize`, `factorize_many`, `is_prime`"
+        "the module has no task `factorise`; did you mean `factorize`? It has `factorize`, \
+         `factorize_many`, `is_prime`"
     );
     let arity = bench
         .factorizer

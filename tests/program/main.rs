@@ -1113,6 +1113,21 @@ mod programs {
         super::run(&args)
             .assert_code(1)
             .assert_stderr("error: timed out");
+        // What it leaves in the middle of a line does not run into the message.
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("torn.wat");
+        let torn = r#"(module
+            (import "wasi_snapshot_preview1" "fd_write"
+                (func $write (param i32 i32 i32 i32) (result i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "\08\00\00\00\04\00\00\00torn")
+            (func (export "_start")
+                (drop (call $write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 16)))
+                unreachable))"#;
+        fs::write(&path, torn).unwrap();
+        let run = super::run(&["run", path.to_str().unwrap(), "--inherit-stdio"]);
+        let expected = "torn\nerror: trapped: unreachable code reached: torn\n";
+        assert_eq!(run.assert_code(1).stderr, expected);
         // Far more than any limit of what is kept.
         let args = [
             "run",

@@ -1,6 +1,6 @@
 //! Programs on the command line: from an input to their arguments, and what they leave as JSON.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::Path;
 
 use anyhow::anyhow;
@@ -8,7 +8,7 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 use crossbeam_channel::select_biased;
 use serde::Serialize;
 use serde_json::{Value, json};
-use wasmpool::{Output, Pool, TaskErrorKind, TaskInfo, TaskModule};
+use wasmpool::{Captured, Output, Pool, TaskErrorKind, TaskFuture, TaskInfo, TaskModule};
 
 use crate::args::RunArgs;
 use crate::ending::{Ending, Problem, Result};
@@ -159,12 +159,26 @@ pub(crate) fn run_as_is(
         }
         // It did not come to an exit code.
         Err(error) => {
-            // Nobody may be there to read it.
             let error = printable_lines(&error.to_string());
-            let _ = writeln!(io::stderr(), "error: {error}");
+            let own_line = match is_mid_line(child.task()) {
+                true => "\n",
+                false => "",
+            };
+            // Nobody may be there to read it.
+            let _ = writeln!(io::stderr(), "{own_line}error: {error}");
             Ok(Ending::SomeFailed)
         }
     }
+}
+
+/// Whether what the program wrote last to where messages go has not ended its line.
+fn is_mid_line(task: &TaskFuture<Output>) -> bool {
+    let Some(report) = task.report() else {
+        return false;
+    };
+    let is_mid_line = |stream: &Captured| stream.tail.last().is_some_and(|&last| last != b'\n');
+    let is_one_place = io::stdout().is_terminal() && io::stderr().is_terminal();
+    is_mid_line(&report.stderr) || is_one_place && is_mid_line(&report.stdout)
 }
 
 #[cfg(test)]

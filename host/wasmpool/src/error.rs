@@ -528,14 +528,44 @@ fn exports_hint(exports: &[String], uncallable: &[Uncallable]) -> String {
     format!("no function that the component exports can be a task ({reasons})")
 }
 
+/// Leads over to the names of the tasks, by the one that is most like `name`, if one is.
+fn did_you_mean(name: &str, tasks: &[String]) -> String {
+    /// More names than that, or longer ones, are not compared: it takes the product of their lengths.
+    const COMPARED: usize = 1_000;
+    const LENGTH: usize = 128;
+    /// From which on two names are alike; 1 is the same name.
+    const ALIKE: f64 = 0.8;
+    if name.len() > LENGTH {
+        return "it has".to_owned();
+    }
+    let function = |task: &str| task.rsplit('#').next().unwrap_or_default().to_owned();
+    let compared = tasks
+        .iter()
+        .take(COMPARED)
+        .filter(|task| task.len() <= LENGTH);
+    let alike = compared.map(|task| {
+        let whole = strsim::jaro_winkler(name, task);
+        let short = strsim::jaro_winkler(&function(name), &function(task));
+        (whole.max(short), task)
+    });
+    let nearest = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    match nearest {
+        Some((likeness, task)) if likeness >= ALIKE => {
+            format!("did you mean `{}`? It has", text::name(task))
+        }
+        _ => "it has".to_owned(),
+    }
+}
+
 /// Why a typed reference to a task, or an initializer out of one, could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskRefError {
     /// The module has no task of that name.
     #[error(
-        "the module has no task `{}`; it has {}",
+        "the module has no task `{}`; {} {}",
         text::name(name),
+        did_you_mean(name, tasks),
         Listed(tasks)
     )]
     Unknown {

@@ -50,7 +50,7 @@ impl TaskModule {
         if let Some(index) = tasks.iter().position(|task| task.name == name) {
             return Ok(index);
         }
-        let is_meant = |index: &usize| is_short_for(name, &tasks[*index].name);
+        let is_meant = |index: &usize| is_name_of(name, &tasks[*index].name);
         let meant = (0..tasks.len()).filter(is_meant).collect::<Vec<_>>();
         let names = |tasks: Vec<&TaskInfo>| tasks.iter().map(|task| task.name.clone()).collect();
         match meant[..] {
@@ -58,7 +58,7 @@ impl TaskModule {
             [] => match self
                 .uncallable()
                 .iter()
-                .find(|function| function.name == name || is_short_for(name, &function.name))
+                .find(|function| is_name_of(name, &function.name))
             {
                 Some(function) => Err(TaskRefError::Uncallable(function.clone())),
                 None => Err(TaskRefError::Unknown {
@@ -274,6 +274,21 @@ impl<Args, Out> fmt::Debug for Task<Args, Out> {
             .field(&self.info().name)
             .finish()
     }
+}
+
+/// Whether `name` is the name of an exported function, or short for it. The function of a resource
+/// may be named as people do: `counter.get` for `[method]counter.get`.
+fn is_name_of(name: &str, function: &str) -> bool {
+    let plain = ["[method]", "[static]", "[constructor]"]
+        .into_iter()
+        .find_map(|prefix| {
+            let (interface, of_resource) = function.split_once(prefix)?;
+            Some(format!("{interface}{of_resource}"))
+        });
+    [Some(function), plain.as_deref()]
+        .into_iter()
+        .flatten()
+        .any(|function| name == function || is_short_for(name, function))
 }
 
 /// Whether `short` is an end of the name of an exported function, or that without a version.

@@ -158,12 +158,27 @@ impl Exports {
                 self.callable.push((info, Entry::Function(index)));
             }
             Err(reason) => self.uncallable.push(Uncallable {
+                reason: of_a_resource(&name).unwrap_or(reason),
                 // Whoever has no room for names has none for these.
                 name: text::name(name),
-                reason,
             }),
         }
     }
+}
+
+/// Says of a function of a resource that it is one.
+fn of_a_resource(name: &str) -> Option<String> {
+    let function = name.rsplit('#').next()?;
+    let (what, resource) = if let Some(resource) = function.strip_prefix("[constructor]") {
+        ("it makes", resource)
+    } else {
+        let method = function.strip_prefix("[method]")?;
+        ("it is a method of", method.split('.').next()?)
+    };
+    let resource = text::name(resource);
+    Some(format!(
+        "{what} the resource `{resource}`, which lives only in its instance"
+    ))
 }
 
 /// Reads a signature; says why where the function cannot be called.
