@@ -79,73 +79,36 @@
 //! computes as well as one that waits in the host. An idle pool wakes nobody. For code that is
 //! trusted to end, [`PoolBuilder::uninterruptible_guests`] does without the first, for speed.
 
-mod allocation;
-mod builder;
-mod cache_state;
-mod callbacks;
-mod capabilities;
-mod cell;
-mod command;
-mod completion;
-mod contain;
-mod control;
+mod call;
 mod error;
-mod events;
 mod future;
-mod job;
-mod limits;
-mod loading;
-mod map;
-mod options;
-mod output;
 mod pool;
-mod queue;
-mod report;
-mod retry;
 mod sandbox;
-mod scheduler;
-mod signature;
-mod spin;
-mod stats;
-mod submit;
+mod schedule;
 mod sync;
 mod task;
-mod text;
-mod timings;
-mod trace;
-mod typed;
 mod value;
-mod watch;
-mod worker;
 
-pub use allocation::Allocation;
-pub use builder::PoolBuilder;
-pub use cache_state::CacheState;
-pub use capabilities::{Access, Capabilities, GrantError};
-pub use cell::TaskState;
-pub use command::{Child, Command};
-pub use completion::{AsCompleted, TimedOut, Until, Waited, as_completed, wait};
+pub use call::{
+    Allocation, Captured, ExitStatus, Output, Progress, TaskEvent, TaskEvents, TaskReport,
+};
 pub use error::{
     BuildError, Fault, Frame, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind,
     TaskRefError, TrapCode,
 };
-pub use events::{Progress, TaskEvent, TaskEvents};
-pub use future::TaskFuture;
-pub use loading::LoadFuture;
-pub use map::{Map, MapStream, MapUnordered};
-pub use options::{Priority, TaskOptions};
-pub use output::{ExitStatus, Output};
-pub use pool::{CutShort, Pool, Shutdown};
-pub use report::{Captured, TaskReport};
-pub use retry::Retry;
-pub use sandbox::{MemoryReset, TaskInfo, WASMTIME_VERSION};
-pub use signature::{Signature, Type, Uncallable};
-pub use stats::PoolStats;
-pub use task::{Task, TaskModule};
-pub use timings::Distribution;
-pub use typed::{ArgumentError, WaveError, json_form};
-pub use value::{Arguments, IntoArguments, Value};
-pub use worker::Isolation;
+pub use future::{AsCompleted, TaskFuture, TimedOut, Until, Waited, as_completed, wait};
+pub use pool::{
+    Child, Command, CutShort, LoadFuture, Map, MapStream, MapUnordered, Pool, PoolBuilder,
+};
+pub use sandbox::{
+    Access, CacheState, Capabilities, GrantError, MemoryReset, TaskInfo, WASMTIME_VERSION,
+};
+pub use schedule::{Distribution, Isolation, PoolStats, Retry, Shutdown, TaskState};
+pub use task::{Priority, Task, TaskModule, TaskOptions};
+pub use value::{
+    ArgumentError, Arguments, IntoArguments, Signature, Type, Uncallable, Value, WaveError,
+    json_form,
+};
 
 /// The examples of the README, which are compiled along with ours.
 #[cfg(doctest)]

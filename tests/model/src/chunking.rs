@@ -3,8 +3,8 @@
 use std::sync::Mutex as Untracked;
 
 use crate::check::{Gathering, check, together};
-use crate::queue::{NoRoom, Patience, Queue};
 use crate::queueing::{Item, Names, sorted};
+use crate::schedule::{NoRoom, Patience, Queue};
 use crate::sync::Arc;
 
 type Items = Queue<Arc<Item>>;

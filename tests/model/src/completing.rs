@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use crate::check::{check, together};
-use crate::completion::{Until, as_completed, wait};
-use crate::future::TaskFuture;
-use crate::queue::Patience;
+use crate::future::{TaskFuture, Until, as_completed, wait};
+use crate::schedule::Patience;
 use crate::shop::{self, Guest, RESULT, Shop};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};

@@ -1,12 +1,10 @@
 //! Claims about the counters: `stats.rs`, as `cell.rs` drives it.
 
-use crate::cell::Cell;
 use crate::check::{check, together};
+use crate::schedule::{Cell, Counters, Timings};
 use crate::shop::{self, ALLOCATION};
-use crate::stats::Counters;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
-use crate::timings::Timings;
 
 /// How many tasks there are, and workers.
 const TASKS: u64 = 3;

@@ -4,8 +4,8 @@ use std::sync::Mutex as Untracked;
 use std::time::Duration;
 
 use crate::check::{Gathering, check, together};
-use crate::queue::{Patience, Queue};
 use crate::queueing::{Item, Names, sorted};
+use crate::schedule::{Patience, Queue};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Instant};
 

@@ -11,8 +11,9 @@
 //!   a primitive which thread goes on, and finds deadlocks ([`sync`] says how it treats time).
 //!
 //! What the model checker cannot see: it takes every atomic operation for sequentially
-//! consistent. What none of the three sees: `pool.rs`, `worker.rs` and the sandbox, which
-//! [`shop`] stands in for; the steps that a worker takes with a task are in `scheduler.rs`.
+//! consistent. What none of the three sees: the rooms `pool` and `sandbox` and the file
+//! `schedule/worker.rs`, which [`shop`] stands in for; the steps that a worker takes with a task are
+//! in `schedule/scheduler.rs`.
 
 // The model checker's primitives work under it only, so the unit tests that the library's
 // files bring along cannot run with them. The claims can: they live in a binary of their own.
@@ -20,61 +21,26 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "the library's files offer more than is checked here, some of it to its users"
 )]
 
-#[path = "../../../host/wasmpool/src/allocation.rs"]
-mod allocation;
-#[path = "../../../host/wasmpool/src/cell.rs"]
-mod cell;
-#[path = "../../../host/wasmpool/src/completion.rs"]
-mod completion;
-#[path = "../../../host/wasmpool/src/contain.rs"]
-mod contain;
-#[path = "../../../host/wasmpool/src/control.rs"]
-mod control;
-#[path = "../../../host/wasmpool/src/error.rs"]
+#[path = "../../../host/wasmpool/src/call/mod.rs"]
+mod call;
+#[path = "../../../host/wasmpool/src/error/mod.rs"]
 mod error;
-#[path = "../../../host/wasmpool/src/events.rs"]
-mod events;
-#[path = "../../../host/wasmpool/src/future.rs"]
+#[path = "../../../host/wasmpool/src/future/mod.rs"]
 mod future;
-#[path = "../../../host/wasmpool/src/limits.rs"]
-mod limits;
-#[path = "../../../host/wasmpool/src/output.rs"]
-mod output;
-#[path = "../../../host/wasmpool/src/queue.rs"]
-mod queue;
-#[path = "../../../host/wasmpool/src/report.rs"]
-mod report;
-#[path = "../../../host/wasmpool/src/retry.rs"]
-mod retry;
-#[path = "../../../host/wasmpool/src/scheduler.rs"]
-mod scheduler;
-#[path = "../../../host/wasmpool/src/signature.rs"]
-mod signature;
-#[path = "../../../host/wasmpool/src/spin.rs"]
-mod spin;
-#[path = "../../../host/wasmpool/src/stats.rs"]
-mod stats;
-#[cfg(not(feature = "shuttle"))]
-#[path = "../../../host/wasmpool/src/sync.rs"]
-mod sync;
-#[path = "../../../host/wasmpool/src/text.rs"]
-mod text;
-#[path = "../../../host/wasmpool/src/timings.rs"]
-mod timings;
-#[path = "../../../host/wasmpool/src/value.rs"]
-mod value;
-#[path = "../../../host/wasmpool/src/watch.rs"]
-mod watch;
-
-mod check;
-mod job;
-mod shop;
+mod schedule;
 #[cfg(feature = "shuttle")]
 mod sync;
-mod typed;
+#[cfg(not(feature = "shuttle"))]
+#[path = "../../../host/wasmpool/src/sync/mod.rs"]
+mod sync;
+mod value;
+
+mod check;
+mod shop;
 
 pub mod chunking;
 pub mod completing;

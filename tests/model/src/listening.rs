@@ -3,15 +3,12 @@
 
 use std::time::Duration;
 
-use crate::cell::Cell;
+use crate::call::{Limits, TaskEvents};
 use crate::check::{check, together};
 use crate::error::TaskErrorKind;
-use crate::events::TaskEvents;
 use crate::future::TaskFuture;
-use crate::limits::Limits;
-use crate::retry::Retry;
+use crate::schedule::{Cell, Counters, Retry};
 use crate::shop::{self, Guest, Shop};
-use crate::stats::Counters;
 use crate::sync::Arc;
 
 /// Checks that all who listen to a task of the pool hear its end, while the pool is open and

@@ -4,7 +4,7 @@ use std::sync::Mutex as Untracked;
 use std::sync::atomic::AtomicUsize as UntrackedUsize;
 
 use crate::check::{check, prove, together};
-use crate::queue::{Entry, NoRoom, Patience, Permit, Queue};
+use crate::schedule::{Entry, NoRoom, Patience, Permit, Queue};
 use crate::shop;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Mutex, lock};

@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use crate::cell::{Cell, TaskState};
+use crate::call::StopReason;
 use crate::check::{check, prove, together};
-use crate::control::StopReason;
 use crate::error::TaskErrorKind;
-use crate::queue::Patience;
-use crate::retry::Retry;
+use crate::schedule::{Cell, Counters, Patience, Retry, TaskState, Timings};
 use crate::shop::{self, ALLOCATION, Guest, RESULT, Shop};
-use crate::stats::Counters;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock};
-use crate::timings::Timings;
 
 /// Two more attempts, whatever went wrong, with a wait.
 fn retry() -> Retry {

@@ -4,11 +4,10 @@ use std::sync::Mutex as Untracked;
 use std::sync::atomic::AtomicUsize;
 use std::task::{Context, Poll, Wake, Waker};
 
-use crate::cell::{Cell, TaskState};
 use crate::check::{check, prove, together};
 use crate::error::TaskErrorKind;
+use crate::schedule::{Cell, Counters, TaskState};
 use crate::shop::{self, success};
-use crate::stats::Counters;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Instant, thread};
 

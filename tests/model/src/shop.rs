@@ -7,23 +7,16 @@ use std::sync::atomic::AtomicUsize as UntrackedUsize;
 use std::task::Poll;
 use std::time::Duration;
 
-use crate::allocation::Allocation;
-use crate::cell::{Attempt, Cell, Settled};
-use crate::control::{Control, Interrupt, StopReason};
+use crate::call::{Allocation, Control, Interrupt, Limits, Progress, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
-use crate::events::Progress;
 use crate::future::TaskFuture;
-use crate::job::{Job, Queued};
-use crate::limits::Limits;
-use crate::queue::{NoRoom, Patience, Permit};
-use crate::report::TaskReport;
-use crate::retry::Retry;
-use crate::scheduler::{Closed, Runner, Scheduler};
-use crate::stats::PoolStats;
+use crate::schedule::{
+    Attempt, Cell, Closed, Job, NoRoom, Patience, Permit, PoolStats, Queued, Retry, Runner,
+    Scheduler, Settled, Timings,
+};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{self, Sender};
 use crate::sync::{Arc, Instant, Weak, thread};
-use crate::timings::Timings;
 
 /// Where the memory comes from of instances that there are not.
 pub(crate) const ALLOCATION: Allocation = Allocation::Pooled {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::call::{Control, Interrupt, StopReason};
 use crate::check::{check, prove, together};
-use crate::control::{Control, Interrupt, StopReason};
-use crate::queue::Patience;
+use crate::schedule::Patience;
 use crate::shop::{self, Guest, Shop};
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Weak};

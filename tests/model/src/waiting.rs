@@ -3,8 +3,8 @@
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::check::{check, prove, together};
-use crate::queue::{NoRoom, Patience, Permit, Queue, WaitingForRoom};
 use crate::queueing::Item;
+use crate::schedule::{NoRoom, Patience, Permit, Queue, WaitingForRoom};
 use crate::shop;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock};

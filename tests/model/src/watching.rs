@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use crate::call::StopReason;
 use crate::check::check;
-use crate::control::StopReason;
 use crate::error::TaskErrorKind;
 use crate::future::TaskFuture;
-use crate::queue::Patience;
+use crate::schedule::Patience;
 use crate::shop::{Guest, RESULT, Shop};
 use crate::sync::{Arc, Mutex, lock};
 

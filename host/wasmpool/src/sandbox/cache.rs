@@ -32,10 +32,9 @@ use etcetera::BaseStrategy as _;
 use twox_hash::XxHash3_128;
 use wasmtime::Engine;
 
+use super::cache_state::CacheState;
 use super::trust;
-use crate::cache_state::CacheState;
 use crate::sync::{Arc, Mutex, OnceLock, lock};
-use crate::trace;
 
 const CHECKSUM_SIZE: usize = size_of::<u128>();
 
@@ -74,6 +73,8 @@ struct Shared {
     folder: CacheFolder,
     /// Bytes that the files may have.
     limit: u64,
+    /// Told of what is wrong with the cache, once for each trouble.
+    on_trouble: fn(&CacheState),
     /// The folder, or what is the matter with it. Made when it is first asked for.
     opened: OnceLock<Result<PathBuf, CacheState>>,
     /// Why the last file could not be written, if it could not.
@@ -94,10 +95,11 @@ const CODE: &str = "cwasm";
 const TASKS: &str = "tasks";
 
 impl Cache {
-    pub(crate) fn new(folder: CacheFolder, limit: u64) -> Self {
+    pub(crate) fn new(folder: CacheFolder, limit: u64, on_trouble: fn(&CacheState)) -> Self {
         Self(Arc::new(Shared {
             folder,
             limit,
+            on_trouble,
             opened: OnceLock::new(),
             write_failure: Mutex::new(None),
         }))
@@ -134,7 +136,7 @@ impl Shared {
         self.opened.get_or_init(|| {
             let opened = open(&self.folder);
             if let Err(state) = &opened {
-                trace::cache_trouble(state);
+                (self.on_trouble)(state);
             }
             opened
         })
@@ -162,7 +164,7 @@ impl Shared {
         drop(last);
         if is_news && let Some(reason) = reason {
             let folder = folder.clone();
-            trace::cache_trouble(&CacheState::NotWritable { folder, reason });
+            (self.on_trouble)(&CacheState::NotWritable { folder, reason });
         }
         // What cannot be deleted stays: the next process tries again.
         let _ = keep_within(folder, self.limit);

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::runtime::{Builder, Runtime};
 
 use super::store::{Reach, Stopped};
-use crate::control::Control;
+use crate::call::Control;
 
 /// The worker's means to wait: runtimes of one thread, its own. While no guest waits they are
 /// not driven, and cost nothing.

@@ -7,15 +7,12 @@ use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::limiter::MemoryLimitReached;
-use super::output::OutputLimitReached;
 use super::store::Stopped;
+use super::wasi::captured::OutputLimitReached;
 use super::wire::PayloadLimitReached;
-use crate::control::StopReason;
+use crate::call::{Captured, Limits, Output, StopReason, TaskReport};
 use crate::error::{Frame, TaskError, TaskErrorKind, TrapCode};
-use crate::limits::Limits;
-use crate::output::Output;
-use crate::report::{Captured, TaskReport};
-use crate::text;
+use crate::value::text;
 
 /// How much of standard error goes into an error; the report has more.
 const STDERR_SIZE: usize = 4 << 10;

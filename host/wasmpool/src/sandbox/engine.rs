@@ -6,7 +6,7 @@ use wasmtime::{
 };
 
 use super::limiter::MAX_ITEMS;
-use crate::allocation::Allocation;
+use crate::call::Allocation;
 
 /// What the sandbox must know before it can be set up.
 #[derive(Debug, Clone, Copy)]

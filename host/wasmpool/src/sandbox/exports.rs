@@ -8,10 +8,9 @@ use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
-use super::program::{self, Start};
+use super::wasi::program::{self, Start};
 use super::{Entry, TaskInfo, module};
-use crate::signature::{Signature, Type, Uncallable};
-use crate::text;
+use crate::value::{Signature, Type, Uncallable, text};
 
 /// What can be called in a component beside the tasks of our own contract, and what cannot.
 #[derive(Default)]

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::call::LimitOverrides;
 use crate::error::TaskError;
-use crate::options::TaskOptions;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 
@@ -20,7 +20,7 @@ pub(crate) struct Initializer {
     pub(crate) task: usize,
     /// The encoded arguments.
     pub(crate) arguments: Vec<u8>,
-    pub(crate) options: TaskOptions,
+    pub(crate) limits: LimitOverrides,
     /// Its last failure; none after a success.
     failure: Mutex<Option<Failure>>,
     /// Whether there is one. Written with the lock, read without: spares every new instance the
@@ -38,11 +38,11 @@ struct Failure {
 }
 
 impl Initializer {
-    pub(crate) fn new(task: usize, arguments: Vec<u8>, options: TaskOptions) -> Self {
+    pub(crate) fn new(task: usize, arguments: Vec<u8>, limits: LimitOverrides) -> Self {
         Self {
             task,
             arguments,
-            options,
+            limits,
             failure: Mutex::default(),
             has_failed: AtomicBool::new(false),
         }
@@ -50,7 +50,7 @@ impl Initializer {
 
     /// The same that has not failed yet.
     pub(super) fn anew(&self) -> Self {
-        Self::new(self.task, self.arguments.clone(), self.options.clone())
+        Self::new(self.task, self.arguments.clone(), self.limits)
     }
 
     /// Why it is not to be run now, if it has failed a short while ago. When the pause is over,
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn after_a_failure_one_caller_tries_again_when_the_pause_is_over() {
-        let initializer = Initializer::new(0, Vec::new(), TaskOptions::new());
+        let initializer = Initializer::new(0, Vec::new(), LimitOverrides::default());
         let cause = || TaskError::new(TaskErrorKind::TimedOut, "too slow");
         let started = Instant::now();
         assert!(initializer.recent_failure(started).is_none());

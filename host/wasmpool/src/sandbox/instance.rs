@@ -13,22 +13,16 @@ use super::bindings::exports::wasmpool::task::tasks::{Failure, TaskError as Gues
 use super::driver::Driver;
 use super::ending::{self, Stage};
 use super::module::Compiled;
-use super::network::Lookups;
 use super::numbers;
-use super::program::{self, Invocation};
 use super::store::{self, Reach, Run, State};
+use super::wasi::Capabilities;
+use super::wasi::network::Lookups;
+use super::wasi::program::{self, Invocation};
 use super::wire::{self, Outcome};
 use super::{Entry, Initializer, Module, TaskInfo};
-use crate::capabilities::Capabilities;
-use crate::control::StopReason;
+use crate::call::{Limits, Output, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
-use crate::limits::Limits;
-use crate::output::Output;
-use crate::report::TaskReport;
-use crate::signature::Type;
-use crate::text;
-use crate::typed;
-use crate::value;
+use crate::value::{self, Type, text};
 
 /// An instance, live or about to be: it comes to life with its first call, so that whatever
 /// its start function does is under the limits of a task.
@@ -413,11 +407,11 @@ fn told_as_error(wire: &[u8], task: &TaskInfo) -> TaskError {
         return failed("it failed, and does not say why".to_owned());
     };
     if *ty == Type::String {
-        let message = typed::decode::<&str>(Some(ty), wire, usize::MAX);
+        let message = value::decode_typed::<&str>(Some(ty), wire, usize::MAX);
         return failed(message.map_or_else(|problem| problem, text::message));
     }
     // No more of it is made than an error keeps.
-    let message = typed::to_wave_cut(Some(ty), wire, text::MESSAGE);
+    let message = value::to_wave_cut(Some(ty), wire, text::MESSAGE);
     let message = message.unwrap_or_else(|problem| problem);
     // WAVE writes a case as `name` or `name(value)`.
     let case = matches!(ty, Type::Enum(_) | Type::Variant(_))

@@ -5,7 +5,7 @@ use wasmtime::{Engine, component};
 
 use super::bindings::wasmpool::task::context;
 use super::store::State;
-use super::{network, preview1, time};
+use super::wasi::{network, preview1, time};
 
 /// The functions of the host that guests are joined with when they are loaded.
 pub(super) struct Linkers {

@@ -5,6 +5,7 @@
 
 mod bindings;
 mod cache;
+mod cache_state;
 mod driver;
 mod ending;
 mod engine;
@@ -15,15 +16,10 @@ mod instance;
 mod limiter;
 mod linkers;
 mod module;
-mod network;
 mod numbers;
-mod output;
-mod preview1;
-mod program;
-mod rights;
 mod store;
-mod time;
 mod trust;
+mod wasi;
 mod wire;
 
 use std::ops::RangeInclusive;
@@ -34,23 +30,22 @@ use wasmtime::component::ComponentExportIndex;
 use wasmtime::{Engine, ModuleExport};
 
 pub(crate) use cache::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT};
+pub use cache_state::CacheState;
 pub(crate) use driver::Driver;
 pub(crate) use engine::EngineSettings;
 pub use engine::MemoryReset;
 pub(crate) use initializer::Initializer;
 pub(crate) use instance::{Ended, Instance};
-pub(crate) use rights::{Folders, Opened};
 pub(crate) use store::Run;
+pub use wasi::{Access, Capabilities, GrantError};
 
 use self::linkers::Linkers;
 use self::module::{Compiled, Loaded};
-use self::program::Start;
-use crate::allocation::Allocation;
-use crate::capabilities::Capabilities;
+use self::wasi::network::Lookups;
+use self::wasi::program::Start;
+use crate::call::{Allocation, Limits};
 use crate::error::{LoadError, TaskError};
-use crate::limits::Limits;
-use crate::signature::{Signature, Uncallable};
-use crate::value;
+use crate::value::{self, Signature, Uncallable};
 
 /// The version of the WebAssembly engine inside, as in `48.0.8`.
 pub const WASMTIME_VERSION: &str = "48.0.8";
@@ -60,7 +55,7 @@ pub(crate) struct Sandbox {
     engine: Engine,
     linkers: Linkers,
     cache: Cache,
-    lookups: Arc<network::Lookups>,
+    lookups: Arc<Lookups>,
     allocation: Allocation,
 }
 

@@ -14,7 +14,8 @@ use super::cache::{Cache, CacheEntry};
 use super::exports::{self, Exports};
 use super::linkers::Linkers;
 use super::store::State;
-use super::{imports, numbers, preview1};
+use super::wasi::preview1;
+use super::{imports, numbers};
 use crate::error::LoadError;
 
 /// The package of the contract, and the interface that a guest exports.

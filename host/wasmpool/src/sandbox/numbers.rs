@@ -13,8 +13,7 @@ use super::exports::Exports;
 use super::store::State;
 use super::{Entry, TaskInfo};
 use crate::error::LoadError;
-use crate::signature::{Signature, Type, Uncallable};
-use crate::value;
+use crate::value::{self, Signature, Type, Uncallable};
 
 /// What is called before all others, if the module has it.
 const INITIALIZE: &str = "_initialize";

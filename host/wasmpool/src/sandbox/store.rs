@@ -12,15 +12,13 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
-use super::network::{Lookups, Names, Network};
-use super::output::Output;
-use super::program::Invocation;
-use super::rights;
-use super::time::VirtualTime;
-use crate::capabilities::Capabilities;
-use crate::control::Control;
-use crate::events::Progress;
-use crate::limits::Limits;
+use super::wasi::Capabilities;
+use super::wasi::captured::Output;
+use super::wasi::network::{Lookups, Names, Network};
+use super::wasi::program::Invocation;
+use super::wasi::rights;
+use super::wasi::time::VirtualTime;
+use crate::call::{Control, Limits, Progress};
 
 /// Handles (streams, pollables) that a guest may hold at once.
 const MAX_HANDLES: usize = 10_000;

@@ -22,7 +22,7 @@ use wasmtime::component::{ComponentNamedList, ComponentType, Lift, Lower};
 use wasmtime::{Result, ValRaw, bail, format_err};
 
 use super::store::Stopped;
-use crate::control::Control;
+use crate::call::Control;
 use crate::sync::{Arc, Mutex, lock};
 
 /// How many core values the arguments of a call may take; where they take more they go

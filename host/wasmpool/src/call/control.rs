@@ -1,0 +1,167 @@
+//! What the host and a running task share: the request to stop, and what the task says.
+//!
+//! Knows neither who asks for the stop nor how the guest is brought to a halt.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use super::events::{Listener, Progress, TaskEvent};
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::{Instant, Mutex, OnceLock, Weak, lock};
+
+/// Why a task must stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum StopReason {
+    Cancelled = 1,
+    TimedOut = 2,
+    ShutDown = 3,
+}
+
+/// Makes running guests look at their stop request.
+pub(crate) trait Interrupt: Send + Sync {
+    fn interrupt(&self);
+}
+
+/// The control block of one task.
+///
+/// A stop has two steps. First it is requested, which the guest can see and honour. When the
+/// grace period is over, at once if there is none, it is forced: then the guest is halted.
+pub(crate) struct Control {
+    /// The [`StopReason`], 0 while nobody asked. Written once, by the first who stops the
+    /// task; read by the guest, by the watch, and when the end is classified.
+    reason: AtomicU8,
+    /// When the stop was requested. Written once, right after `reason`.
+    requested: OnceLock<Instant>,
+    /// Whether the guest must halt. Set once, by who requests the stop or by the watch; read
+    /// by the guest's epoch callback and by the worker.
+    is_forced: AtomicBool,
+    grace: Duration,
+    /// Wakes the worker while its guest waits in a host call. Written by the worker before
+    /// it looks at `is_forced`, taken by the one who forces after setting that: whichever
+    /// comes second sees the other.
+    waker: Mutex<Option<Waker>>,
+    /// The newest report of the guest; read by the caller at any time.
+    progress: Mutex<Option<Progress>>,
+    listeners: Mutex<Vec<Listener>>,
+    /// Whether there may be listeners: raised before the first, never lowered. Spares the
+    /// guest's every word a lock where nobody listens.
+    is_heard: AtomicBool,
+    interrupt: Weak<dyn Interrupt>,
+}
+
+impl Control {
+    pub(crate) fn new(interrupt: Weak<dyn Interrupt>, grace: Duration) -> Self {
+        Self {
+            reason: AtomicU8::new(0),
+            requested: OnceLock::new(),
+            is_forced: AtomicBool::new(false),
+            grace,
+            waker: Mutex::new(None),
+            progress: Mutex::new(None),
+            listeners: Mutex::default(),
+            is_heard: AtomicBool::new(false),
+            interrupt,
+        }
+    }
+
+    /// Asks the task to stop, and forces it if it has no grace period. Only the first reason
+    /// counts; says whether this is it.
+    pub(crate) fn stop(&self, reason: StopReason) -> bool {
+        let first =
+            self.reason
+                .compare_exchange(0, reason as u8, Ordering::SeqCst, Ordering::SeqCst);
+        if first.is_err() {
+            return false;
+        }
+        self.requested.get_or_init(Instant::now);
+        if self.grace.is_zero() {
+            self.force();
+        } else {
+            // The watch learns of it, and forces the stop when the grace period is over.
+            self.interrupt();
+        }
+        true
+    }
+
+    /// Halts the guest.
+    pub(crate) fn force(&self) {
+        self.is_forced.store(true, Ordering::SeqCst);
+        // A guest that computes sees the epoch move; one that waits in the host has left a
+        // waker. Either looks at the flag, which is already set.
+        self.interrupt();
+        let waker = lock(&self.waker).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn interrupt(&self) {
+        if let Some(interrupt) = self.interrupt.upgrade() {
+            interrupt.interrupt();
+        }
+    }
+
+    /// Whether the guest must halt now.
+    pub(crate) fn is_forced(&self) -> bool {
+        self.is_forced.load(Ordering::SeqCst)
+    }
+
+    /// When a requested stop is to be forced; none while nobody asked, or if that moment
+    /// cannot be expressed and so never comes.
+    pub(crate) fn force_at(&self) -> Option<Instant> {
+        self.requested.get()?.checked_add(self.grace)
+    }
+
+    /// Why the task must stop, if it must.
+    pub(crate) fn stop_reason(&self) -> Option<StopReason> {
+        match self.reason.load(Ordering::SeqCst) {
+            0 => None,
+            1 => Some(StopReason::Cancelled),
+            2 => Some(StopReason::TimedOut),
+            _ => Some(StopReason::ShutDown),
+        }
+    }
+
+    /// Leaves a waker for [`force`](Self::force). To be called before looking at the flag.
+    pub(crate) fn wake_on_force(&self, waker: &Waker) {
+        let mut slot = lock(&self.waker);
+        match &mut *slot {
+            Some(known) => known.clone_from(waker),
+            empty => *empty = Some(waker.clone()),
+        }
+    }
+
+    pub(crate) fn report_progress(&self, progress: Progress) {
+        *lock(&self.progress) = Some(progress);
+        if self.is_heard() {
+            self.tell(|| TaskEvent::Progress(progress));
+        }
+    }
+
+    /// Whether it is worth while to [`tell`](Self::tell) anything.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.is_heard.load(Ordering::Relaxed)
+    }
+
+    /// Tells those who listen, and waits for none of them.
+    pub(crate) fn tell(&self, event: impl Fn() -> TaskEvent) {
+        lock(&self.listeners).retain(|listener| listener.tell(&event));
+    }
+
+    pub(crate) fn add_listener(&self, listener: Listener) {
+        lock(&self.listeners).push(listener);
+        self.is_heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the listeners' waiting: the task has ended.
+    pub(crate) fn dismiss_listeners(&self) {
+        if self.is_heard() {
+            lock(&self.listeners).clear();
+        }
+    }
+
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        *lock(&self.progress)
+    }
+}

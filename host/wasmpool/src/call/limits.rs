@@ -1,0 +1,90 @@
+//! What a task may use.
+
+use std::time::Duration;
+
+use crate::sync::Instant;
+
+/// The limits of one task. Plain data, copied to wherever they are watched.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// Bytes of linear memory and tables, summed over all of the task's instances.
+    pub(crate) memory: usize,
+    /// Units of fuel, if the pool meters it.
+    pub(crate) fuel: Option<u64>,
+    /// Bytes of standard output, and of standard error, that are kept.
+    pub(crate) output: usize,
+    /// Bytes that a program may print.
+    pub(crate) program_output: usize,
+    /// Bytes of encoded arguments, and of an encoded result.
+    pub(crate) payload: usize,
+    /// How long the task may run.
+    pub(crate) task_timeout: Option<Duration>,
+    /// How long it may wait in the queue.
+    pub(crate) queue_timeout: Option<Duration>,
+    /// How long it may go on after it was asked to stop.
+    pub(crate) stop_grace: Duration,
+}
+
+/// What is made of a result may be so many times as large as the payload limit.
+const DECODED_PER_PAYLOAD: usize = 16;
+
+/// So much may be made of any result: under small payload limits too there are results of many
+/// small values, such as a list of truth values.
+const DECODED_AT_LEAST: usize = 64 << 20;
+
+impl Limits {
+    /// How many bytes may be made of the result of a function when it is read: of its values by
+    /// those who ask for anything, and of names by those whose types do not have them.
+    pub(crate) fn decoded(&self) -> usize {
+        let limit = self.payload.saturating_mul(DECODED_PER_PAYLOAD);
+        limit.max(DECODED_AT_LEAST)
+    }
+
+    /// When the time of a task is up that starts at this moment; none if it has no timeout,
+    /// or one so long that the moment cannot be expressed.
+    pub(crate) fn deadline(&self, started: Instant) -> Option<Instant> {
+        started.checked_add(self.task_timeout?)
+    }
+}
+
+/// Limits of some tasks that take the place of the pool's.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LimitOverrides {
+    pub(crate) memory: Option<usize>,
+    pub(crate) fuel: Option<u64>,
+    pub(crate) program_output: Option<usize>,
+    pub(crate) task_timeout: Option<Duration>,
+    pub(crate) queue_timeout: Option<Duration>,
+    pub(crate) stop_grace: Option<Duration>,
+}
+
+impl LimitOverrides {
+    /// The pool's limits with these in their place.
+    pub(crate) fn over(&self, pool: &Limits) -> Limits {
+        Limits {
+            memory: self.memory.unwrap_or(pool.memory),
+            fuel: self.fuel.or(pool.fuel),
+            task_timeout: self.task_timeout.or(pool.task_timeout),
+            queue_timeout: self.queue_timeout.or(pool.queue_timeout),
+            stop_grace: self.stop_grace.unwrap_or(pool.stop_grace),
+            output: pool.output,
+            program_output: self.program_output.unwrap_or(pool.program_output),
+            payload: pool.payload,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 256 << 20,
+            fuel: None,
+            output: 64 << 10,
+            program_output: 16 << 20,
+            payload: 128 << 20,
+            task_timeout: None,
+            queue_timeout: None,
+            stop_grace: Duration::ZERO,
+        }
+    }
+}

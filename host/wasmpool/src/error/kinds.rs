@@ -1,0 +1,196 @@
+//! The kinds of errors that tasks end with, and who can do something about them.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// The kinds of [`TaskError`].
+///
+/// Its text form, and its name in JSON, is in kebab case: `timed-out`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TaskErrorKind {
+    /// The task itself reported a failure; [`TaskError::code`] and the message are its own.
+    Failed,
+    /// The arguments do not fit the task, or are larger than the payload limit.
+    BadArguments,
+    /// The result is not MessagePack, or not of the type that the caller expects.
+    BadResult,
+    /// The module has no task of that name.
+    UnknownTask,
+    /// The task ran longer than its `task_timeout`.
+    TimedOut,
+    /// The task waited in the queue longer than its `queue_timeout`, and never started.
+    QueueTimedOut,
+    /// Somebody cancelled the task, or the pool shut down before it started.
+    Cancelled,
+    /// The guest wanted more memory than the limit allows.
+    MemoryLimit,
+    /// The result is larger than the payload limit, or a program has printed more than it may.
+    OutputLimit,
+    /// The guest used up its fuel.
+    OutOfFuel,
+    /// The guest's calls nested too deep for its stack.
+    StackExhausted,
+    /// The guest held more things of the host at once than it may: open files, sockets, streams
+    /// and timers. It may hold 10,000, and 1,000 with a right to a folder or to the network, since
+    /// the process can open few files.
+    HandleLimit,
+    /// The guest trapped: it panicked, aborted, or executed an instruction that it may not.
+    Trap(TrapCode),
+    /// The guest exited, with this code; a program that has failed.
+    ///
+    /// Most components know only success and failure (exit codes came to WASI with 0.2.12), so
+    /// every code but 0 arrives as 1. Programs for preview 1 keep their codes.
+    Exited(i32),
+    /// The module could not be brought to life: its start function trapped or exited.
+    StartFailed,
+    /// The pool was terminated while the task ran.
+    ShutDown,
+    /// The pool itself failed: its host has no memory left, or wasmpool has a defect.
+    Internal,
+    /// The module's initializer failed, for this task or an earlier one, and why is its
+    /// [cause](TaskError::cause).
+    InitializerFailed,
+}
+
+/// Which trap ended a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum TrapCode {
+    /// An `unreachable` instruction: how panics and aborts end.
+    Unreachable,
+    /// An access outside of the memory.
+    MemoryOutOfBounds,
+    /// An access outside of a table.
+    TableOutOfBounds,
+    /// An indirect call to nothing, or to a function of another type.
+    BadIndirectCall,
+    /// An integer division by zero.
+    DivisionByZero,
+    /// An integer division or conversion whose result does not fit.
+    IntegerOverflow,
+    /// The guest broke a rule of the component model.
+    ComponentRule,
+    /// A trap of another sort; the message says which.
+    Other,
+}
+
+/// Who can do something about a [`TaskError`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fault {
+    /// The guest: it failed, misbehaved, or met a limit.
+    Guest,
+    /// The caller: it passed the wrong thing, or stopped the task.
+    Caller,
+    /// The pool or its machine: too busy, shut down, or broken.
+    Host,
+}
+
+impl TaskErrorKind {
+    /// How many kinds there are, taking all traps and all exits for one each.
+    pub(crate) const COUNT: usize = 18;
+
+    /// The names of the kinds, by their index.
+    pub(crate) const NAMES: [&str; Self::COUNT] = [
+        "failed",
+        "bad-arguments",
+        "bad-result",
+        "unknown-task",
+        "timed-out",
+        "queue-timed-out",
+        "cancelled",
+        "memory-limit",
+        "output-limit",
+        "out-of-fuel",
+        "stack-exhausted",
+        "handle-limit",
+        "trap",
+        "exited",
+        "start-failed",
+        "shut-down",
+        "internal",
+        "initializer-failed",
+    ];
+
+    /// The name of the kind: `timed-out`.
+    ///
+    /// All traps share the name `trap`, and all exits the name `exited`.
+    pub fn name(self) -> &'static str {
+        Self::NAMES[self.index()]
+    }
+
+    /// The place of the kind among all, below [`COUNT`](Self::COUNT).
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::Failed => 0,
+            Self::BadArguments => 1,
+            Self::BadResult => 2,
+            Self::UnknownTask => 3,
+            Self::TimedOut => 4,
+            Self::QueueTimedOut => 5,
+            Self::Cancelled => 6,
+            Self::MemoryLimit => 7,
+            Self::OutputLimit => 8,
+            Self::OutOfFuel => 9,
+            Self::StackExhausted => 10,
+            Self::HandleLimit => 11,
+            Self::Trap(_) => 12,
+            Self::Exited(_) => 13,
+            Self::StartFailed => 14,
+            Self::ShutDown => 15,
+            Self::Internal => 16,
+            Self::InitializerFailed => 17,
+        }
+    }
+
+    /// Who can do something about it.
+    pub fn fault(self) -> Fault {
+        match self {
+            Self::Failed
+            | Self::BadResult
+            | Self::TimedOut
+            | Self::MemoryLimit
+            | Self::OutputLimit
+            | Self::OutOfFuel
+            | Self::StackExhausted
+            | Self::HandleLimit
+            | Self::Trap(_)
+            | Self::Exited(_)
+            | Self::StartFailed
+            | Self::InitializerFailed => Fault::Guest,
+            Self::BadArguments | Self::UnknownTask | Self::Cancelled => Fault::Caller,
+            Self::QueueTimedOut | Self::ShutDown | Self::Internal => Fault::Host,
+        }
+    }
+}
+
+impl TrapCode {
+    fn describe(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable code reached",
+            Self::MemoryOutOfBounds => "memory access out of bounds",
+            Self::TableOutOfBounds => "table access out of bounds",
+            Self::BadIndirectCall => "bad indirect call",
+            Self::DivisionByZero => "integer division by zero",
+            Self::IntegerOverflow => "integer overflow",
+            Self::ComponentRule => "a rule of the component model was broken",
+            Self::Other => "trap",
+        }
+    }
+}
+
+impl fmt::Display for TrapCode {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.describe())
+    }
+}
+
+impl fmt::Display for TaskErrorKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}

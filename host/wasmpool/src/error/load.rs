@@ -1,0 +1,143 @@
+//! Why a module could not be loaded.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::task::TaskError;
+use crate::value::Uncallable;
+use crate::value::text::{self, Listed};
+
+/// Why a module could not be loaded. Cheap to clone: several threads may wait for one load.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Arc<std::io::Error>,
+    },
+    /// The bytes are neither WebAssembly nor its text form.
+    #[error(
+        "not WebAssembly: neither a binary nor the text form; build a guest with \
+         `cargo build --release --target wasm32-wasip2`"
+    )]
+    NotWasm,
+    /// The bytes are native code that was compiled ahead of time.
+    #[error(
+        "compiled ahead of time: such a file is native code, which is loaded only when it is \
+         named as trusted (`--trusted-cwasm`, `Pool::load_precompiled`); or load the `.wasm` that \
+         it was made from"
+    )]
+    Precompiled,
+    /// The file was not compiled for this pool: it is not native code, or that of another
+    /// version or with other settings.
+    #[error(
+        "not compiled for this pool: {}; compile it anew, with the pool's own settings",
+        text::message(.0)
+    )]
+    Unfit(String),
+    /// The module is a core module, and neither a program for WASI preview 1 nor one that exports
+    /// functions of numbers.
+    #[error(
+        "a core module that cannot be used: {}; build it for `wasm32-wasip2`, or turn it into a \
+         component with `wasm-tools component new`, which can take text and lists too",
+        text::message(problem)
+    )]
+    CoreModule {
+        /// What it lacks, or wants beside `wasi_snapshot_preview1`.
+        problem: String,
+    },
+    /// The bytes claim to be WebAssembly but do not hold.
+    #[error("not valid WebAssembly: {}", text::message(.0))]
+    Invalid(String),
+    /// The module is valid, and needs something of WebAssembly that no pool has:
+    ///
+    /// - shared memories and atomic instructions: a guest is one thread;
+    /// - garbage-collected types, and exceptions, which the engine keeps as such: they bring a
+    ///   collector into each sandbox, native code that works on a guest's data, and few modules
+    ///   for WASI need one so far;
+    /// - more than 4 memories or 32 tables: their addresses are reserved for each instance;
+    /// - a proposal that is not finished.
+    ///
+    /// Several memories, 64-bit memories, tail calls, SIMD and typed function references are on,
+    /// and a module needs no memory at all.
+    #[error("needs more of WebAssembly than is offered here: {}", text::message(.0))]
+    Unsupported(String),
+    /// The component exports nothing that can be called as a task.
+    #[error("nothing to call: {}", exports_hint(exports, uncallable))]
+    NothingToCall {
+        /// What it exports all the same.
+        exports: Vec<String>,
+        /// The functions among it, and why they cannot be called.
+        uncallable: Vec<Uncallable>,
+    },
+    /// The component exports our world in a version that this pool does not speak.
+    #[error(
+        "made for `{}`, while this pool speaks `wasmpool:task/tasks@0.1.0`: rebuild the guest \
+         against that version of the contract",
+        text::name(found)
+    )]
+    WorldVersion {
+        /// The interface that it exports.
+        found: String,
+    },
+    /// The component imports what the pool does not offer.
+    #[error(
+        "it imports what the pool does not offer: {}; a guest gets `wasmpool:task/context` \
+         and WASI 0.2 (`wasi:cli`, `clocks`, `filesystem`, `io`, `random`, `sockets`)",
+        Listed(imports)
+    )]
+    UnknownImport {
+        /// The imports in question.
+        imports: Vec<String>,
+    },
+    /// The component exports or imports our interfaces with other types than ours.
+    #[error("its types do not fit the contract `wasmpool:task@0.1.0`: {}", text::message(.0))]
+    WrongTypes(String),
+    /// The component could not be asked for its tasks.
+    #[error("it could not be asked for its tasks: {0}")]
+    List(TaskError),
+    /// Loading took longer than the pool's [`load_timeout`](crate::PoolBuilder::load_timeout).
+    #[error(
+        "not loaded within {timeout:?}: allow more time (`load_timeout`, `--load-timeout`), or \
+         compile the module ahead of time (`wasmpool compile`, `Pool::precompile`)"
+    )]
+    TimedOut {
+        /// The timeout.
+        timeout: Duration,
+    },
+    /// The pool was dropped while the module was being loaded.
+    #[error("the pool was dropped while the module was being loaded")]
+    ShutDown,
+    /// A thread to load the module could not be started.
+    #[error("a thread to load it cannot be started")]
+    Thread(#[source] Arc<std::io::Error>),
+}
+
+fn exports_hint(exports: &[String], uncallable: &[Uncallable]) -> String {
+    /// How many reasons are given.
+    const REASONS: usize = 8;
+
+    if exports.is_empty() {
+        return "the component exports nothing at all".to_owned();
+    }
+    if uncallable.is_empty() {
+        return format!(
+            "the component exports no function, only {}; write a guest with the crate \
+             `wasmpool-guest`, or export functions",
+            Listed(exports)
+        );
+    }
+    let reasons = uncallable.iter().take(REASONS);
+    let reasons =
+        reasons.map(|function| format!("`{}`: {}", text::name(&function.name), function.reason));
+    let mut reasons = reasons.collect::<Vec<_>>().join(", ");
+    if uncallable.len() > REASONS {
+        reasons += &format!(" and {} more", uncallable.len() - REASONS);
+    }
+    format!("no function that the component exports can be a task ({reasons})")
+}

@@ -1,0 +1,17 @@
+//! What went wrong: one type for each operation.
+//!
+//! Knows nothing of how it was found out. The rooms above make these values.
+
+mod build;
+mod kinds;
+mod load;
+mod reference;
+mod submit;
+mod task;
+
+pub use build::BuildError;
+pub use kinds::{Fault, TaskErrorKind, TrapCode};
+pub use load::LoadError;
+pub use reference::TaskRefError;
+pub use submit::{SubmitError, SubmitErrorKind};
+pub use task::{Frame, TaskError};

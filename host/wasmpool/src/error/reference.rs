@@ -1,0 +1,107 @@
+//! Why a typed reference to a task could not be made.
+
+use crate::value::Uncallable;
+use crate::value::text::{self, Listed};
+
+/// Leads over to the names of the tasks, by the one that is most like `name`, if one is.
+fn did_you_mean(name: &str, tasks: &[String]) -> String {
+    /// More names than that, or longer ones, are not compared: it takes the product of their lengths.
+    const COMPARED: usize = 1_000;
+    const LENGTH: usize = 128;
+    /// From which on two names are alike; 1 is the same name.
+    const ALIKE: f64 = 0.8;
+    if name.len() > LENGTH {
+        return "it has".to_owned();
+    }
+    let function = |task: &str| task.rsplit('#').next().unwrap_or_default().to_owned();
+    let compared = tasks
+        .iter()
+        .take(COMPARED)
+        .filter(|task| task.len() <= LENGTH);
+    let alike = compared.map(|task| {
+        let whole = strsim::jaro_winkler(name, task);
+        let short = strsim::jaro_winkler(&function(name), &function(task));
+        (whole.max(short), task)
+    });
+    let nearest = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    match nearest {
+        Some((likeness, task)) if likeness >= ALIKE => {
+            format!("did you mean `{}`? It has", text::name(task))
+        }
+        _ => "it has".to_owned(),
+    }
+}
+
+/// Why a typed reference to a task, or an initializer out of one, could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskRefError {
+    /// The module has no task of that name.
+    #[error(
+        "the module has no task `{}`; {} {}",
+        text::name(name),
+        did_you_mean(name, tasks),
+        Listed(tasks)
+    )]
+    Unknown {
+        /// The name that was asked for.
+        name: String,
+        /// The names that there are.
+        tasks: Vec<String>,
+    },
+    /// The name is the end of several tasks' names.
+    #[error(
+        "the module has several tasks `{}`: {}",
+        text::name(name),
+        Listed(tasks)
+    )]
+    Ambiguous {
+        /// The name that was asked for.
+        name: String,
+        /// The names that it could stand for.
+        tasks: Vec<String>,
+    },
+    /// The module exports a function of that name, and it cannot be a task.
+    #[error("the function `{}` cannot be called: {}", text::name(&.0.name), .0.reason)]
+    Uncallable(Uncallable),
+    /// The task takes another number of arguments.
+    #[error(
+        "the task `{}` has {expected} parameters, and the reference {given} arguments",
+        text::name(name)
+    )]
+    Arity {
+        /// The task.
+        name: String,
+        /// How many it takes.
+        expected: usize,
+        /// How many the type of the reference has.
+        given: usize,
+    },
+    /// The module is no program.
+    #[error(
+        "the module is no program: it exports no `wasi:cli/run`; its tasks are {}",
+        Listed(tasks)
+    )]
+    NoProgram {
+        /// What it has instead.
+        tasks: Vec<String>,
+    },
+    /// A program was to be an initializer.
+    #[error(
+        "`{}` is a program, which runs once and leaves no instance behind it",
+        text::name(name)
+    )]
+    ProgramAsInitializer {
+        /// The task.
+        name: String,
+    },
+    /// The initializer is a task of another module.
+    #[error("the initializer `{}` is a task of another module", text::name(name))]
+    OtherModule {
+        /// The task.
+        name: String,
+    },
+    /// The initializer's arguments do not fit, or cannot be written as MessagePack.
+    #[error("{0}")]
+    BadArguments(String),
+}

@@ -1,0 +1,90 @@
+//! Why a submission was refused.
+
+use std::fmt;
+
+use super::kinds::TaskErrorKind;
+use super::task::TaskError;
+
+/// Why a submission was refused; it gives the arguments back.
+pub struct SubmitError<Args> {
+    kind: SubmitErrorKind,
+    arguments: Args,
+}
+
+/// The kinds of [`SubmitError`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubmitErrorKind {
+    /// The queue has no room, and the caller did not want to wait for it, or not any longer.
+    #[error("the queue is full")]
+    Full,
+    /// The pool has been shut down.
+    #[error("the pool is shut down")]
+    ShutDown,
+    /// The arguments cannot be written as MessagePack, or are larger than the payload limit.
+    #[error("{0}")]
+    BadArguments(String),
+    /// The task has a fuel limit of its own, and the pool counts no fuel.
+    #[error("the pool does not meter fuel; build it with a `fuel_limit` of its own")]
+    FuelNotMetered,
+    /// The task was loaded by another pool.
+    #[error("the task belongs to another pool; load its module with this one")]
+    ForeignTask,
+}
+
+impl<Args> SubmitError<Args> {
+    pub(crate) fn new(kind: SubmitErrorKind, arguments: Args) -> Self {
+        Self { kind, arguments }
+    }
+
+    /// Why it was refused.
+    pub fn kind(&self) -> &SubmitErrorKind {
+        &self.kind
+    }
+
+    /// Whether there was no room in the queue.
+    pub fn is_full(&self) -> bool {
+        self.kind == SubmitErrorKind::Full
+    }
+
+    /// Whether the pool has been shut down.
+    pub fn is_shut_down(&self) -> bool {
+        self.kind == SubmitErrorKind::ShutDown
+    }
+
+    /// The arguments, for another try.
+    pub fn into_arguments(self) -> Args {
+        self.arguments
+    }
+}
+
+impl SubmitErrorKind {
+    /// The same refusal, as the outcome of a task.
+    pub(crate) fn into_task_error(self) -> TaskError {
+        let kind = match self {
+            Self::ShutDown => TaskErrorKind::ShutDown,
+            Self::BadArguments(_) | Self::FuelNotMetered | Self::ForeignTask => {
+                TaskErrorKind::BadArguments
+            }
+            Self::Full => TaskErrorKind::QueueTimedOut,
+        };
+        TaskError::new(kind, self.to_string())
+    }
+}
+
+impl<Args> fmt::Display for SubmitError<Args> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(formatter)
+    }
+}
+
+impl<Args> fmt::Debug for SubmitError<Args> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("SubmitError")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Args> std::error::Error for SubmitError<Args> {}

@@ -1,0 +1,200 @@
+//! Why a task came to no result.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::kinds::{Fault, TaskErrorKind};
+use crate::call::Output;
+use crate::value::text;
+
+/// Why a task came to no result.
+///
+/// Cheap to clone: all clones share one allocation, so an error can be looked at many times
+/// and by many threads. [`Display`](fmt::Display) gives one line for people;
+/// [`kind`](Self::kind) and the predicates are for programs.
+#[derive(Clone)]
+pub struct TaskError(Arc<Detail>);
+
+#[derive(Debug, Clone, Serialize)]
+struct Detail {
+    kind: TaskErrorKind,
+    message: String,
+    code: String,
+    backtrace: Vec<Frame>,
+    stderr: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output: Option<Output>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<TaskError>,
+}
+
+/// One frame of a guest's backtrace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Frame {
+    /// The function's demangled name, cut after 256 bytes and without control characters, or its
+    /// index in the module where it has no name.
+    pub function: String,
+    /// The source file, where the module carries debug information.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// The line in that file, counted from 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.function)?;
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => write!(formatter, " at {file}:{line}"),
+            (Some(file), None) => write!(formatter, " at {file}"),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl TaskError {
+    /// An error with no more to it than a kind and a message, which is cut where it is too long.
+    pub(crate) fn new(kind: TaskErrorKind, message: impl Into<String>) -> Self {
+        Self(Arc::new(Detail {
+            kind,
+            message: text::cut(message.into()),
+            code: String::new(),
+            backtrace: Vec::new(),
+            stderr: String::new(),
+            output: None,
+            cause: None,
+        }))
+    }
+
+    /// The error of a task whose instance could not be initialized.
+    pub(crate) fn initializer_failed(name: &str, cause: TaskError) -> Self {
+        let message = format!("the initializer `{}` failed: {cause}", text::name(name));
+        let cause = Some(cause);
+        Self::new(TaskErrorKind::InitializerFailed, message).change(|detail| detail.cause = cause)
+    }
+
+    pub(crate) fn with_code(self, code: String) -> Self {
+        self.change(|detail| detail.code = code)
+    }
+
+    pub(crate) fn with_backtrace(self, backtrace: Vec<Frame>) -> Self {
+        self.change(|detail| detail.backtrace = backtrace)
+    }
+
+    pub(crate) fn with_stderr(self, stderr: String) -> Self {
+        self.change(|detail| detail.stderr = stderr)
+    }
+
+    pub(crate) fn with_output(self, output: Output) -> Self {
+        self.change(|detail| detail.output = Some(output))
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Detail)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    /// What kind of error this is.
+    pub fn kind(&self) -> TaskErrorKind {
+        self.0.kind
+    }
+
+    /// What happened, for people; the same as the `Display` form. It is cut after 16 KiB. The
+    /// words of a guest in it are as the guest has said them: whoever writes them to a terminal
+    /// has to see to control characters.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The code that the task gave its failure; empty if it gave none.
+    pub fn code(&self) -> &str {
+        &self.0.code
+    }
+
+    /// Where the guest was, innermost frame first; empty where that is not known.
+    ///
+    /// A guest that was stopped while it waited in the host has no backtrace.
+    pub fn backtrace(&self) -> &[Frame] {
+        &self.0.backtrace
+    }
+
+    /// The last that the task wrote to standard error, at most 4 KiB of it.
+    pub fn stderr(&self) -> &str {
+        &self.0.stderr
+    }
+
+    /// All that a program printed that ended with an exit code other than 0, and that code.
+    pub fn output(&self) -> Option<&Output> {
+        self.0.output.as_ref()
+    }
+
+    /// What the initializer ended with, if that is what failed. The message tells it too.
+    pub fn cause(&self) -> Option<&TaskError> {
+        self.0.cause.as_ref()
+    }
+
+    /// Who can do something about it.
+    pub fn fault(&self) -> Fault {
+        self.kind().fault()
+    }
+
+    /// Whether the task ran out of time, in the queue or while it ran.
+    pub fn is_timeout(&self) -> bool {
+        matches!(
+            self.kind(),
+            TaskErrorKind::TimedOut | TaskErrorKind::QueueTimedOut
+        )
+    }
+
+    /// Whether the task was cancelled, or stopped by a terminating pool.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(
+            self.kind(),
+            TaskErrorKind::Cancelled | TaskErrorKind::ShutDown
+        )
+    }
+
+    /// Whether the guest met one of its limits: time, memory, fuel, stack, handles or output.
+    pub fn is_limit(&self) -> bool {
+        matches!(
+            self.kind(),
+            TaskErrorKind::TimedOut
+                | TaskErrorKind::MemoryLimit
+                | TaskErrorKind::OutputLimit
+                | TaskErrorKind::OutOfFuel
+                | TaskErrorKind::StackExhausted
+                | TaskErrorKind::HandleLimit
+        )
+    }
+}
+
+impl fmt::Display for TaskError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for TaskError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("TaskError")
+            .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
+            .field("code", &self.0.code)
+            .field("backtrace", &self.0.backtrace)
+            .field("stderr", &self.0.stderr)
+            .field("cause", &self.0.cause)
+            .finish()
+    }
+}
+
+impl std::error::Error for TaskError {}
+
+impl Serialize for TaskError {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}

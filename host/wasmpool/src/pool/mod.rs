@@ -1,0 +1,17 @@
+//! The pool: its settings and threads, the ways in (submit, map, commands, modules), and the way
+//! out (shutdown).
+//!
+//! Brings the other rooms together. Does not know how a task is scheduled or how a guest runs.
+
+mod builder;
+mod command;
+mod handle;
+mod loading;
+mod map;
+mod submit;
+
+pub use builder::PoolBuilder;
+pub use command::{Child, Command};
+pub use handle::{CutShort, Pool};
+pub use loading::LoadFuture;
+pub use map::{Map, MapStream, MapUnordered};

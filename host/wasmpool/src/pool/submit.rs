@@ -1,0 +1,293 @@
+//! The ways into the pool: from a task reference and arguments to a queued task.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use super::handle::Pool;
+use crate::call::Limits;
+use crate::error::{SubmitError, SubmitErrorKind};
+use crate::future::TaskFuture;
+use crate::schedule::{Cell, Closed, Job, NoRoom, Patience, Permit, Queued, trace};
+use crate::sync::{Arc, Instant};
+use crate::task::Task;
+use crate::value::{Arguments, Signature};
+
+impl Pool {
+    /// Submits a task and returns its future. Blocks while the queue is full, except on the
+    /// pool's own threads (in a callback), where it goes over the queue's capacity rather
+    /// than wait for itself.
+    ///
+    /// # Errors
+    ///
+    /// If the pool is shut down, the task is another pool's, or the arguments cannot be
+    /// encoded or are too large. The error gives the arguments back.
+    pub fn submit<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        self.submit_with(task, arguments, || self.reserve(Patience::Endless))
+    }
+
+    /// Submits a task if the queue has room for it. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit), and if the queue is full.
+    pub fn try_submit<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        self.submit_with(task, arguments, || self.reserve(Patience::None))
+    }
+
+    /// Submits a task; blocks while the queue is full, for `timeout` at the longest, and not
+    /// at all on the pool's own threads (in a callback).
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit), and if the queue is still full when the time is up.
+    pub fn submit_timeout<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+        timeout: Duration,
+    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        let patience = match Instant::now().checked_add(timeout) {
+            Some(deadline) => Patience::Until(deadline),
+            None => Patience::Endless,
+        };
+        self.submit_with(task, arguments, || self.reserve(patience))
+    }
+
+    /// Submits a task from async code: waits for room in the queue without blocking the
+    /// thread, on any executor. Those who wait come in the order in which they began to.
+    ///
+    /// Nothing is submitted before the first poll, and nothing if it is dropped before it is
+    /// ready. What it gives is the task's [`TaskFuture`], to be awaited in its turn:
+    /// `pool.submit_async(&task, arguments).await?.await?`.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn submit_async<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        if let Err(kind) = self.limits_of(task) {
+            return Err(SubmitError::new(kind, arguments));
+        }
+        let mut waiting = None;
+        let reserved = match self.reserve(Patience::None) {
+            Err(NoRoom::Full) => {
+                let queue = &self.shop.scheduler.queue;
+                poll_fn(|context| queue.poll_reserve(&mut waiting, context.waker())).await
+            }
+            reserved => reserved,
+        };
+        self.submit_with(task, arguments, || reserved)
+    }
+
+    /// Submits a task for each of the arguments, and gives a future or a refusal for each, in
+    /// their order. It costs less than one after the other, and a worker takes them in one
+    /// go, as a [chunk](crate::TaskOptions::chunk_size): for tasks that take microseconds.
+    /// Blocks while the queue is full, until it has had room for all.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit), for each by itself.
+    pub fn submit_all<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: impl IntoIterator<Item = Args>,
+    ) -> Vec<Result<TaskFuture<Out>, SubmitError<Args>>> {
+        let arguments = arguments.into_iter().collect::<Vec<_>>();
+        let submitted = self.submit_chunk(task, &arguments);
+        let submitted = submitted.into_iter().zip(arguments);
+        submitted
+            .map(|(submitted, arguments)| {
+                submitted.map_err(|kind| SubmitError::new(kind, arguments))
+            })
+            .collect()
+    }
+
+    /// The arguments are encoded when there is a place for them, and not over and over for a
+    /// full queue.
+    fn submit_with<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: Args,
+        reserve: impl FnOnce() -> Result<Permit, NoRoom>,
+    ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
+        let submitted = self.limits_of(task).and_then(|limits| {
+            let permit = reserve()?;
+            let queued = self.queued_task(task, &arguments, limits, permit)?;
+            let lane = task.options().lane();
+            let chunk = [Arc::clone(&queued)];
+            self.shop
+                .scheduler
+                .push(chunk, lane, limits.queue_timeout)?;
+            Ok((queued, limits.decoded()))
+        });
+        match submitted {
+            Ok((queued, decoded)) => Ok(TaskFuture::new(queued, signature_of(task), decoded)),
+            Err(kind) => Err(SubmitError::new(kind, arguments)),
+        }
+    }
+
+    /// Submits several tasks together, and gives an outcome for each that cannot be. Blocks
+    /// as [`submit`](Self::submit) does.
+    pub(crate) fn submit_chunk<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        chunk: &[Args],
+    ) -> Vec<Result<TaskFuture<Out>, SubmitErrorKind>> {
+        let mut submitted = Vec::with_capacity(chunk.len());
+        let mut left = chunk;
+        while !left.is_empty() {
+            // As many as there is room for, and one at the least.
+            let permits = match self.reserve_some(left.len(), Patience::Endless) {
+                Ok(permits) => permits,
+                Err(no_room) => {
+                    let kind = SubmitErrorKind::from(no_room);
+                    submitted.extend(left.iter().map(|_| Err(kind.clone())));
+                    break;
+                }
+            };
+            let (now, later) = left.split_at(permits.len());
+            left = later;
+            submitted.extend(self.submit_reserved(task, now, permits));
+        }
+        submitted
+    }
+
+    /// Submits several tasks together, into places that were taken before.
+    pub(crate) fn submit_reserved<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        chunk: &[Args],
+        permits: Vec<Permit>,
+    ) -> Vec<Result<TaskFuture<Out>, SubmitErrorKind>> {
+        let limits = match self.limits_of(task) {
+            Ok(limits) => limits,
+            Err(kind) => return chunk.iter().map(|_| Err(kind.clone())).collect(),
+        };
+        let tasks = chunk.iter().zip(permits);
+        let tasks = tasks
+            .map(|(arguments, permit)| self.queued_task(task, arguments, limits, permit))
+            .collect::<Vec<_>>();
+        let good = tasks.iter().flatten().map(Arc::clone).collect::<Vec<_>>();
+        let pushed = match good.is_empty() {
+            true => Ok(()),
+            false => {
+                let lane = task.options().lane();
+                self.shop.scheduler.push(good, lane, limits.queue_timeout)
+            }
+        };
+        let pushed = pushed.map_err(SubmitErrorKind::from);
+        let submitted = tasks.into_iter().map(|queued| {
+            pushed.clone()?;
+            queued.map(|queued| TaskFuture::new(queued, signature_of(task), limits.decoded()))
+        });
+        submitted.collect()
+    }
+
+    /// What the tasks of a reference may use, if they can be run here at all.
+    fn limits_of<Args, Out>(&self, task: &Task<Args, Out>) -> Result<Limits, SubmitErrorKind> {
+        if !self.shop.sandbox.owns(task.module()) {
+            return Err(SubmitErrorKind::ForeignTask);
+        }
+        let limits = task.options().limits().over(&self.shop.limits);
+        let initializer = task.module().initializer.as_ref();
+        let wants_fuel = limits.fuel.is_some()
+            || initializer.is_some_and(|initializer| initializer.limits.fuel.is_some());
+        if wants_fuel && self.shop.limits.fuel.is_none() {
+            return Err(SubmitErrorKind::FuelNotMetered);
+        }
+        Ok(limits)
+    }
+
+    fn reserve(&self, patience: Patience) -> Result<Permit, NoRoom> {
+        let queue = &self.shop.scheduler.queue;
+        match patience {
+            Patience::Endless if self.shop.is_own_thread() => Ok(queue.overdraw()),
+            Patience::Until(_) if self.shop.is_own_thread() => queue.reserve(Patience::None),
+            patience => queue.reserve(patience),
+        }
+    }
+
+    /// Takes up to `wanted` places, and one at the least, for which it blocks for as long as
+    /// the caller has patience.
+    pub(crate) fn reserve_some(
+        &self,
+        wanted: usize,
+        patience: Patience,
+    ) -> Result<Vec<Permit>, NoRoom> {
+        let mut permits = vec![self.reserve(patience)?];
+        while permits.len() < wanted
+            && let Ok(permit) = self.shop.scheduler.queue.reserve(Patience::None)
+        {
+            permits.push(permit);
+        }
+        Ok(permits)
+    }
+
+    fn queued_task<Args: Arguments, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        arguments: &Args,
+        limits: Limits,
+        permit: Permit,
+    ) -> Result<Queued, SubmitErrorKind> {
+        let arguments = task
+            .encode(arguments)
+            .map_err(SubmitErrorKind::BadArguments)?;
+        let (size, limit) = (arguments.len(), limits.payload);
+        if size > limit {
+            return Err(SubmitErrorKind::BadArguments(format!(
+                "the arguments have {size} bytes, over the payload limit of {limit}"
+            )));
+        }
+        let options = task.options();
+        let job = Job {
+            module: Arc::clone(task.module()),
+            task: task.index(),
+            arguments,
+            limits,
+            capabilities: options.own_capabilities().cloned(),
+            wants_fresh_instance: options.wants_fresh_instance() || task.is_program(),
+            retry: options.own_retry().or(self.shop.retry),
+            lane: options.lane(),
+            origin: trace::Origin::here(),
+            permit: Some(permit),
+        };
+        let counters = Arc::clone(&self.shop.scheduler.counters);
+        Ok(Arc::new(Cell::new(
+            job,
+            options.own_tag().cloned(),
+            counters,
+        )))
+    }
+}
+
+/// What its result is read along, if it is an exported function.
+fn signature_of<Args, Out>(task: &Task<Args, Out>) -> Option<Arc<Signature>> {
+    task.info().signature.as_ref().map(Arc::clone)
+}
+
+impl From<Closed> for SubmitErrorKind {
+    fn from(_: Closed) -> Self {
+        Self::ShutDown
+    }
+}
+
+impl From<NoRoom> for SubmitErrorKind {
+    fn from(no_room: NoRoom) -> Self {
+        match no_room {
+            NoRoom::Full => Self::Full,
+            NoRoom::Closed => Self::ShutDown,
+        }
+    }
+}

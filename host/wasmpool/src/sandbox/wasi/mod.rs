@@ -1,0 +1,12 @@
+//! WASI: what a guest may use of the host, programs, and the interfaces that are not taken from
+//! wasmtime-wasi as they are.
+
+mod capabilities;
+pub(super) mod captured;
+pub(super) mod network;
+pub(super) mod preview1;
+pub(super) mod program;
+pub(super) mod rights;
+pub(super) mod time;
+
+pub use capabilities::{Access, Capabilities, GrantError};

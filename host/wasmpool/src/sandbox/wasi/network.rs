@@ -1,0 +1,424 @@
+//! What a guest may reach of the network, and what it was refused.
+//!
+//! A guest gets connections to the addresses that were granted, and to those that belong to a
+//! name that was granted, once it has looked that up here.
+//!
+//! To look a name up takes a thread for as long as it takes, and nothing stops it: it goes on when
+//! the guest has forgotten it and when the guest is gone. So places are counted until the system
+//! has answered.
+
+use std::io;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
+
+use tokio::task::JoinHandle;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource, ResourceType};
+use wasmtime_wasi::WasiCtxBuilder;
+use wasmtime_wasi::p2::bindings::sockets::network;
+use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress};
+use wasmtime_wasi::p2::{Pollable, SocketError, subscribe};
+use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
+
+use super::capabilities::{Host, NetGrant};
+use crate::sandbox::store::State;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Arc, lock};
+
+/// How many refusals are told. Who is refused more often has tried them all.
+const MAX_REFUSALS: usize = 16;
+
+/// How many addresses of names are kept. A guest can look the same name up over and over, and
+/// be told new addresses each time.
+const MAX_ADDRESSES: usize = 1024;
+
+/// How many names an instance has looked up at once.
+const MAX_LOOKUPS: usize = 16;
+
+/// The same, of all instances of a pool, those that are gone included.
+const MAX_LOOKUPS_OF_POOL: usize = 64;
+
+/// Counts the look-ups of a pool that are under way.
+#[derive(Default)]
+pub(crate) struct Lookups(AtomicUsize);
+
+/// The network as one instance has it.
+#[derive(Default)]
+pub(crate) struct Network {
+    granted: Vec<NetGrant>,
+    /// The addresses that the guest was told for names that were granted. Written by its
+    /// look-ups, read when it connects.
+    told: Mutex<Vec<SocketAddr>>,
+    /// What it was refused; taken at the end of its task.
+    refused: Mutex<Vec<String>>,
+    /// Its look-ups that are under way. Raised when one begins, lowered when the system has
+    /// answered.
+    n_lookups: AtomicUsize,
+    of_pool: Arc<Lookups>,
+}
+
+/// The look-up of one name, as the guest holds it.
+pub(crate) struct Lookup {
+    answer: Answer,
+    /// The ports that the name was granted with.
+    ports: Vec<u16>,
+}
+
+enum Answer {
+    Awaited(JoinHandle<io::Result<Vec<IpAddr>>>),
+    Addresses(std::vec::IntoIter<IpAddr>),
+    Failed(ErrorCode),
+}
+
+/// The place of a look-up that is under way.
+struct Place(Arc<Network>);
+
+impl Network {
+    pub(crate) fn new(granted: &[NetGrant], of_pool: &Arc<Lookups>) -> Self {
+        Self {
+            granted: granted.to_owned(),
+            of_pool: Arc::clone(of_pool),
+            ..Self::default()
+        }
+    }
+
+    /// Lets the guest of `builder` use what was granted.
+    pub(crate) fn open(self: Arc<Self>, builder: &mut WasiCtxBuilder) {
+        // Names are looked up here, and not by WASI's own.
+        builder
+            .allow_tcp(true)
+            .socket_addr_check(move |address, purpose| {
+                Box::pin(std::future::ready(self.permits(address, purpose)))
+            });
+    }
+
+    /// What was refused since this was asked last.
+    pub(crate) fn take_refused(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.refused))
+    }
+
+    fn permits(&self, address: SocketAddr, purpose: SocketAddrUse) -> bool {
+        let verb = match purpose {
+            // What every connection begins with: any address and port of this machine.
+            SocketAddrUse::TcpBind if address.ip().is_unspecified() && address.port() == 0 => {
+                return true;
+            }
+            SocketAddrUse::TcpConnect if self.may_connect(address) => return true,
+            SocketAddrUse::TcpConnect => "connect to",
+            SocketAddrUse::TcpBind | SocketAddrUse::UdpBind => "bind to",
+            SocketAddrUse::TcpListen => "listen on",
+            SocketAddrUse::TcpAccept => "accept from",
+            SocketAddrUse::UdpSend => "send to",
+            SocketAddrUse::UdpReceive => "receive from",
+        };
+        self.refuse(format!("{verb} {address}"));
+        false
+    }
+
+    fn may_connect(&self, address: SocketAddr) -> bool {
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let is_granted = |grant: &NetGrant| {
+            grant.port == address.port() && grant.host == Host::Address(address.ip())
+        };
+        self.granted.iter().any(is_granted) || lock(&self.told).contains(&address)
+    }
+
+    /// The ports that a name was granted with. One that was not has none.
+    fn ports(&self, name: &str) -> Vec<u16> {
+        let host = match name.parse::<IpAddr>() {
+            Ok(address) => Host::Address(address.to_canonical()),
+            Err(_) => Host::Name(name.to_ascii_lowercase()),
+        };
+        let grants = self.granted.iter().filter(|grant| grant.host == host);
+        grants.map(|grant| grant.port).collect()
+    }
+
+    fn refuse(&self, what: String) {
+        let mut refused = lock(&self.refused);
+        if refused.len() < MAX_REFUSALS && !refused.contains(&what) {
+            refused.push(what);
+        }
+    }
+
+    /// The guest is told that a name with these ports has this address.
+    fn tell(&self, ports: &[u16], address: IpAddr) {
+        let mut told = lock(&self.told);
+        for port in ports {
+            let address = SocketAddr::new(address.to_canonical(), *port);
+            if told.len() < MAX_ADDRESSES && !told.contains(&address) {
+                told.push(address);
+            }
+        }
+    }
+
+    /// A place for a look-up, if there is one.
+    fn place(self: &Arc<Self>) -> Option<Place> {
+        if !raise(&self.n_lookups, MAX_LOOKUPS) {
+            return None;
+        }
+        if !raise(&self.of_pool.0, MAX_LOOKUPS_OF_POOL) {
+            self.n_lookups.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Place(Arc::clone(self)))
+    }
+
+    /// Begins to look a name up with `resolve`, which blocks.
+    fn look_up(
+        self: &Arc<Self>,
+        name: &str,
+        resolve: impl FnOnce(&str) -> io::Result<Vec<IpAddr>> + Send + 'static,
+    ) -> Result<Answer, ErrorCode> {
+        let domain = match url::Host::parse(name) {
+            Ok(url::Host::Domain(domain)) => domain,
+            Ok(url::Host::Ipv4(address)) => return Ok(Answer::of(address.into())),
+            Ok(url::Host::Ipv6(address)) => return Ok(Answer::of(address.into())),
+            // Without brackets.
+            Err(_) => match name.parse::<Ipv6Addr>() {
+                Ok(address) => return Ok(Answer::of(address.into())),
+                Err(_) => return Err(ErrorCode::InvalidArgument),
+            },
+        };
+        // What a resolver says that has too much to do: programs try again later.
+        let place = self.place().ok_or(ErrorCode::TemporaryResolverFailure)?;
+        Ok(Answer::Awaited(tokio::task::spawn_blocking(move || {
+            let _place = place;
+            resolve(&domain)
+        })))
+    }
+}
+
+/// Counts one more, unless there are `most`.
+fn raise(count: &AtomicUsize, most: usize) -> bool {
+    let one_more = |count| (count < most).then_some(count + 1);
+    let raised = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+    raised.is_ok()
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let Self(network) = self;
+        network.n_lookups.fetch_sub(1, Ordering::Relaxed);
+        network.of_pool.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Answer {
+    fn of(address: IpAddr) -> Self {
+        Self::Addresses(vec![address].into_iter())
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<&mut Self> {
+        if let Self::Awaited(resolving) = self {
+            let resolved = std::task::ready!(std::pin::Pin::new(resolving).poll(context));
+            *self = match resolved {
+                Ok(Ok(addresses)) => Self::Addresses(addresses.into_iter()),
+                Ok(Err(_)) => Self::Failed(ErrorCode::NameUnresolvable),
+                // It panicked, or the worker is gone.
+                Err(_) => Self::Failed(ErrorCode::PermanentResolverFailure),
+            };
+        }
+        Poll::Ready(self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Pollable for Lookup {
+    async fn ready(&mut self) {
+        std::future::poll_fn(|context| self.answer.poll(context).map(|_| ())).await
+    }
+}
+
+fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
+    let addresses = (name, 0).to_socket_addrs()?;
+    Ok(addresses
+        .map(|address| address.ip().to_canonical())
+        .collect())
+}
+
+/// The interface that looks names up, of the version that `wasmtime_wasi` has.
+const NAME_LOOKUP: &str = "wasi:sockets/ip-name-lookup@0.2.12";
+
+/// Puts our look-up of names into the place of WASI's own, which knows all names or none and does
+/// not tell when the system has answered.
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Store<'a> = StoreContextMut<'a, State>;
+
+    linker.allow_shadowing(true);
+    let mut names = linker.instance(NAME_LOOKUP)?;
+    let of_lookups = ResourceType::host::<Lookup>();
+    names.resource("resolve-address-stream", of_lookups, |mut store, handle| {
+        let lookup = Resource::<Lookup>::new_own(handle);
+        store.data_mut().names().sockets.table.delete(lookup)?;
+        Ok(())
+    })?;
+    names.func_wrap(
+        "resolve-addresses",
+        |mut store: Store<'_>, (network, name): (Resource<network::Network>, String)| {
+            outcome(store.data_mut().names().resolve_addresses(&network, &name))
+        },
+    )?;
+    names.func_wrap(
+        "[method]resolve-address-stream.resolve-next-address",
+        |mut store: Store<'_>, (lookup,): (Resource<Lookup>,)| {
+            outcome(store.data_mut().names().resolve_next_address(&lookup))
+        },
+    )?;
+    names.func_wrap(
+        "[method]resolve-address-stream.subscribe",
+        |mut store: Store<'_>, (lookup,): (Resource<Lookup>,)| {
+            let names = store.data_mut().names();
+            Ok((subscribe(names.sockets.table, lookup)?,))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// What a guest is told of an outcome, if it is none that ends the guest.
+fn outcome<T>(outcome: Result<T, SocketError>) -> wasmtime::Result<(Result<T, ErrorCode>,)> {
+    Ok((match outcome {
+        Ok(value) => Ok(value),
+        Err(error) => Err(error.downcast()?),
+    },))
+}
+
+/// The look-up of names, for the guest that asks.
+pub(crate) struct Names<'a> {
+    pub(crate) sockets: WasiSocketsCtxView<'a>,
+    pub(crate) network: Arc<Network>,
+}
+
+impl Names<'_> {
+    fn resolve_addresses(
+        &mut self,
+        network: &Resource<network::Network>,
+        name: &str,
+    ) -> Result<Resource<Lookup>, SocketError> {
+        let ports = self.network.ports(name);
+        if ports.is_empty() {
+            // As long as names get; the guest may have made one up of megabytes.
+            let shown = name.floor_char_boundary(253);
+            self.network.refuse(format!("look up `{}`", &name[..shown]));
+            return Err(ErrorCode::AccessDenied.into());
+        }
+        // The handle stands for the right to ask, which was looked at above.
+        self.sockets.table.get(network)?;
+        let answer = self.network.look_up(name, resolve)?;
+        Ok(self.sockets.table.push(Lookup { answer, ports })?)
+    }
+
+    fn resolve_next_address(
+        &mut self,
+        lookup: &Resource<Lookup>,
+    ) -> Result<Option<IpAddress>, SocketError> {
+        let Lookup { answer, ports } = self.sockets.table.get_mut(lookup)?;
+        match answer.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Answer::Addresses(addresses)) => Ok(addresses.next().map(|address| {
+                self.network.tell(ports, address);
+                told(address)
+            })),
+            Poll::Ready(Answer::Failed(code)) => Err((*code).into()),
+            Poll::Ready(Answer::Awaited(_)) | Poll::Pending => Err(ErrorCode::WouldBlock.into()),
+        }
+    }
+}
+
+fn told(address: IpAddr) -> IpAddress {
+    match address {
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            IpAddress::Ipv4((a, b, c, d))
+        }
+        IpAddr::V6(address) => {
+            let [a, b, c, d, e, f, g, h] = address.segments();
+            IpAddress::Ipv6((a, b, c, d, e, f, g, h))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// Look-ups that are answered when the sender is dropped.
+    struct Slow {
+        network: Arc<Network>,
+        answers: Vec<mpsc::Sender<()>>,
+    }
+
+    impl Slow {
+        fn new(of_pool: &Arc<Lookups>) -> Self {
+            Self {
+                network: Arc::new(Network::new(&[], of_pool)),
+                answers: Vec::new(),
+            }
+        }
+
+        fn begin(&mut self) -> Result<Answer, ErrorCode> {
+            let (answer, is_answered) = mpsc::channel::<()>();
+            let begun = self.network.look_up("example.org", move |_| {
+                let _ = is_answered.recv();
+                Ok(vec![Ipv4Addr::LOCALHOST.into()])
+            });
+            self.answers.push(answer);
+            begun
+        }
+
+        /// As many as there are places for.
+        fn begin_all(&mut self) -> usize {
+            std::iter::from_fn(|| self.begin().ok()).count()
+        }
+    }
+
+    #[track_caller]
+    fn wait_until(is_so: impl Fn() -> bool) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        while !is_so() {
+            assert!(std::time::Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn look_ups_have_places_until_the_system_has_answered() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.unwrap();
+        let _entered = runtime.enter();
+        let of_pool = Arc::<Lookups>::default();
+        let mut instances = [(); 5].map(|()| Slow::new(&of_pool));
+        // The handles are dropped at once, which frees no place.
+        let begun = instances.each_mut().map(Slow::begin_all);
+        assert_eq!(begun, [16, 16, 16, 16, 0]);
+        let refused = instances[4].begin().err();
+        assert_eq!(refused, Some(ErrorCode::TemporaryResolverFailure));
+        // Nor does the end of the instance.
+        let [first, .., last] = &mut instances;
+        first.network = Arc::new(Network::new(&[], &of_pool));
+        assert!(last.begin().is_err());
+        first.answers.clear();
+        wait_until(|| of_pool.0.load(Ordering::Relaxed) == 48);
+        assert_eq!(last.begin_all(), 16);
+        let answers = instances.map(|slow| slow.answers);
+        drop(answers);
+        wait_until(|| of_pool.0.load(Ordering::Relaxed) == 0);
+    }
+
+    #[test]
+    fn an_address_is_its_own_answer() {
+        let network = Arc::new(Network::new(&[], &Arc::default()));
+        for (name, expected) in [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("[::1]", "::1")] {
+            let answer = network.look_up(name, |_| unreachable!());
+            let Ok(Answer::Addresses(addresses)) = answer else {
+                panic!("{name}");
+            };
+            assert_eq!(addresses.as_slice(), [expected.parse::<IpAddr>().unwrap()]);
+        }
+        let refused = network.look_up("not a name", |_| unreachable!()).err();
+        assert_eq!(refused, Some(ErrorCode::InvalidArgument));
+    }
+}

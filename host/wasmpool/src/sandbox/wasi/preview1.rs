@@ -1,0 +1,329 @@
+//! Programs for WASI preview 1: core modules with a `_start`, which ask the host for everything
+//! by functions of numbers and pointers. Those for the version before it (`wasi_unstable`) are
+//! the same under another name.
+//!
+//! The functions come from the makers of the engine. Three things are ours: the exit code, which
+//! is whatever the program says; waiting, which never blocks the worker's thread; and what is said
+//! of a core module that is no such program.
+
+use std::time::Duration;
+
+use wasmparser::{ExternalKind, Parser, Payload};
+use wasmtime::{
+    AsContextMut as _, Caller, Extern, ExternType, InstancePre, Linker, Module, UnknownImportError,
+    bail,
+};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p1::types::{
+    Clockid, Errno, Event, EventFdReadwrite, Eventrwflags, Eventtype, Subclockflags,
+};
+use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;
+use wasmtime_wasi::{I32Exit, WasiView as _, p0, p1};
+use wiggle::{GuestMemory, GuestPtr};
+
+use super::program::Start;
+use super::time::VirtualTime;
+use crate::error::LoadError;
+use crate::sandbox::store::State;
+use crate::sync::Instant;
+
+/// What such programs import from, by name, today's first.
+const WASI: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+
+/// The function that the host calls.
+const START: &str = "_start";
+
+/// Offers all of preview 1.
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    p1::add_to_linker_async(linker, State::preview1)?;
+    p0::add_to_linker_async(linker, State::preview1)?;
+    linker.allow_shadowing(true);
+    for wasi in WASI {
+        // WASI's own takes codes below 126 only.
+        linker.func_wrap(wasi, "proc_exit", |code: i32| -> wasmtime::Result<()> {
+            Err(I32Exit(code).into())
+        })?;
+    }
+    let [current, before] = WASI;
+    linker.func_wrap_async(current, "poll_oneoff", |mut caller, (a, b, c, d)| {
+        Box::new(async move {
+            let (waiting, memory) = &mut Waiting::begin(&mut caller)?;
+            if let Some(errno) = waiting.sleep(memory, &CURRENT, (a, b, c, d)) {
+                return Ok(errno);
+            }
+            p1::wasi_snapshot_preview1::poll_oneoff(waiting.context, memory, a, b, c, d).await
+        })
+    })?;
+    linker.func_wrap_async(before, "poll_oneoff", |mut caller, (a, b, c, d)| {
+        Box::new(async move {
+            let (waiting, memory) = &mut Waiting::begin(&mut caller)?;
+            if let Some(errno) = waiting.sleep(memory, &BEFORE, (a, b, c, d)) {
+                return Ok(errno);
+            }
+            p0::wasi_unstable::poll_oneoff(waiting.context, memory, a, b, c, d).await
+        })
+    })?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// A guest's wait for something. WASI's own implementation puts the thread to sleep where a guest
+/// only wants to sleep, if files may block the thread; and no stop wakes a thread up. So for the
+/// time of the wait there are no files that may, and it waits as all others do. Files that are
+/// open stay so.
+struct Waiting<'a> {
+    context: &'a mut WasiP1Ctx,
+    folders: WasiFilesystemCtx,
+    /// The time of a deterministic guest.
+    time: Option<VirtualTime>,
+    /// What it sleeps, where that takes real time.
+    real_sleep: Option<RealSleep>,
+}
+
+struct RealSleep {
+    began: Instant,
+    duration: Duration,
+    /// What the guest's clock shows afterwards.
+    until: u64,
+}
+
+/// Where the parts of a subscription lie, in bytes from its begin. The kind of what is waited for
+/// follows the word that the event brings back.
+struct Layout {
+    size: u32,
+    clock: u32,
+    timeout: u32,
+    flags: u32,
+}
+
+const CURRENT: Layout = Layout {
+    size: 48,
+    clock: 16,
+    timeout: 24,
+    flags: 40,
+};
+
+const BEFORE: Layout = Layout {
+    size: 56,
+    clock: 24,
+    timeout: 32,
+    flags: 48,
+};
+
+/// What a guest waits for, if it is a time.
+struct Timer {
+    userdata: u64,
+    until: u64,
+}
+
+impl<'a> Waiting<'a> {
+    fn begin(caller: &'a mut Caller<'_, State>) -> wasmtime::Result<(Self, GuestMemory<'a>)> {
+        let Some(Extern::Memory(memory)) = caller.get_export("memory") else {
+            bail!("missing required memory export");
+        };
+        let fuel = caller.as_context_mut().hostcall_fuel();
+        let (memory, state) = memory.data_and_store_mut(caller);
+        let time = state.time.clone();
+        let context = state.preview1();
+        context.set_hostcall_fuel(fuel);
+        let folders = std::mem::take(context.ctx().ctx.filesystem());
+        let waiting = Self {
+            context,
+            folders,
+            time,
+            real_sleep: None,
+        };
+        Ok((waiting, GuestMemory::Unshared(memory)))
+    }
+
+    /// Has a deterministic guest that waits for nothing but times sleep in its own time, and tells
+    /// it which have come. `None` if this is another guest, one whose sleep takes real time, or one
+    /// that waits for something else: for files, which are always ready, or by bad arguments.
+    fn sleep(
+        &mut self,
+        memory: &mut GuestMemory<'_>,
+        layout: &Layout,
+        (subscriptions, events, n_subscriptions, n_events): (i32, i32, i32, i32),
+    ) -> Option<i32> {
+        let time = self.time.as_ref()?;
+        let began = time.now();
+        let n_subscriptions = n_subscriptions.cast_unsigned();
+        let timer = |memory: &GuestMemory<'_>, index| {
+            layout.timer(memory, subscriptions.cast_unsigned(), index, began)
+        };
+        let mut earliest = None;
+        for index in 0..n_subscriptions {
+            match (timer(memory, index), &mut earliest) {
+                (Some(timer), Some(earliest)) => *earliest = timer.until.min(*earliest),
+                (Some(timer), None) => earliest = Some(timer.until),
+                (None, _) if time.takes_real_time() => {}
+                (None, _) => return None,
+            }
+        }
+        let earliest = earliest?;
+        if time.takes_real_time() {
+            self.real_sleep = Some(RealSleep {
+                began: Instant::now(),
+                duration: Duration::from_nanos(earliest.saturating_sub(began)),
+                until: earliest,
+            });
+            return None;
+        }
+        time.advance(earliest);
+        let now = time.now();
+        let mut n_due = 0;
+        let mut tell = |memory: &mut GuestMemory<'_>| {
+            for index in 0..n_subscriptions {
+                let timer = timer(memory, index)?;
+                if timer.until <= now {
+                    let events = GuestPtr::<Event>::new(events.cast_unsigned());
+                    let event = events.add(n_due).ok()?;
+                    memory.write(event, timer.event()).ok()?;
+                    n_due += 1;
+                }
+            }
+            let told = GuestPtr::<u32>::new(n_events.cast_unsigned());
+            memory.write(told, n_due).ok()
+        };
+        let errno = match tell(memory) {
+            Some(()) => Errno::Success,
+            None => Errno::Fault,
+        };
+        Some(errno as i32)
+    }
+}
+
+impl Layout {
+    /// `None` if it is not a time that is waited for, by a clock that a deterministic guest has.
+    fn timer(
+        &self,
+        memory: &GuestMemory<'_>,
+        subscriptions: u32,
+        index: u32,
+        now: u64,
+    ) -> Option<Timer> {
+        let begin = index.checked_mul(self.size)?;
+        let begin = subscriptions.checked_add(begin)?;
+        let at = |offset: u32| begin.checked_add(offset);
+        let userdata = memory.read(GuestPtr::<u64>::new(begin)).ok()?;
+        let kind = memory.read(GuestPtr::<u8>::new(at(8)?)).ok()?;
+        if kind != Eventtype::Clock as u8 {
+            return None;
+        }
+        let clock: Clockid = memory.read(GuestPtr::new(at(self.clock)?)).ok()?;
+        let timeout = memory.read(GuestPtr::<u64>::new(at(self.timeout)?)).ok()?;
+        let flags: Subclockflags = memory.read(GuestPtr::new(at(self.flags)?)).ok()?;
+        let is_absolute = flags.contains(Subclockflags::SUBSCRIPTION_CLOCK_ABSTIME);
+        let until = match (clock, is_absolute) {
+            (Clockid::Monotonic | Clockid::Realtime, false) => now.saturating_add(timeout),
+            (Clockid::Monotonic, true) => timeout,
+            (Clockid::Realtime, true) => VirtualTime::at_wall_time(timeout),
+            _ => return None,
+        };
+        Some(Timer { userdata, until })
+    }
+}
+
+impl Timer {
+    fn event(&self) -> Event {
+        Event {
+            userdata: self.userdata,
+            error: Errno::Success,
+            type_: Eventtype::Clock,
+            fd_readwrite: EventFdReadwrite {
+                nbytes: 0,
+                flags: Eventrwflags::empty(),
+            },
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        *self.context.ctx().ctx.filesystem() = std::mem::take(&mut self.folders);
+        if let (Some(time), Some(sleep)) = (&self.time, &self.real_sleep)
+            && sleep.began.elapsed() >= sleep.duration
+        {
+            time.advance(sleep.until);
+        }
+    }
+}
+
+/// Checks that `core`, a core module, has something to call and wants nothing but WASI, before it
+/// is compiled.
+pub(crate) fn check(core: &[u8]) -> Result<(), LoadError> {
+    let interface = Interface::read(core).map_err(|error| LoadError::Invalid(error.to_string()))?;
+    let imports = || format!("it imports `{}`", interface.foreign_imports.join("`, `"));
+    let problem = match (interface.has_function, interface.foreign_imports.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, true) => format!("it exports no `{START}`, and no other function"),
+        (true, false) => imports(),
+        (false, false) => format!("it exports no function, and {}", imports()),
+    };
+    Err(LoadError::CoreModule { problem })
+}
+
+/// Where the program begins. None if the module is no program.
+pub(crate) fn start(module: &Module) -> Result<Option<Start>, LoadError> {
+    let is_start = |ty: &ExternType| matches!(ty, ExternType::Func(ty) if ty.params().len() + ty.results().len() == 0);
+    match module.get_export_index(START) {
+        Some(index) if module.get_export(START).is_some_and(|ty| is_start(&ty)) => {
+            Ok(Some(Start::CoreModule(index)))
+        }
+        None => Ok(None),
+        Some(_) => Err(LoadError::CoreModule {
+            problem: format!("its `{START}` is not a function without parameters and results"),
+        }),
+    }
+}
+
+/// Joins the program with what the pool offers.
+pub(crate) fn link(
+    linker: &Linker<State>,
+    module: &Module,
+) -> Result<InstancePre<State>, LoadError> {
+    linker.instantiate_pre(module).map_err(|error| {
+        let problem = match error.downcast_ref::<UnknownImportError>() {
+            Some(import) => format!("it imports `{}.{}`", import.module(), import.name()),
+            None => format!("{error:#}"),
+        };
+        LoadError::CoreModule { problem }
+    })
+}
+
+/// What a core module wants from outside and has to offer.
+struct Interface {
+    has_function: bool,
+    /// What it imports beside WASI, as in `env.print`.
+    foreign_imports: Vec<String>,
+}
+
+impl Interface {
+    fn read(core: &[u8]) -> wasmparser::Result<Self> {
+        let mut interface = Self {
+            has_function: false,
+            foreign_imports: Vec::new(),
+        };
+        for payload in Parser::new(0).parse_all(core) {
+            match payload? {
+                Payload::ImportSection(imports) => {
+                    for import in imports.into_imports() {
+                        let import = import?;
+                        if !WASI.contains(&import.module) {
+                            let name = format!("{}.{}", import.module, import.name);
+                            interface.foreign_imports.push(name);
+                        }
+                    }
+                }
+                Payload::ExportSection(exports) => {
+                    for export in exports {
+                        interface.has_function |= export?.kind == ExternalKind::Func;
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(interface)
+    }
+}

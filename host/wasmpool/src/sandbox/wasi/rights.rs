@@ -1,0 +1,204 @@
+//! What WASI gives to a guest: from what was granted to the context of one instance.
+//!
+//! Knows nothing of when an instance lives.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rand_core::TryRng;
+use rustix::fs::{Mode, OFlags};
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+use wasmtime_wasi::p1::WasiP1Ctx;
+use wasmtime_wasi::p2::pipe::MemoryInputPipe;
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiView as _};
+
+use super::capabilities::{Access, DirGrant, Grants};
+use super::captured::{Output, Stream};
+use super::network::Network;
+use super::program::Invocation;
+use super::time::VirtualTime;
+use crate::sync::Arc;
+
+/// A folder that stays the same whatever becomes of its path. Clones are of the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Opened(Arc<OwnedFd>);
+
+impl Opened {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = rustix::fs::open(path, flags, Mode::empty())?;
+        Ok(Self(Arc::new(opened)))
+    }
+
+    /// A path that leads to the folder. Where `/proc` is missing it is `path`, by which it was
+    /// opened, if that still leads there.
+    fn path(&self, path: &Path) -> io::Result<PathBuf> {
+        let of_process = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
+        if of_process.exists() {
+            return Ok(of_process);
+        }
+        let (opened, now) = (rustix::fs::fstat(&self.0)?, rustix::fs::stat(path)?);
+        if (opened.st_dev, opened.st_ino) == (now.st_dev, now.st_ino) {
+            Ok(path.to_owned())
+        } else {
+            Err(io::Error::other("another folder has taken its place"))
+        }
+    }
+}
+
+/// Folders that were granted, opened. Clones are of the same.
+#[derive(Clone, Default)]
+pub(crate) struct Folders(WasiFilesystemCtx);
+
+impl Folders {
+    pub(crate) fn open(grants: &[DirGrant]) -> io::Result<Self> {
+        let mut builder = WasiCtx::builder();
+        // File operations run on the worker's own thread. The other way, a pool of threads
+        // for them, costs two context switches each, and leaves an operation behind that goes
+        // on after its task was stopped.
+        builder.allow_blocking_current_thread(true);
+        for grant in grants {
+            let permissions = match grant.access {
+                Access::ReadOnly => FsPerms::ReadOnly,
+                Access::ReadWrite => FsPerms::ReadWrite,
+            };
+            // WASI's context takes paths only, and cannot be added to.
+            let path = grant.opened.path(&grant.host)?;
+            let opened = builder.preopened_dir(path, &grant.guest, permissions);
+            opened.map_err(|error| error.downcast().unwrap_or_else(io::Error::other))?;
+        }
+        Ok(Self(std::mem::take(builder.build().filesystem())))
+    }
+}
+
+impl fmt::Debug for Folders {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Folders").finish_non_exhaustive()
+    }
+}
+
+/// Makes the context of an instance. Beside its output, clocks and random numbers, a guest to
+/// whom nothing is granted has nothing: no folder, no variable, no argument, no network, an
+/// empty standard input.
+pub(crate) fn context(
+    grants: Option<&Grants>,
+    program: Option<Invocation>,
+    output: &Output,
+    time: Option<&VirtualTime>,
+    network: impl FnOnce() -> Arc<Network>,
+) -> WasiCtx {
+    let mut builder = builder(grants, program, output, time);
+    if let Some(grants) = grants
+        && !grants.net.is_empty()
+    {
+        network().open(&mut builder);
+    }
+    let mut context = builder.build();
+    *context.filesystem() = folders(grants);
+    context
+}
+
+/// Makes the context of a program for preview 1, which knows no network.
+pub(crate) fn preview1(
+    grants: Option<&Grants>,
+    program: Option<Invocation>,
+    output: &Output,
+    time: Option<&VirtualTime>,
+) -> WasiP1Ctx {
+    let mut context = builder(grants, program, output, time).build_p1();
+    *context.ctx().ctx.filesystem() = folders(grants);
+    context
+}
+
+fn folders(grants: Option<&Grants>) -> WasiFilesystemCtx {
+    grants.map_or_else(Default::default, |grants| grants.folders.0.clone())
+}
+
+fn builder(
+    grants: Option<&Grants>,
+    program: Option<Invocation>,
+    output: &Output,
+    time: Option<&VirtualTime>,
+) -> WasiCtxBuilder {
+    let mut builder = WasiCtx::builder();
+    builder
+        .stdout(output.capture(Stream::Stdout))
+        .stderr(output.capture(Stream::Stderr));
+    let overridden = program
+        .as_ref()
+        .map_or(&[][..], |program| &program.environment);
+    if let Some(grants) = grants {
+        for (name, value) in &grants.environment {
+            if overridden.iter().all(|(other, _)| other != name) {
+                builder.env(name, value);
+            }
+        }
+        if grants.inherits_stdio {
+            builder.inherit_stdin();
+        }
+        if let Some(seed) = grants.seed {
+            fix(&mut builder, seed);
+        }
+        if let Some(time) = time {
+            builder.wall_clock(time.clone());
+            builder.monotonic_clock(time.clone());
+        }
+    }
+    if let Some(program) = program {
+        builder.args(&program.arguments);
+        builder.envs(&program.environment);
+        if let Some(stdin) = program.stdin {
+            builder.stdin(MemoryInputPipe::new(stdin.into_vec()));
+        }
+    }
+    builder
+}
+
+/// Takes chance from a guest.
+fn fix(builder: &mut WasiCtxBuilder, seed: u64) {
+    let mut seeder = Seeded::new(seed, "insecure seed");
+    let mut insecure_seed = [0; 16];
+    seeder.0.fill(&mut insecure_seed);
+    builder
+        .secure_random(Seeded::new(seed, "random"))
+        .insecure_random(Seeded::new(seed, "insecure random"))
+        .insecure_random_seed(u128::from_le_bytes(insecure_seed));
+}
+
+/// Random numbers that follow from a seed: the output of a hash, which is the same for ever.
+struct Seeded(blake3::OutputReader);
+
+impl Seeded {
+    fn new(seed: u64, purpose: &str) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&seed.to_le_bytes());
+        hasher.update(purpose.as_bytes());
+        Self(hasher.finalize_xof())
+    }
+
+    fn next<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.0.fill(&mut bytes);
+        bytes
+    }
+}
+
+impl TryRng for Seeded {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(u32::from_le_bytes(self.next()))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(u64::from_le_bytes(self.next()))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill(bytes);
+        Ok(())
+    }
+}

@@ -1,0 +1,789 @@
+//! The bounded queue between submitters and workers: lanes of different priority, first in,
+//! first out within a lane, closable.
+//!
+//! Written by hand and not a channel, because an entry may die while it waits: a cancelled
+//! task gives its place back at once, not when a worker comes across it. Knows nothing of
+//! tasks; it is generic so that it can be tested without them.
+//!
+//! Entries may come in chunks. A worker takes a chunk as a whole, in one go, and puts what it
+//! does not need at once on its shelf. It goes on from there without asking anybody, but
+//! what lies there is not its own: before a worker goes to sleep it looks at the shelves of
+//! the others, and takes half of what it finds. So an entry never waits behind a slow one
+//! while a worker has nothing to do.
+//!
+//! A worker also leaves its shelf when a higher lane has entries: what is left goes back to
+//! the front of its own lane.
+//!
+//! How no entry on a shelf is overlooked: shelves are filled, and looked at by others, under
+//! the lock of the entries, and whoever pushes a chunk wakes a sleeper for each entry of it.
+//! Either a worker fills its shelf before another looks, or that one sleeps since before the
+//! push, and was woken by it.
+
+use std::collections::{BinaryHeap, VecDeque};
+use std::task::{Poll, Waker};
+
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, contain_panic, lock, spin};
+
+/// An entry of the queue.
+pub(crate) trait Entry {
+    /// Whether a worker still has a use for it. Once false it stays false.
+    fn is_live(&self) -> bool;
+}
+
+/// How long a submitter waits for room.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// Up to this moment.
+    Until(Instant),
+    /// As long as it takes.
+    Endless,
+}
+
+/// Why there is no room for an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoRoom {
+    Full,
+    Closed,
+}
+
+pub(crate) struct Queue<T> {
+    entries: Mutex<Entries<T>>,
+    /// One for each worker: what is left of the chunk that it took. Filled with the lock of
+    /// the entries held; emptied by its worker without, and by the others with it.
+    shelves: Box<[Mutex<Shelf<T>>]>,
+    /// Whether there may be something on some shelf: spares those who find nothing elsewhere
+    /// a look at all of them. Written with the lock of the entries.
+    has_shelved: AtomicBool,
+    /// The highest lane that has entries, [`LANES`] if none has: written with the lock of the
+    /// entries, read without as a hint.
+    highest_lane: AtomicUsize,
+    /// False while the queue is open and a worker has found nothing in it. Read by the
+    /// lookout without the lock; a hint, and the lock tells the truth.
+    is_worth_a_look: AtomicBool,
+    /// Signalled when an entry comes and a worker sleeps, and when the queue closes.
+    not_empty: Condvar,
+    room: Arc<Room>,
+}
+
+struct Entries<T> {
+    lanes: [Lane<T>; LANES],
+    /// Entries whose time has not come, the earliest on top.
+    deferred: BinaryHeap<Deferred<T>>,
+    closed: bool,
+    /// Whether all that was queued has been taken out, and what comes back is not wanted.
+    drained: bool,
+    /// With so many entries the dead among them are cleared away.
+    clear_at: usize,
+    /// The same for those that are deferred.
+    clear_deferred_at: usize,
+    /// The worker that looks out for an entry before it goes to sleep, until one has come for
+    /// it: the next push must not count on it too. One is enough: it takes the entry of a
+    /// caller who waits for each outcome before the next submit.
+    lookout: Option<usize>,
+    /// Workers inside of `pop` that wait for an entry.
+    sleepers: usize,
+    /// Sleepers that were signalled and have not run yet. Without it every push would signal
+    /// (a system call) until the sleeper has come to its feet.
+    signalled: usize,
+}
+
+/// Entries of one priority.
+struct Lane<T> {
+    /// Each with the number of entries behind it that belong to the same chunk, or did: some
+    /// may have been cleared away, which makes the chunk reach a little too far.
+    queue: VecDeque<(T, usize)>,
+    /// How often an entry of a higher lane was taken while one waited here.
+    passed_over: u32,
+}
+
+/// What is left of a chunk.
+struct Shelf<T> {
+    entries: VecDeque<T>,
+    /// The lane that they came from.
+    lane: usize,
+}
+
+struct Deferred<T> {
+    entry: T,
+    lane: usize,
+    due: Instant,
+}
+
+/// How many lanes there are; the first has the highest priority.
+pub(crate) const LANES: usize = 3;
+
+/// Fewer entries are not worth clearing.
+const CLEAR_AT_LEAST: usize = 64;
+
+/// A lane that was passed over so often has its turn.
+const PATIENCE: u32 = 8;
+
+/// Places in the queue. Apart from the entries, so that whoever ends an entry can give its
+/// place back without the queue's lock.
+struct Room {
+    capacity: usize,
+    /// Places in use. Raised by submitters, lowered when a [`Permit`] drops.
+    taken: AtomicUsize,
+    closed: AtomicBool,
+    /// Submitters that wait for a place, blocked or with a waker. Raised before a submitter's
+    /// last look at `taken`, read after `taken` was lowered: either the submitter sees the
+    /// free place, or the one who freed it sees the submitter.
+    waiting: AtomicUsize,
+    wakers: Mutex<Wakers>,
+    freed: Condvar,
+}
+
+/// Those who wait for a place without blocking, first come, first woken.
+#[derive(Default)]
+struct Wakers {
+    queue: VecDeque<(u64, Waker)>,
+    next_number: u64,
+}
+
+/// A submitter that waits with a waker. On drop it leaves the line, and passes on a wake-up
+/// that it got and had no use for.
+pub(crate) struct WaitingForRoom {
+    room: Arc<Room>,
+    number: u64,
+    /// Whether it has what it waited for: a wake-up that it got was used.
+    is_served: bool,
+}
+
+/// A place in the queue, given back on drop. An entry holds it for as long as it is queued.
+#[must_use]
+pub(crate) struct Permit(Arc<Room>);
+
+impl<T: Entry> Queue<T> {
+    /// A queue with room for `capacity` entries, for workers 0 to `n_workers` less one.
+    pub(crate) fn new(capacity: usize, n_workers: usize) -> Self {
+        Self {
+            shelves: (0..n_workers)
+                .map(|_| {
+                    Mutex::new(Shelf {
+                        entries: VecDeque::new(),
+                        lane: 0,
+                    })
+                })
+                .collect(),
+            has_shelved: AtomicBool::new(false),
+            highest_lane: AtomicUsize::new(LANES),
+            entries: Mutex::new(Entries {
+                lanes: std::array::from_fn(|_| Lane {
+                    queue: VecDeque::new(),
+                    passed_over: 0,
+                }),
+                deferred: BinaryHeap::new(),
+                closed: false,
+                drained: false,
+                clear_at: CLEAR_AT_LEAST,
+                clear_deferred_at: CLEAR_AT_LEAST,
+                lookout: None,
+                sleepers: 0,
+                signalled: 0,
+            }),
+            is_worth_a_look: AtomicBool::new(false),
+            not_empty: Condvar::new(),
+            room: Arc::new(Room {
+                capacity,
+                taken: AtomicUsize::new(0),
+                closed: AtomicBool::new(false),
+                waiting: AtomicUsize::new(0),
+                wakers: Mutex::default(),
+                freed: Condvar::new(),
+            }),
+        }
+    }
+
+    /// Takes a place for one entry. Blocks for as long as the caller has patience.
+    pub(crate) fn reserve(&self, patience: Patience) -> Result<Permit, NoRoom> {
+        let room = &self.room;
+        if room.closed.load(Ordering::SeqCst) {
+            return Err(NoRoom::Closed);
+        }
+        if room.try_take() || room.wait_and_take(patience)? {
+            Ok(Permit(Arc::clone(room)))
+        } else {
+            Err(NoRoom::Full)
+        }
+    }
+
+    /// Takes a place for one entry, or sees to it that `waker` is woken when there may be one.
+    /// What it leaves in `waiting` keeps the place in the line until the next poll.
+    pub(crate) fn poll_reserve(
+        &self,
+        waiting: &mut Option<WaitingForRoom>,
+        waker: &Waker,
+    ) -> Poll<Result<Permit, NoRoom>> {
+        let mut reserved = self.reserve(Patience::None);
+        if matches!(reserved, Err(NoRoom::Full)) {
+            match waiting {
+                Some(waiting) => waiting.wait_on(waker),
+                None => *waiting = Some(self.room.wait_with(waker)),
+            }
+            // Somebody may have left between the look and the wait.
+            reserved = self.reserve(Patience::None);
+        }
+        if matches!(reserved, Err(NoRoom::Full)) {
+            return Poll::Pending;
+        }
+        if let Some(waiting) = waiting.take() {
+            waiting.leave();
+        }
+        Poll::Ready(reserved)
+    }
+
+    /// Takes a place whether there is one or not: for those who must not wait. Also when the
+    /// queue is closed, which [`push`](Self::push) says.
+    pub(crate) fn overdraw(&self) -> Permit {
+        let room = &self.room;
+        room.taken.fetch_add(1, Ordering::SeqCst);
+        Permit(Arc::clone(room))
+    }
+
+    /// Puts the entries of a chunk at the end of a lane, or gives them back if the queue has
+    /// closed meanwhile.
+    pub(crate) fn push<C>(&self, chunk: C, lane: usize) -> Result<(), C>
+    where
+        C: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
+    {
+        let mut entries = self.lock();
+        if entries.closed {
+            return Err(chunk);
+        }
+        // The dead are passed over by `pop`; while every worker is busy nobody pops, so they
+        // are cleared away here, now and then.
+        if entries.len() >= entries.clear_at {
+            entries.clear();
+        }
+        let chunk = chunk.into_iter();
+        let n_pushed = chunk.len();
+        let places = chunk.zip((0..n_pushed).rev());
+        entries.lanes[lane].queue.extend(places);
+        self.note_highest_lane(&entries);
+        self.is_worth_a_look.store(true, Ordering::Relaxed);
+        // The lookout takes one entry by itself, and looks once more before it goes to sleep.
+        let is_seen = n_pushed > 0 && entries.lookout.take().is_some();
+        self.wake(entries, n_pushed - usize::from(is_seen));
+        Ok(())
+    }
+
+    /// Puts an entry aside until it is due, or until the queue is closed; then it comes with
+    /// the others of its lane. For an entry that was popped before: it is taken by a closed
+    /// queue too, but given back by one that was drained.
+    pub(crate) fn defer(&self, entry: T, lane: usize, due: Instant) -> Result<(), T> {
+        let mut entries = self.lock();
+        if entries.drained {
+            return Err(entry);
+        }
+        if entries.deferred.len() >= entries.clear_deferred_at {
+            entries.clear_deferred();
+        }
+        let is_first = entries.deferred.peek().is_none_or(|first| due < first.due);
+        entries.deferred.push(Deferred { entry, lane, due });
+        self.is_worth_a_look.store(true, Ordering::Relaxed);
+        if is_first {
+            // All sleepers must learn when to wake up: if only one did, and were woken for
+            // another entry, the rest would sleep on. One signal for each would not do: a
+            // worker that goes to sleep before it comes, and knows, may take it away.
+            entries.signalled = entries.sleepers;
+            drop(entries);
+            self.not_empty.notify_all();
+        }
+        Ok(())
+    }
+
+    fn note_highest_lane(&self, entries: &Entries<T>) {
+        let has_entry = |lane: &Lane<T>| !lane.queue.is_empty();
+        let highest = entries.lanes.iter().position(has_entry).unwrap_or(LANES);
+        self.highest_lane.store(highest, Ordering::Relaxed);
+    }
+
+    /// Wakes as many sleepers, if there are.
+    fn wake(&self, mut entries: MutexGuard<'_, Entries<T>>, wanted: usize) {
+        let n_woken = wanted.min(entries.sleepers - entries.signalled);
+        entries.signalled += n_woken;
+        drop(entries);
+        for _ in 0..n_woken {
+            self.not_empty.notify_one();
+        }
+    }
+
+    /// Takes the entry whose turn it is; blocks while there is none. `None` when the queue is
+    /// closed and empty.
+    pub(crate) fn pop(&self, worker: usize) -> Option<T> {
+        let mut shelf = lock(&self.shelves[worker]);
+        // One of its entries, unless others come before them.
+        if self.highest_lane.load(Ordering::Relaxed) >= shelf.lane
+            && let Some(entry) = shelf.entries.pop_front()
+        {
+            return Some(entry);
+        }
+        drop(shelf);
+        let mut has_looked_out = false;
+        let mut entries = self.lock();
+        // Empty, unless a higher lane has entries.
+        let mut shelf = lock(&self.shelves[worker]);
+        let Shelf {
+            entries: left,
+            lane,
+        } = &mut *shelf;
+        for (n_followers, entry) in left.drain(..).rev().enumerate() {
+            entries.lanes[*lane].queue.push_front((entry, n_followers));
+        }
+        drop(shelf);
+        loop {
+            let next_due = entries.admit_deferred();
+            if let Some((entry, lane, rest_of_chunk)) = entries.take() {
+                self.note_highest_lane(&entries);
+                if !rest_of_chunk.is_empty() {
+                    self.has_shelved.store(true, Ordering::Relaxed);
+                    let mut shelf = lock(&self.shelves[worker]);
+                    shelf.entries = rest_of_chunk;
+                    shelf.lane = lane;
+                }
+                return Some(entry);
+            }
+            if let Some(entry) = self.take_from_shelves(worker) {
+                return Some(entry);
+            }
+            if entries.closed {
+                return None;
+            }
+            self.is_worth_a_look.store(false, Ordering::Relaxed);
+            if !has_looked_out && entries.lookout.is_none() {
+                has_looked_out = true;
+                entries.lookout = Some(worker);
+                drop(entries);
+                spin::until(|| self.is_worth_a_look.load(Ordering::Relaxed));
+                entries = self.lock();
+                entries.lookout.take_if(|lookout| *lookout == worker);
+                continue;
+            }
+            entries.sleepers += 1;
+            entries = match sync::wait(&self.not_empty, entries, next_due) {
+                Ok(entries) | Err(entries) => entries,
+            };
+            entries.sleepers -= 1;
+            // A wake-up for no reason takes away a signal that is not its own: that costs
+            // one signal too many later, and loses none.
+            entries.signalled = entries.signalled.saturating_sub(1).min(entries.sleepers);
+        }
+    }
+
+    /// Takes half of what lies on another worker's shelf. Only with the entries locked.
+    fn take_from_shelves(&self, worker: usize) -> Option<T> {
+        if !self.has_shelved.load(Ordering::Relaxed) {
+            return None;
+        }
+        let n_shelves = self.shelves.len();
+        let others = (1..n_shelves).map(|distance| (worker + distance) % n_shelves);
+        for other in others {
+            let mut shelf = lock(&self.shelves[other]);
+            // From the end: the other one goes on at the front.
+            let n_left = shelf.entries.len() / 2;
+            let mut taken = shelf.entries.split_off(n_left);
+            let lane = shelf.lane;
+            drop(shelf);
+            if let Some(entry) = taken.pop_front() {
+                let mut shelf = lock(&self.shelves[worker]);
+                shelf.entries = taken;
+                shelf.lane = lane;
+                return Some(entry);
+            }
+        }
+        self.has_shelved.store(false, Ordering::Relaxed);
+        None
+    }
+
+    /// Refuses entries from now on; those that are queued stay.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.is_worth_a_look.store(true, Ordering::Relaxed);
+        self.not_empty.notify_all();
+        self.room.closed.store(true, Ordering::SeqCst);
+        // With the lock: a submitter that found it open waits by now, or will look again.
+        let wakers = self.room.take_wakers(usize::MAX);
+        self.room.freed.notify_all();
+        wakers.into_iter().for_each(wake);
+    }
+
+    /// Takes all entries out at once. What is deferred from now on is not wanted either.
+    pub(crate) fn drain(&self) -> Vec<T> {
+        let mut entries = self.lock();
+        entries.drained = true;
+        let lanes = entries.lanes.iter_mut();
+        let queued = lanes.flat_map(|lane| std::mem::take(&mut lane.queue));
+        let mut drained = queued.map(|(entry, _)| entry).collect::<Vec<_>>();
+        drained.extend(entries.deferred.drain().map(|deferred| deferred.entry));
+        for shelf in &self.shelves {
+            drained.extend(lock(shelf).entries.drain(..));
+        }
+        self.note_highest_lane(&entries);
+        drained
+    }
+
+    /// How many places are taken: the entries that are queued and alive.
+    pub(crate) fn len(&self) -> usize {
+        self.room.taken.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries<T>> {
+        lock(&self.entries)
+    }
+}
+
+impl<T: Entry> Entries<T> {
+    /// Clears the dead away, and sets the mark for the next time: a part of the work of each
+    /// push, however many are alive.
+    fn clear(&mut self) {
+        for lane in &mut self.lanes {
+            lane.queue.retain(|(entry, _)| entry.is_live());
+        }
+        self.clear_at = CLEAR_AT_LEAST.max(2 * self.len());
+    }
+
+    /// The same for those that are deferred.
+    fn clear_deferred(&mut self) {
+        self.deferred.retain(|deferred| deferred.entry.is_live());
+        self.clear_deferred_at = CLEAR_AT_LEAST.max(2 * self.deferred.len());
+    }
+}
+
+impl<T> Entries<T> {
+    fn len(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.queue.len()).sum()
+    }
+
+    /// Moves the deferred entries that are due to their lanes; all of them if the queue is
+    /// closed. Says when the next one is due.
+    fn admit_deferred(&mut self) -> Option<Instant> {
+        if self.deferred.is_empty() {
+            return None;
+        }
+        let now = Instant::now();
+        while let Some(first) = self.deferred.peek() {
+            if first.due > now && !self.closed {
+                return Some(first.due);
+            }
+            let Deferred { entry, lane, .. } = self.deferred.pop()?;
+            self.lanes[lane].queue.push_back((entry, 0));
+        }
+        None
+    }
+
+    /// The front of the highest lane that has an entry, or of a lower one that has been
+    /// passed over long enough; the number of that lane, and the rest of the chunk.
+    fn take(&mut self) -> Option<(T, usize, VecDeque<T>)> {
+        let has_entry = |lane: &Lane<T>| !lane.queue.is_empty();
+        let is_due = |lane: &Lane<T>| has_entry(lane) && lane.passed_over >= PATIENCE;
+        let place = self.lanes.iter().position(is_due);
+        let place = place.or_else(|| self.lanes.iter().position(has_entry))?;
+        for lane in &mut self.lanes[place + 1..] {
+            if has_entry(lane) {
+                lane.passed_over += 1;
+            }
+        }
+        let lane = &mut self.lanes[place];
+        lane.passed_over = 0;
+        let (entry, n_followers) = lane.queue.pop_front()?;
+        let n_followers = n_followers.min(lane.queue.len());
+        let followers = lane.queue.drain(..n_followers);
+        let followers = followers.map(|(entry, _)| entry).collect();
+        Some((entry, place, followers))
+    }
+}
+
+impl Room {
+    /// Puts `waker` at the end of the line.
+    fn wait_with(self: &Arc<Self>, waker: &Waker) -> WaitingForRoom {
+        // Somebody else's code, which runs without the lock.
+        let waker = waker.clone();
+        let mut wakers = lock(&self.wakers);
+        let number = wakers.next_number;
+        wakers.next_number += 1;
+        wakers.queue.push_back((number, waker));
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let room = Arc::clone(self);
+        WaitingForRoom {
+            room,
+            number,
+            is_served: false,
+        }
+    }
+
+    /// Takes as many wakers out of the line, from its front.
+    fn take_wakers(&self, wanted: usize) -> Vec<Waker> {
+        let mut wakers = lock(&self.wakers);
+        let n_taken = wanted.min(wakers.queue.len());
+        self.waiting.fetch_sub(n_taken, Ordering::SeqCst);
+        let taken = wakers.queue.drain(..n_taken);
+        taken.map(|(_, waker)| waker).collect()
+    }
+
+    /// Tells somebody who waits that there may be a place.
+    fn tell_one(&self) {
+        // The lock makes sure that a submitter which saw no place already waits.
+        let wakers = self.take_wakers(1);
+        self.freed.notify_one();
+        wakers.into_iter().for_each(wake);
+    }
+
+    fn try_take(&self) -> bool {
+        let free = |taken| (taken < self.capacity).then_some(taken + 1);
+        self.taken
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, free)
+            .is_ok()
+    }
+
+    fn has_place(&self) -> bool {
+        self.taken.load(Ordering::SeqCst) < self.capacity
+    }
+
+    /// Whether a place was taken in time.
+    fn wait_and_take(&self, patience: Patience) -> Result<bool, NoRoom> {
+        if matches!(patience, Patience::None) {
+            return Ok(false);
+        }
+        // Small tasks leave their places faster than a submitter can be woken for each: it
+        // comes back for several, and nobody has to wake it.
+        if matches!(patience, Patience::Endless) && spin::nap_until(|| self.try_take()) {
+            return Ok(true);
+        }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let taken = self.take_when_free(patience);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        taken
+    }
+
+    fn take_when_free(&self, patience: Patience) -> Result<bool, NoRoom> {
+        let mut guard = lock(&self.wakers);
+        loop {
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(NoRoom::Closed);
+            }
+            if self.try_take() {
+                return Ok(true);
+            }
+            let deadline = match patience {
+                Patience::Until(deadline) => Some(deadline),
+                Patience::None | Patience::Endless => None,
+            };
+            match sync::wait(&self.freed, guard, deadline) {
+                Ok(signalled) => guard = signalled,
+                Err(_timed_out) => return Ok(false),
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let room = &self.0;
+        room.taken.fetch_sub(1, Ordering::SeqCst);
+        if room.waiting.load(Ordering::SeqCst) > 0 {
+            room.tell_one();
+        }
+    }
+}
+
+impl WaitingForRoom {
+    /// Keeps its place in the line, with another waker. One that was woken and found no room
+    /// is the first again: it has waited longest.
+    fn wait_on(&self, waker: &Waker) {
+        let waker = waker.clone();
+        let mut wakers = lock(&self.room.wakers);
+        let place = wakers.place_of(self.number);
+        let former = match place {
+            Some(place) => Some(std::mem::replace(&mut wakers.queue[place].1, waker)),
+            None => {
+                wakers.queue.push_front((self.number, waker));
+                self.room.waiting.fetch_add(1, Ordering::SeqCst);
+                None
+            }
+        };
+        drop(wakers);
+        drop(former);
+    }
+
+    /// Leaves the line. Says whether it was still in it: else it has been woken.
+    fn step_out(&self) -> bool {
+        let mut wakers = lock(&self.room.wakers);
+        let place = wakers.place_of(self.number);
+        let former = place.and_then(|place| wakers.queue.remove(place));
+        if former.is_some() {
+            self.room.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+        drop(wakers);
+        former.is_some()
+    }
+
+    /// Gives up its place in the line: it has what it waited for.
+    pub(crate) fn leave(mut self) {
+        self.is_served = true;
+    }
+}
+
+impl Drop for WaitingForRoom {
+    fn drop(&mut self) {
+        let was_woken = !self.step_out();
+        // The wake-up was meant for somebody who wants the place, if it is still there. If not,
+        // those in line hear when it comes back.
+        if was_woken && !self.is_served && self.room.has_place() {
+            self.room.tell_one();
+        }
+    }
+}
+
+impl Wakers {
+    fn place_of(&self, number: u64) -> Option<usize> {
+        self.queue.iter().position(|(known, _)| *known == number)
+    }
+}
+
+/// Wakes somebody, whose code must not end ours.
+fn wake(waker: Waker) {
+    contain_panic(|| waker.wake());
+}
+
+// Only the moments are compared: the heap needs an order of them, the earliest on top.
+impl<T> PartialEq for Deferred<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.due == other.due
+    }
+}
+
+impl<T> Eq for Deferred<T> {}
+
+impl<T> PartialOrd for Deferred<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> Ord for Deferred<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.due.cmp(&self.due)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Entry for &str {
+        fn is_live(&self) -> bool {
+            !self.is_empty()
+        }
+    }
+
+    /// Pushes entries with their lanes and pops all of them.
+    fn check(pushed: &[(&'static str, usize)], expected: &[&str]) {
+        let queue = Queue::new(100, 1);
+        for (entry, lane) in pushed {
+            queue.push([*entry], *lane).unwrap();
+        }
+        queue.close();
+        let popped = std::iter::from_fn(|| queue.pop(0)).collect::<Vec<_>>();
+        assert_eq!(popped, expected);
+    }
+
+    #[test]
+    fn higher_lanes_come_first_and_within_one_the_first() {
+        check(&[], &[]);
+        check(
+            &[("low", 2), ("a", 1), ("high", 0), ("b", 1)],
+            &["high", "a", "b", "low"],
+        );
+    }
+
+    #[test]
+    fn a_lane_that_was_passed_over_has_its_turn() {
+        let mut pushed = vec![("low", 2), ("low", 2), ("normal", 1)];
+        pushed.extend([("high", 0); 20]);
+        let mut expected = vec!["high"; 8];
+        expected.extend(["normal", "low"]);
+        expected.extend(["high"; 8]);
+        expected.extend(["low", "high", "high", "high", "high"]);
+        check(&pushed, &expected);
+    }
+
+    #[test]
+    fn a_closed_queue_gives_the_entry_back() {
+        let queue = Queue::new(1, 1);
+        queue.close();
+        assert_eq!(queue.push(["late"], 1), Err(["late"]));
+        assert!(matches!(
+            queue.reserve(Patience::Endless),
+            Err(NoRoom::Closed)
+        ));
+    }
+
+    #[test]
+    fn dead_entries_do_not_pile_up() {
+        let queue = Queue::new(1, 1);
+        for _ in 0..1_000 {
+            queue.push([""], 1).unwrap();
+        }
+        assert!(queue.lock().len() < 200);
+        let later = Instant::now() + std::time::Duration::from_secs(3600);
+        for _ in 0..1_000 {
+            queue.defer("", 1, later).unwrap();
+        }
+        assert!(queue.lock().deferred.len() < 200);
+    }
+
+    #[test]
+    fn a_chunk_goes_to_one_worker_until_another_has_nothing_to_do() {
+        let queue = Queue::new(100, 3);
+        queue.push(["a", "b", "c", "d", "e"], 1).unwrap();
+        queue.push(["f"], 1).unwrap();
+        assert_eq!(queue.pop(0), Some("a"));
+        assert_eq!(queue.pop(1), Some("f"));
+        // The half that the first one would come to last.
+        assert_eq!(queue.pop(1), Some("d"));
+        assert_eq!(queue.pop(0), Some("b"));
+        queue.close();
+        assert_eq!(queue.pop(2), Some("c"));
+        assert_eq!((queue.pop(0), queue.pop(0)), (Some("e"), None));
+    }
+
+    #[test]
+    fn a_shelf_waits_for_a_higher_lane_and_goes_on_after_it() {
+        let queue = Queue::new(100, 1);
+        queue.push(["a", "b", "c"], 2).unwrap();
+        assert_eq!(queue.pop(0), Some("a"));
+        queue.push(["high", "higher"], 0).unwrap();
+        queue.push(["d"], 2).unwrap();
+        queue.close();
+        let popped = std::iter::from_fn(|| queue.pop(0)).collect::<Vec<_>>();
+        assert_eq!(popped, ["high", "higher", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn draining_takes_chunks_and_deferred_entries_too() {
+        let queue = Queue::new(100, 2);
+        queue.push(["a", "b", "c"], 1).unwrap();
+        assert_eq!(queue.pop(0), Some("a"));
+        queue.push(["d", "e"], 2).unwrap();
+        let later = Instant::now() + std::time::Duration::from_secs(3600);
+        queue.defer("f", 0, later).unwrap();
+        assert_eq!(queue.drain(), ["d", "e", "f", "b", "c"]);
+        assert_eq!(queue.defer("g", 0, later), Err("g"));
+    }
+
+    #[test]
+    fn a_deferred_entry_comes_when_it_is_due_or_the_queue_is_closed() {
+        let queue = Queue::new(100, 1);
+        let now = Instant::now();
+        let after = |millis| now + std::time::Duration::from_millis(millis);
+        queue.defer("late", 0, after(3_600_000)).unwrap();
+        queue.defer("soon", 0, after(5)).unwrap();
+        queue.push(["now"], 0).unwrap();
+        assert_eq!((queue.pop(0), queue.pop(0)), (Some("now"), Some("soon")));
+        queue.close();
+        assert_eq!((queue.pop(0), queue.pop(0)), (Some("late"), None));
+    }
+}

@@ -1,0 +1,136 @@
+//! What a pool tells of itself: how many tasks are where, how those that ended did, and how
+//! long it took.
+//!
+//! What is queued and what runs are one atomic number, so that no reading finds a task in
+//! both or more tasks running than there are workers. Reading stops nobody.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::cell::TaskState;
+use super::timings::{Distribution, Reading, Timings};
+use crate::call::Allocation;
+use crate::error::TaskErrorKind;
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// How many tasks are where at one moment.
+///
+/// `accepted` is always the sum of `queued`, `running` and `finished`, and `finished` the
+/// sum of `succeeded` and all of `failures`. A task that ends just during the reading may be
+/// missing from all of them.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct PoolStats {
+    /// Tasks that were ever accepted.
+    pub accepted: u64,
+    /// Tasks that wait for a worker.
+    pub queued: u64,
+    /// Tasks that a worker runs: never more than there are workers.
+    pub running: u64,
+    /// Tasks that have ended.
+    pub finished: u64,
+    /// Tasks that have ended with a result.
+    pub succeeded: u64,
+    /// Tasks that have ended with an error, by the name of its kind; kinds that did not
+    /// occur are left out.
+    pub failures: Vec<(&'static str, u64)>,
+    /// How long the tasks that have run waited for it. Each attempt counts, by the time from
+    /// the submission.
+    pub queue_time: Distribution,
+    /// How long they ran. Each attempt counts.
+    pub run_time: Distribution,
+    /// Which share of their time the workers ran tasks, from 0 to 1, since the pool was
+    /// built.
+    pub utilization: f64,
+    /// How long ago the pool was built.
+    pub uptime: Duration,
+    /// Where the memory of its instances comes from.
+    pub allocation: Allocation,
+    /// How many loads of modules were ever begun. Modules that are loaded already need none.
+    pub loads: u64,
+    /// Loads that have not ended, also those for which nobody waits any longer.
+    pub loading: usize,
+}
+
+#[derive(Default)]
+pub(crate) struct Counters {
+    /// Running tasks in the lower 16 bits, of which workers need fewer, queued ones above.
+    alive: AtomicU64,
+    succeeded: AtomicU64,
+    /// By [`TaskErrorKind::index`].
+    failed: [AtomicU64; TaskErrorKind::COUNT],
+}
+
+const RUNNING: u64 = 1;
+const QUEUED: u64 = 1 << 16;
+
+impl Counters {
+    /// Tasks are about to be put into the queue.
+    pub(crate) fn accept(&self, n_tasks: usize) {
+        self.alive
+            .fetch_add(n_tasks as u64 * QUEUED, Ordering::Relaxed);
+    }
+
+    /// The queue has closed just before, and the tasks were refused after all.
+    pub(crate) fn refuse(&self, n_tasks: usize) {
+        self.alive
+            .fetch_sub(n_tasks as u64 * QUEUED, Ordering::Relaxed);
+    }
+
+    /// A worker takes a task.
+    pub(crate) fn start(&self) {
+        self.alive.fetch_sub(QUEUED - RUNNING, Ordering::Relaxed);
+    }
+
+    /// A task goes back into the queue.
+    pub(crate) fn put_back(&self) {
+        self.alive.fetch_add(QUEUED - RUNNING, Ordering::Relaxed);
+    }
+
+    /// A task that was queued or running has ended.
+    pub(crate) fn end(&self, former: TaskState, error: Option<TaskErrorKind>) {
+        let place = match former {
+            TaskState::Queued => QUEUED,
+            TaskState::Running | TaskState::Done => RUNNING,
+        };
+        self.alive.fetch_sub(place, Ordering::Relaxed);
+        let counter = error.map_or(&self.succeeded, |kind| &self.failed[kind.index()]);
+        // Released, and acquired by `read`: who sees the task here has seen it leave there.
+        counter.fetch_add(1, Ordering::Release);
+    }
+
+    pub(crate) fn read(&self, timings: &Timings, allocation: Allocation) -> PoolStats {
+        let count = |counter: &AtomicU64| counter.load(Ordering::Acquire);
+        let succeeded = count(&self.succeeded);
+        let failures = TaskErrorKind::NAMES
+            .into_iter()
+            .zip(self.failed.iter().map(count));
+        let failures = failures.filter(|(_, count)| *count > 0).collect::<Vec<_>>();
+        let alive = count(&self.alive);
+        let (queued, running) = (alive / QUEUED, alive % QUEUED);
+        let finished = succeeded + failures.iter().map(|(_, count)| count).sum::<u64>();
+        let Reading {
+            uptime,
+            queue_time,
+            run_time,
+            utilization,
+        } = timings.read();
+        PoolStats {
+            accepted: queued + running + finished,
+            queued,
+            running,
+            finished,
+            succeeded,
+            failures,
+            queue_time,
+            run_time,
+            utilization,
+            uptime,
+            allocation,
+            // Of the pool, which knows its modules.
+            loads: 0,
+            loading: 0,
+        }
+    }
+}

@@ -1,0 +1,136 @@
+//! What happens in the pool, for those who trace it: the feature `tracing`.
+//!
+//! Without the feature the functions here do nothing, and [`Origin`] has no size. A subscriber
+//! is the embedder's code: its panics end here, and cost no task its outcome.
+
+#![cfg_attr(
+    not(feature = "tracing"),
+    allow(unused_variables, reason = "there is nobody to tell")
+)]
+
+use std::time::Duration;
+
+#[cfg(feature = "tracing")]
+use tracing::{Span, debug, debug_span, info, span::EnteredSpan, warn};
+
+use super::shutdown::Shutdown;
+use crate::call::{Allocation, TaskReport};
+use crate::error::TaskError;
+use crate::sandbox::CacheState;
+#[cfg(feature = "tracing")]
+use crate::sync::contain_panic;
+
+/// The span in which a task was submitted; none if the subscriber panicked.
+pub(crate) struct Origin {
+    #[cfg(feature = "tracing")]
+    span: Option<Span>,
+}
+
+impl Origin {
+    pub(crate) fn here() -> Self {
+        #[cfg(feature = "tracing")]
+        let mut span = None;
+        #[cfg(feature = "tracing")]
+        contain_panic(|| span = Some(Span::current()));
+        Self {
+            #[cfg(feature = "tracing")]
+            span,
+        }
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Drop for Origin {
+    fn drop(&mut self) {
+        contain_panic(|| drop(self.span.take()));
+    }
+}
+
+/// An attempt of a task, for as long as it runs on its worker.
+pub(crate) struct Attempt {
+    #[cfg(feature = "tracing")]
+    entered: Option<EnteredSpan>,
+}
+
+pub(crate) fn attempt(
+    origin: &Origin,
+    task: &str,
+    tag: Option<&str>,
+    worker: usize,
+    number: u32,
+) -> Attempt {
+    #[cfg(feature = "tracing")]
+    let mut entered = None;
+    #[cfg(feature = "tracing")]
+    contain_panic(|| {
+        let parent = origin.span.as_ref().and_then(Span::id);
+        let span = debug_span!(parent: parent, "task", name = task, tag, worker, attempt = number);
+        entered = Some(span.entered());
+    });
+    Attempt {
+        #[cfg(feature = "tracing")]
+        entered,
+    }
+}
+
+impl Attempt {
+    pub(crate) fn ended(self, error: Option<&TaskError>, report: &TaskReport, is_last: bool) {
+        #[cfg(feature = "tracing")]
+        contain_panic(|| {
+            let (queued, ran) = (micros(report.queued), micros(report.ran));
+            match error {
+                None => debug!(queued_us = queued, ran_us = ran, "succeeded"),
+                Some(error) => debug!(
+                    queued_us = queued,
+                    ran_us = ran,
+                    kind = error.kind().name(),
+                    error = %error,
+                    is_last,
+                    "failed"
+                ),
+            }
+        });
+    }
+}
+
+#[cfg(feature = "tracing")]
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        contain_panic(|| drop(self.entered.take()));
+    }
+}
+
+pub(crate) fn pool_built(workers: usize, allocation: &Allocation) {
+    #[cfg(feature = "tracing")]
+    contain_panic(|| {
+        info!(workers, ?allocation, "pool built");
+        if let Allocation::OnDemand { reason } = allocation {
+            warn!(
+                reason,
+                "instances are slower: their memory cannot be reserved"
+            );
+        }
+    });
+}
+
+pub(crate) fn cache_trouble(state: &CacheState) {
+    #[cfg(feature = "tracing")]
+    if let Some(problem) = state.problem() {
+        contain_panic(|| warn!("{problem}"));
+    }
+}
+
+pub(crate) fn module_loaded(bytes: usize, tasks: usize, took: Duration) {
+    #[cfg(feature = "tracing")]
+    contain_panic(|| info!(bytes, tasks, took_us = micros(took), "module loaded"));
+}
+
+pub(crate) fn shut_down(how: Shutdown) {
+    #[cfg(feature = "tracing")]
+    contain_panic(|| info!(?how, "pool shut down"));
+}
+
+#[cfg(feature = "tracing")]
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

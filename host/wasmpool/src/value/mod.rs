@@ -1,0 +1,15 @@
+//! Bytes and types: arguments and results as MessagePack, signatures and the values along them,
+//! the JSON form and WAVE, and text that is fit to be shown.
+//!
+//! Knows neither the engine nor tasks.
+
+mod message_pack;
+mod signature;
+pub(crate) mod text;
+mod typed;
+
+pub use message_pack::{Arguments, IntoArguments, Value};
+pub(crate) use message_pack::{decode, decode_result, encode, encode_arguments};
+pub use signature::{Signature, Type, Uncallable};
+pub use typed::{ArgumentError, WaveError, json_form};
+pub(crate) use typed::{decode as decode_typed, to_wave_cut};

@@ -1,0 +1,1113 @@
+//! From the wire form to any serde type, along the type of the value.
+//!
+//! Knows nothing of who wrote it: the bytes may be anything. They are read no deeper than the
+//! type goes, and nothing is reserved on their word beyond their own length.
+
+use std::iter;
+
+use serde::Deserialize;
+use serde::de::value::{StrDeserializer, U8Deserializer, UnitDeserializer};
+use serde::de::{
+    DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
+    VariantAccess, Visitor,
+};
+use serde::forward_to_deserialize_any;
+
+use super::given::count;
+use super::names;
+use super::number;
+use super::path::{Fault, Step, shortened};
+use super::wire::{Corrupt, Reader, TooLarge};
+use crate::value::Type;
+
+/// The name of the newtype by which a [`Value`](crate::Value) asks for bytes as bytes, and not
+/// for the array of numbers that every other type gets that asks for anything.
+pub(crate) const ANY_VALUE: &str = "$wasmpool::Value";
+
+/// Reads a value of type `ty`, or the nil of a function that gives none.
+///
+/// The bytes have no names, and may have a value in each of them. So names that are given to a
+/// caller whose type does not have them, and values that are given to one who asks for anything,
+/// are counted: `limit` is how many bytes they may take.
+///
+/// # Errors
+///
+/// If the bytes are not the wire form of such a value, `T` does not take it, or it would be over
+/// the limit; the text has the path to the fault.
+pub(crate) fn decode<'de, T: Deserialize<'de>>(
+    ty: Option<&Type>,
+    bytes: &'de [u8],
+    limit: usize,
+) -> Result<T, String> {
+    decode_value(ty, Reader::with_limit(bytes, limit))
+        .map_err(|fault| fault.at(Step::Result).to_string())
+}
+
+fn decode_value<'de, T: Deserialize<'de>>(
+    ty: Option<&Type>,
+    mut reader: Reader<'de>,
+) -> Result<T, Fault> {
+    let reader = &mut reader;
+    let value = match ty {
+        Some(ty) => T::deserialize(ValueDeserializer { reader, ty })?,
+        None if reader.take_nil() => T::deserialize(UnitDeserializer::<Fault>::new())?,
+        None => return Err(Fault::new("there are bytes where no value was expected")),
+    };
+    match reader.left() {
+        0 => Ok(value),
+        1 => Err(Fault::new("1 byte is left over")),
+        left => Err(Fault::new(format!("{left} bytes are left over"))),
+    }
+}
+
+/// Gives a value of one type.
+pub(super) struct ValueDeserializer<'r, 'de, 't> {
+    pub(super) reader: &'r mut Reader<'de>,
+    pub(super) ty: &'t Type,
+}
+
+#[cold]
+pub(super) fn corrupt(ty: &Type) -> Fault {
+    let ty = shortened(ty);
+    Fault::new(format!("the bytes do not hold a value of type {ty}"))
+}
+
+/// What a value without a type takes, as far as it is counted: as much as a
+/// [`Value`](crate::Value) without its texts.
+const VALUE_SIZE: usize = 32;
+
+impl From<TooLarge> for Fault {
+    #[cold]
+    fn from(TooLarge { limit }: TooLarge) -> Self {
+        Self::new(format!(
+            "its values and their names take more than {limit} bytes, which follow from the \
+             `payload_limit`; raise that, or read the result into types of your own that have \
+             the names"
+        ))
+    }
+}
+
+impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
+    /// What was read, or the fault of bytes that do not hold it.
+    fn read<R>(&self, read: Result<R, Corrupt>) -> Result<R, Fault> {
+        read.map_err(|Corrupt| corrupt(self.ty))
+    }
+
+    /// Reads an index below `count`.
+    fn index(&mut self, count: usize) -> Result<usize, Fault> {
+        let index = self.reader.unsigned().map_err(|Corrupt| corrupt(self.ty))?;
+        match usize::try_from(index) {
+            Ok(index) if index < count => Ok(index),
+            _ => Err(corrupt(self.ty)),
+        }
+    }
+
+    /// Reads which case it is of a type that has cases; its value comes next.
+    pub(super) fn case(&mut self) -> Result<Option<(&'t str, Option<&'t Type>)>, Fault> {
+        let ty = self.ty;
+        let header = match ty {
+            Type::Enum(names) => {
+                let index = self.index(names.len())?;
+                return Ok(Some((&names[index], None)));
+            }
+            Type::Variant(_) | Type::Result { .. } => self.read_array()?,
+            _ => return Ok(None),
+        };
+        if header == 0 {
+            return Err(corrupt(ty));
+        }
+        let (name, payload) = match ty {
+            Type::Variant(cases) => {
+                let (name, payload) = &cases[self.index(cases.len())?];
+                (name.as_str(), payload.as_ref())
+            }
+            Type::Result { ok, err } => match self.index(2)? {
+                0 => ("ok", ok.as_deref()),
+                _ => ("err", err.as_deref()),
+            },
+            _ => return Ok(None),
+        };
+        match header == 1 + usize::from(payload.is_some()) {
+            true => Ok(Some((name, payload))),
+            false => Err(corrupt(ty)),
+        }
+    }
+
+    fn read_array(&mut self) -> Result<usize, Fault> {
+        let length = self.reader.array();
+        self.read(length)
+    }
+
+    fn read_array_of(&mut self, length: usize) -> Result<(), Fault> {
+        let read = self.reader.array_of(length);
+        self.read(read)
+    }
+
+    /// Reads the flags that are set.
+    pub(super) fn flags(&mut self, names: &[String]) -> Result<Vec<usize>, Fault> {
+        let length = self.read_array()?;
+        if length > names.len() {
+            return Err(corrupt(self.ty));
+        }
+        let mut set = Vec::with_capacity(length);
+        for _ in 0..length {
+            let index = self.index(names.len())?;
+            if set.last().is_some_and(|last| *last >= index) {
+                return Err(corrupt(self.ty));
+            }
+            set.push(index);
+        }
+        Ok(set)
+    }
+
+    /// Reads the header of an option: its inner type, if it holds a value.
+    pub(super) fn option(&mut self, inner: &'t Type) -> Result<Option<&'t Type>, Fault> {
+        if self.reader.take_nil() {
+            return Ok(None);
+        }
+        self.read_array_of(1)?;
+        Ok(Some(inner))
+    }
+
+    fn inner<'a>(&'a mut self, ty: &'t Type) -> ValueDeserializer<'a, 'de, 't> {
+        ValueDeserializer {
+            reader: self.reader,
+            ty,
+        }
+    }
+
+    /// The value in an option, for those that do not ask for an option. Options of options stay
+    /// what they are.
+    fn present(mut self) -> Result<Option<Self>, Fault> {
+        match self.ty {
+            Type::Option(inner) if !matches!(**inner, Type::Option(_)) => {
+                let present = self.option(inner)?;
+                let reader = self.reader;
+                Ok(present.map(|ty| ValueDeserializer { reader, ty }))
+            }
+            _ => Ok(Some(self)),
+        }
+    }
+
+    /// Reads over the value.
+    fn skip(mut self) -> Result<(), Fault> {
+        let ty = self.ty;
+        match ty {
+            Type::Bool => {
+                let read = self.reader.bool();
+                self.read(read)?;
+            }
+            Type::F32 => {
+                let read = self.reader.f32();
+                self.read(read)?;
+            }
+            Type::F64 => {
+                let read = self.reader.f64();
+                self.read(read)?;
+            }
+            Type::Char | Type::String => {
+                let read = self.reader.text();
+                self.read(read)?;
+            }
+            Type::List(element) if **element == Type::U8 => {
+                let read = self.reader.binary();
+                self.read(read)?;
+            }
+            Type::List(element) => {
+                for _ in 0..self.read_array()? {
+                    self.inner(element).skip()?;
+                }
+            }
+            Type::Tuple(types) => {
+                self.read_array_of(types.len())?;
+                for ty in types {
+                    self.inner(ty).skip()?;
+                }
+            }
+            Type::Record(fields) => {
+                self.read_array_of(fields.len())?;
+                for (_, ty) in fields {
+                    self.inner(ty).skip()?;
+                }
+            }
+            Type::Flags(names) => {
+                self.flags(names)?;
+            }
+            Type::Option(inner) => {
+                if let Some(inner) = self.option(inner)? {
+                    self.inner(inner).skip()?;
+                }
+            }
+            Type::Enum(_) | Type::Variant(_) | Type::Result { .. } => {
+                if let Some((_, Some(payload))) = self.case()? {
+                    self.inner(payload).skip()?;
+                }
+            }
+            Type::S8 | Type::S16 | Type::S32 | Type::S64 => {
+                self.signed()?;
+            }
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 => {
+                self.unsigned()?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn unsigned(&mut self) -> Result<u64, Fault> {
+        match (self.reader.unsigned(), number::range(self.ty)) {
+            (Ok(value), Some((_, greatest))) if value <= greatest => Ok(value),
+            _ => Err(corrupt(self.ty)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn signed(&mut self) -> Result<i64, Fault> {
+        match (self.reader.signed(), number::range(self.ty)) {
+            (Ok(value), Some((least, _))) if value < 0 && value >= least => Ok(value),
+            (Ok(value), Some((_, greatest))) if value >= 0 && value as u64 <= greatest => Ok(value),
+            _ => Err(corrupt(self.ty)),
+        }
+    }
+
+    /// Gives a list, a tuple or the names of flags.
+    fn elements<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let Some(mut this) = self.present()? else {
+            return visitor.visit_unit();
+        };
+        match this.ty {
+            Type::List(element) if **element == Type::U8 => {
+                let read = this.reader.binary();
+                numbers(visitor, this.read(read)?)
+            }
+            Type::List(element) => {
+                let left = this.read_array()?;
+                this.parts(visitor, Types::One(element), left)
+            }
+            Type::Tuple(types) => {
+                this.read_array_of(types.len())?;
+                this.parts(visitor, Types::Each(types), types.len())
+            }
+            Type::Flags(names) => {
+                let set = this.flags(names)?;
+                let mut names = SetNames {
+                    reader: this.reader,
+                    names,
+                    set: set.into_iter(),
+                };
+                let value = visitor.visit_seq(&mut names)?;
+                too_few_taken(names.set.len())?;
+                Ok(value)
+            }
+            _ => this.any(visitor, Asked::Particular),
+        }
+    }
+
+    fn parts<V: Visitor<'de>>(
+        self,
+        visitor: V,
+        types: Types<'t>,
+        left: usize,
+    ) -> Result<V::Value, Fault> {
+        let mut parts = Parts {
+            reader: self.reader,
+            types,
+            next: 0,
+            left,
+        };
+        let value = visitor.visit_seq(&mut parts)?;
+        too_few_taken(parts.left)?;
+        Ok(value)
+    }
+
+    /// Gives a record by the names that the caller has for its fields, if they are known.
+    fn fields<V: Visitor<'de>>(
+        mut self,
+        visitor: V,
+        fields: &'t [(String, Type)],
+        known: &'static [&'static str],
+    ) -> Result<V::Value, Fault> {
+        self.read_array_of(fields.len())?;
+        let mut entries = Fields {
+            reader: self.reader,
+            fields: fields.iter(),
+            current: None,
+            known,
+            next: 0,
+        };
+        let value = visitor.visit_map(&mut entries)?;
+        too_few_taken(entries.fields.len())?;
+        Ok(value)
+    }
+
+    /// Gives flags as a map from each name to whether it is set.
+    fn truths<V: Visitor<'de>>(
+        mut self,
+        visitor: V,
+        names: &'t [String],
+        known: &'static [&'static str],
+    ) -> Result<V::Value, Fault> {
+        let set = self.flags(names)?;
+        let mut truths = Truths {
+            reader: self.reader,
+            names,
+            set,
+            known,
+            next: 0,
+        };
+        visitor.visit_map(&mut truths)
+    }
+
+    /// Gives a value in its JSON form.
+    fn any<V: Visitor<'de>>(mut self, visitor: V, asked: Asked) -> Result<V::Value, Fault> {
+        if matches!(asked, Asked::Anything | Asked::AnyValue) {
+            self.reader.make(VALUE_SIZE)?;
+        }
+        let ty = self.ty;
+        match ty {
+            Type::Bool => {
+                let read = self.reader.bool();
+                visitor.visit_bool(self.read(read)?)
+            }
+            Type::S8 | Type::S16 | Type::S32 | Type::S64 => visitor.visit_i64(self.signed()?),
+            Type::U8 | Type::U16 | Type::U32 | Type::U64 => visitor.visit_u64(self.unsigned()?),
+            Type::F32 => {
+                let read = self.reader.f32();
+                let value = self.read(read)?;
+                match number::not_finite(value.into()) {
+                    Some(text) => visitor.visit_borrowed_str(text),
+                    None => visitor.visit_f64(number::f32_in_decimal(value)),
+                }
+            }
+            Type::F64 => {
+                let read = self.reader.f64();
+                let value = self.read(read)?;
+                match number::not_finite(value) {
+                    Some(text) => visitor.visit_borrowed_str(text),
+                    None => visitor.visit_f64(value),
+                }
+            }
+            Type::Char => {
+                let read = self.reader.text();
+                let text = self.read(read)?;
+                match text.chars().count() {
+                    1 => visitor.visit_borrowed_str(text),
+                    _ => Err(corrupt(ty)),
+                }
+            }
+            Type::String => {
+                let read = self.reader.text();
+                visitor.visit_borrowed_str(self.read(read)?)
+            }
+            Type::List(element) if **element == Type::U8 => {
+                let read = self.reader.binary();
+                let bytes = self.read(read)?;
+                if matches!(asked, Asked::Bytes | Asked::AnyValue) {
+                    return visitor.visit_borrowed_bytes(bytes);
+                }
+                if asked == Asked::Anything {
+                    self.reader.make(bytes.len().saturating_mul(VALUE_SIZE))?;
+                }
+                numbers(visitor, bytes)
+            }
+            Type::List(_) | Type::Tuple(_) | Type::Flags(_) => self.elements(visitor),
+            Type::Record(fields) => self.fields(visitor, fields, &[]),
+            Type::Option(inner) => match self.option(inner)? {
+                None => visitor.visit_unit(),
+                Some(inner) if matches!(inner, Type::Option(_)) => {
+                    self.only_entry(visitor, "some", Some(inner))
+                }
+                Some(inner) => self.inner(inner).any(visitor, asked),
+            },
+            Type::Enum(_) | Type::Variant(_) => match self.case()? {
+                Some((name, None)) => {
+                    self.reader.make(name_size(name))?;
+                    visitor.visit_str(name)
+                }
+                Some((name, payload)) => self.only_entry(visitor, name, payload),
+                None => Err(corrupt(ty)),
+            },
+            Type::Result { .. } => match self.case()? {
+                Some((name, payload)) => self.only_entry(visitor, name, payload),
+                None => Err(corrupt(ty)),
+            },
+        }
+    }
+
+    fn only_entry<V: Visitor<'de>>(
+        self,
+        visitor: V,
+        name: &'t str,
+        payload: Option<&'t Type>,
+    ) -> Result<V::Value, Fault> {
+        let mut entry = OnlyEntry {
+            reader: self.reader,
+            name: Some(name),
+            payload: Some((name, payload)),
+        };
+        let value = visitor.visit_map(&mut entry)?;
+        too_few_taken(usize::from(entry.payload.is_some()))?;
+        Ok(value)
+    }
+}
+
+/// Gives bytes as numbers.
+fn numbers<'de, V: Visitor<'de>>(visitor: V, bytes: &'de [u8]) -> Result<V::Value, Fault> {
+    let mut numbers = Numbers {
+        bytes: bytes.iter(),
+    };
+    let value = visitor.visit_seq(&mut numbers)?;
+    too_few_taken(numbers.bytes.len())?;
+    Ok(value)
+}
+
+/// What a name takes that is given away.
+fn name_size(name: &str) -> usize {
+    VALUE_SIZE + name.len()
+}
+
+/// What the caller's type has asked for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Asked {
+    /// Something in particular. It gets the JSON form, where it is that.
+    Particular,
+    /// The same, and bytes as bytes.
+    Bytes,
+    /// Anything. It gets the JSON form, whose values are counted.
+    Anything,
+    /// The same, but bytes as bytes.
+    AnyValue,
+}
+
+/// A type that took a part of the value only would lose the rest unseen.
+fn too_few_taken(left: usize) -> Result<(), Fault> {
+    match left {
+        0 => Ok(()),
+        left => {
+            let parts = count(left, "part");
+            Err(Fault::new(format!(
+                "{parts} more than the type of the caller takes"
+            )))
+        }
+    }
+}
+
+macro_rules! forward_to_any {
+    ($($method:ident),*) => {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            self.any(visitor, Asked::Particular)
+        })*
+    };
+}
+
+impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.any(visitor, Asked::Anything)
+    }
+
+    forward_to_any!(
+        deserialize_bool,
+        deserialize_i8,
+        deserialize_i16,
+        deserialize_i32,
+        deserialize_i64,
+        deserialize_i128,
+        deserialize_u8,
+        deserialize_u16,
+        deserialize_u32,
+        deserialize_u64,
+        deserialize_u128,
+        deserialize_char,
+        deserialize_str,
+        deserialize_string,
+        deserialize_unit,
+        deserialize_identifier
+    );
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.deserialize_f64(visitor)
+    }
+
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let Some(this) = self.present()? else {
+            return visitor.visit_unit();
+        };
+        match this.ty {
+            Type::F32 => {
+                let read = this.reader.f32();
+                visitor.visit_f32(this.read(read)?)
+            }
+            Type::F64 => {
+                let read = this.reader.f64();
+                visitor.visit_f64(this.read(read)?)
+            }
+            _ => this.any(visitor, Asked::Particular),
+        }
+    }
+
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.any(visitor, Asked::Bytes)
+    }
+
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.any(visitor, Asked::Bytes)
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+        match self.ty {
+            Type::Option(inner) => match self.option(inner)? {
+                Some(inner) => visitor.visit_some(self.inner(inner)),
+                None => visitor.visit_none(),
+            },
+            _ => visitor.visit_some(self),
+        }
+    }
+
+    fn deserialize_unit_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.deserialize_unit(visitor)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match name {
+            ANY_VALUE => self.any(visitor, Asked::AnyValue),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.elements(visitor)
+    }
+
+    fn deserialize_tuple<V: Visitor<'de>>(
+        self,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.elements(visitor)
+    }
+
+    fn deserialize_tuple_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        _length: usize,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        self.elements(visitor)
+    }
+
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        let Some(mut this) = self.present()? else {
+            return visitor.visit_unit();
+        };
+        match this.ty {
+            Type::Flags(names) => this.truths(visitor, names, &[]),
+            Type::List(element) => match &**element {
+                Type::Tuple(types) if types.len() == 2 => {
+                    let left = this.read_array()?;
+                    let mut pairs = Pairs {
+                        reader: this.reader,
+                        pair: element,
+                        key: &types[0],
+                        value: &types[1],
+                        next: 0,
+                        left,
+                    };
+                    let value = visitor.visit_map(&mut pairs)?;
+                    too_few_taken(pairs.left)?;
+                    Ok(value)
+                }
+                _ => this.any(visitor, Asked::Particular),
+            },
+            _ => this.any(visitor, Asked::Particular),
+        }
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let Some(this) = self.present()? else {
+            return visitor.visit_unit();
+        };
+        match this.ty {
+            Type::Record(fields) => this.fields(visitor, fields, known),
+            Type::Flags(names) => this.truths(visitor, names, known),
+            _ => this.any(visitor, Asked::Particular),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let Some(mut this) = self.present()? else {
+            return visitor.visit_unit();
+        };
+        if let Type::String = this.ty {
+            let read = this.reader.text();
+            let text = this.read(read)?;
+            return visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(text));
+        }
+        match this.case()? {
+            Some((name, payload)) => visitor.visit_enum(CaseAccess {
+                reader: this.reader,
+                name,
+                payload,
+                known,
+            }),
+            None => this.any(visitor, Asked::Particular),
+        }
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        self.skip()?;
+        visitor.visit_unit()
+    }
+}
+
+/// The name that the caller's type has for `name`, or `name` where it has none.
+fn known_name<'a>(known: &'static [&'static str], at: usize, name: &'a str) -> &'a str {
+    // Most types have their parts in the order of the signature.
+    match known.get(at) {
+        Some(next) if names::is_same_spelled(name, next) => next,
+        _ => names::find(known.iter().copied(), name).map_or(name, |index| known[index]),
+    }
+}
+
+/// The types of the elements that are given.
+#[derive(Clone, Copy)]
+enum Types<'t> {
+    One(&'t Type),
+    Each(&'t [Type]),
+}
+
+/// Gives the elements of a list, or the places of a tuple.
+struct Parts<'r, 'de, 't> {
+    reader: &'r mut Reader<'de>,
+    types: Types<'t>,
+    next: usize,
+    left: usize,
+}
+
+impl<'de> SeqAccess<'de> for Parts<'_, 'de, '_> {
+    type Error = Fault;
+
+    #[inline]
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Fault> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let index = self.next;
+        self.next += 1;
+        self.left -= 1;
+        let ty = match self.types {
+            Types::One(ty) => ty,
+            Types::Each(types) => &types[index],
+        };
+        let reader = &mut *self.reader;
+        match seed.deserialize(ValueDeserializer { reader, ty }) {
+            Ok(value) => Ok(Some(value)),
+            Err(fault) => Err(fault.at(match self.types {
+                Types::One(_) => Step::Index(index),
+                Types::Each(_) => Step::Place(index),
+            })),
+        }
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left)
+    }
+}
+
+/// Gives bytes as numbers.
+struct Numbers<'de> {
+    bytes: std::slice::Iter<'de, u8>,
+}
+
+impl<'de> SeqAccess<'de> for Numbers<'de> {
+    type Error = Fault;
+
+    #[inline]
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Fault> {
+        match self.bytes.next() {
+            Some(byte) => seed.deserialize(U8Deserializer::new(*byte)).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.bytes.len())
+    }
+}
+
+/// Gives the names of flags that are set.
+struct SetNames<'r, 'de, 't> {
+    reader: &'r mut Reader<'de>,
+    names: &'t [String],
+    set: std::vec::IntoIter<usize>,
+}
+
+impl<'de> SeqAccess<'de> for SetNames<'_, 'de, '_> {
+    type Error = Fault;
+
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Fault> {
+        let Some(index) = self.set.next() else {
+            return Ok(None);
+        };
+        let name = &self.names[index];
+        seed.deserialize(NameDeserializer::counted(self.reader, name))
+            .map(Some)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.set.len())
+    }
+}
+
+/// Gives a name: as a text, or as one of the caller's own.
+struct NameDeserializer<'r, 'de, 't> {
+    name: &'t str,
+    /// Counts the name if the caller may keep it.
+    counter: Option<&'r mut Reader<'de>>,
+}
+
+impl<'r, 'de, 't> NameDeserializer<'r, 'de, 't> {
+    /// A name for a caller who may keep it.
+    fn counted(reader: &'r mut Reader<'de>, name: &'t str) -> Self {
+        Self {
+            name,
+            counter: Some(reader),
+        }
+    }
+
+    /// The name of a part `at` a place, for a caller whose type has the names `known`. Whoever has
+    /// names compares it with them; whoever has none may keep it.
+    fn part(
+        reader: &'r mut Reader<'de>,
+        known: &'static [&'static str],
+        at: usize,
+        name: &'t str,
+    ) -> Self {
+        match known {
+            [] => Self::counted(reader, name),
+            known => Self {
+                name: known_name(known, at, name),
+                counter: None,
+            },
+        }
+    }
+}
+
+impl<'de> Deserializer<'de> for NameDeserializer<'_, 'de, '_> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        if let Some(reader) = self.counter {
+            reader.make(name_size(self.name))?;
+        }
+        visitor.visit_str(self.name)
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_some(self)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match name {
+            ANY_VALUE => self.deserialize_any(visitor),
+            _ => visitor.visit_newtype_struct(self),
+        }
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        let name = known_name(known, usize::MAX, self.name);
+        visitor.visit_enum(StrDeserializer::<Fault>::new(name))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
+        unit_struct seq tuple tuple_struct map struct identifier
+    }
+}
+
+/// Gives the fields of a record.
+struct Fields<'r, 'de, 't> {
+    reader: &'r mut Reader<'de>,
+    fields: std::slice::Iter<'t, (String, Type)>,
+    current: Option<&'t (String, Type)>,
+    known: &'static [&'static str],
+    next: usize,
+}
+
+impl<'de> MapAccess<'de> for Fields<'_, 'de, '_> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Fault> {
+        self.current = self.fields.next();
+        let Some((name, _)) = self.current else {
+            return Ok(None);
+        };
+        let name = NameDeserializer::part(self.reader, self.known, self.next, name);
+        self.next += 1;
+        seed.deserialize(name).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        let Some((name, ty)) = self.current.take() else {
+            return Err(Fault::custom("a value was asked for before its key"));
+        };
+        let reader = &mut *self.reader;
+        seed.deserialize(ValueDeserializer { reader, ty })
+            .map_err(|fault| fault.at(Step::Name(name.clone())))
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.fields.len())
+    }
+}
+
+/// Gives each flag and whether it is set.
+struct Truths<'r, 'de, 't> {
+    reader: &'r mut Reader<'de>,
+    names: &'t [String],
+    set: Vec<usize>,
+    known: &'static [&'static str],
+    next: usize,
+}
+
+impl<'de> MapAccess<'de> for Truths<'_, 'de, '_> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Fault> {
+        let Some(name) = self.names.get(self.next) else {
+            return Ok(None);
+        };
+        let name = NameDeserializer::part(self.reader, self.known, self.next, name);
+        self.next += 1;
+        seed.deserialize(name).map(Some)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        let index = self.next.checked_sub(1);
+        let is_set = index.is_some_and(|index| self.set.binary_search(&index).is_ok());
+        seed.deserialize(is_set.into_deserializer())
+    }
+}
+
+/// Gives a case and its value, or the `some` of an option of an option.
+struct OnlyEntry<'r, 'de, 't> {
+    reader: &'r mut Reader<'de>,
+    name: Option<&'t str>,
+    payload: Option<(&'t str, Option<&'t Type>)>,
+}
+
+impl<'de> MapAccess<'de> for OnlyEntry<'_, 'de, '_> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Fault> {
+        match self.name.take() {
+            Some(name) => seed
+                .deserialize(NameDeserializer::counted(self.reader, name))
+                .map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        match self.payload.take() {
+            Some((name, Some(ty))) => {
+                let reader = &mut *self.reader;
+                seed.deserialize(ValueDeserializer { reader, ty })
+                    .map_err(|fault| fault.at(Step::Name(name.to_owned())))
+            }
+            Some((_, None)) => seed.deserialize(UnitDeserializer::new()),
+            None => Err(Fault::custom("a value was asked for before its key")),
+        }
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(usize::from(self.name.is_some()))
+    }
+}
+
+/// Gives a list of pairs as a map.
+struct Pairs<'r, 'de, 't> {
+    reader: &'r mut Reader<'de>,
+    pair: &'t Type,
+    key: &'t Type,
+    value: &'t Type,
+    next: usize,
+    left: usize,
+}
+
+impl<'de> MapAccess<'de> for Pairs<'_, 'de, '_> {
+    type Error = Fault;
+
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, Fault> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        let index = self.next;
+        self.next += 1;
+        let reader = &mut *self.reader;
+        let at = |fault: Fault| fault.at(Step::Index(index));
+        reader
+            .array_of(2)
+            .map_err(|Corrupt| at(corrupt(self.pair)))?;
+        let ty = self.key;
+        seed.deserialize(ValueDeserializer { reader, ty })
+            .map(Some)
+            .map_err(|fault| at(fault.at(Step::Place(0))))
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
+        let (reader, ty) = (&mut *self.reader, self.value);
+        seed.deserialize(ValueDeserializer { reader, ty })
+            .map_err(|fault| {
+                let index = self.next.saturating_sub(1);
+                fault.at(Step::Place(1)).at(Step::Index(index))
+            })
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.left)
+    }
+}
+
+/// Gives a case to an enum of the caller.
+struct CaseAccess<'r, 'de, 't> {
+    reader: &'r mut Reader<'de>,
+    name: &'t str,
+    payload: Option<&'t Type>,
+    known: &'static [&'static str],
+}
+
+impl<'r, 'de, 't> CaseAccess<'r, 'de, 't> {
+    fn payload<R>(
+        self,
+        read: impl FnOnce(ValueDeserializer<'r, 'de, 't>, &'t Type) -> Result<R, Fault>,
+        nothing: impl FnOnce() -> Result<R, Fault>,
+    ) -> Result<R, Fault> {
+        let Self { reader, name, .. } = self;
+        match self.payload {
+            Some(ty) => read(ValueDeserializer { reader, ty }, ty)
+                .map_err(|fault| fault.at(Step::Name(name.to_owned()))),
+            None => nothing(),
+        }
+    }
+}
+
+impl<'r, 'de, 't> EnumAccess<'de> for CaseAccess<'r, 'de, 't> {
+    type Error = Fault;
+    type Variant = Self;
+
+    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
+        let name = NameDeserializer::part(self.reader, self.known, usize::MAX, self.name);
+        let value = seed.deserialize(name)?;
+        Ok((value, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for CaseAccess<'_, 'de, '_> {
+    type Error = Fault;
+
+    fn unit_variant(self) -> Result<(), Fault> {
+        match self.payload {
+            None => Ok(()),
+            Some(ty) => {
+                let (name, ty) = (self.name, shortened(ty));
+                Err(Fault::new(format!(
+                    "the case `{name}` comes with a value of type {ty}, which was not taken"
+                )))
+            }
+        }
+    }
+
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
+        match self.payload {
+            Some(_) => self.payload(
+                |value, _| seed.deserialize(value),
+                || Err(Fault::new("there is no value")),
+            ),
+            None => seed.deserialize(UnitDeserializer::new()),
+        }
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Fault> {
+        match self.payload {
+            Some(_) => self.payload(
+                |value, _| value.deserialize_tuple(length, visitor),
+                || Err(Fault::new("there is no value")),
+            ),
+            None => visitor.visit_seq(serde::de::value::SeqDeserializer::<_, Fault>::new(
+                iter::empty::<()>(),
+            )),
+        }
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        known: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Fault> {
+        match self.payload {
+            Some(_) => self.payload(
+                |value, _| value.deserialize_struct("", known, visitor),
+                || Err(Fault::new("there is no value")),
+            ),
+            None => visitor.visit_map(serde::de::value::MapDeserializer::<_, Fault>::new(
+                iter::empty::<((), ())>(),
+            )),
+        }
+    }
+}
