@@ -15,7 +15,8 @@ use self::bars::{Bar, Bars};
 use self::legend::Legend;
 use self::lines::Lines;
 use self::scale::Scale;
-use crate::{Machine, Question, Report, Row, Target, units};
+use crate::report::{Machine, Question, Report, Row, Target};
+use crate::units;
 
 /// A table of more rows is folded until its reader wants it, but on paper.
 const OPEN_ROWS: usize = 24;

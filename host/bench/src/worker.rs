@@ -12,26 +12,9 @@ use std::time::{Duration, Instant};
 
 use crate::arms::native::Threads;
 use crate::arms::wire::{self, Call};
+use crate::arms::worker::{CRASH, CRASH_AMONG, FACTORIZE, MEMORY, SERVE, SLEEP, SPIN, SUBCOMMAND};
 use crate::failure::Failure;
 use crate::questions::memory;
-
-/// The argument that makes a worker of this program.
-pub(crate) const SUBCOMMAND: &str = "bench-worker";
-
-/// What a worker does, by its next argument: answers calls from its standard input.
-pub(crate) const SERVE: &str = "serve";
-/// Prints the factors of a number.
-pub(crate) const FACTORIZE: &str = "factorize";
-/// Computes for longer than anybody waits.
-pub(crate) const SPIN: &str = "spin";
-/// Waits for so many milliseconds.
-pub(crate) const SLEEP: &str = "sleep";
-/// Ends at once.
-pub(crate) const CRASH: &str = "crash";
-/// Runs tasks on native threads, of which one crashes; prints a line for each that is done.
-pub(crate) const CRASH_AMONG: &str = "crash-among";
-/// Says how much memory an arm takes in this process.
-pub(crate) const MEMORY: &str = "memory";
 
 /// Acts as the worker of an arm, if that is what this process was started for.
 ///

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
 
-use super::{CHUNK, Factorizes, How, digest};
+use super::work::{CHUNK, Factorizes, How, digest};
 use crate::failure::Failure;
 
 type Job = Box<dyn FnOnce() + Send>;

@@ -4,10 +4,11 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::arm::Site;
 use super::native::{Pending, Threads};
-use super::{Factorizes, How, Site, digest};
+use super::work::{Factorizes, How, digest};
+use super::worker;
 use crate::failure::Failure;
-use crate::worker;
 
 /// Starts processes, as many at once as there are workers.
 pub(crate) struct Spawner {

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use serde::de::DeserializeOwned;
 
+use super::arm::Site;
 use super::wire::{self, Call};
-use super::{CHUNK, Factorizes, How, Site, digest};
+use super::work::{CHUNK, Factorizes, How, digest};
+use super::worker;
 use crate::failure::Failure;
-use crate::worker;
 
 /// Calls that are written together at the most.
 const BATCH: usize = 16;

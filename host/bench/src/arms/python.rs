@@ -11,7 +11,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Arm, Factorizes, How, Site};
+use super::arm::{Arm, Site};
+use super::work::{Factorizes, How};
 use crate::failure::Failure;
 
 const PYTHON: &str = "python3";

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use wasmpool::{Isolation, MemoryReset, Pool, PoolBuilder, Task, TaskOptions};
 use wasmpool_guests::Guest;
 
-use super::{Arm, CHUNK, Factorizes, How, Site, digest};
+use super::arm::{Arm, Site};
+use super::work::{CHUNK, Factorizes, How, digest};
 use crate::failure::Failure;
 
 /// Longer than anything here runs, and what a user might have.

@@ -8,7 +8,8 @@ use maud::{Markup, html};
 use super::label;
 use super::legend::Legend;
 use super::scale::Scale;
-use crate::{Question, Row, units};
+use crate::report::{Question, Row};
+use crate::units;
 
 /// Percent of the width that the axis takes; the values are written behind the bars.
 const PLOT: f64 = 62.0;

@@ -6,7 +6,8 @@ use super::bars::{WIDTH, describe, percent};
 use super::label;
 use super::legend::Legend;
 use super::scale::{self, Scale};
-use crate::{Question, Row, units};
+use crate::report::{Question, Row};
+use crate::units;
 
 /// Percent of the width where the lines begin; the values of the grid lines are before it.
 const LEFT: f64 = 22.0;

@@ -8,14 +8,13 @@ use wasmpool::{Pool, Task, Value};
 use crate::arms::processes::Workers;
 use crate::arms::python::Python;
 use crate::arms::wire::Call;
-use crate::arms::{Arm, Site, TINY, digest, process, sandbox};
+use crate::arms::{Arm, Site, TINY, digest, process, sandbox, worker};
 use crate::bench::Bench;
 use crate::failure::{Failure, check};
 use crate::plan::Topic;
 use crate::report::Question;
 use crate::rounds::{Contestant, Samples};
 use crate::table::{Shown, rows};
-use crate::worker;
 
 const TOPIC: Topic = Topic::Blast;
 

@@ -18,14 +18,13 @@ use crate::arms::native::Threads;
 use crate::arms::processes::Worker;
 use crate::arms::python::Python;
 use crate::arms::wire::Call;
-use crate::arms::{Arm, Site, TINY, process, sandbox};
+use crate::arms::{Arm, Site, TINY, process, sandbox, worker};
 use crate::bench::Bench;
 use crate::failure::{Failure, check};
 use crate::plan::Topic;
 use crate::report::Question;
 use crate::rounds::Contestant;
 use crate::table::{Shown, rows};
-use crate::worker;
 
 const TOPIC: Topic = Topic::Memory;
 

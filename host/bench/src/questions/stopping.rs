@@ -10,7 +10,7 @@ use wasmpool_guests::MISBEHAVING;
 use crate::arms::processes::Worker;
 use crate::arms::python::Python;
 use crate::arms::wire::Call;
-use crate::arms::{Arm, Site, TINY, digest, process, sandbox};
+use crate::arms::{Arm, Site, TINY, digest, process, sandbox, worker};
 use crate::bench::Bench;
 use crate::failure::{Failure, check};
 use crate::plan::Topic;
@@ -18,7 +18,6 @@ use crate::report::Question;
 use crate::rounds::Contestant;
 use crate::statistics::median;
 use crate::table::{Shown, rows};
-use crate::worker;
 
 const TOPIC: Topic = Topic::Stopping;
 

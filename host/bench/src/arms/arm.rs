@@ -1,0 +1,119 @@
+//! Who takes part, and what they are set up with.
+
+use std::path::PathBuf;
+
+/// One way to run a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Arm {
+    /// A pool of threads that run the same function, compiled for this machine: the floor.
+    Native,
+    /// wasmpool, with one instance for each worker.
+    Warm,
+    /// wasmpool, with one instance for each task: the default.
+    Fresh,
+    /// As fresh, with memory that is reset page by page.
+    PageWise,
+    /// As warm, without the checks by which guests are stopped.
+    Unchecked,
+    /// As warm, through a function that the component exports instead of our contract.
+    Function,
+    /// Worker processes of native code, behind pipes.
+    Processes,
+    /// A process of native code for each task.
+    Process,
+    /// Python's `ProcessPoolExecutor`.
+    Python,
+    /// Python's `multiprocessing.Pool`.
+    PythonPool,
+    /// The program `true`: the least that a process costs.
+    True,
+    /// Copying bytes, and nothing else: the least that a payload costs.
+    Copies,
+    /// A command that the user gave.
+    Command,
+}
+
+impl Arm {
+    /// Those that take part in a run, in the order in which they are shown.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Native,
+        Self::Warm,
+        Self::Fresh,
+        Self::PageWise,
+        Self::Unchecked,
+        Self::Function,
+        Self::Processes,
+        Self::Process,
+        Self::Python,
+        Self::PythonPool,
+        Self::True,
+        Self::Copies,
+    ];
+
+    /// What rows call it.
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Warm => "warm",
+            Self::Fresh => "fresh",
+            Self::PageWise => "page-wise",
+            Self::Unchecked => "unchecked",
+            Self::Function => "function",
+            Self::Processes => "processes",
+            Self::Process => "process",
+            Self::Python => "python",
+            Self::PythonPool => "python-pool",
+            Self::True => "true",
+            Self::Copies => "copies",
+            Self::Command => "command",
+        }
+    }
+
+    /// What people call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native threads: the same function, without any isolation",
+            Self::Warm => "wasmpool, a warm instance for each worker",
+            Self::Fresh => "wasmpool, a fresh instance for each task",
+            Self::PageWise => "the same, with `MemoryReset::PageWise`, which is not the default",
+            Self::Unchecked => "wasmpool, warm instances without epoch checks",
+            Self::Function => "wasmpool, warm, through a function that the component exports",
+            Self::Processes => "native worker processes behind pipes",
+            Self::Process => "a native process for each task",
+            Self::Python => "Python's `ProcessPoolExecutor`",
+            Self::PythonPool => "Python's `multiprocessing.Pool`",
+            Self::True => "the program `true`, which does nothing",
+            Self::Copies => "three plain copies, and nothing else",
+            Self::Command => "the command given with `--against`",
+        }
+    }
+
+    pub(crate) fn is_python(self) -> bool {
+        matches!(self, Self::Python | Self::PythonPool)
+    }
+}
+
+/// What an arm is set up with.
+#[derive(Debug, Clone)]
+pub(crate) struct Site {
+    /// How many tasks run at once.
+    pub(crate) workers: usize,
+    /// The program that holds this code, which arms start once more as their worker.
+    pub(crate) program: PathBuf,
+    /// A folder of this run alone: compiled modules, and the script for Python.
+    pub(crate) folder: PathBuf,
+}
+
+impl Site {
+    pub(crate) fn with_workers(&self, workers: usize) -> Self {
+        Self {
+            workers,
+            ..self.clone()
+        }
+    }
+
+    /// Where the pools of this run keep compiled modules.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.folder.join("cache")
+    }
+}
