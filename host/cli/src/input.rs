@@ -5,10 +5,11 @@ use std::io::{self, BufRead as _, BufReader, Read};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
-use crate::program::Template;
 use anyhow::Context as _;
 use serde_json::Value;
 use serde_json::value::RawValue;
+
+use crate::template::Template;
 
 /// A longer line is no input. It bounds what a file can make the program hold.
 const MAX_LINE: u64 = 256 << 20;

@@ -2,20 +2,14 @@
 
 mod args;
 mod bench;
-mod bench_tables;
 mod compile;
 mod ending;
 mod input;
-mod interrupt;
-mod invoke;
 mod list;
 mod module;
 mod new;
-mod output;
-mod program;
-mod rights;
 mod run;
-mod tally;
+mod template;
 mod visible;
 
 use std::io::{self, Write as _};

@@ -5,47 +5,12 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use clap::ValueEnum;
 
+use crate::args::{Language, NewArgs};
 use crate::ending::{self, Ending, Problem, Result};
-
-/// Makes a guest that builds and runs at once.
-///
-/// It has one task, the prime factors of a number, to put yours in the place of, and a README with
-/// the commands to build and run it.
-#[derive(Debug, clap::Args)]
-pub(crate) struct NewArgs {
-    /// The folder to make; its last part is the name of the guest
-    #[arg(value_name = "NAME")]
-    folder: PathBuf,
-
-    /// What to write the guest in
-    #[arg(long, value_enum, value_name = "LANGUAGE", default_value_t = Language::Rust)]
-    lang: Language,
-
-    /// Where the SDK for Rust is, a folder or the URL of a git repository [default: in the
-    /// source that this program was built from]
-    #[arg(long, value_name = "PATH")]
-    sdk: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Language {
-    /// Rust with the SDK: any serde types, progress, errors with codes
-    Rust,
-    /// Rust with wit-bindgen: typed functions, no SDK
-    RustWit,
-    /// C with clang
-    C,
-    /// Python with componentize-py
-    Python,
-    /// JavaScript with componentize-js
-    #[value(alias = "js")]
-    Javascript,
-}
 
 /// A file of `guest-tasks/languages`.
 macro_rules! template {
@@ -320,6 +285,8 @@ fn say_what_is_next(stdout: &mut impl Write, folder: &Path, instructions: &str) 
 
 #[cfg(test)]
 mod tests {
+    use clap::ValueEnum as _;
+
     use super::*;
 
     /// Who reads the README reads what `wasmpool new` writes.

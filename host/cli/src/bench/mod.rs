@@ -3,120 +3,26 @@
 //! The library `wasmpool-bench` measures; here is what is asked of it, and what becomes of its
 //! report.
 
+mod tables;
+
 use std::fs;
 use std::io::{self, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
-use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressStyle};
 use wasmpool::Pool;
-use wasmpool_bench::{
-    BenchError, MAX_ROUNDS, MIN_ROUNDS, OwnInput, OwnTask, Pace, Plan, Progress, Report, Topic,
-};
+use wasmpool_bench::{BenchError, OwnInput, OwnTask, Pace, Plan, Progress, Report, Topic};
 
-use crate::bench_tables;
+use crate::args::BenchArgs;
 use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Inputs, Shape};
 use crate::module;
 use crate::visible::printable_lines;
 
-const AFTER_HELP: &str = "\
-Examples:
-  wasmpool bench --quick
-  wasmpool bench --filter dispatch,memory --json report.json
-  wasmpool bench --module rules.wasm --task check --input '[\"a\", 1]' --against './check {}'
-
-Exit codes:
-    0  everything was measured, and every result was right
-    1  some arm gave a wrong result or gave up
-    2  the command line makes no sense
-    3  the module or a file cannot be used";
-
 /// The lines between which a file's Markdown is replaced.
 const BEGIN: &str = "<!-- wasmpool bench: begin -->";
 const END: &str = "<!-- wasmpool bench: end -->";
-
-/// Measures what isolation costs here, beside native threads, processes and Python.
-///
-/// All of them do the same work and take turns in rounds; results are checked. Prints a table
-/// for each question, and how the project's targets are met.
-#[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
-pub(crate) struct BenchArgs {
-    /// Ask these questions only, with commas between them
-    #[arg(
-        long,
-        value_name = "QUESTION",
-        value_delimiter = ',',
-        value_parser = PossibleValuesParser::new(Topic::ALL.iter().map(|topic| topic.name())),
-    )]
-    filter: Vec<String>,
-
-    /// Do less, in fewer rounds: less than half a minute for everything, and not two minutes
-    #[arg(long)]
-    quick: bool,
-
-    /// Rounds of all arms, of which the figures are medians [default: 12, with --quick 6]
-    #[arg(long, value_name = "N", value_parser = rounds)]
-    rounds: Option<usize>,
-
-    /// How many tasks run at once [default: the parallelism available to this process]
-    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
-    workers: Option<u16>,
-
-    /// List the questions
-    #[arg(long)]
-    list: bool,
-
-    /// Write the report as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-
-    /// Write the report as a page of HTML, which needs nothing else
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-
-    /// Write the report as Markdown; in a file that has the lines
-    /// `<!-- wasmpool bench: begin -->` and `<!-- wasmpool bench: end -->` only what is between
-    /// them is replaced
-    #[arg(long, value_name = "FILE")]
-    markdown: Option<PathBuf>,
-
-    /// Measure a task of this module: a component, or the name of one that comes along
-    #[arg(
-        long,
-        value_name = "MODULE",
-        requires = "input",
-        conflicts_with = "filter"
-    )]
-    module: Option<String>,
-
-    /// The task; needed where the module has several and none is named like the module
-    #[arg(short, long, value_name = "NAME", requires = "module")]
-    task: Option<String>,
-
-    /// An input of the task, as `wasmpool run` takes them; may be given several times
-    #[arg(
-        short,
-        long,
-        value_name = "JSON",
-        num_args = 1..,
-        requires = "module",
-        allow_negative_numbers = true
-    )]
-    input: Vec<String>,
-
-    /// A command that does the same natively. It is started for each input, which it gets in
-    /// the place of `{}`, or on its standard input where there is no `{}`. It must exit with 0;
-    /// what it prints is not looked at
-    #[arg(long, value_name = "COMMAND", requires = "module")]
-    against: Option<String>,
-
-    /// Show no progress bar
-    #[arg(long)]
-    no_progress: bool,
-}
 
 pub(crate) fn bench(args: &BenchArgs) -> Result<Ending> {
     if args.list {
@@ -151,7 +57,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Ending> {
 /// Prints the tables. A guest's names and words may be in them.
 fn print(report: &Report) -> io::Result<()> {
     let mut tables = Vec::new();
-    bench_tables::print(&mut tables, report)?;
+    tables::print(&mut tables, report)?;
     let tables = printable_lines(&String::from_utf8_lossy(&tables));
     io::stdout().write_all(tables.as_bytes())
 }
@@ -187,14 +93,6 @@ fn plan(args: &BenchArgs) -> Result<Plan> {
         topics,
         program,
     })
-}
-
-fn rounds(text: &str) -> std::result::Result<usize, String> {
-    let rounds = text.parse::<usize>().map_err(|error| error.to_string())?;
-    match (MIN_ROUNDS..=MAX_ROUNDS).contains(&rounds) {
-        true => Ok(rounds),
-        false => Err(format!("not in {MIN_ROUNDS}..={MAX_ROUNDS}")),
-    }
 }
 
 /// The task that the user wants measured, and its inputs.

@@ -5,6 +5,13 @@
 //! channel of places bounds how many inputs are under way between the first and the last,
 //! so that a run of any length takes the same memory.
 
+mod interrupt;
+mod invoke;
+mod output;
+mod program;
+mod rights;
+mod tally;
+
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -21,16 +28,14 @@ use wasmpool::{
     TaskModule, Value,
 };
 
+use self::interrupt::Interrupt;
+use self::output::{Outcome, Output};
+use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
 use crate::args::{IsolationArg, MemoryResetArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Input, Inputs, Shape};
-use crate::interrupt::Interrupt;
-use crate::invoke;
 use crate::module;
-use crate::output::{self, Outcome, Output};
-use crate::program::{self, Template};
-use crate::rights;
-use crate::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
+use crate::template::Template;
 
 /// Inputs under way at once, from being read to being written: at the least, and for each
 /// worker. Enough to keep workers busy behind a slow task whose line must come first; each

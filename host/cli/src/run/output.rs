@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use wasmpool::{Frame, TaskError, TaskErrorKind, TaskReport, Value};
 
-use crate::program::Printed;
+use super::program::Printed;
 use crate::visible::visible_json;
 
 /// One line of the output.

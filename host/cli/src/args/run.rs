@@ -1,16 +1,16 @@
-//! The command line, as it is typed.
+//! The arguments of `wasmpool run`.
 
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::{Parser, Subcommand, ValueEnum};
-use clap_complete::Shell;
+use clap::ValueEnum;
 
-use crate::bench::BenchArgs;
+use super::module::CodeArgs;
 
-const EXIT_CODES: &str = "\
+/// The exit codes of the commands that run or look at tasks.
+pub(super) const EXIT_CODES: &str = "\
 Exit codes:
     0  every task succeeded
     1  some task failed, or a line of the input is no input
@@ -28,33 +28,6 @@ Examples:
   wasmpool run shapes.wasm --invoke 'area({x: 1.5, y: 2})'
   wasmpool run tool.wasm --input names.txt --dir /srv/data::/data:ro -- --sum /data/{}
   wasmpool run tool.wasm --input lines.txt --stdin -- --upper-case";
-
-/// Runs the tasks of WebAssembly modules in a pool of sandboxes.
-#[derive(Debug, Parser)]
-#[command(name = "wasmpool", version = version(), after_help = EXIT_CODES, max_term_width = 100)]
-pub(crate) struct Args {
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Command {
-    /// Run a task over inputs, in parallel, each in a sandbox
-    Run(Box<RunArgs>),
-    /// List the tasks of a module
-    List(ListArgs),
-    /// Compile a module to native code ahead of time
-    Compile(CompileArgs),
-    /// Measure what isolation costs here, beside native threads, processes and Python
-    Bench(Box<BenchArgs>),
-    /// Make a guest that builds and runs at once
-    New(crate::new::NewArgs),
-    /// Print a completion script for a shell
-    Completions {
-        /// The shell
-        shell: Shell,
-    },
-}
 
 /// Runs a task over inputs, in parallel, each in a sandbox.
 ///
@@ -236,70 +209,6 @@ pub(crate) struct RightsArgs {
     pub(crate) deterministic: Option<u64>,
 }
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct ListArgs {
-    /// A component (`.wasm` or `.wat`), or the name of one that comes along: `factorizer`
-    pub(crate) module: String,
-
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    #[command(flatten)]
-    pub(crate) code: CodeArgs,
-}
-
-/// Compiles a module to native code ahead of time, for deployments.
-///
-/// `wasmpool run --trusted-cwasm FILE` runs it, on machines of this kind, with this version of
-/// wasmpool. It is checked no more than any other program: run only what you have compiled.
-#[derive(Debug, clap::Args)]
-pub(crate) struct CompileArgs {
-    /// A component (`.wasm` or `.wat`), or the name of one that comes along: `factorizer`
-    pub(crate) module: String,
-
-    /// Where to write it [default: the module's name with `.cwasm` at its end]
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
-
-    /// Count instructions: for runs with `--fuel`, and only for these
-    #[arg(long)]
-    pub(crate) fuel: bool,
-
-    /// Count instructions, and have numbers come out the same on all processors: for runs with
-    /// `--deterministic`, and only for these
-    #[arg(long)]
-    pub(crate) deterministic: bool,
-
-    /// Keep what tells files and lines: for runs with `--details`
-    #[arg(long)]
-    pub(crate) details: bool,
-}
-
-/// Where native code comes from, and where it is kept.
-#[derive(Debug, clap::Args)]
-pub(crate) struct CodeArgs {
-    /// MODULE is native code that `wasmpool compile` has made, and that may do what you may do
-    #[arg(long)]
-    pub(crate) trusted_cwasm: bool,
-
-    /// Give a module up that takes longer to be loaded, such as `10s` [default: no end]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    pub(crate) load_timeout: Option<Duration>,
-
-    /// Keep compiled modules in this folder [default: `wasmpool` in the user's cache folder]
-    #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
-    pub(crate) cache_folder: Option<PathBuf>,
-
-    /// Keep no more compiled modules than this; the least recently used go [default: 1GiB]
-    #[arg(long, value_name = "SIZE", conflicts_with = "no_cache")]
-    pub(crate) cache_limit: Option<ByteSize>,
-
-    /// Keep no compiled modules
-    #[arg(long)]
-    pub(crate) no_cache: bool,
-}
-
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum IsolationArg {
     /// A fresh instance for every task
@@ -308,7 +217,7 @@ pub(crate) enum IsolationArg {
     Worker,
 }
 
-#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum MemoryResetArg {
     /// All of it: nothing is left behind in any case
     Whole,
@@ -325,12 +234,4 @@ impl IsolationArg {
             Self::Worker => "worker",
         }
     }
-}
-
-fn version() -> String {
-    format!(
-        "{} (wasmtime {})",
-        env!("CARGO_PKG_VERSION"),
-        wasmpool::WASMTIME_VERSION
-    )
 }

@@ -1,0 +1,53 @@
+//! The command line, as it is typed: a file for each command with many flags.
+//!
+//! Knows no command. The commands read what is here.
+
+mod bench;
+mod module;
+mod new;
+mod run;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+pub(crate) use bench::BenchArgs;
+pub(crate) use module::{CodeArgs, CompileArgs, ListArgs};
+pub(crate) use new::{Language, NewArgs};
+pub(crate) use run::{IsolationArg, MemoryResetArg, RightsArgs, RunArgs};
+
+use self::run::EXIT_CODES;
+
+/// Runs the tasks of WebAssembly modules in a pool of sandboxes.
+#[derive(Debug, Parser)]
+#[command(name = "wasmpool", version = version(), after_help = EXIT_CODES, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a task over inputs, in parallel, each in a sandbox
+    Run(Box<RunArgs>),
+    /// List the tasks of a module
+    List(ListArgs),
+    /// Compile a module to native code ahead of time
+    Compile(CompileArgs),
+    /// Measure what isolation costs here, beside native threads, processes and Python
+    Bench(Box<BenchArgs>),
+    /// Make a guest that builds and runs at once
+    New(NewArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+fn version() -> String {
+    format!(
+        "{} (wasmtime {})",
+        env!("CARGO_PKG_VERSION"),
+        wasmpool::WASMTIME_VERSION
+    )
+}
