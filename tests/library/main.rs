@@ -10,6 +10,7 @@ mod futures;
 mod guests;
 mod hostile;
 mod hostile_types;
+mod house;
 mod initializer;
 mod isolation;
 mod kernels;
