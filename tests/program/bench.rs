@@ -241,7 +241,7 @@ fn a_task_of_ones_own_that_fails_is_told_and_not_measured() {
 #[test]
 fn markdown_goes_between_the_markers_of_a_file() {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("readme.md");
+    let file = folder.path().join("benchmarks.md");
     let markers = "<!-- wasmpool bench: begin -->\nold\n<!-- wasmpool bench: end -->";
     fs::write(&file, format!("before\n{markers}\nafter\n")).unwrap();
     let args = ["--filter", "blast", "--markdown", file.to_str().unwrap()];

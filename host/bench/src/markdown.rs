@@ -1,4 +1,4 @@
-//! A report as Markdown: for the README, so with one small table for each question.
+//! A report as Markdown: for `docs/benchmarks.md`, with one small table for each question.
 
 use std::fmt::Write as _;
 
