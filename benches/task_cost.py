@@ -24,9 +24,9 @@ BARS = [
     ("process", "native, a process for each task"),
 ]
 
-WIDTH = 720
-LEFT = 230
-RIGHT = 140
+WIDTH = 760
+LEFT = 240
+RIGHT = 160
 TOP = 62
 BAR = 26
 STEP = 42
@@ -37,6 +37,7 @@ STYLE = """
     .title { font-weight: 600; font-size: 16px }
     .small { font-size: 12px; fill: #57606a }
     .grid { stroke: #d0d7de }
+    .value { paint-order: stroke; stroke: #ffffff; stroke-width: 5px }
     .bar { fill: #8c959f }
     .own { fill: #1a7f37 }
     @media (prefers-color-scheme: dark) {
@@ -44,6 +45,7 @@ STYLE = """
       text { fill: #e6edf3 }
       .small { fill: #9198a1 }
       .grid { stroke: #3d444d }
+      .value { stroke: #0d1117 }
       .bar { fill: #7d8590 }
       .own { fill: #3fb950 }
     }
@@ -141,7 +143,7 @@ def draw(report):
             f'  <text x="{LEFT - 10}" y="{middle}" text-anchor="end">{html.escape(name)}</text>',
             f'  <rect class="{kind}" x="{LEFT}" y="{y}" width="{x(value) - LEFT:.1f}" '
             f'height="{BAR}" rx="2"/>',
-            f'  <text x="{x(value) + 8:.1f}" y="{middle}">{label}</text>',
+            f'  <text class="value" x="{x(value) + 8:.1f}" y="{middle}">{label}</text>',
         ]
     machine = report["machine"]
     origin = f"wasmpool bench on {machine['processor']}, {machine['parallelism']} threads"
