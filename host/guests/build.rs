@@ -29,8 +29,8 @@ const GUESTS: &[Guest] = &[
 
 /// How the guests are compiled, beyond their profile: such that loops do more in each round, and
 /// functions more in each call. A computing guest looks once a round and once a call whether it
-/// must stop, and that look is most of what the sandbox costs it. The README's section on one's
-/// own tasks has the same for users.
+/// must stop, and that look is most of what the sandbox costs it. `docs/guests.md` has the same for
+/// users, in its section on compiler flags.
 ///
 /// Not `-unroll-count`, which does more of it: it is made for LLVM's own tests, and with LLVM 22
 /// it compiles the kernel `fannkuch` to code that never ends, natively too.

@@ -304,10 +304,10 @@ mod tests {
         assert!(COMMANDS.contains(WIT.1));
     }
 
-    /// The flags of a guest stand in the build of ours, in the template and in the README.
+    /// The flags of a guest stand in the build of ours, in the template and in `docs/guests.md`.
     #[test]
     fn guests_are_compiled_with_the_same_flags_everywhere() {
-        for text in [CARGO_CONFIG.1, include_str!("../../../README.md")] {
+        for text in [CARGO_CONFIG.1, include_str!("../../../docs/guests.md")] {
             let (_, flags) = text.split_once("rustflags = [\n").unwrap();
             let (flags, _) = flags.split_once("\n]").unwrap();
             let flags = flags
