@@ -110,7 +110,15 @@ pub use value::{
     json_form,
 };
 
-/// The examples of the README, which are compiled along with ours.
+/// The examples of the README and of the pages, which are compiled along with ours.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct Readme;
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+
+    #[doc = include_str!("../../../docs/guests.md")]
+    struct Guests;
+
+    #[doc = include_str!("../../../docs/python.md")]
+    struct Python;
+}
