@@ -116,6 +116,9 @@ mod pages {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
 
+    #[doc = include_str!("../../../docs/embedding.md")]
+    struct Embedding;
+
     #[doc = include_str!("../../../docs/guests.md")]
     struct Guests;
 
