@@ -1,6 +1,8 @@
 //! `wasmpool bench`: what it says, and not how fast anything is.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -102,6 +104,9 @@ fn dispatch_has_all_arms_or_says_why_not() {
         }
     }
     assert_eq!(report["rounds"], 6);
+    if rows.contains(&("one at a time", "python")) {
+        check_picture(&report);
+    }
     // What was not asked is not judged.
     for target in report["targets"].as_array().unwrap() {
         let is_of_dispatch = target["what"]
@@ -118,6 +123,23 @@ fn dispatch_has_all_arms_or_says_why_not() {
             "{target}"
         );
     }
+}
+
+/// The picture of the README can be drawn from the report, and says what its scale is.
+#[track_caller]
+fn check_picture(report: &Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    fs::write(&file, report.to_string()).unwrap();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../benches/task_cost.py");
+    let output = Command::new("python3").arg(script).arg(file).output();
+    let run = super::Run::of(output.unwrap());
+    run.assert_code(0)
+        .assert_stdout("<svg xmlns=")
+        .assert_stdout("wasmpool, a fresh sandbox")
+        .assert_stdout("Logarithmic scale")
+        .assert_stdout(" times as long")
+        .assert_stdout("</svg>");
 }
 
 #[test]

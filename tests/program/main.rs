@@ -1,6 +1,7 @@
 //! The program `wasmpool`, as its users meet it.
 
 mod bench;
+mod docs;
 mod functions;
 mod new;
 
