@@ -69,7 +69,7 @@ def figures(report):
     first = BARS[0][0]
 
     def ratio(row):
-        if row["ratio"] and row["ratio"]["to"] == first:
+        if row["ratio"] is not None and row["ratio"]["to"] == first:
             return row["ratio"]["median"]
         return row["median"] / rows[first]["median"]
 
