@@ -1,28 +1,28 @@
-//! Claims about chunks and the shelves of the workers: `queue.rs`.
+//! Claims about chunks and the local_queues of the workers: `queue.rs`.
 
 use std::sync::Mutex as Untracked;
 
 use crate::check::{Gathering, check, together};
 use crate::queueing::{Item, Names, sorted};
-use crate::schedule::{NoRoom, Patience, Queue};
+use crate::schedule::{Blocking, Queue, ReserveError};
 use crate::sync::Arc;
 
 type Items = Queue<Arc<Item>>;
 
 /// Takes places for a chunk of items and pushes it.
-fn push<const N: usize>(queue: &Items, names: [usize; N]) -> Result<(), NoRoom> {
+fn push<const N: usize>(queue: &Items, names: [usize; N]) -> Result<(), ReserveError> {
     let mut items = Vec::with_capacity(N);
     for name in names {
-        let permit = queue.reserve(Patience::Endless)?;
+        let permit = queue.places.reserve(Blocking::Forever)?;
         items.push(Item::new(name, permit));
     }
     queue
         .push(items, names[0] % 3)
-        .map_err(|_refused| NoRoom::Closed)
+        .map_err(|_refused| ReserveError::Closed)
 }
 
 /// Chunks of several submitters come out once, entry by entry, whichever worker takes them
-/// from whose shelf, and whenever the queue closes.
+/// from whose local, and whenever the queue closes.
 pub fn chunks_come_out_once() {
     check(|| {
         let queue = Items::new(100, 3);
@@ -50,7 +50,7 @@ pub fn chunks_come_out_once() {
             &|| work(2),
             &|| queue.close(),
         ]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
         assert!(queue.drain().is_empty());
         assert_eq!(sorted(popped), sorted(accepted));
     });
@@ -86,7 +86,7 @@ pub fn a_stuck_worker_holds_up_nothing_but_its_entry() {
 
 /// Each of three workers takes an entry and is stuck with it until all three are: none of
 /// the entries waits while a worker has nothing to do, however they are cut into chunks.
-fn check_all_are_served(push_all: fn(&Items) -> Result<(), NoRoom>) {
+fn check_all_are_served(push_all: fn(&Items) -> Result<(), ReserveError>) {
     check(move || {
         let queue = Items::new(100, 3);
         let started = Gathering::new();
@@ -102,7 +102,7 @@ fn check_all_are_served(push_all: fn(&Items) -> Result<(), NoRoom>) {
             &|| work(1),
             &|| work(2),
         ]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 
@@ -151,7 +151,7 @@ pub fn late_chunks_reach_workers_that_slept_through_the_first() {
 }
 
 /// What a drain takes no worker gets, and what no worker has got a drain takes, also from
-/// the shelf of a worker that does not come again.
+/// the local of a worker that does not come again.
 pub fn a_drain_leaves_nothing_on_a_shelf() {
     check(|| {
         let queue = Items::new(100, 2);

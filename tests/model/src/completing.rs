@@ -4,27 +4,27 @@ use std::time::Duration;
 
 use crate::check::{check, together};
 use crate::future::{TaskFuture, Until, as_completed, wait};
-use crate::schedule::Patience;
-use crate::shop::{self, Guest, RESULT, Shop};
+use crate::registry::{self, Guest, RESULT, Registry};
+use crate::schedule::Blocking;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// A pool without threads, for the test to do their work, and tasks in its queue.
-fn queued<const N: usize>() -> (Arc<Shop>, [TaskFuture<u8>; N]) {
-    let shop = Shop::new(N, N);
+fn queued<const N: usize>() -> (Arc<Registry>, [TaskFuture<u8>; N]) {
+    let registry = Registry::new(N, N);
     let futures = std::array::from_fn(|_| {
-        let submitted = shop.submit(Guest::Short, Shop::limits(), Patience::None);
+        let submitted = registry.submit(Guest::Short, Registry::limits(), Blocking::Never);
         submitted.expect("there is room")
     });
-    shop.scheduler.queue.close();
-    (shop, futures)
+    registry.scheduler.queue.close();
+    (registry, futures)
 }
 
 /// Who waits for all of several tasks, some of them cancelled, wakes up when all have ended.
 pub fn a_wait_for_all_sees_every_end() {
     check(|| {
-        let (shop, futures) = queued::<3>();
-        let work = || shop.work();
+        let (registry, futures) = queued::<3>();
+        let work = || registry.work();
         together([
             &work,
             &work,
@@ -43,10 +43,10 @@ pub fn a_wait_for_all_sees_every_end() {
 /// behind for the others.
 pub fn a_wait_for_the_first_sees_one() {
     check(|| {
-        let (shop, futures) = queued::<2>();
+        let (registry, futures) = queued::<2>();
         let n_called = std::sync::Arc::new(AtomicUsize::new(0));
         together([
-            &|| shop.work(),
+            &|| registry.work(),
             &|| {
                 futures[0].cancel();
             },
@@ -68,7 +68,7 @@ pub fn a_wait_for_the_first_sees_one() {
 /// Every future comes once, when it has ended, to each of two who ask.
 pub fn every_future_is_completed_once() {
     check(|| {
-        let (shop, futures) = queued::<3>();
+        let (registry, futures) = queued::<3>();
         let collect = || {
             let mut completed = as_completed(&futures)
                 .inspect(|future| assert!(future.is_done()))
@@ -78,7 +78,7 @@ pub fn every_future_is_completed_once() {
             let all = futures.iter().map(std::ptr::from_ref);
             assert_eq!(completed, all.collect::<Vec<_>>());
         };
-        together([&collect, &collect, &|| shop.work(), &|| {
+        together([&collect, &collect, &|| registry.work(), &|| {
             futures[2].cancel();
         }]);
     });
@@ -88,8 +88,8 @@ pub fn every_future_is_completed_once() {
 /// rest.
 pub fn a_time_limit_counts_what_is_missing() {
     check(|| {
-        let (shop, futures) = queued::<2>();
-        together([&|| shop.work(), &|| {
+        let (registry, futures) = queued::<2>();
+        together([&|| registry.work(), &|| {
             let completed = as_completed(&futures).timeout(Duration::from_millis(2));
             let (done, late): (Vec<_>, Vec<_>) = completed.partition(Result::is_ok);
             let pending = late.iter().map(|late| late.as_ref().unwrap_err().pending);
@@ -103,16 +103,16 @@ pub fn a_time_limit_counts_what_is_missing() {
 /// that waits for it.
 pub fn an_awaited_future_is_woken() {
     check(|| {
-        let (shop, futures) = queued::<1>();
+        let (registry, futures) = queued::<1>();
         let [future] = &futures;
         together([
-            &|| shop.work(),
+            &|| registry.work(),
             &|| {
                 future.cancel();
             },
             &|| {
                 let awaited = TaskFuture::<u8>::new(Arc::clone(future.task()), None, usize::MAX);
-                let outcome = shop::block_on(awaited);
+                let outcome = registry::block_on(awaited);
                 assert_eq!(outcome.is_err(), future.is_cancelled());
             },
             &|| match future.wait() {

@@ -1,8 +1,8 @@
-//! Claims about the counters: `stats.rs`, as `cell.rs` drives it.
+//! Claims about the counters: `stats.rs`, as `job.rs` drives it.
 
 use crate::check::{check, together};
-use crate::schedule::{Cell, Counters, Timings};
-use crate::shop::{self, ALLOCATION};
+use crate::registry::{self, ALLOCATION};
+use crate::schedule::{Counters, Job, Timings};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,15 +16,15 @@ pub fn the_counters_add_up_at_any_moment() {
     check(|| {
         let counters: Arc<Counters> = Arc::default();
         let timings = Timings::new(0);
-        let cells = (0..TASKS)
-            .map(|_| Cell::new((), None, Arc::clone(&counters)))
+        let jobs = (0..TASKS)
+            .map(|_| Job::new((), None, Arc::clone(&counters)))
             .collect::<Vec<_>>();
         counters.accept(1);
         // The second worker's tasks are accepted while the first one works.
-        let work = |cells: &[Cell<()>]| {
-            for cell in cells {
-                if shop::start(cell).is_some() {
-                    cell.settle(shop::success());
+        let work = |jobs: &[Job<()>]| {
+            for job in jobs {
+                if registry::start(job).is_some() {
+                    job.settle(registry::success());
                 }
             }
         };
@@ -39,7 +39,7 @@ pub fn the_counters_add_up_at_any_moment() {
             let former = n_finished.swap(stats.finished, Ordering::Relaxed);
             assert!(former <= stats.finished, "{former}, then {stats:?}");
         };
-        let (first, second) = cells.split_at(1);
+        let (first, second) = jobs.split_at(1);
         together([
             &|| work(first),
             &|| {
@@ -47,7 +47,7 @@ pub fn the_counters_add_up_at_any_moment() {
                 work(second);
             },
             &|| {
-                cells[0].cancel("cancelled");
+                jobs[0].cancel("cancelled");
             },
             &|| (0..3).for_each(|_| read()),
         ]);
@@ -55,8 +55,8 @@ pub fn the_counters_add_up_at_any_moment() {
         let stats = counters.read(&timings, ALLOCATION);
         let (accepted, finished) = (stats.accepted, stats.finished);
         assert_eq!((accepted, finished), (TASKS, TASKS), "{stats:?}");
-        let succeeded = cells.iter().filter(|cell| {
-            let settled = cell.settled().expect("all have ended");
+        let succeeded = jobs.iter().filter(|job| {
+            let settled = job.settled().expect("all have ended");
             settled.outcome.is_ok()
         });
         assert_eq!(stats.succeeded, succeeded.count() as u64);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::check::{Gathering, check, together};
 use crate::queueing::{Item, Names, sorted};
-use crate::schedule::{Patience, Queue};
+use crate::schedule::{Blocking, Queue};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Instant};
 
@@ -15,7 +15,10 @@ const LATE: u64 = 1_000_000;
 type Items = Queue<Arc<Item>>;
 
 fn item(queue: &Items, name: usize) -> Arc<Item> {
-    let permit = queue.reserve(Patience::None).expect("there is room");
+    let permit = queue
+        .places
+        .reserve(Blocking::Never)
+        .expect("there is room");
     Item::new(name, permit)
 }
 
@@ -107,7 +110,7 @@ pub fn nobody_sleeps_past_a_deferred_entry() {
             assert!(deferred.is_ok());
             push(&queue, 2);
         }]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 

@@ -12,7 +12,7 @@
 //!
 //! What the model checker cannot see: it takes every atomic operation for sequentially
 //! consistent. What none of the three sees: the rooms `pool` and `sandbox` and the file
-//! `schedule/worker.rs`, which [`shop`] stands in for; the steps that a worker takes with a task are
+//! `schedule/worker.rs`, which [`registry`] stands in for; the steps that a worker takes with a task are
 //! in `schedule/scheduler.rs`.
 
 // The model checker's primitives work under it only, so the unit tests that the library's
@@ -40,7 +40,7 @@ mod sync;
 mod value;
 
 mod check;
-mod shop;
+mod registry;
 
 pub mod chunking;
 pub mod completing;

@@ -1,4 +1,4 @@
-//! Claims about those who listen to a task: `events.rs`, as `cell.rs` and `control.rs` drive
+//! Claims about those who listen to a task: `events.rs`, as `job.rs` and `control.rs` drive
 //! it.
 
 use std::time::Duration;
@@ -7,19 +7,19 @@ use crate::call::{Limits, TaskEvents};
 use crate::check::{check, together};
 use crate::error::TaskErrorKind;
 use crate::future::TaskFuture;
-use crate::schedule::{Cell, Counters, Retry};
-use crate::shop::{self, Guest, Shop};
+use crate::registry::{self, Guest, Registry};
+use crate::schedule::{Counters, Job, Retry};
 use crate::sync::Arc;
 
 /// Checks that all who listen to a task of the pool hear its end, while the pool is open and
 /// its workers have nothing else to do.
-fn check_end_is_heard(guest: Guest, limits: fn() -> Limits, end: fn(&Shop, &TaskFuture<u8>)) {
+fn check_end_is_heard(guest: Guest, limits: fn() -> Limits, end: fn(&Registry, &TaskFuture<u8>)) {
     check(move || {
-        let shop = Shop::new(2, 10);
+        let registry = Registry::new(2, 10);
         let again = Retry::times(1).on([TaskErrorKind::Failed, TaskErrorKind::TimedOut]);
-        let future = shop.submit_with_retry(guest, limits(), again);
+        let future = registry.submit_with_retry(guest, limits(), again);
         let from_the_start = std::sync::Mutex::new(Some(future.events()));
-        shop.open(
+        registry.open(
             2,
             [
                 &|| {
@@ -37,14 +37,14 @@ fn check_end_is_heard(guest: Guest, limits: fn() -> Limits, end: fn(&Shop, &Task
                     let report = future.report().expect("the end was heard");
                     assert!(n_heard <= report.attempts as usize);
                 },
-                &|| end(&shop, &future),
+                &|| end(&registry, &future),
             ],
         );
     });
 }
 
 fn with_timeouts() -> Limits {
-    let mut limits = Shop::limits();
+    let mut limits = Registry::limits();
     limits.task_timeout = Some(Duration::from_millis(2));
     limits.queue_timeout = Some(Duration::from_millis(1));
     limits
@@ -52,28 +52,30 @@ fn with_timeouts() -> Limits {
 
 /// The end of a task that succeeds, which it may do while somebody begins to listen.
 pub fn a_success_is_heard() {
-    check_end_is_heard(Guest::Short, Shop::limits, |_, _| ());
+    check_end_is_heard(Guest::Short, Registry::limits, |_, _| ());
 }
 
 /// The end of a task that is tried again, wherever its first attempt has run: nothing that
 /// is left of that holds up those who listen.
 pub fn the_end_of_a_second_attempt_is_heard() {
-    check_end_is_heard(Guest::Failing, Shop::limits, |_, _| ());
+    check_end_is_heard(Guest::Failing, Registry::limits, |_, _| ());
     check_end_is_heard(Guest::Endless, with_timeouts, |_, _| ());
 }
 
 /// A cancel, in the queue, between attempts, or while it runs.
 pub fn a_cancel_is_heard() {
-    let cancel = |_: &Shop, future: &TaskFuture<u8>| {
+    let cancel = |_: &Registry, future: &TaskFuture<u8>| {
         future.cancel();
     };
-    check_end_is_heard(Guest::Endless, Shop::limits, cancel);
-    check_end_is_heard(Guest::Failing, Shop::limits, cancel);
+    check_end_is_heard(Guest::Endless, Registry::limits, cancel);
+    check_end_is_heard(Guest::Failing, Registry::limits, cancel);
 }
 
 /// The end of the whole pool.
 pub fn a_termination_is_heard() {
-    check_end_is_heard(Guest::Waiting, Shop::limits, |shop, _| shop.terminate());
+    check_end_is_heard(Guest::Waiting, Registry::limits, |registry, _| {
+        registry.terminate()
+    });
 }
 
 /// Who begins to listen just when the task ends hears the end, and nobody
@@ -82,14 +84,14 @@ pub fn who_begins_to_listen_at_the_end_hears_it() {
     check(|| {
         let counters: Arc<Counters> = Arc::default();
         counters.accept(1);
-        let cell = Cell::new((), None, counters);
-        let attempt = shop::start(&cell).expect("it is queued");
-        together([&|| cell.settle(shop::success()), &|| {
+        let job = Job::new((), None, counters);
+        let call = registry::start(&job).expect("it is queued");
+        together([&|| job.settle(registry::success()), &|| {
             let (listener, events) = TaskEvents::channel();
-            cell.add_listener(listener);
+            job.add_listener(listener);
             // Ends, or nobody would.
             assert_eq!(events.count(), 0);
         }]);
-        drop(attempt);
+        drop(call);
     });
 }

@@ -4,8 +4,8 @@ use std::sync::Mutex as Untracked;
 use std::sync::atomic::AtomicUsize as UntrackedUsize;
 
 use crate::check::{check, prove, together};
-use crate::schedule::{Entry, NoRoom, Patience, Permit, Queue};
-use crate::shop;
+use crate::registry;
+use crate::schedule::{Blocking, Permit, Queue, QueueEntry, ReserveError};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Mutex, lock};
 
@@ -34,7 +34,7 @@ impl Item {
     }
 }
 
-impl Entry for Arc<Item> {
+impl QueueEntry for Arc<Item> {
     fn is_live(&self) -> bool {
         lock(&self.permit).is_some()
     }
@@ -57,7 +57,7 @@ pub fn what_was_accepted_comes_out_once() {
         let popped: Names = Untracked::default();
         let submit = |names: [usize; 2]| {
             for name in names {
-                let Ok(permit) = queue.reserve(Patience::Endless) else {
+                let Ok(permit) = queue.places.reserve(Blocking::Forever) else {
                     return;
                 };
                 if queue.push([Item::new(name, permit)], name % 3).is_err() {
@@ -79,7 +79,7 @@ pub fn what_was_accepted_comes_out_once() {
             &|| work(1),
             &|| queue.close(),
         ]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
         assert!(queue.drain().is_empty());
         assert_eq!(sorted(popped), sorted(accepted));
     });
@@ -93,7 +93,7 @@ pub fn every_push_reaches_a_worker() {
         let popped: Names = Untracked::default();
         let submit = |names: [usize; 2]| {
             for name in names {
-                let permit = queue.reserve(Patience::None).unwrap();
+                let permit = queue.places.reserve(Blocking::Never).unwrap();
                 assert!(queue.push([Item::new(name, permit)], 0).is_ok());
             }
         };
@@ -118,7 +118,7 @@ pub fn every_push_reaches_a_worker() {
 pub fn a_push_reaches_the_only_worker() {
     prove(|| {
         let queue = Queue::new(1, N_WORKERS);
-        let permit = Mutex::new(queue.reserve(Patience::None).ok());
+        let permit = Mutex::new(queue.places.reserve(Blocking::Never).ok());
         together([&|| assert!(queue.pop(0).is_some()), &|| {
             let permit = lock(&permit).take().expect("one thread takes it");
             assert!(queue.push([Item::new(1, permit)], 0).is_ok());
@@ -130,9 +130,9 @@ pub fn a_push_reaches_the_only_worker() {
 pub fn a_freed_place_reaches_the_only_submitter() {
     prove(|| {
         let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
-        let permit = Mutex::new(queue.reserve(Patience::None).ok());
+        let permit = Mutex::new(queue.places.reserve(Blocking::Never).ok());
         together([&|| drop(lock(&permit).take()), &|| {
-            assert!(queue.reserve(Patience::Endless).is_ok());
+            assert!(queue.places.reserve(Blocking::Forever).is_ok());
         }]);
     });
 }
@@ -141,10 +141,10 @@ pub fn a_freed_place_reaches_the_only_submitter() {
 pub fn a_close_reaches_the_only_submitter() {
     prove(|| {
         let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
-        let _permit = queue.reserve(Patience::None).unwrap();
+        let _permit = queue.places.reserve(Blocking::Never).unwrap();
         together([&|| queue.close(), &|| {
-            let refused = queue.reserve(Patience::Endless);
-            assert!(matches!(refused, Err(NoRoom::Closed)));
+            let refused = queue.places.reserve(Blocking::Forever);
+            assert!(matches!(refused, Err(ReserveError::Closed)));
         }]);
     });
 }
@@ -155,7 +155,7 @@ pub fn workers_that_come_again_are_served() {
         let queue = Queue::new(100, N_WORKERS);
         let submit = || {
             for name in 0..4 {
-                let permit = queue.reserve(Patience::None).unwrap();
+                let permit = queue.places.reserve(Blocking::Never).unwrap();
                 assert!(queue.push([Item::new(name, permit)], 0).is_ok());
             }
         };
@@ -165,7 +165,7 @@ pub fn workers_that_come_again_are_served() {
             }
         };
         together([&submit, &|| work(0), &|| work(1)]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 
@@ -177,7 +177,7 @@ pub fn a_dead_entry_gives_its_place_to_a_submitter() {
         let n_alive = UntrackedUsize::new(0);
         let n_submitted = AtomicUsize::new(0);
         let submit = || {
-            let permit = queue.reserve(Patience::Endless).unwrap();
+            let permit = queue.places.reserve(Blocking::Forever).unwrap();
             let before = n_alive.fetch_add(1, Ordering::SeqCst);
             assert_eq!(before, 0, "two have the only place");
             let name = n_submitted.fetch_add(1, Ordering::SeqCst);
@@ -187,7 +187,7 @@ pub fn a_dead_entry_gives_its_place_to_a_submitter() {
             assert!(item.take());
         };
         together([&submit, &submit, &submit]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 
@@ -196,22 +196,22 @@ pub fn a_dead_entry_gives_its_place_to_a_submitter() {
 pub fn a_timed_out_submitter_swallows_no_wake_up() {
     check(|| {
         let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
-        let permit = Mutex::new(Some(queue.reserve(Patience::None).unwrap()));
+        let permit = Mutex::new(Some(queue.places.reserve(Blocking::Never).unwrap()));
         together([
             &|| drop(lock(&permit).take()),
-            &|| drop(queue.reserve(Patience::Endless).unwrap()),
+            &|| drop(queue.places.reserve(Blocking::Forever).unwrap()),
             &|| {
-                let deadline = shop::soon();
-                match queue.reserve(Patience::Until(deadline)) {
+                let deadline = registry::soon();
+                match queue.places.reserve(Blocking::Until(deadline)) {
                     Ok(permit) => drop(permit),
                     Err(no_room) => {
-                        assert_eq!(no_room, NoRoom::Full);
+                        assert_eq!(no_room, ReserveError::Full);
                         assert!(Instant::now() >= deadline);
                     }
                 }
             },
         ]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 
@@ -221,17 +221,17 @@ pub fn an_overdrawn_queue_lets_nobody_in_before_it_is_in_order() {
         let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
         let n_submitters = UntrackedUsize::new(0);
         let submit = || {
-            let permit = queue.reserve(Patience::Endless).unwrap();
+            let permit = queue.places.reserve(Blocking::Forever).unwrap();
             let before = n_submitters.fetch_add(1, Ordering::SeqCst);
             assert_eq!(before, 0, "two have the only place");
             n_submitters.fetch_sub(1, Ordering::SeqCst);
             drop(permit);
         };
         together([&submit, &submit, &|| {
-            drop(queue.overdraw());
-            drop(queue.overdraw());
+            drop(queue.places.overdraw());
+            drop(queue.places.overdraw());
         }]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 
@@ -239,11 +239,11 @@ pub fn an_overdrawn_queue_lets_nobody_in_before_it_is_in_order() {
 pub fn a_close_wakes_everybody() {
     check(|| {
         let full: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
-        let _permit = full.reserve(Patience::None).unwrap();
+        let _permit = full.places.reserve(Blocking::Never).unwrap();
         let empty: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
         let submit = || {
-            let refused = full.reserve(Patience::Endless);
-            assert!(matches!(refused, Err(NoRoom::Closed)));
+            let refused = full.places.reserve(Blocking::Forever);
+            assert!(matches!(refused, Err(ReserveError::Closed)));
         };
         let work = |worker| assert!(empty.pop(worker).is_none());
         together([&submit, &submit, &|| work(0), &|| work(1), &|| {

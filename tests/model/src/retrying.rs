@@ -1,12 +1,12 @@
-//! Claims about tasks that are tried again: `cell.rs`, and the pool around it.
+//! Claims about tasks that are tried again: `job.rs`, and the pool around it.
 
 use std::time::Duration;
 
 use crate::call::StopReason;
 use crate::check::{check, prove, together};
 use crate::error::TaskErrorKind;
-use crate::schedule::{Cell, Counters, Patience, Retry, TaskState, Timings};
-use crate::shop::{self, ALLOCATION, Guest, RESULT, Shop};
+use crate::registry::{self, ALLOCATION, Guest, RESULT, Registry};
+use crate::schedule::{Blocking, Counters, Job, Retry, TaskState, Timings};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock};
 
@@ -19,9 +19,9 @@ fn retry() -> Retry {
 
 const ATTEMPTS: u32 = 3;
 
-fn queued_cell(counters: &Arc<Counters>) -> Cell<()> {
+fn queued_cell(counters: &Arc<Counters>) -> Job<()> {
     counters.accept(1);
-    Cell::new((), None, Arc::clone(counters))
+    Job::new((), None, Arc::clone(counters))
 }
 
 /// A task that goes back to the queue again and again, a cancel, a shutdown and a queue
@@ -30,7 +30,7 @@ fn queued_cell(counters: &Arc<Counters>) -> Cell<()> {
 pub fn a_task_that_is_put_back_has_one_end() {
     check(|| {
         let counters: Arc<Counters> = Arc::default();
-        let cell = queued_cell(&counters);
+        let job = queued_cell(&counters);
         let controls = Mutex::new(Vec::new());
         let read = || {
             let stats = counters.read(&Timings::new(0), ALLOCATION);
@@ -39,37 +39,37 @@ pub fn a_task_that_is_put_back_has_one_end() {
         };
         let work = || {
             for number in 1..=ATTEMPTS {
-                let had_ended = cell.settled().is_some();
-                let Some(attempt) = shop::start(&cell) else {
-                    assert!(cell.settled().is_some());
+                let had_ended = job.settled().is_some();
+                let Some(call) = registry::start(&job) else {
+                    assert!(job.settled().is_some());
                     return;
                 };
                 assert!(!had_ended, "an attempt after the end");
-                assert_eq!(attempt.number, number);
-                lock(&controls).push(attempt.control);
+                assert_eq!(call.attempt, number);
+                lock(&controls).push(call.control);
                 if number == ATTEMPTS {
-                    cell.settle(shop::success());
-                } else if !cell.put_back(()) {
-                    assert!(cell.settled().is_some());
+                    job.settle(registry::success());
+                } else if !job.put_back(()) {
+                    assert!(job.settled().is_some());
                     return;
                 }
             }
         };
         together([
             &work,
-            &|| assert_eq!(cell.cancel("cancelled"), is_cancelled(&cell)),
+            &|| assert_eq!(job.cancel("cancelled"), is_cancelled(&job)),
             &|| {
-                cell.cancel_queued();
+                job.cancel_queued();
             },
             &|| {
-                if cell.expire() {
-                    cell.call_back();
+                if job.expire() {
+                    job.call_back();
                 }
             },
             &read,
         ]);
-        assert_eq!(cell.task_state(), TaskState::Done);
-        let settled = cell.settled().expect("it has ended");
+        assert_eq!(job.task_state(), TaskState::Done);
+        let settled = job.settled().expect("it has ended");
         let controls = lock(&controls);
         let end = settled.outcome.as_ref().err().map(|error| error.kind());
         if end.is_some() {
@@ -79,7 +79,7 @@ pub fn a_task_that_is_put_back_has_one_end() {
             assert!(controls.is_empty());
         }
         let former = controls.len().saturating_sub(1);
-        let was_stopped = |control: &Arc<_>| shop::is_stopped(control);
+        let was_stopped = |control: &Arc<_>| registry::is_stopped(control);
         assert!(!controls[..former].iter().any(was_stopped));
         assert!(end == Some(TaskErrorKind::Cancelled) || !controls.iter().any(was_stopped));
         let stats = counters.read(&Timings::new(0), ALLOCATION);
@@ -88,8 +88,8 @@ pub fn a_task_that_is_put_back_has_one_end() {
     });
 }
 
-fn is_cancelled(cell: &Cell<()>) -> bool {
-    let settled = cell.settled().expect("whoever cancels sees the end");
+fn is_cancelled(job: &Job<()>) -> bool {
+    let settled = job.settled().expect("whoever cancels sees the end");
     let error = settled.outcome.as_ref().err();
     error.is_some_and(|error| error.kind() == TaskErrorKind::Cancelled)
 }
@@ -97,18 +97,18 @@ fn is_cancelled(cell: &Cell<()>) -> bool {
 /// Whoever stops an attempt that is over does not stop the next one.
 pub fn a_stop_that_comes_late_hits_no_later_attempt() {
     prove(|| {
-        let cell = queued_cell(&Arc::default());
-        let first = shop::start(&cell).expect("it is queued");
+        let job = queued_cell(&Arc::default());
+        let first = registry::start(&job).expect("it is queued");
         let late = Arc::clone(&first.control);
         let second = Mutex::new(None);
         together([&|| assert!(late.stop(StopReason::TimedOut)), &|| {
-            assert!(cell.put_back(()), "it runs");
-            *lock(&second) = shop::start(&cell);
+            assert!(job.put_back(()), "it runs");
+            *lock(&second) = registry::start(&job);
         }]);
         let second = lock(&second).take().expect("nobody ended it");
-        assert_eq!(second.number, 2);
-        assert!(!shop::is_stopped(&second.control));
-        assert!(cell.cancel("cancelled"));
+        assert_eq!(second.attempt, 2);
+        assert!(!registry::is_stopped(&second.control));
+        assert!(job.cancel("cancelled"));
         assert_eq!(
             second.control.stop_reason(),
             Some(StopReason::Cancelled),
@@ -122,20 +122,20 @@ pub fn a_stop_that_comes_late_hits_no_later_attempt() {
 pub fn a_cancel_meets_a_task_on_its_way_back() {
     prove(|| {
         let counters: Arc<Counters> = Arc::default();
-        let cell = queued_cell(&counters);
-        let attempt = shop::start(&cell).expect("it is queued");
+        let job = queued_cell(&counters);
+        let call = registry::start(&job).expect("it is queued");
         let n_put_back = AtomicUsize::new(0);
         together([
             &|| {
-                if cell.put_back(()) {
+                if job.put_back(()) {
                     n_put_back.fetch_add(1, Ordering::SeqCst);
                 }
             },
-            &|| assert!(cell.cancel("cancelled")),
+            &|| assert!(job.cancel("cancelled")),
         ]);
-        assert!(shop::start(&cell).is_none(), "an attempt after the end");
+        assert!(registry::start(&job).is_none(), "an attempt after the end");
         let was_put_back = n_put_back.load(Ordering::SeqCst) == 1;
-        assert_eq!(shop::is_stopped(&attempt.control), !was_put_back);
+        assert_eq!(registry::is_stopped(&call.control), !was_put_back);
         let stats = counters.read(&Timings::new(0), ALLOCATION);
         assert_eq!((stats.accepted, stats.finished), (1, 1), "{stats:?}");
     });
@@ -146,13 +146,13 @@ pub fn a_cancel_meets_a_task_on_its_way_back() {
 pub fn every_attempt_has_all_its_time() {
     for guest in [Guest::Endless, Guest::Waiting] {
         check(move || {
-            let shop = Shop::new(2, 10);
-            let mut limits = Shop::limits();
+            let registry = Registry::new(2, 10);
+            let mut limits = Registry::limits();
             limits.task_timeout = Some(Duration::from_millis(2));
-            let future = shop.submit_with_retry(guest, limits, retry());
-            let other = shop.submit(Guest::Short, Shop::limits(), Patience::None);
+            let future = registry.submit_with_retry(guest, limits, retry());
+            let other = registry.submit(Guest::Short, Registry::limits(), Blocking::Never);
             let other = other.expect("there is room");
-            shop.open(
+            registry.open(
                 2,
                 [
                     &|| {
@@ -164,7 +164,7 @@ pub fn every_attempt_has_all_its_time() {
             );
             let report = future.report().expect("it is done");
             assert_eq!(report.attempts, ATTEMPTS);
-            let halts = shop.halts.lock().unwrap();
+            let halts = registry.halts.lock().unwrap();
             assert_eq!(halts.len(), ATTEMPTS as usize);
             for halt in halts.iter() {
                 assert_eq!(halt.reason, StopReason::TimedOut);
@@ -180,17 +180,17 @@ pub fn every_attempt_has_all_its_time() {
 pub fn a_pool_with_retries_comes_to_rest() {
     for guest in [Guest::Failing, Guest::Endless] {
         check(move || {
-            let shop = Shop::new(2, 10);
-            let mut limits = Shop::limits();
+            let registry = Registry::new(2, 10);
+            let mut limits = Registry::limits();
             limits.task_timeout = Some(Duration::from_millis(2));
             limits.queue_timeout = Some(Duration::from_millis(3));
-            let future = shop.submit_with_retry(guest, limits, retry());
+            let future = registry.submit_with_retry(guest, limits, retry());
             let cancelled = Mutex::new(false);
-            shop.open(
+            registry.open(
                 2,
                 [
                     &|| *lock(&cancelled) = future.cancel(),
-                    &|| shop.terminate(),
+                    &|| registry.terminate(),
                     &|| {
                         let _ = future.wait();
                     },
@@ -200,7 +200,7 @@ pub fn a_pool_with_retries_comes_to_rest() {
             let report = future.report().expect("it is done");
             assert_eq!(
                 report.attempts as usize,
-                shop.n_attempts.load(Ordering::SeqCst)
+                registry.n_attempts.load(Ordering::SeqCst)
             );
             match error.kind() {
                 TaskErrorKind::TimedOut => assert_eq!(report.attempts, ATTEMPTS),
@@ -214,9 +214,9 @@ pub fn a_pool_with_retries_comes_to_rest() {
             }
             let is_cancelled = error.kind() == TaskErrorKind::Cancelled;
             assert!(is_cancelled || !*lock(&cancelled));
-            let stats = shop.stats();
+            let stats = registry.stats();
             assert_eq!((stats.accepted, stats.finished), (1, 1), "{stats:?}");
-            assert_eq!(shop.scheduler.queue.len(), 0);
+            assert_eq!(registry.scheduler.queue.places.taken(), 0);
         });
     }
 }
@@ -224,17 +224,17 @@ pub fn a_pool_with_retries_comes_to_rest() {
 /// A pool that is closed in order still makes all attempts, without their waits.
 pub fn a_closed_pool_makes_the_attempts_that_are_due() {
     check(|| {
-        let shop = Shop::new(2, 10);
+        let registry = Registry::new(2, 10);
         let late = retry().backoff(Duration::from_secs(1_000));
         let futures =
-            [(); 2].map(|()| shop.submit_with_retry(Guest::Failing, Shop::limits(), late));
-        shop.open(2, [&|| shop.scheduler.queue.close()]);
+            [(); 2].map(|()| registry.submit_with_retry(Guest::Failing, Registry::limits(), late));
+        registry.open(2, [&|| registry.scheduler.queue.close()]);
         for future in &futures {
             let error = future.error().expect("it cannot succeed");
             assert_eq!(error.kind(), TaskErrorKind::Failed);
             assert_eq!(future.report().expect("it is done").attempts, ATTEMPTS);
         }
-        let stats = shop.stats();
+        let stats = registry.stats();
         assert_eq!((stats.accepted, stats.finished), (2, 2), "{stats:?}");
     });
 }

@@ -1,4 +1,4 @@
-//! Claims about the end of a task: `cell.rs` and `future.rs`.
+//! Claims about the end of a task: `job.rs` and `task_future.rs`.
 
 use std::sync::Mutex as Untracked;
 use std::sync::atomic::AtomicUsize;
@@ -6,20 +6,20 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::check::{check, prove, together};
 use crate::error::TaskErrorKind;
-use crate::schedule::{Cell, Counters, TaskState};
-use crate::shop::{self, success};
+use crate::registry::{self, success};
+use crate::schedule::{Counters, Job, TaskState};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Instant, thread};
 
-fn queued_cell() -> Cell<()> {
+fn queued_cell() -> Job<()> {
     let counters: Arc<Counters> = Arc::default();
     counters.accept(1);
-    Cell::new((), None, counters)
+    Job::new((), None, counters)
 }
 
-/// What the cell's end is called here: the error's kind, none for a success.
-fn end_of(cell: &Cell<()>) -> Option<TaskErrorKind> {
-    let settled = cell.settled().expect("it has ended");
+/// What the job's end is called here: the error's kind, none for a success.
+fn end_of(job: &Job<()>) -> Option<TaskErrorKind> {
+    let settled = job.settled().expect("it has ended");
     settled.outcome.as_ref().err().map(|error| error.kind())
 }
 
@@ -27,40 +27,40 @@ fn end_of(cell: &Cell<()>) -> Option<TaskErrorKind> {
 /// who waits, agree on how it ended.
 pub fn of_rival_ends_one_wins() {
     check(|| {
-        let cell = queued_cell();
+        let job = queued_cell();
         let was_cancelled = flag();
         let attempt = Untracked::new(None);
         let n_called = AtomicUsize::new(0);
         let n_called = std::sync::Arc::new(n_called);
         let counted = std::sync::Arc::clone(&n_called);
-        cell.on_settled(Box::new(move || {
+        job.on_settled(Box::new(move || {
             counted.fetch_add(1, Ordering::SeqCst);
         }));
         together([
             &|| {
-                if let Some(started) = shop::start(&cell) {
+                if let Some(started) = registry::start(&job) {
                     *attempt.lock().unwrap() = Some(started);
-                    assert_ne!(cell.task_state(), TaskState::Queued);
-                    cell.settle(success());
-                    assert_eq!(cell.task_state(), TaskState::Done);
+                    assert_ne!(job.task_state(), TaskState::Queued);
+                    job.settle(success());
+                    assert_eq!(job.task_state(), TaskState::Done);
                 }
             },
-            &|| was_cancelled.store(cell.cancel("cancelled"), Ordering::SeqCst),
+            &|| was_cancelled.store(job.cancel("cancelled"), Ordering::SeqCst),
             &|| {
-                if cell.expire() {
-                    cell.call_back();
+                if job.expire() {
+                    job.call_back();
                 }
             },
             &|| {
-                let settled = cell.wait(None).expect("it waits for the end");
-                assert!(std::ptr::eq(settled, cell.settled().unwrap()));
-                assert_eq!(cell.task_state(), TaskState::Done);
+                let settled = job.wait(None).expect("it waits for the end");
+                assert!(std::ptr::eq(settled, job.settled().unwrap()));
+                assert_eq!(job.task_state(), TaskState::Done);
             },
         ]);
         let attempt = attempt.into_inner().unwrap();
         let has_run = attempt.is_some();
         let was_cancelled = was_cancelled.load(Ordering::SeqCst);
-        let end = end_of(&cell);
+        let end = end_of(&job);
         let has_expired = end == Some(TaskErrorKind::QueueTimedOut);
         assert_eq!(was_cancelled, end == Some(TaskErrorKind::Cancelled));
         assert!(
@@ -81,18 +81,18 @@ fn flag() -> AtomicBool {
 /// Whoever waits for a task without a time limit wakes up when it ends.
 pub fn the_end_wakes_all_who_wait() {
     check(|| {
-        let cell = queued_cell();
-        let wait = || assert!(cell.wait(None).is_some());
-        together([&wait, &wait, &|| cell.settle(success())]);
+        let job = queued_cell();
+        let wait = || assert!(job.wait(None).is_some());
+        together([&wait, &wait, &|| job.settle(success())]);
     });
 }
 
 /// The same with one who waits.
 pub fn the_end_wakes_who_waits() {
     prove(|| {
-        let cell = queued_cell();
-        together([&|| assert!(cell.wait(None).is_some()), &|| {
-            cell.settle(success());
+        let job = queued_cell();
+        together([&|| assert!(job.wait(None).is_some()), &|| {
+            job.settle(success());
         }]);
     });
 }
@@ -100,12 +100,12 @@ pub fn the_end_wakes_who_waits() {
 /// Of two rival ends one wins, and each knows whether it did.
 pub fn of_a_cancel_and_an_end_one_wins() {
     prove(|| {
-        let cell = queued_cell();
+        let job = queued_cell();
         let was_cancelled = flag();
-        together([&|| cell.settle(success()), &|| {
-            was_cancelled.store(cell.cancel("cancelled"), Ordering::SeqCst);
+        together([&|| job.settle(success()), &|| {
+            was_cancelled.store(job.cancel("cancelled"), Ordering::SeqCst);
         }]);
-        let is_cancelled = end_of(&cell) == Some(TaskErrorKind::Cancelled);
+        let is_cancelled = end_of(&job) == Some(TaskErrorKind::Cancelled);
         assert_eq!(was_cancelled.load(Ordering::SeqCst), is_cancelled);
     });
 }
@@ -113,18 +113,18 @@ pub fn of_a_cancel_and_an_end_one_wins() {
 /// A wait with a time limit ends with the task or with the time, and tells them apart.
 pub fn a_wait_ends_with_the_task_or_with_the_time() {
     check(|| {
-        let cell = queued_cell();
+        let job = queued_cell();
         let wait = || {
-            let deadline = shop::soon();
-            match cell.wait(Some(deadline)) {
-                Some(_) => assert_eq!(cell.task_state(), TaskState::Done),
+            let deadline = registry::soon();
+            match job.wait(Some(deadline)) {
+                Some(_) => assert_eq!(job.task_state(), TaskState::Done),
                 None => assert!(Instant::now() >= deadline),
             }
         };
-        together([&wait, &wait, &|| cell.settle(success())]);
+        together([&wait, &wait, &|| job.settle(success())]);
         // And also if nobody ends the task.
-        let cell = queued_cell();
-        assert!(cell.wait(Some(shop::soon())).is_none());
+        let job = queued_cell();
+        assert!(job.wait(Some(registry::soon())).is_none());
     });
 }
 
@@ -139,17 +139,17 @@ pub fn a_pending_poll_is_followed_by_a_wake() {
     }
 
     prove(|| {
-        let cell = queued_cell();
+        let job = queued_cell();
         let last = std::sync::Arc::new(Woken(flag()));
         let is_pending = flag();
-        together([&|| cell.settle(success()), &|| {
+        together([&|| job.settle(success()), &|| {
             let first = Waker::from(std::sync::Arc::new(Woken(flag())));
-            if cell.poll(&first).is_none() {
-                let polled = cell.poll(&Waker::from(std::sync::Arc::clone(&last)));
+            if job.poll(&first).is_none() {
+                let polled = job.poll(&Waker::from(std::sync::Arc::clone(&last)));
                 is_pending.store(polled.is_none(), Ordering::SeqCst);
             }
         }]);
-        assert!(cell.poll(Waker::noop()).is_some());
+        assert!(job.poll(Waker::noop()).is_some());
         let is_woken = last.0.load(Ordering::SeqCst);
         assert_eq!(is_woken, is_pending.load(Ordering::SeqCst));
     });
@@ -159,7 +159,7 @@ pub fn a_pending_poll_is_followed_by_a_wake() {
 /// they were added, and one at a time.
 pub fn callbacks_are_called_once_and_in_order() {
     check(|| {
-        let cell = queued_cell();
+        let job = queued_cell();
         let log = std::sync::Arc::new(Untracked::new(Vec::new()));
         let is_busy = std::sync::Arc::new(flag());
         let overlap = std::sync::Arc::new(flag());
@@ -168,7 +168,7 @@ pub fn callbacks_are_called_once_and_in_order() {
             let is_busy = std::sync::Arc::clone(&is_busy);
             let overlap = std::sync::Arc::clone(&overlap);
             // A panic in a callback is contained, so what it finds is looked at later.
-            cell.on_settled(Box::new(move || {
+            job.on_settled(Box::new(move || {
                 if is_busy.swap(true, Ordering::SeqCst) {
                     overlap.store(true, Ordering::SeqCst);
                 }
@@ -180,9 +180,9 @@ pub fn callbacks_are_called_once_and_in_order() {
         together([
             &|| (0..2).for_each(add),
             &|| (10..12).for_each(add),
-            &|| cell.settle(success()),
+            &|| job.settle(success()),
             &|| {
-                cell.cancel("cancelled");
+                job.cancel("cancelled");
             },
         ]);
         let log = log.lock().unwrap();
@@ -200,16 +200,16 @@ pub fn callbacks_are_called_once_and_in_order() {
 /// are told, and what it held is dropped.
 pub fn an_observer_is_forgotten_or_told() {
     prove(|| {
-        let cell = queued_cell();
+        let job = queued_cell();
         let n_told = std::sync::Arc::new(AtomicUsize::new(0));
         let numbers = [1, 10, 100].map(|worth| {
             let n_told = std::sync::Arc::clone(&n_told);
-            cell.observe(Box::new(move || {
+            job.observe(Box::new(move || {
                 n_told.fetch_add(worth, Ordering::SeqCst);
             }))
         });
-        together([&|| cell.settle(success()), &|| {
-            cell.forget_observer(numbers[1]);
+        together([&|| job.settle(success()), &|| {
+            job.forget_observer(numbers[1]);
         }]);
         let n_told = (
             n_told.load(Ordering::SeqCst),
@@ -223,11 +223,11 @@ pub fn an_observer_is_forgotten_or_told() {
 /// that were there before any callback is called.
 pub fn observers_are_told_before_callbacks_run() {
     prove(|| {
-        let cell = queued_cell();
+        let job = queued_cell();
         let n_told = std::sync::Arc::new(AtomicUsize::new(0));
         let observe = || {
             let n_told = std::sync::Arc::clone(&n_told);
-            cell.observe(Box::new(move || {
+            job.observe(Box::new(move || {
                 n_told.fetch_add(1, Ordering::SeqCst);
             }));
         };
@@ -235,11 +235,11 @@ pub fn observers_are_told_before_callbacks_run() {
         let was_told = std::sync::Arc::new(flag());
         let is_right = std::sync::Arc::clone(&was_told);
         // Added first: the order between the two is not that of their registration.
-        cell.on_settled(Box::new(move || {
+        job.on_settled(Box::new(move || {
             is_right.store(seen.load(Ordering::SeqCst) > 0, Ordering::SeqCst);
         }));
         observe();
-        together([&|| cell.settle(success()), &observe]);
+        together([&|| job.settle(success()), &observe]);
         assert_eq!(n_told.load(Ordering::SeqCst), 2);
         assert!(was_told.load(Ordering::SeqCst));
     });
@@ -248,13 +248,13 @@ pub fn observers_are_told_before_callbacks_run() {
 /// A future that is awaited while its task ends is woken, and gives the result.
 pub fn an_awaited_cell_wakes_its_thread() {
     prove(|| {
-        let cell = queued_cell();
-        together([&|| cell.settle(success()), &|| {
-            let poll = |context: &mut Context<'_>| match cell.poll(context.waker()) {
+        let job = queued_cell();
+        together([&|| job.settle(success()), &|| {
+            let poll = |context: &mut Context<'_>| match job.poll(context.waker()) {
                 Some(settled) => Poll::Ready(settled.outcome.is_ok()),
                 None => Poll::Pending,
             };
-            assert!(shop::block_on(std::future::poll_fn(poll)));
+            assert!(registry::block_on(std::future::poll_fn(poll)));
         }]);
     });
 }

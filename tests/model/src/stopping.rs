@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::call::{Control, Interrupt, StopReason};
 use crate::check::{check, prove, together};
-use crate::schedule::Patience;
-use crate::shop::{self, Guest, Shop};
+use crate::registry::{self, Guest, Registry};
+use crate::schedule::Blocking;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Weak};
 
@@ -50,7 +50,7 @@ pub fn the_first_reason_to_stop_counts() {
 /// Of two reasons the first counts.
 pub fn of_two_reasons_the_first_counts() {
     prove(|| {
-        let control = shop::control_of_nobody();
+        let control = registry::control_of_nobody();
         let stop = |reason| {
             control.stop(reason);
             let first = control.stop_reason();
@@ -67,9 +67,9 @@ pub fn of_two_reasons_the_first_counts() {
 /// A guest that waits in the host either sees the stop before it goes to sleep or is woken.
 pub fn a_waiting_guest_is_woken_by_the_stop() {
     prove(|| {
-        let control = shop::control_of_nobody();
+        let control = registry::control_of_nobody();
         together([&|| assert!(control.stop(StopReason::Cancelled)), &|| {
-            shop::wait_for_force(&control);
+            registry::wait_for_force(&control);
         }]);
     });
 }
@@ -78,17 +78,17 @@ pub fn a_waiting_guest_is_woken_by_the_stop() {
 pub fn a_stop_is_forced_when_the_grace_is_over() {
     for guest in [Guest::Endless, Guest::Waiting] {
         check(move || {
-            let shop = Shop::new(1, 1);
-            let mut limits = Shop::limits();
+            let registry = Registry::new(1, 1);
+            let mut limits = Registry::limits();
             limits.stop_grace = Duration::from_millis(3);
-            let future = shop.submit(guest, limits, Patience::None).unwrap();
-            shop.open(
+            let future = registry.submit(guest, limits, Blocking::Never).unwrap();
+            registry.open(
                 1,
                 [&|| {
                     assert!(future.cancel());
                 }],
             );
-            let halts = shop.halts.lock().unwrap();
+            let halts = registry.halts.lock().unwrap();
             for halt in halts.iter() {
                 assert!(halt.at >= halt.force_at.expect("it was stopped"));
             }

@@ -4,32 +4,32 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use crate::check::{check, prove, together};
 use crate::queueing::Item;
-use crate::schedule::{NoRoom, Patience, Permit, Queue, WaitingForRoom};
-use crate::shop;
+use crate::registry;
+use crate::schedule::{Blocking, Permit, PermitWaiter, Queue, ReserveError};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock};
 
 type Items = Queue<Arc<Item>>;
 
-/// A queue without room, and the permit that fills it.
+/// A queue without places, and the permit that fills it.
 fn full() -> (Items, Mutex<Option<Permit>>) {
     let queue = Items::new(1, 1);
-    let permit = queue.reserve(Patience::None).expect("it is empty");
+    let permit = queue.places.reserve(Blocking::Never).expect("it is empty");
     (queue, Mutex::new(Some(permit)))
 }
 
-/// As an async submitter waits: until there is room.
-fn reserve(queue: &Items) -> Result<Permit, NoRoom> {
+/// As an async submitter waits: until there is places.
+fn reserve(queue: &Items) -> Result<Permit, ReserveError> {
     let mut waiting = None;
-    let poll = |context: &mut Context<'_>| queue.poll_reserve(&mut waiting, context.waker());
-    shop::block_on(std::future::poll_fn(poll))
+    let poll = |context: &mut Context<'_>| queue.places.poll_reserve(&mut waiting, context.waker());
+    registry::block_on(std::future::poll_fn(poll))
 }
 
 /// Polls once with a waker that wakes nobody: a submitter that is not polled again, and
 /// dropped at some time.
-fn poll_once(queue: &Items) -> Result<Option<WaitingForRoom>, NoRoom> {
+fn poll_once(queue: &Items) -> Result<Option<PermitWaiter>, ReserveError> {
     let mut waiting = None;
-    match queue.poll_reserve(&mut waiting, Waker::noop()) {
+    match queue.places.poll_reserve(&mut waiting, Waker::noop()) {
         Poll::Ready(reserved) => reserved.map(|_permit| None),
         Poll::Pending => Ok(waiting),
     }
@@ -51,7 +51,7 @@ pub fn a_freed_place_reaches_the_only_one_who_waits() {
         together([&|| drop(lock(&permit).take()), &|| {
             assert!(reserve(&queue).is_ok());
         }]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 
@@ -60,7 +60,7 @@ pub fn a_close_reaches_the_only_one_who_waits() {
     prove(|| {
         let (queue, _permit) = full();
         together([&|| queue.close(), &|| {
-            assert!(matches!(reserve(&queue), Err(NoRoom::Closed)));
+            assert!(matches!(reserve(&queue), Err(ReserveError::Closed)));
         }]);
     });
 }
@@ -78,7 +78,7 @@ pub fn all_who_wait_get_room() {
         };
         let wait = || enter(reserve(&queue).expect("it is open"));
         let block = || {
-            let reserved = queue.reserve(Patience::Endless);
+            let reserved = queue.places.reserve(Blocking::Forever);
             enter(reserved.expect("it is open"));
         };
         together([
@@ -87,9 +87,9 @@ pub fn all_who_wait_get_room() {
             &wait,
             &block,
             &block,
-            &|| queue.reserve(Patience::None).map_or((), enter),
+            &|| queue.places.reserve(Blocking::Never).map_or((), enter),
         ]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 
@@ -104,7 +104,7 @@ pub fn who_gives_up_passes_the_wake_up_on() {
             &|| drop(poll_once(&queue)),
             &|| drop(reserve(&queue).expect("it is open")),
         ]);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 
@@ -128,10 +128,10 @@ pub fn who_is_woken_and_does_not_come_holds_up_no_thread() {
         let (queue, permit) = full();
         let waiting = poll_once(&queue).expect("it is open");
         together([&|| drop(lock(&permit).take()), &|| {
-            drop(queue.reserve(Patience::Endless).expect("it is open"));
+            drop(queue.places.reserve(Blocking::Forever).expect("it is open"));
         }]);
         drop(waiting);
-        assert_eq!(queue.len(), 0);
+        assert_eq!(queue.places.taken(), 0);
     });
 }
 
@@ -139,10 +139,10 @@ pub fn who_is_woken_and_does_not_come_holds_up_no_thread() {
 pub fn a_close_sends_all_who_wait_home() {
     check(|| {
         let (queue, _permit) = full();
-        let wait = || assert!(matches!(reserve(&queue), Err(NoRoom::Closed)));
+        let wait = || assert!(matches!(reserve(&queue), Err(ReserveError::Closed)));
         let block = || {
-            let refused = queue.reserve(Patience::Endless);
-            assert!(matches!(refused, Err(NoRoom::Closed)));
+            let refused = queue.places.reserve(Blocking::Forever);
+            assert!(matches!(refused, Err(ReserveError::Closed)));
         };
         together([&wait, &wait, &block, &|| drop(poll_once(&queue)), &|| {
             queue.close();
@@ -151,7 +151,7 @@ pub fn a_close_sends_all_who_wait_home() {
 }
 
 /// Who was woken and finds that somebody else was faster waits in peace for the next place:
-/// no wake-up without room, however many are in line.
+/// no wake-up without places, however many are in line.
 pub fn nobody_is_woken_for_nothing() {
     prove(|| {
         let (queue, permit) = full();
@@ -164,13 +164,16 @@ pub fn nobody_is_woken_for_nothing() {
         let mut poll_all = || {
             for (waiting, wakes) in waiting.iter_mut().zip(&wakes) {
                 let waker = Waker::from(std::sync::Arc::clone(wakes));
-                assert!(queue.poll_reserve(waiting, &waker).is_pending());
+                assert!(queue.places.poll_reserve(waiting, &waker).is_pending());
             }
         };
         poll_all();
         drop(lock(&permit).take());
         assert_eq!(n_wakes(), 1);
-        let _permit = queue.reserve(Patience::None).expect("it is free again");
+        let _permit = queue
+            .places
+            .reserve(Blocking::Never)
+            .expect("it is free again");
         (0..3).for_each(|_| poll_all());
         assert_eq!(n_wakes(), 1);
     });

@@ -1,4 +1,4 @@
-//! Claims about the watch over running and queued tasks: `watch.rs`, with workers that run
+//! Claims about the watchdog over running and queued tasks: `watchdog.rs`, with workers that run
 //! modelled guests.
 
 use std::time::Duration;
@@ -7,8 +7,8 @@ use crate::call::StopReason;
 use crate::check::check;
 use crate::error::TaskErrorKind;
 use crate::future::TaskFuture;
-use crate::schedule::Patience;
-use crate::shop::{Guest, RESULT, Shop};
+use crate::registry::{Guest, RESULT, Registry};
+use crate::schedule::Blocking;
 use crate::sync::{Arc, Mutex, lock};
 
 const STUBBORN: [Guest; 2] = [Guest::Endless, Guest::Waiting];
@@ -18,8 +18,8 @@ fn kind(future: &TaskFuture<u8>) -> Option<TaskErrorKind> {
 }
 
 /// Every guest that halted had a reason, and those whose time was up had it all.
-fn check_halts(shop: &Arc<Shop>) {
-    for halt in shop.halts.lock().unwrap().iter() {
+fn check_halts(registry: &Arc<Registry>) {
+    for halt in registry.halts.lock().unwrap().iter() {
         assert!(halt.at >= halt.force_at.expect("it was stopped"));
         if halt.reason == StopReason::TimedOut {
             assert!(halt.at >= halt.deadline.expect("it has one"));
@@ -32,14 +32,14 @@ fn check_halts(shop: &Arc<Shop>) {
 pub fn no_deadline_is_missed() {
     for guest in STUBBORN {
         check(move || {
-            let shop = Shop::new(2, 10);
+            let registry = Registry::new(2, 10);
             let submit = |milliseconds| {
-                let mut limits = Shop::limits();
+                let mut limits = Registry::limits();
                 limits.task_timeout = Some(Duration::from_millis(milliseconds));
-                shop.submit(guest, limits, Patience::None).unwrap()
+                registry.submit(guest, limits, Blocking::Never).unwrap()
             };
             let futures = [9, 2, 5].map(submit);
-            shop.open(
+            registry.open(
                 2,
                 [&|| {
                     for future in &futures {
@@ -48,7 +48,7 @@ pub fn no_deadline_is_missed() {
                     }
                 }],
             );
-            check_halts(&shop);
+            check_halts(&registry);
         });
     }
 }
@@ -57,12 +57,12 @@ pub fn no_deadline_is_missed() {
 pub fn a_cancelled_guest_leaves_its_worker() {
     for guest in STUBBORN {
         check(move || {
-            let shop = Shop::new(1, 10);
-            let limits = Shop::limits();
+            let registry = Registry::new(1, 10);
+            let limits = Registry::limits();
             let futures = [guest, guest, Guest::Short]
-                .map(|guest| shop.submit(guest, limits, Patience::None).unwrap());
+                .map(|guest| registry.submit(guest, limits, Blocking::Never).unwrap());
             let [first, second, last] = &futures;
-            shop.open(
+            registry.open(
                 1,
                 [
                     &|| assert!(first.cancel()),
@@ -70,7 +70,7 @@ pub fn a_cancelled_guest_leaves_its_worker() {
                     &|| assert_eq!(last.wait().expect("nobody stops it"), RESULT),
                 ],
             );
-            check_halts(&shop);
+            check_halts(&registry);
         });
     }
 }
@@ -79,21 +79,21 @@ pub fn a_cancelled_guest_leaves_its_worker() {
 /// workers go.
 pub fn a_terminated_pool_comes_to_rest() {
     check(|| {
-        let shop = Shop::new(2, 10);
+        let registry = Registry::new(2, 10);
         let futures = Mutex::new(Vec::new());
         let submit = |guests: [Guest; 2]| {
             for guest in guests {
-                if let Ok(future) = shop.submit(guest, Shop::limits(), Patience::Endless) {
+                if let Ok(future) = registry.submit(guest, Registry::limits(), Blocking::Forever) {
                     lock(&futures).push(future);
                 }
             }
         };
-        shop.open(
+        registry.open(
             2,
             [
                 &|| submit([Guest::Short, Guest::Endless]),
                 &|| submit([Guest::Endless, Guest::Waiting]),
-                &|| shop.terminate(),
+                &|| registry.terminate(),
             ],
         );
         for future in lock(&futures).iter() {
@@ -109,24 +109,24 @@ pub fn a_terminated_pool_comes_to_rest() {
         // Others may have come to their own end after they were stopped.
         let is_shut_down = |future: &&TaskFuture<u8>| kind(future) == Some(TaskErrorKind::ShutDown);
         let shut_down = lock(&futures).iter().filter(is_shut_down).count();
-        assert!(shop.scheduler.watch.n_cut_short() >= shut_down);
-        check_halts(&shop);
-        let stats = shop.stats();
+        assert!(registry.scheduler.watchdog.n_cut_short() >= shut_down);
+        check_halts(&registry);
+        let stats = registry.stats();
         assert_eq!(stats.accepted, stats.finished, "{stats:?}");
         assert_eq!(stats.accepted, lock(&futures).len() as u64);
     });
 }
 
-/// Queued tasks end when their queue timeout is over, whether a worker is there or not, or
+/// JobRef tasks end when their queue timeout is over, whether a worker is there or not, or
 /// start before that.
 pub fn a_queued_task_starts_or_expires() {
     for n_workers in [0, 1] {
         check(move || {
-            let shop = Shop::new(1, 10);
-            let mut limits = Shop::limits();
+            let registry = Registry::new(1, 10);
+            let mut limits = Registry::limits();
             let submit = |milliseconds| {
                 limits.queue_timeout = Some(Duration::from_millis(milliseconds));
-                let submitted = shop.submit(Guest::Short, limits, Patience::Endless);
+                let submitted = registry.submit(Guest::Short, limits, Blocking::Forever);
                 submitted.expect("it is open")
             };
             let submit = Mutex::new(submit);
@@ -144,25 +144,25 @@ pub fn a_queued_task_starts_or_expires() {
                     }
                 }
             };
-            shop.open(n_workers, [&|| wait(4), &|| wait(2)]);
-            assert_eq!(shop.scheduler.queue.len(), 0);
+            registry.open(n_workers, [&|| wait(4), &|| wait(2)]);
+            assert_eq!(registry.scheduler.queue.places.taken(), 0);
         });
     }
 }
 
-/// All at once: submitters that block for room, guests of every sort with every limit, and
+/// All at once: submitters that block for places, guests of every sort with every limit, and
 /// somebody who cancels. All tasks end, and all threads.
 pub fn a_busy_pool_comes_to_rest() {
     check(|| {
-        let shop = Shop::new(2, 1);
+        let registry = Registry::new(2, 1);
         let submit = |guests: [Guest; 2]| {
             for guest in guests {
-                let mut limits = Shop::limits();
+                let mut limits = Registry::limits();
                 limits.task_timeout = Some(Duration::from_millis(3));
                 limits.queue_timeout = Some(Duration::from_millis(4));
                 limits.stop_grace = Duration::from_millis(1);
-                let future = shop
-                    .submit(guest, limits, Patience::Endless)
+                let future = registry
+                    .submit(guest, limits, Blocking::Forever)
                     .expect("it is open");
                 if guest == Guest::Waiting {
                     future.cancel();
@@ -171,14 +171,14 @@ pub fn a_busy_pool_comes_to_rest() {
                 assert!(guest == Guest::Short || outcome.is_err());
             }
         };
-        shop.open(
+        registry.open(
             2,
             [&|| submit([Guest::Short, Guest::Waiting]), &|| {
                 submit([Guest::Endless, Guest::Short])
             }],
         );
-        check_halts(&shop);
-        let stats = shop.stats();
+        check_halts(&registry);
+        let stats = registry.stats();
         assert_eq!((stats.accepted, stats.finished), (4, 4), "{stats:?}");
     });
 }
@@ -187,13 +187,13 @@ pub fn a_busy_pool_comes_to_rest() {
 /// the same.
 pub fn a_cancel_at_the_deadline_leaves_the_grace() {
     check(|| {
-        let shop = Shop::new(1, 1);
-        let mut limits = Shop::limits();
+        let registry = Registry::new(1, 1);
+        let mut limits = Registry::limits();
         limits.task_timeout = Some(Duration::from_millis(2));
         limits.stop_grace = Duration::from_millis(3);
-        let submitted = shop.submit(Guest::Waiting, limits, Patience::None);
+        let submitted = registry.submit(Guest::Waiting, limits, Blocking::Never);
         let future = submitted.expect("there is room");
-        shop.open(
+        registry.open(
             1,
             [&|| {
                 // Until about the time that the guest has.
@@ -201,28 +201,28 @@ pub fn a_cancel_at_the_deadline_leaves_the_grace() {
                 future.cancel();
             }],
         );
-        check_halts(&shop);
+        check_halts(&registry);
     });
 }
 
 /// A callback of a task that has expired waits for another task, which only its timeout ends:
-/// the watch goes on meanwhile.
+/// the watchdog goes on meanwhile.
 pub fn a_callback_that_waits_holds_up_no_timeout() {
     check(|| {
-        let shop = Shop::new(1, 2);
-        let mut limits = Shop::limits();
+        let registry = Registry::new(1, 2);
+        let mut limits = Registry::limits();
         limits.task_timeout = Some(Duration::from_millis(5));
-        let endless = shop.submit(Guest::Endless, limits, Patience::None);
+        let endless = registry.submit(Guest::Endless, limits, Blocking::Never);
         let endless = Arc::new(endless.expect("there is room"));
-        let mut limits = Shop::limits();
+        let mut limits = Registry::limits();
         limits.queue_timeout = Some(Duration::from_millis(2));
-        let expiring = shop.submit(Guest::Short, limits, Patience::None);
+        let expiring = registry.submit(Guest::Short, limits, Blocking::Never);
         let expiring = expiring.expect("there is room");
         let awaited = Arc::clone(&endless);
         expiring.on_done(move |_| {
             let _ = awaited.wait();
         });
-        shop.open(
+        registry.open(
             1,
             [&|| {
                 let error = endless.wait().expect_err("it never ends by itself");
@@ -230,6 +230,6 @@ pub fn a_callback_that_waits_holds_up_no_timeout() {
             }],
         );
         assert!(expiring.is_done());
-        check_halts(&shop);
+        check_halts(&registry);
     });
 }

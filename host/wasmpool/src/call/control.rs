@@ -29,11 +29,11 @@ pub(crate) trait Interrupt: Send + Sync {
 /// grace period is over, at once if there is none, it is forced: then the guest is halted.
 pub(crate) struct Control {
     /// The [`StopReason`], 0 while nobody asked. Written once, by the first who stops the
-    /// task; read by the guest, by the watch, and when the end is classified.
+    /// task; read by the guest, by the watchdog, and when the end is classified.
     reason: AtomicU8,
     /// When the stop was requested. Written once, right after `reason`.
     requested: OnceLock<Instant>,
-    /// Whether the guest must halt. Set once, by who requests the stop or by the watch; read
+    /// Whether the guest must halt. Set once, by who requests the stop or by the watchdog; read
     /// by the guest's epoch callback and by the worker.
     is_forced: AtomicBool,
     grace: Duration,
@@ -78,7 +78,7 @@ impl Control {
         if self.grace.is_zero() {
             self.force();
         } else {
-            // The watch learns of it, and forces the stop when the grace period is over.
+            // The watchdog learns of it, and forces the stop when the grace period is over.
             self.interrupt();
         }
         true

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::task_future::TaskFuture;
 use crate::error::TaskError;
-use crate::schedule::Queued;
+use crate::schedule::JobRef;
 use crate::sync::channel::{self, Receiver, RecvTimeoutError};
 use crate::sync::{Arc, Instant};
 
@@ -171,7 +171,7 @@ fn distinct<F: Borrow<TaskFuture<Out>>, Out>(futures: impl IntoIterator<Item = F
 struct Completions {
     places: Receiver<usize>,
     /// The tasks with the numbers of their observers, for taking them back.
-    registered: Vec<(Queued, u64)>,
+    registered: Vec<(JobRef, u64)>,
     n_ended: usize,
     has_failure: bool,
 }

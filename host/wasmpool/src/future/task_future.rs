@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::call::{Progress, TaskEvents, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
-use crate::schedule::{Queued, Settled, TaskState};
+use crate::schedule::{JobRef, Settled, TaskState};
 use crate::sync::{Arc, Instant};
 use crate::value::{self, Signature};
 
@@ -25,7 +25,7 @@ use crate::value::{self, Signature};
 /// it. Call [`cancel`](Self::cancel) first if that is not what you want.
 #[must_use = "a task runs without its future, but nobody will see its outcome"]
 pub struct TaskFuture<Out> {
-    task: Queued,
+    task: JobRef,
     /// What the result is read along, if it is that of an exported function.
     signature: Option<Arc<Signature>>,
     /// How many bytes may be made of such a result when it is read.
@@ -35,7 +35,7 @@ pub struct TaskFuture<Out> {
 
 impl<Out> TaskFuture<Out> {
     pub(crate) fn new(
-        task: Queued,
+        task: JobRef,
         signature: Option<Arc<Signature>>,
         decoded_limit: usize,
     ) -> Self {
@@ -47,8 +47,8 @@ impl<Out> TaskFuture<Out> {
         }
     }
 
-    /// The task's cell: what tells one task from another.
-    pub(crate) fn task(&self) -> &Queued {
+    /// The task's job: what tells one task from another.
+    pub(crate) fn task(&self) -> &JobRef {
         &self.task
     }
 

@@ -12,8 +12,8 @@ use crate::call::Allocation;
 use crate::error::{BuildError, LoadError};
 use crate::sandbox::{CacheState, Driver, EngineSettings, Sandbox};
 use crate::schedule::{
-    CallbackThread, Isolation, PoolStats, Scheduler, Shop, Shutdown, WARM_INSTANCES, run_worker,
-    trace,
+    CallbackThread, Isolation, PoolStats, Registry, Scheduler, Shutdown, WARM_INSTANCES,
+    run_worker, trace,
 };
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, lock, thread};
 use crate::task::{Task, TaskModule};
@@ -28,12 +28,12 @@ use crate::value::{Arguments, IntoArguments};
 /// of its threads are gone, which takes milliseconds. To let accepted work finish, call
 /// [`shutdown`](Self::shutdown) first.
 pub struct Pool {
-    pub(crate) shop: Arc<Shop>,
+    pub(crate) registry: Arc<Registry>,
     n_workers: usize,
     loader: Arc<Loader>,
     workers_left: Arc<WorkersLeft>,
     threads: Vec<JoinHandle<()>>,
-    watch_thread: Option<JoinHandle<()>>,
+    watchdog_thread: Option<JoinHandle<()>>,
 }
 
 /// Counts the worker threads that have not ended.
@@ -102,7 +102,7 @@ impl Pool {
             memory_reset,
         };
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
-        let shop = Arc::new(Shop {
+        let registry = Arc::new(Registry {
             scheduler: Scheduler::new(queue_capacity, n_workers),
             sandbox,
             limits,
@@ -112,7 +112,7 @@ impl Pool {
             max_kept_memory,
         });
         let mut pool = Self {
-            shop,
+            registry,
             n_workers,
             loader: Loader::new(load_timeout),
             workers_left: Arc::new(WorkersLeft {
@@ -120,7 +120,7 @@ impl Pool {
                 none_left: Condvar::new(),
             }),
             threads: Vec::with_capacity(n_workers),
-            watch_thread: None,
+            watchdog_thread: None,
         };
         // From here on the pool's own drop clears away what was started, if a thread cannot.
         pool.start_threads().map_err(BuildError::Thread)?;
@@ -129,26 +129,26 @@ impl Pool {
     }
 
     fn start_threads(&mut self) -> std::io::Result<()> {
-        let shop = Arc::clone(&self.shop);
-        self.watch_thread = Some(
+        let registry = Arc::clone(&self.registry);
+        self.watchdog_thread = Some(
             thread::Builder::new()
                 .name("wasmpool-watch".to_owned())
                 .spawn(move || {
-                    let mut callbacks = CallbackThread::new(&shop);
-                    let interrupt = || shop.sandbox.interrupt();
-                    let watch = &shop.scheduler.watch;
-                    watch.run(interrupt, |task| callbacks.call_back(task));
+                    let mut callbacks = CallbackThread::new(&registry);
+                    let interrupt = || registry.sandbox.interrupt();
+                    let watchdog = &registry.scheduler.watchdog;
+                    watchdog.run(interrupt, |task| callbacks.call_back(task));
                 })?,
         );
         for worker in 0..self.n_workers {
-            let shop = Arc::clone(&self.shop);
+            let registry = Arc::clone(&self.registry);
             let driver = Driver::new()?;
             let leaving = self.workers_left.enter();
             let thread = thread::Builder::new()
                 .name(format!("wasmpool-worker-{worker}"))
                 .spawn(move || {
                     let _leaving = leaving;
-                    run_worker(&shop, worker, &driver);
+                    run_worker(&registry, worker, &driver);
                 })?;
             self.threads.push(thread);
         }
@@ -162,7 +162,7 @@ impl Pool {
 
     /// How many tasks wait in the queue at this moment.
     pub fn queued(&self) -> usize {
-        self.shop.scheduler.queue.len()
+        self.registry.scheduler.queue.places.taken()
     }
 
     /// How many tasks are where at this moment, how those that have ended did, and how long
@@ -170,7 +170,7 @@ impl Pool {
     pub fn stats(&self) -> PoolStats {
         let Scheduler {
             counters, timings, ..
-        } = &self.shop.scheduler;
+        } = &self.registry.scheduler;
         let (loads, loading) = self.loader.counts();
         PoolStats {
             loads,
@@ -182,13 +182,13 @@ impl Pool {
     /// Where the memory of instances comes from: [`Allocation::OnDemand`] works the same and
     /// is slower.
     pub fn allocation(&self) -> &Allocation {
-        self.shop.sandbox.allocation()
+        self.registry.sandbox.allocation()
     }
 
     /// Whether compiled modules are kept on disk, and why not if they are not. Makes the folder,
     /// if no module was loaded yet.
     pub fn cache(&self) -> CacheState {
-        self.shop.sandbox.cache().state()
+        self.registry.sandbox.cache().state()
     }
 
     /// Loads the module in a file: a component, or a core module that is a program for WASI preview 1
@@ -226,7 +226,7 @@ impl Pool {
     }
 
     fn load_owned(&self, bytes: Vec<u8>) -> Result<TaskModule, LoadError> {
-        self.loader.load(&self.shop, Source::bytes(bytes))
+        self.loader.load(&self.registry, Source::bytes(bytes))
     }
 
     /// Loads the module in a file from async code, otherwise as [`load`](Self::load): the future
@@ -242,7 +242,7 @@ impl Pool {
     /// As [`load`](Self::load).
     pub fn load_async(&self, path: impl AsRef<Path>) -> LoadFuture {
         let path = path.as_ref().to_owned();
-        self.loader.load_async(&self.shop, move || {
+        self.loader.load_async(&self.registry, move || {
             let bytes = std::fs::read(&path);
             let bytes = bytes.map_err(|source| LoadError::Read {
                 path,
@@ -260,7 +260,7 @@ impl Pool {
     pub fn load_bytes_async(&self, bytes: impl Into<Vec<u8>>) -> LoadFuture {
         let bytes = bytes.into();
         self.loader
-            .load_async(&self.shop, move || Ok(Source::bytes(bytes)))
+            .load_async(&self.registry, move || Ok(Source::bytes(bytes)))
     }
 
     /// Compiles a module to native code for [`load_precompiled`](Self::load_precompiled), in
@@ -271,7 +271,7 @@ impl Pool {
     ///
     /// If the bytes are not a component.
     pub fn precompile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-        self.shop.sandbox.precompile(bytes)
+        self.registry.sandbox.precompile(bytes)
     }
 
     /// Loads the native code in a file, otherwise as [`load`](Self::load).
@@ -295,7 +295,7 @@ impl Pool {
             source: Arc::new(source),
         })?;
         let source = Source::Precompiled(path.to_owned());
-        self.loader.load(&self.shop, source)
+        self.loader.load(&self.registry, source)
     }
 
     /// Runs `task` over all of `inputs` and gives the outcomes in the order of the inputs.
@@ -367,7 +367,7 @@ impl Pool {
 
     /// Refuses tasks from now on. Does not block; what was accepted is still done.
     pub fn close(&self) {
-        self.shop.scheduler.queue.close();
+        self.registry.scheduler.queue.close();
     }
 
     /// Refuses tasks from now on, deals with those that were accepted as `how` says, and
@@ -381,10 +381,10 @@ impl Pool {
         self.close();
         match how {
             Shutdown::Graceful => {}
-            Shutdown::Cancel => drop(self.shop.scheduler.cancel_queued()),
-            Shutdown::Terminate => drop(self.shop.scheduler.terminate()),
+            Shutdown::Cancel => drop(self.registry.scheduler.cancel_queued()),
+            Shutdown::Terminate => drop(self.registry.scheduler.terminate()),
         }
-        if !self.shop.is_own_thread() {
+        if !self.registry.is_own_thread() {
             self.workers_left.wait();
         }
     }
@@ -402,12 +402,12 @@ impl Pool {
     pub fn shutdown_timeout(&self, timeout: Duration) -> CutShort {
         self.close();
         let deadline = Instant::now().checked_add(timeout);
-        if !self.shop.is_own_thread() && self.workers_left.wait_until(deadline) {
+        if !self.registry.is_own_thread() && self.workers_left.wait_until(deadline) {
             return CutShort::default();
         }
-        let never_ran = self.shop.scheduler.terminate();
+        let never_ran = self.registry.scheduler.terminate();
         self.shutdown(Shutdown::Terminate);
-        let stopped = self.shop.scheduler.watch.n_cut_short();
+        let stopped = self.registry.scheduler.watchdog.n_cut_short();
         CutShort { never_ran, stopped }
     }
 }
@@ -416,15 +416,16 @@ impl Drop for Pool {
     fn drop(&mut self) {
         self.loader.close();
         self.shutdown(Shutdown::Terminate);
-        if self.shop.is_own_thread() {
+        if self.registry.is_own_thread() {
             // The last owner was a callback. A thread cannot wait for itself: it ends by
-            // itself after this, and the watch has to stay for as long.
-            let (shop, workers_left) = (Arc::clone(&self.shop), Arc::clone(&self.workers_left));
+            // itself after this, and the watchdog has to stay for as long.
+            let (registry, workers_left) =
+                (Arc::clone(&self.registry), Arc::clone(&self.workers_left));
             let close = move || {
                 workers_left.wait();
-                shop.scheduler.watch.close();
+                registry.scheduler.watchdog.close();
             };
-            // Without that thread the watch would sleep on, which harms nobody.
+            // Without that thread the watchdog would sleep on, which harms nobody.
             drop(
                 thread::Builder::new()
                     .name("wasmpool-drop".to_owned())
@@ -435,11 +436,11 @@ impl Drop for Pool {
         for worker in self.threads.drain(..) {
             worker.join().expect("a worker goes on after every panic");
         }
-        self.shop.scheduler.watch.close();
-        if let Some(watch) = self.watch_thread.take() {
-            watch
+        self.registry.scheduler.watchdog.close();
+        if let Some(watchdog) = self.watchdog_thread.take() {
+            watchdog
                 .join()
-                .expect("the watch runs nobody's code but its own");
+                .expect("the watchdog runs nobody's code but its own");
         }
     }
 }

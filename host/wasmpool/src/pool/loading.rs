@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use crate::call::{Control, Limits, StopReason};
 use crate::error::{LoadError, TaskError, TaskErrorKind};
-use crate::sandbox::{Driver, Module, Run, TaskInfo, Unlisted};
-use crate::schedule::{Shop, trace};
+use crate::sandbox::{CallContext, Driver, Module, TaskInfo, Unlisted};
+use crate::schedule::{Registry, trace};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::TaskModule;
 
@@ -40,7 +40,7 @@ const MIN_LIST_TIMEOUT: Duration = Duration::from_secs(1);
 const MIN_LIST_FUEL: u64 = 100_000_000;
 
 /// How long after a stop a guest that lists its tasks is interrupted again, and the longest wait
-/// between two interrupts: as the watch does it for tasks.
+/// between two interrupts: as the watchdog does it for tasks.
 const REPEAT_AFTER: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(128);
 
@@ -123,7 +123,7 @@ enum LoadingState {
 
 struct Begin {
     loader: Arc<Loader>,
-    shop: Arc<Shop>,
+    registry: Arc<Registry>,
     read: Box<dyn FnOnce() -> Result<Source, LoadError> + Send>,
 }
 
@@ -184,27 +184,27 @@ impl Loader {
     /// Blocks until the module is loaded or the time for that is over.
     pub(crate) fn load(
         self: &Arc<Self>,
-        shop: &Arc<Shop>,
+        registry: &Arc<Registry>,
         source: Source,
     ) -> Result<TaskModule, LoadError> {
         let patience = self.patience();
         if source.hash().is_some() {
             // What is wrong with the cache is told on the caller's thread.
-            shop.sandbox.cache().state();
+            registry.sandbox.cache().state();
         }
-        self.load_with(shop, source, &patience)
+        self.load_with(registry, source, &patience)
     }
 
     /// Loads what `read` gives, without blocking whoever polls. Begins with the first poll.
     pub(crate) fn load_async(
         self: &Arc<Self>,
-        shop: &Arc<Shop>,
+        registry: &Arc<Registry>,
         read: impl FnOnce() -> Result<Source, LoadError> + Send + 'static,
     ) -> LoadFuture {
         LoadFuture {
             state: LoadingState::New(Some(Begin {
                 loader: Arc::clone(self),
-                shop: Arc::clone(shop),
+                registry: Arc::clone(registry),
                 read: Box::new(read),
             })),
         }
@@ -236,7 +236,7 @@ impl Loader {
 
     fn load_with(
         self: &Arc<Self>,
-        shop: &Arc<Shop>,
+        registry: &Arc<Registry>,
         source: Source,
         patience: &Patience,
     ) -> Result<TaskModule, LoadError> {
@@ -258,7 +258,7 @@ impl Loader {
             }
         };
         lock(&load.inner).n_waiting += 1;
-        if let Err(error) = self.hire(shop, &mut state) {
+        if let Err(error) = self.hire(registry, &mut state) {
             self.leave(&mut state, &load);
             return Err(LoadError::Thread(Arc::new(error)));
         }
@@ -315,14 +315,18 @@ impl Loader {
     }
 
     /// Sees to it that a thread takes what is in the queue.
-    fn hire(self: &Arc<Self>, shop: &Arc<Shop>, state: &mut State) -> Result<(), std::io::Error> {
+    fn hire(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
+        state: &mut State,
+    ) -> Result<(), std::io::Error> {
         if state.queue.is_empty() || state.n_threads == MAX_LOADS {
             return Ok(());
         }
-        let (loader, shop) = (Arc::clone(self), Arc::clone(shop));
+        let (loader, registry) = (Arc::clone(self), Arc::clone(registry));
         let hired = thread::Builder::new()
             .name("wasmpool-loader".to_owned())
-            .spawn(move || loader.work(&shop));
+            .spawn(move || loader.work(&registry));
         match hired {
             Ok(_) => state.n_threads += 1,
             // Those that are there will do.
@@ -333,13 +337,13 @@ impl Loader {
     }
 
     /// What a thread of the loader does: loads until the queue is empty.
-    fn work(&self, shop: &Arc<Shop>) {
+    fn work(&self, registry: &Arc<Registry>) {
         let mut state = lock(&self.state);
         while let Some(load) = state.queue.pop_front() {
             state.n_begun += 1;
             state.running.push(Arc::clone(&load));
             drop(state);
-            let outcome = catch_unwind(AssertUnwindSafe(|| self.run(shop, &load)));
+            let outcome = catch_unwind(AssertUnwindSafe(|| self.run(registry, &load)));
             let outcome = outcome.unwrap_or_else(|_| Err(internal("the loader panicked")));
             state = lock(&self.state);
             state.running.retain(|it| !Arc::ptr_eq(it, &load));
@@ -358,24 +362,24 @@ impl Loader {
         state.n_threads -= 1;
     }
 
-    fn run(&self, shop: &Arc<Shop>, load: &Arc<Load>) -> Outcome {
+    fn run(&self, registry: &Arc<Registry>, load: &Arc<Load>) -> Outcome {
         let unlisted = match &load.source {
-            Source::Bytes(bytes, _) => shop.sandbox.compile(bytes)?,
+            Source::Bytes(bytes, _) => registry.sandbox.compile(bytes)?,
             Source::Precompiled(path) => {
                 // SAFETY: `Pool::load_precompiled` is all that makes such a source, and passes
                 // this on to its caller.
                 #[allow(unsafe_code)]
                 unsafe {
-                    shop.sandbox.load_precompiled(path)?
+                    registry.sandbox.load_precompiled(path)?
                 }
             }
         };
-        let tasks = match unlisted.known_tasks(&shop.limits) {
+        let tasks = match unlisted.known_tasks(&registry.limits) {
             Some(tasks) => tasks,
             None => {
-                let control = self.begin_listing(shop, load)?;
-                let tasks = list(shop, &unlisted, &control).map_err(LoadError::List)?;
-                unlisted.keep_tasks(&shop.limits, &tasks);
+                let control = self.begin_listing(registry, load)?;
+                let tasks = list(registry, &unlisted, &control).map_err(LoadError::List)?;
+                unlisted.keep_tasks(&registry.limits, &tasks);
                 tasks
             }
         };
@@ -384,9 +388,13 @@ impl Loader {
 
     /// What stops the guest that is about to be asked for its tasks. An error if nobody wants to
     /// know them any longer.
-    fn begin_listing(&self, shop: &Arc<Shop>, load: &Arc<Load>) -> Result<Arc<Control>, LoadError> {
-        let shop: Weak<Shop> = Arc::downgrade(shop);
-        let control = Arc::new(Control::new(shop, Duration::ZERO));
+    fn begin_listing(
+        &self,
+        registry: &Arc<Registry>,
+        load: &Arc<Load>,
+    ) -> Result<Arc<Control>, LoadError> {
+        let registry: Weak<Registry> = Arc::downgrade(registry);
+        let control = Arc::new(Control::new(registry, Duration::ZERO));
         let mut state = lock(&self.state);
         let mut inner = lock(&load.inner);
         if state.is_closed || inner.n_waiting == 0 {
@@ -433,11 +441,11 @@ impl State {
 /// Asks a component for the tasks that it brings, under the limits of a task: this runs
 /// the guest's code.
 fn list(
-    shop: &Shop,
+    registry: &Registry,
     unlisted: &Unlisted,
     control: &Arc<Control>,
 ) -> Result<Vec<TaskInfo>, TaskError> {
-    let of_tasks = &shop.limits;
+    let of_tasks = &registry.limits;
     let timeout = of_tasks
         .task_timeout
         .map_or(LIST_TIMEOUT, |timeout| timeout.max(MIN_LIST_TIMEOUT));
@@ -446,12 +454,12 @@ fn list(
         fuel: of_tasks.fuel.map(|fuel| fuel.max(MIN_LIST_FUEL)),
         ..*of_tasks
     };
-    let run = Run {
+    let context = CallContext {
         control: Arc::clone(control),
         deadline: None,
         worker: 0,
     };
-    let sandbox = &shop.sandbox;
+    let sandbox = &registry.sandbox;
     let (done, is_done) = mpsc::channel::<()>();
     thread::scope(|scope| {
         let listing = thread::Builder::new()
@@ -460,10 +468,10 @@ fn list(
                 let driver = Driver::new().map_err(internal_task)?;
                 // Disconnects when the listing is over, in whichever way.
                 let _done = done;
-                sandbox.list(unlisted, &driver, &limits, run)
+                sandbox.list(unlisted, &driver, &limits, context)
             })
             .map_err(internal_task)?;
-        // No watch looks after this one, so it is stopped here, and interrupted until it ends.
+        // No watchdog looks after this one, so it is stopped here, and interrupted until it ends.
         let deadline = Instant::now() + timeout;
         let mut pause = REPEAT_AFTER;
         loop {
@@ -516,7 +524,11 @@ impl Future for LoadFuture {
 impl Begin {
     /// Starts a thread that waits in the place of the future: it needs no timer of any runtime.
     fn begin(self) -> Result<LoadingState, LoadError> {
-        let Self { loader, shop, read } = self;
+        let Self {
+            loader,
+            registry,
+            read,
+        } = self;
         let patience = loader.patience();
         let answer = Arc::<Answer>::default();
         let (for_thread, waits, leaves) =
@@ -524,8 +536,9 @@ impl Begin {
         thread::Builder::new()
             .name("wasmpool-loading".to_owned())
             .spawn(move || {
-                let loaded = read().and_then(|source| for_thread.load_with(&shop, source, &waits));
-                drop(shop);
+                let loaded =
+                    read().and_then(|source| for_thread.load_with(&registry, source, &waits));
+                drop(registry);
                 let mut slot = lock(&leaves.0);
                 slot.outcome = Some(loaded);
                 let waker = slot.waker.take();

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use super::handle::Pool;
 use crate::error::{SubmitErrorKind, TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
-use crate::schedule::{NoRoom, Patience, Permit, WaitingForRoom};
+use crate::schedule::{Blocking, Permit, PermitWaiter, ReserveError};
 use crate::sync::Instant;
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::task::Task;
@@ -121,7 +121,7 @@ where
     Input: Iterator<Item: IntoArguments<Args>>,
 {
     /// Submits the inputs that may follow when there are `n_ahead` already, whole chunks, for
-    /// as long as the queue has room. Does not block. Says whether it had room for them all,
+    /// as long as the queue has places. Does not block. Says whether it had room for them all,
     /// or takes none any more.
     fn submit_next(
         &mut self,
@@ -133,8 +133,8 @@ where
             if self.pulled.is_empty() {
                 break;
             }
-            let reserved = self.pool.reserve_some(self.pulled.len(), Patience::None);
-            if matches!(reserved, Err(NoRoom::Full)) && !self.is_over() {
+            let reserved = self.pool.reserve_some(self.pulled.len(), Blocking::Never);
+            if matches!(reserved, Err(ReserveError::Full)) && !self.is_over() {
                 return false;
             }
             n_ahead += self.submit(reserved, &mut take);
@@ -149,8 +149,8 @@ where
         if self.pulled.is_empty() {
             return;
         }
-        let patience = self.deadline().map_or(Patience::Endless, Patience::Until);
-        let reserved = self.pool.reserve_some(self.pulled.len(), patience);
+        let blocking = self.deadline().map_or(Blocking::Forever, Blocking::Until);
+        let reserved = self.pool.reserve_some(self.pulled.len(), blocking);
         self.submit(reserved, &mut take);
     }
 
@@ -159,7 +159,7 @@ where
     /// last. Says how many have been dealt with.
     fn submit(
         &mut self,
-        reserved: Result<Vec<Permit>, NoRoom>,
+        reserved: Result<Vec<Permit>, ReserveError>,
         mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
     ) -> usize {
         let reserved = if self.is_over() {
@@ -486,7 +486,7 @@ impl<Args, Out, Input> Drop for MapUnordered<'_, Args, Out, Input> {
 pub struct MapStream<'pool, Args, Out, Input> {
     feed: Feed<'pool, Args, Out, Input>,
     ahead: VecDeque<Result<TaskFuture<Out>, TaskError>>,
-    waiting: Option<WaitingForRoom>,
+    waiting: Option<PermitWaiter>,
 }
 
 impl<'pool, Args, Out, Input> MapStream<'pool, Args, Out, Input>
@@ -529,8 +529,11 @@ where
         let this = &mut *self;
         while !this.fill() && this.ahead.is_empty() {
             // Nothing is under way that would wake the caller when it ends: room must.
-            let queue = &this.feed.pool.shop.scheduler.queue;
-            match queue.poll_reserve(&mut this.waiting, context.waker()) {
+            let queue = &this.feed.pool.registry.scheduler.queue;
+            match queue
+                .places
+                .poll_reserve(&mut this.waiting, context.waker())
+            {
                 Poll::Pending => return Poll::Pending,
                 // Given back, and taken again: somebody else may get it, and the wait goes on.
                 Poll::Ready(place) => drop(place),

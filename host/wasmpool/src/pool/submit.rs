@@ -7,7 +7,7 @@ use super::handle::Pool;
 use crate::call::Limits;
 use crate::error::{SubmitError, SubmitErrorKind};
 use crate::future::TaskFuture;
-use crate::schedule::{Cell, Closed, Job, NoRoom, Patience, Permit, Queued, trace};
+use crate::schedule::{Blocking, Closed, Job, JobRef, Permit, ReserveError, WorkItem, trace};
 use crate::sync::{Arc, Instant};
 use crate::task::Task;
 use crate::value::{Arguments, Signature};
@@ -26,7 +26,7 @@ impl Pool {
         task: &Task<Args, Out>,
         arguments: Args,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        self.submit_with(task, arguments, || self.reserve(Patience::Endless))
+        self.submit_with(task, arguments, || self.reserve(Blocking::Forever))
     }
 
     /// Submits a task if the queue has room for it. Does not block.
@@ -39,7 +39,7 @@ impl Pool {
         task: &Task<Args, Out>,
         arguments: Args,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        self.submit_with(task, arguments, || self.reserve(Patience::None))
+        self.submit_with(task, arguments, || self.reserve(Blocking::Never))
     }
 
     /// Submits a task; blocks while the queue is full, for `timeout` at the longest, and not
@@ -54,11 +54,11 @@ impl Pool {
         arguments: Args,
         timeout: Duration,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        let patience = match Instant::now().checked_add(timeout) {
-            Some(deadline) => Patience::Until(deadline),
-            None => Patience::Endless,
+        let blocking = match Instant::now().checked_add(timeout) {
+            Some(deadline) => Blocking::Until(deadline),
+            None => Blocking::Forever,
         };
-        self.submit_with(task, arguments, || self.reserve(patience))
+        self.submit_with(task, arguments, || self.reserve(blocking))
     }
 
     /// Submits a task from async code: waits for room in the queue without blocking the
@@ -80,10 +80,10 @@ impl Pool {
             return Err(SubmitError::new(kind, arguments));
         }
         let mut waiting = None;
-        let reserved = match self.reserve(Patience::None) {
-            Err(NoRoom::Full) => {
-                let queue = &self.shop.scheduler.queue;
-                poll_fn(|context| queue.poll_reserve(&mut waiting, context.waker())).await
+        let reserved = match self.reserve(Blocking::Never) {
+            Err(ReserveError::Full) => {
+                let queue = &self.registry.scheduler.queue;
+                poll_fn(|context| queue.places.poll_reserve(&mut waiting, context.waker())).await
             }
             reserved => reserved,
         };
@@ -119,14 +119,14 @@ impl Pool {
         &self,
         task: &Task<Args, Out>,
         arguments: Args,
-        reserve: impl FnOnce() -> Result<Permit, NoRoom>,
+        reserve: impl FnOnce() -> Result<Permit, ReserveError>,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
         let submitted = self.limits_of(task).and_then(|limits| {
             let permit = reserve()?;
             let queued = self.queued_task(task, &arguments, limits, permit)?;
             let lane = task.options().lane();
             let chunk = [Arc::clone(&queued)];
-            self.shop
+            self.registry
                 .scheduler
                 .push(chunk, lane, limits.queue_timeout)?;
             Ok((queued, limits.decoded()))
@@ -148,7 +148,7 @@ impl Pool {
         let mut left = chunk;
         while !left.is_empty() {
             // As many as there is room for, and one at the least.
-            let permits = match self.reserve_some(left.len(), Patience::Endless) {
+            let permits = match self.reserve_some(left.len(), Blocking::Forever) {
                 Ok(permits) => permits,
                 Err(no_room) => {
                     let kind = SubmitErrorKind::from(no_room);
@@ -183,7 +183,9 @@ impl Pool {
             true => Ok(()),
             false => {
                 let lane = task.options().lane();
-                self.shop.scheduler.push(good, lane, limits.queue_timeout)
+                self.registry
+                    .scheduler
+                    .push(good, lane, limits.queue_timeout)
             }
         };
         let pushed = pushed.map_err(SubmitErrorKind::from);
@@ -196,38 +198,45 @@ impl Pool {
 
     /// What the tasks of a reference may use, if they can be run here at all.
     fn limits_of<Args, Out>(&self, task: &Task<Args, Out>) -> Result<Limits, SubmitErrorKind> {
-        if !self.shop.sandbox.owns(task.module()) {
+        if !self.registry.sandbox.owns(task.module()) {
             return Err(SubmitErrorKind::ForeignTask);
         }
-        let limits = task.options().limits().over(&self.shop.limits);
+        let limits = task.options().limits().over(&self.registry.limits);
         let initializer = task.module().initializer.as_ref();
         let wants_fuel = limits.fuel.is_some()
             || initializer.is_some_and(|initializer| initializer.limits.fuel.is_some());
-        if wants_fuel && self.shop.limits.fuel.is_none() {
+        if wants_fuel && self.registry.limits.fuel.is_none() {
             return Err(SubmitErrorKind::FuelNotMetered);
         }
         Ok(limits)
     }
 
-    fn reserve(&self, patience: Patience) -> Result<Permit, NoRoom> {
-        let queue = &self.shop.scheduler.queue;
-        match patience {
-            Patience::Endless if self.shop.is_own_thread() => Ok(queue.overdraw()),
-            Patience::Until(_) if self.shop.is_own_thread() => queue.reserve(Patience::None),
-            patience => queue.reserve(patience),
+    fn reserve(&self, blocking: Blocking) -> Result<Permit, ReserveError> {
+        let queue = &self.registry.scheduler.queue;
+        match blocking {
+            Blocking::Forever if self.registry.is_own_thread() => Ok(queue.places.overdraw()),
+            Blocking::Until(_) if self.registry.is_own_thread() => {
+                queue.places.reserve(Blocking::Never)
+            }
+            blocking => queue.places.reserve(blocking),
         }
     }
 
     /// Takes up to `wanted` places, and one at the least, for which it blocks for as long as
-    /// the caller has patience.
+    /// `blocking` allows.
     pub(crate) fn reserve_some(
         &self,
         wanted: usize,
-        patience: Patience,
-    ) -> Result<Vec<Permit>, NoRoom> {
-        let mut permits = vec![self.reserve(patience)?];
+        blocking: Blocking,
+    ) -> Result<Vec<Permit>, ReserveError> {
+        let mut permits = vec![self.reserve(blocking)?];
         while permits.len() < wanted
-            && let Ok(permit) = self.shop.scheduler.queue.reserve(Patience::None)
+            && let Ok(permit) = self
+                .registry
+                .scheduler
+                .queue
+                .places
+                .reserve(Blocking::Never)
         {
             permits.push(permit);
         }
@@ -240,7 +249,7 @@ impl Pool {
         arguments: &Args,
         limits: Limits,
         permit: Permit,
-    ) -> Result<Queued, SubmitErrorKind> {
+    ) -> Result<JobRef, SubmitErrorKind> {
         let arguments = task
             .encode(arguments)
             .map_err(SubmitErrorKind::BadArguments)?;
@@ -251,20 +260,20 @@ impl Pool {
             )));
         }
         let options = task.options();
-        let job = Job {
+        let job = WorkItem {
             module: Arc::clone(task.module()),
             task: task.index(),
             arguments,
             limits,
             capabilities: options.own_capabilities().cloned(),
             wants_fresh_instance: options.wants_fresh_instance() || task.is_program(),
-            retry: options.own_retry().or(self.shop.retry),
+            retry: options.own_retry().or(self.registry.retry),
             lane: options.lane(),
             origin: trace::Origin::here(),
             permit: Some(permit),
         };
-        let counters = Arc::clone(&self.shop.scheduler.counters);
-        Ok(Arc::new(Cell::new(
+        let counters = Arc::clone(&self.registry.scheduler.counters);
+        Ok(Arc::new(Job::new(
             job,
             options.own_tag().cloned(),
             counters,
@@ -283,11 +292,11 @@ impl From<Closed> for SubmitErrorKind {
     }
 }
 
-impl From<NoRoom> for SubmitErrorKind {
-    fn from(no_room: NoRoom) -> Self {
-        match no_room {
-            NoRoom::Full => Self::Full,
-            NoRoom::Closed => Self::ShutDown,
+impl From<ReserveError> for SubmitErrorKind {
+    fn from(error: ReserveError) -> Self {
+        match error {
+            ReserveError::Full => Self::Full,
+            ReserveError::Closed => Self::ShutDown,
         }
     }
 }

@@ -6,10 +6,10 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
+use super::abi::PayloadLimitReached;
 use super::limiter::MemoryLimitReached;
 use super::store::Stopped;
 use super::wasi::captured::OutputLimitReached;
-use super::wire::PayloadLimitReached;
 use crate::call::{Captured, Limits, Output, StopReason, TaskReport};
 use crate::error::{Frame, TaskError, TaskErrorKind, TrapCode};
 use crate::value::text;

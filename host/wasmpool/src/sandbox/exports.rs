@@ -9,13 +9,13 @@ use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
 use super::wasi::program::{self, Start};
-use super::{Entry, TaskInfo, module};
+use super::{EntryPoint, TaskInfo, module};
 use crate::value::{Signature, Type, Uncallable, text};
 
 /// What can be called in a component beside the tasks of our own contract, and what cannot.
 #[derive(Default)]
 pub(super) struct Exports {
-    pub(super) callable: Vec<(TaskInfo, Entry)>,
+    pub(super) callable: Vec<(TaskInfo, EntryPoint)>,
     pub(super) uncallable: Vec<Uncallable>,
 }
 
@@ -130,7 +130,7 @@ impl Exports {
             doc: String::new(),
             signature: None,
         };
-        self.callable.push((info, Entry::Program(start)));
+        self.callable.push((info, EntryPoint::Program(start)));
     }
 
     fn add(
@@ -154,7 +154,7 @@ impl Exports {
                     name,
                 };
                 let index = index.expect("the component has just named it");
-                self.callable.push((info, Entry::Function(index)));
+                self.callable.push((info, EntryPoint::Function(index)));
             }
             Err(reason) => self.uncallable.push(Uncallable {
                 reason: of_a_resource(&name).unwrap_or(reason),

@@ -8,18 +8,18 @@ use std::time::Instant;
 use wasmtime::component::{ComponentExportIndex, Func, Instance as Guest};
 use wasmtime::{Engine, Store, format_err};
 
+use super::abi::{self, Outcome};
 use super::bindings::Worker;
 use super::bindings::exports::wasmpool::task::tasks::{Failure, TaskError as GuestError};
 use super::driver::Driver;
 use super::ending::{self, Stage};
 use super::module::Compiled;
 use super::numbers;
-use super::store::{self, Reach, Run, State};
+use super::store::{self, CallContext, Reach, State};
 use super::wasi::Capabilities;
 use super::wasi::network::Lookups;
 use super::wasi::program::{self, Invocation};
-use super::wire::{self, Outcome};
-use super::{Entry, Initializer, Module, TaskInfo};
+use super::{EntryPoint, Initializer, Module, TaskInfo};
 use crate::call::{Limits, Output, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::value::{self, Type, text};
@@ -77,7 +77,7 @@ impl Live {
 }
 
 /// A failure that the guest itself told.
-enum Told {
+enum GuestFailure {
     /// Through our contract.
     Failure(Failure),
     /// As the error side of its result, in wire form.
@@ -110,11 +110,11 @@ impl Instance {
         module: Arc<Module>,
         rights: Capabilities,
         limits: &Limits,
-        run: Run,
+        context: CallContext,
         lookups: &Arc<Lookups>,
     ) -> Self {
         Self {
-            store: store::new(engine, rights, limits, run, lookups),
+            store: store::new(engine, rights, limits, context, lookups),
             module,
             guest: None,
             is_initialized: false,
@@ -149,7 +149,7 @@ impl Instance {
     pub(crate) fn initialize(
         &mut self,
         driver: &Driver,
-        run: Run,
+        context: CallContext,
         limits: &Limits,
     ) -> Result<(), TaskError> {
         let module = Arc::clone(&self.module);
@@ -164,14 +164,21 @@ impl Instance {
         if let Some(cause) = initializer.recent_failure(started) {
             return Err(failed(cause));
         }
-        let (control, deadline) = (Arc::clone(&run.control), run.deadline);
+        let (control, deadline) = (Arc::clone(&context.control), context.deadline);
         let Initializer {
             task, arguments, ..
         } = initializer;
         // Its own, and dropped: the first task's report has none of it.
         let mut report = TaskReport::default();
-        let ended = self.run(driver, run, *task, arguments.into(), limits, &mut report);
-        // The watch may be about to stop it: after its time it does not get through.
+        let ended = self.run(
+            driver,
+            context,
+            *task,
+            arguments.into(),
+            limits,
+            &mut report,
+        );
+        // The watchdog may be about to stop it: after its time it does not get through.
         let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let stopped = |reason| ending::stopped(reason, limits);
         let error = match (ended.outcome, control.stop_reason()) {
@@ -198,7 +205,7 @@ impl Instance {
     pub(crate) fn call(
         &mut self,
         driver: &Driver,
-        run: Run,
+        context: CallContext,
         task: usize,
         arguments: Cow<'_, [u8]>,
         limits: &Limits,
@@ -206,23 +213,23 @@ impl Instance {
     ) -> Ended {
         report.instance_age = self.age;
         self.age += 1;
-        self.run(driver, run, task, arguments, limits, report)
+        self.run(driver, context, task, arguments, limits, report)
     }
 
     fn run(
         &mut self,
         driver: &Driver,
-        run: Run,
+        context: CallContext,
         task: usize,
         arguments: Cow<'_, [u8]>,
         limits: &Limits,
         report: &mut TaskReport,
     ) -> Ended {
-        let control = Arc::clone(&run.control);
-        store::prepare(&mut self.store, limits, run);
+        let control = Arc::clone(&context.control);
+        store::prepare(&mut self.store, limits, context);
         let module = &self.module;
         let info = &module.tasks[task];
-        if let Entry::Program(_) = module.entries[task] {
+        if let EntryPoint::Program(_) = module.entries[task] {
             match Invocation::decode(&arguments) {
                 Ok(program) => self.store.data_mut().start_program(program, limits),
                 Err(problem) => return Ended::bad_arguments(problem),
@@ -234,29 +241,29 @@ impl Instance {
         let called = driver.run(&control, reach, async {
             let live = enter(&module.compiled, store, live, &stage).await?;
             match module.entries[task] {
-                Entry::Registered => {
+                EntryPoint::Registered => {
                     let tasks = live.contract()?.wasmpool_task_tasks();
                     let returned = tasks.call_call(store, &info.name, &arguments).await?;
-                    Ok(returned.map_err(Told::Failure))
+                    Ok(returned.map_err(GuestFailure::Failure))
                 }
-                Entry::Function(export) => {
+                EntryPoint::Function(export) => {
                     let function = live.function(store, export)?;
-                    let function = function.typed::<wire::Arguments<'_>, Outcome>(&*store)?;
-                    let arguments = wire::Arguments::new(arguments);
-                    let _bounded = wire::bound(limits.payload, &control);
+                    let function = function.typed::<abi::LoweredArguments<'_>, Outcome>(&*store)?;
+                    let arguments = abi::LoweredArguments::new(arguments);
+                    let _bounded = abi::bound(limits.payload, &control);
                     let Outcome(returned) = function.call_async(store, arguments).await?;
-                    Ok(returned.map_err(Told::Error))
+                    Ok(returned.map_err(GuestFailure::Error))
                 }
-                Entry::Numbers(export) => {
+                EntryPoint::Numbers(export) => {
                     let guest = live.core_module()?;
                     let result = numbers::call(store, guest, export, &arguments).await?;
                     Ok(Ok(result))
                 }
-                Entry::Program(start) => {
+                EntryPoint::Program(start) => {
                     let output = program::run(store, live, start).await?;
                     Ok(match output.status.success() {
                         true => Ok(value::encode(&output).expect("numbers and bytes")),
-                        false => Err(Told::Exit(output)),
+                        false => Err(GuestFailure::Exit(output)),
                     })
                 }
             }
@@ -310,17 +317,17 @@ pub(super) fn list(
     compiled: &Compiled,
     driver: &Driver,
     limits: &Limits,
-    run: Run,
+    context: CallContext,
 ) -> Result<Vec<TaskInfo>, TaskError> {
-    let control = Arc::clone(&run.control);
+    let control = Arc::clone(&context.control);
     let mut store = store::new(
         engine,
         Capabilities::default(),
         limits,
-        run.clone(),
+        context.clone(),
         &Arc::default(),
     );
-    store::prepare(&mut store, limits, run);
+    store::prepare(&mut store, limits, context);
     let stage = Cell::new(Stage::Start);
     let mut live = None;
     let listed = driver.run(&control, Reach::Timers, async {
@@ -371,27 +378,27 @@ async fn enter<'a>(
 }
 
 /// A failure that the guest itself told, in our words.
-fn told_by_guest(told: Told, task: &TaskInfo, report: &TaskReport) -> TaskError {
+fn told_by_guest(told: GuestFailure, task: &TaskInfo, report: &TaskReport) -> TaskError {
     match told {
-        Told::Failure(Failure::UnknownTask) => TaskError::new(
+        GuestFailure::Failure(Failure::UnknownTask) => TaskError::new(
             TaskErrorKind::UnknownTask,
             format!(
                 "the guest does not know its task `{}`",
                 text::name(&task.name)
             ),
         ),
-        Told::Failure(Failure::BadArguments(message)) => {
+        GuestFailure::Failure(Failure::BadArguments(message)) => {
             TaskError::new(TaskErrorKind::BadArguments, message)
         }
-        Told::Failure(Failure::BadResult(message)) => TaskError::new(
+        GuestFailure::Failure(Failure::BadResult(message)) => TaskError::new(
             TaskErrorKind::BadResult,
             format!("the result cannot be encoded: {}", text::cut(message)),
         ),
-        Told::Failure(Failure::Failed(GuestError { code, message })) => {
+        GuestFailure::Failure(Failure::Failed(GuestError { code, message })) => {
             TaskError::new(TaskErrorKind::Failed, message).with_code(text::cut(code))
         }
-        Told::Exit(output) => ending::exited(output, report),
-        Told::Error(wire) => told_as_error(&wire, task),
+        GuestFailure::Exit(output) => ending::exited(output, report),
+        GuestFailure::Error(wire) => told_as_error(&wire, task),
     }
 }
 

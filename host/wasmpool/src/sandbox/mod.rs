@@ -3,6 +3,7 @@
 //! Takes bytes in and gives bytes out. It knows what a task may use and how it is told to
 //! stop, and nothing of queues, futures or threads.
 
+mod abi;
 mod bindings;
 mod cache;
 mod cache_state;
@@ -20,7 +21,6 @@ mod numbers;
 mod store;
 mod trust;
 mod wasi;
-mod wire;
 
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -36,7 +36,7 @@ pub(crate) use engine::EngineSettings;
 pub use engine::MemoryReset;
 pub(crate) use initializer::Initializer;
 pub(crate) use instance::{Ended, Instance};
-pub(crate) use store::Run;
+pub(crate) use store::CallContext;
 pub use wasi::{Access, Capabilities, GrantError};
 
 use self::linkers::Linkers;
@@ -90,7 +90,7 @@ impl TaskInfo {
 
 /// How a task is called.
 #[derive(Clone, Copy)]
-pub(crate) enum Entry {
+pub(crate) enum EntryPoint {
     /// By its name, through our contract.
     Registered,
     /// As the function that the component exports there.
@@ -130,7 +130,7 @@ impl Unlisted {
         let Loaded {
             compiled, exports, ..
         } = self.0;
-        let told = told.into_iter().map(|task| (task, Entry::Registered));
+        let told = told.into_iter().map(|task| (task, EntryPoint::Registered));
         let (tasks, entries): (Vec<_>, Vec<_>) = told.chain(exports.callable).unzip();
         Module {
             tasks: tasks.into(),
@@ -152,7 +152,7 @@ pub(crate) struct Module {
     /// What its tasks may use of the host that have no rights of their own.
     pub(crate) capabilities: Capabilities,
     /// How each of the tasks is called.
-    entries: Arc<[Entry]>,
+    entries: Arc<[EntryPoint]>,
     compiled: Compiled,
 }
 
@@ -184,13 +184,13 @@ impl Module {
 
     /// The place of the program among the tasks, if the module is one.
     pub(crate) fn program(&self) -> Option<usize> {
-        let is_program = |entry: &Entry| matches!(entry, Entry::Program(_));
+        let is_program = |entry: &EntryPoint| matches!(entry, EntryPoint::Program(_));
         self.entries.iter().position(is_program)
     }
 
     /// Whether the task is a program, which wants a fresh instance each time.
     pub(crate) fn is_program(&self, task: usize) -> bool {
-        matches!(self.entries[task], Entry::Program(_))
+        matches!(self.entries[task], EntryPoint::Program(_))
     }
 }
 
@@ -254,9 +254,9 @@ impl Sandbox {
         unlisted: &Unlisted,
         driver: &Driver,
         limits: &Limits,
-        run: Run,
+        context: CallContext,
     ) -> Result<Vec<TaskInfo>, TaskError> {
-        instance::list(&self.engine, &unlisted.0.compiled, driver, limits, run)
+        instance::list(&self.engine, &unlisted.0.compiled, driver, limits, context)
     }
 
     /// An instance of `module`, with these rights, for the task that `run` describes.
@@ -265,9 +265,9 @@ impl Sandbox {
         module: Arc<Module>,
         rights: Capabilities,
         limits: &Limits,
-        run: Run,
+        context: CallContext,
     ) -> Instance {
-        Instance::new(&self.engine, module, rights, limits, run, &self.lookups)
+        Instance::new(&self.engine, module, rights, limits, context, &self.lookups)
     }
 
     /// To be called once by each thread that runs guests, before the first: sets up what the

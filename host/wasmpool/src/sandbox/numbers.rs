@@ -11,7 +11,7 @@ use wasmtime::{Extern, ExternType, FuncType, Instance, Module, Store, Val, ValTy
 
 use super::exports::Exports;
 use super::store::State;
-use super::{Entry, TaskInfo};
+use super::{EntryPoint, TaskInfo};
 use crate::error::LoadError;
 use crate::value::{self, Signature, Type, Uncallable};
 
@@ -38,7 +38,7 @@ pub(super) fn exports(module: &Module) -> Result<Exports, LoadError> {
                     signature: Some(Arc::new(signature)),
                 };
                 let export = module.get_export_index(name).expect("it has just told it");
-                exports.callable.push((info, Entry::Numbers(export)));
+                exports.callable.push((info, EntryPoint::Numbers(export)));
             }
             None => exports.uncallable.push(Uncallable {
                 name: name.to_owned(),

@@ -13,7 +13,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
 use super::wasi::Capabilities;
-use super::wasi::captured::Output;
+use super::wasi::captured::CapturedStreams;
 use super::wasi::network::{Lookups, Names, Network};
 use super::wasi::program::Invocation;
 use super::wasi::rights;
@@ -30,9 +30,9 @@ const MAX_OPEN_HANDLES: usize = 1_000;
 /// The host's side of one store.
 pub(super) struct State {
     pub(super) limiter: Limiter,
-    pub(super) output: Output,
+    pub(super) output: CapturedStreams,
     /// The task that runs in the store now.
-    pub(super) run: Run,
+    pub(super) context: CallContext,
     rights: Capabilities,
     /// The time of a deterministic guest, which has one of its own.
     pub(super) time: Option<VirtualTime>,
@@ -61,7 +61,7 @@ pub(super) enum Reach {
 
 /// What is of one task, and changes from call to call.
 #[derive(Clone)]
-pub(crate) struct Run {
+pub(crate) struct CallContext {
     pub(crate) control: Arc<Control>,
     /// When the task's time is up.
     pub(crate) deadline: Option<Instant>,
@@ -79,13 +79,13 @@ pub(super) fn new(
     engine: &Engine,
     rights: Capabilities,
     limits: &Limits,
-    run: Run,
+    context: CallContext,
     lookups: &Arc<Lookups>,
 ) -> Store<State> {
     let grants = rights.grants();
     let output = match grants {
-        Some(grants) if grants.inherits_stdio => Output::inherited(limits.output),
-        _ => Output::new(limits.output),
+        Some(grants) if grants.inherits_stdio => CapturedStreams::inherited(limits.output),
+        _ => CapturedStreams::new(limits.output),
     };
     let max_handles = match grants {
         Some(grants) if !grants.dirs.is_empty() || !grants.net.is_empty() => MAX_OPEN_HANDLES,
@@ -100,7 +100,7 @@ pub(super) fn new(
     let state = State {
         limiter: Limiter::new(limits.memory),
         output,
-        run,
+        context,
         rights,
         time,
         program: None,
@@ -121,10 +121,10 @@ pub(super) fn new(
 }
 
 /// Sets a store up for what runs in it next.
-pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, run: Run) {
+pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, context: CallContext) {
     let state = store.data_mut();
-    state.output.begin(&run.control);
-    state.run = run;
+    state.output.begin(&context.control);
+    state.context = context;
     state.limiter.set_limit(limits.memory);
     // Bounds what one call copies out of the guest. A guest has no more than its memory, so
     // this only meets one that hands out the same bytes over and over.
@@ -200,9 +200,9 @@ fn network<'a>(
 /// What this cannot do is notice every stop: the new deadline is set by wasmtime after the
 /// return, one tick beyond whatever the epoch is by then. A stop that comes between the look
 /// here and that moment has moved the epoch for nothing. Whoever stops a task therefore goes
-/// on moving the epoch until the task has ended (`Watch`).
+/// on moving the epoch until the task has ended (`Watchdog`).
 fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    if store.data().run.control.is_forced() {
+    if store.data().context.control.is_forced() {
         Err(Stopped.into())
     } else {
         Ok(UpdateDeadline::Continue(1))
@@ -230,25 +230,27 @@ impl WasiView for State {
 impl context::Host for State {
     fn is_stop_requested(&mut self) -> bool {
         // When a stop comes is chance.
-        self.time.is_none() && self.run.control.stop_reason().is_some()
+        self.time.is_none() && self.context.control.stop_reason().is_some()
     }
 
     fn report_progress(&mut self, done: u64, total: Option<u64>) {
-        self.run.control.report_progress(Progress { done, total });
+        self.context
+            .control
+            .report_progress(Progress { done, total });
     }
 
     fn worker(&mut self) -> u32 {
         if self.time.is_some() {
             return 0;
         }
-        u32::try_from(self.run.worker).unwrap_or(u32::MAX)
+        u32::try_from(self.context.worker).unwrap_or(u32::MAX)
     }
 
     fn time_left(&mut self) -> Option<u64> {
         if self.time.is_some() {
             return None;
         }
-        self.run.deadline.map(|deadline| {
+        self.context.deadline.map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
         })

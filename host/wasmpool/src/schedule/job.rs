@@ -1,40 +1,481 @@
-//! What a queued task carries: everything a worker needs to run it.
+//! The state that a task and its future share, and the rules by which it settles.
+//!
+//! Generic over the payload, which it keeps while the task is queued and otherwise knows
+//! nothing of.
+//!
+//! A job goes from queued to running to settled, or from queued straight to settled, and
+//! settles once: the first outcome wins and every later one is dropped. Between two attempts
+//! it goes back from running to queued. All of that happens under one lock; the outcome
+//! itself lies outside of it, so that looking at a settled job takes no lock.
 
-use super::cell::Cell;
-use super::queue::{Entry, Permit};
-use super::retry::Retry;
-use super::trace::Origin;
-use crate::call::Limits;
-use crate::sandbox::{Capabilities, Module};
-use crate::sync::Arc;
+use std::collections::VecDeque;
+use std::task::Waker;
 
-/// The payload of a queued task.
-pub(crate) struct Job {
-    pub(crate) module: Arc<Module>,
-    /// The task's place in the module's list.
-    pub(crate) task: usize,
-    /// The encoded arguments.
-    pub(crate) arguments: Vec<u8>,
-    pub(crate) limits: Limits,
-    /// Its rights, if it has others than its module.
-    pub(crate) capabilities: Option<Capabilities>,
-    /// Whether it must not run in a warm instance, nor leave one.
-    pub(crate) wants_fresh_instance: bool,
-    /// Whether it is tried again after a failure.
-    pub(crate) retry: Option<Retry>,
-    /// The lane of the queue that it waits in.
-    pub(crate) lane: usize,
-    /// Where it was submitted.
-    pub(crate) origin: Origin,
-    /// Its place in the queue, given back when the job starts or dies.
-    pub(crate) permit: Option<Permit>,
+use super::stats::Counters;
+use crate::call::{Control, Listener, Progress, StopReason, TaskReport};
+use crate::error::{TaskError, TaskErrorKind};
+use crate::sync::{
+    self, Arc, Condvar, Instant, Mutex, MutexGuard, OnceLock, contain_panic, lock, spin,
+};
+
+/// How a task ended.
+pub(crate) struct Settled {
+    pub(crate) outcome: Result<Vec<u8>, TaskError>,
+    pub(crate) report: TaskReport,
 }
 
-/// A task in the queue.
-pub(crate) type Queued = Arc<Cell<Job>>;
+/// Called once when the job has settled.
+pub(crate) type Callback = Box<dyn FnOnce() + Send>;
 
-impl Entry for Queued {
-    fn is_live(&self) -> bool {
-        self.settled().is_none()
+pub(crate) struct Job<P> {
+    counters: Arc<Counters>,
+    tag: Option<Arc<str>>,
+    submitted: Instant,
+    /// Written once, by the one who moves `phase` to settled, while it holds the lock.
+    settled: OnceLock<Settled>,
+    state: Mutex<State<P>>,
+    /// Signalled when the job settles and a thread waits in `wait`.
+    done: Condvar,
+}
+
+struct State<P> {
+    phase: Phase<P>,
+    /// How often the task was started.
+    attempts: u32,
+    /// Of the newest call; none before the first.
+    control: Option<Arc<Control>>,
+    /// Those who listen to every call; none any more once the job has settled.
+    listeners: Vec<Listener>,
+    /// Threads inside of `wait`.
+    waiting: usize,
+    /// The async task that polled the future last.
+    waker: Option<Waker>,
+    /// Those of the library's own that wait for the end, each with its number. They never
+    /// block, and are told before any code of the caller's runs.
+    observers: Vec<(u64, Callback)>,
+    next_observer: u64,
+    /// The caller's, in order of registration.
+    callbacks: VecDeque<Callback>,
+    /// Whether some thread is calling the callbacks: later ones then wait in line for it, so
+    /// that the order holds.
+    is_calling_back: bool,
+}
+
+enum Phase<P> {
+    Queued(P),
+    Running { worker: usize, started: Instant },
+    Settled,
+}
+
+impl<P> Phase<P> {
+    fn task_state(&self) -> TaskState {
+        match self {
+            Self::Queued(_) => TaskState::Queued,
+            Self::Running { .. } => TaskState::Running,
+            Self::Settled => TaskState::Done,
+        }
+    }
+}
+
+/// What a job was before it settled, and who wants to know.
+#[must_use = "somebody may wait for it"]
+struct Former<P> {
+    phase: Phase<P>,
+    is_waited_for: bool,
+    observers: Vec<(u64, Callback)>,
+    waker: Option<Waker>,
+    has_callbacks: bool,
+}
+
+/// One attempt at a task, which a worker has started.
+pub(crate) struct Call<P> {
+    pub(crate) payload: P,
+    pub(crate) control: Arc<Control>,
+    /// Which attempt it is, counted from 1.
+    pub(crate) attempt: u32,
+}
+
+/// Where a task is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TaskState {
+    /// It waits for a worker; also between two attempts.
+    Queued,
+    /// A worker runs it.
+    Running,
+    /// It came to an end: with a result, with an error, or cancelled.
+    Done,
+}
+
+impl<P> Job<P> {
+    /// A job that keeps `payload` until the task starts or dies.
+    pub(crate) fn new(payload: P, tag: Option<Arc<str>>, counters: Arc<Counters>) -> Self {
+        Self {
+            counters,
+            tag,
+            submitted: Instant::now(),
+            settled: OnceLock::new(),
+            state: Mutex::new(State {
+                phase: Phase::Queued(payload),
+                attempts: 0,
+                control: None,
+                listeners: Vec::new(),
+                waiting: 0,
+                waker: None,
+                observers: Vec::new(),
+                next_observer: 0,
+                callbacks: VecDeque::new(),
+                is_calling_back: false,
+            }),
+            done: Condvar::new(),
+        }
+    }
+
+    /// How far the newest call has come, by its own account.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        let state = self.lock();
+        state.control.as_ref()?.progress()
+    }
+
+    /// Has `listener` hear what the task says from now on, until it ends.
+    pub(crate) fn add_listener(&self, listener: Listener) {
+        let mut state = self.lock();
+        match (&state.phase, &state.control) {
+            (Phase::Settled, _) => return,
+            (Phase::Running { .. }, Some(control)) => control.add_listener(listener.clone()),
+            _ => {}
+        }
+        state.listeners.push(listener);
+    }
+
+    /// What its submitter calls the task.
+    pub(crate) fn tag(&self) -> Option<&str> {
+        self.tag.as_deref()
+    }
+
+    pub(crate) fn submitted(&self) -> Instant {
+        self.submitted
+    }
+
+    pub(crate) fn settled(&self) -> Option<&Settled> {
+        self.settled.get()
+    }
+
+    fn is_settled(&self) -> bool {
+        self.settled().is_some()
+    }
+
+    pub(crate) fn is_queued(&self) -> bool {
+        self.task_state() == TaskState::Queued
+    }
+
+    pub(crate) fn task_state(&self) -> TaskState {
+        self.lock().phase.task_state()
+    }
+
+    /// Moves the task from queued to running on `worker`; `None` if it died in the queue.
+    /// `control` makes what stops it from now on.
+    pub(crate) fn start(
+        &self,
+        worker: usize,
+        started: Instant,
+        control: impl FnOnce(&P) -> Control,
+    ) -> Option<Call<P>> {
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.phase, Phase::Running { worker, started }) {
+            Phase::Queued(payload) => {
+                self.counters.start();
+                state.attempts += 1;
+                let control = Arc::new(control(&payload));
+                for listener in &state.listeners {
+                    control.add_listener(listener.clone());
+                }
+                state.control = Some(Arc::clone(&control));
+                Some(Call {
+                    payload,
+                    control,
+                    attempt: state.attempts,
+                })
+            }
+            other => {
+                state.phase = other;
+                None
+            }
+        }
+    }
+
+    /// Moves the task from running back to queued, for another attempt. Says whether it did:
+    /// not if the task has ended meanwhile.
+    pub(crate) fn put_back(&self, payload: P) -> bool {
+        let mut state = self.lock();
+        let is_running = matches!(state.phase, Phase::Running { .. });
+        if is_running {
+            self.counters.put_back();
+            state.phase = Phase::Queued(payload);
+            // Nothing dismisses them later, and a warm instance may keep the control block.
+            if let Some(control) = &state.control {
+                control.dismiss_listeners();
+            }
+        }
+        is_running
+    }
+
+    /// Ends the task with `settled`, unless it has ended.
+    pub(crate) fn settle(&self, settled: Settled) {
+        if let Some(former) = self.settle_with(|_| Some(settled)) {
+            self.announce(former);
+        }
+    }
+
+    /// Ends the task if it was never started, because it has waited too long for that. Calls
+    /// no callbacks: says whether there are any, to be [called](Self::call_back) by a thread
+    /// that has time for them.
+    pub(crate) fn expire(&self) -> bool {
+        let waited = self.submitted.elapsed();
+        let message = format!("timed out in the queue: it waited {waited:.3?} for a worker");
+        let former = self.settle_with(|state| {
+            let has_waited = matches!(state.phase, Phase::Queued(_)) && state.attempts == 0;
+            has_waited.then(|| self.unfinished(state, TaskErrorKind::QueueTimedOut, &message))
+        });
+        former.is_some_and(|former| self.wake_waiters(former))
+    }
+
+    /// Ends the task as cancelled by a shutdown if it is queued. Says whether it was, and had
+    /// never been started.
+    pub(crate) fn cancel_queued(&self) -> bool {
+        let mut has_run = false;
+        let former = self.settle_with(|state| {
+            has_run = state.attempts > 0;
+            let message = if has_run {
+                "cancelled: the pool was shut down before it was tried again"
+            } else {
+                "cancelled: the pool was shut down before it started"
+            };
+            let is_queued = matches!(state.phase, Phase::Queued(_));
+            is_queued.then(|| self.unfinished(state, TaskErrorKind::Cancelled, message))
+        });
+        let is_settled = former.is_some();
+        former.into_iter().for_each(|former| self.announce(former));
+        is_settled && !has_run
+    }
+
+    /// Cancels the task wherever it is: a queued one never starts, a running one is stopped.
+    /// Says whether its outcome is now that it was cancelled.
+    pub(crate) fn cancel(&self, message: &str) -> bool {
+        let kind = TaskErrorKind::Cancelled;
+        let mut control = None;
+        let former = self.settle_with(|state| {
+            control.clone_from(&state.control);
+            Some(self.unfinished(state, kind, message))
+        });
+        if let Some(former) = former {
+            if let (Phase::Running { .. }, Some(control)) = (&former.phase, control) {
+                // Before any callback is called: one that waits for a place in the queue
+                // may wait for just this guest's worker.
+                control.stop(StopReason::Cancelled);
+            }
+            self.announce(former);
+            return true;
+        }
+        let error = self
+            .settled()
+            .and_then(|settled| settled.outcome.as_ref().err());
+        error.is_some_and(|error| error.kind() == kind)
+    }
+
+    /// The end of a task that did not come to its own.
+    fn unfinished(&self, state: &State<P>, kind: TaskErrorKind, message: &str) -> Settled {
+        let attempts = state.attempts;
+        let report = match state.phase {
+            Phase::Running { worker, started } => TaskReport {
+                worker: Some(worker),
+                queued: started.duration_since(self.submitted),
+                ran: started.elapsed(),
+                attempts,
+                ..TaskReport::default()
+            },
+            Phase::Queued(_) | Phase::Settled => TaskReport {
+                queued: self.submitted.elapsed(),
+                attempts,
+                ..TaskReport::default()
+            },
+        };
+        Settled {
+            outcome: Err(TaskError::new(kind, message)),
+            report,
+        }
+    }
+
+    /// Settles the task if it has not ended and `settled` has an end for the state it is in.
+    /// Whoever gets the former state must announce the end.
+    fn settle_with(&self, settled: impl FnOnce(&State<P>) -> Option<Settled>) -> Option<Former<P>> {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Settled) {
+            return None;
+        }
+        let settled = settled(&state)?;
+        let error = settled.outcome.as_ref().err().map(TaskError::kind);
+        self.counters.end(state.phase.task_state(), error);
+        let set = self.settled.set(settled);
+        debug_assert!(set.is_ok(), "only the move to settled writes the outcome");
+        state.is_calling_back = !state.callbacks.is_empty();
+        if !state.listeners.is_empty() {
+            state.listeners.clear();
+            if let Some(control) = &state.control {
+                control.dismiss_listeners();
+            }
+        }
+        Some(Former {
+            phase: std::mem::replace(&mut state.phase, Phase::Settled),
+            is_waited_for: state.waiting > 0,
+            observers: std::mem::take(&mut state.observers),
+            waker: state.waker.take(),
+            has_callbacks: state.is_calling_back,
+        })
+    }
+
+    /// Tells everybody that the task has ended.
+    fn announce(&self, former: Former<P>) {
+        if self.wake_waiters(former) {
+            self.call_back();
+        }
+    }
+
+    /// Wakes all who wait for the end of the task, and says whether callbacks are still to be
+    /// called. They come last, since they may block.
+    fn wake_waiters(&self, former: Former<P>) -> bool {
+        // The payload goes first: with it the place in the queue comes back.
+        drop(former.phase);
+        if former.is_waited_for {
+            self.done.notify_all();
+        }
+        for (_, observer) in former.observers {
+            observer();
+        }
+        if let Some(waker) = former.waker {
+            contain_panic(|| waker.wake());
+        }
+        former.has_callbacks
+    }
+
+    /// Calls the callbacks until none is left. Blocks for as long as they do.
+    pub(crate) fn call_back(&self) {
+        loop {
+            let mut state = self.lock();
+            let Some(callback) = state.callbacks.pop_front() else {
+                state.is_calling_back = false;
+                return;
+            };
+            drop(state);
+            contain_panic(callback);
+        }
+    }
+
+    /// Blocks until the job has settled, or until `deadline`.
+    pub(crate) fn wait(&self, deadline: Option<Instant>) -> Option<&Settled> {
+        let has_patience = deadline.is_none_or(|deadline| deadline > Instant::now());
+        if has_patience && !self.is_settled() {
+            spin::until(|| self.is_settled());
+        }
+        if let Some(settled) = self.settled() {
+            return Some(settled);
+        }
+        let mut state = self.lock();
+        state.waiting += 1;
+        while !matches!(state.phase, Phase::Settled) {
+            match sync::wait(&self.done, state, deadline) {
+                Ok(signalled) => state = signalled,
+                Err(timed_out) => {
+                    state = timed_out;
+                    break;
+                }
+            }
+        }
+        state.waiting -= 1;
+        drop(state);
+        self.settled()
+    }
+
+    /// The outcome, or a promise to wake `waker` when there is one. A later poll replaces
+    /// the waker of an earlier one.
+    pub(crate) fn poll(&self, waker: &Waker) -> Option<&Settled> {
+        if !self.is_settled() {
+            // Somebody else's code, which runs without the lock.
+            let waker = waker.clone();
+            let mut state = self.lock();
+            if !matches!(state.phase, Phase::Settled) {
+                let former = state.waker.replace(waker);
+                // Somebody else's code runs when it is dropped.
+                drop(state);
+                drop(former);
+                return None;
+            }
+        }
+        self.settled()
+    }
+
+    /// Calls `callback` when the job settles: at once, on this thread, if it has.
+    pub(crate) fn on_settled(&self, callback: Callback) {
+        let mut state = self.lock();
+        state.callbacks.push_back(callback);
+        if matches!(state.phase, Phase::Settled) && !state.is_calling_back {
+            state.is_calling_back = true;
+            drop(state);
+            self.call_back();
+        }
+    }
+
+    /// Tells `observer` when the job settles, before all callbacks: at once, on this thread,
+    /// if it has. It must not block, nor panic. Gives its number, to forget it by.
+    pub(crate) fn observe(&self, observer: Callback) -> u64 {
+        let mut state = self.lock();
+        let number = state.next_observer;
+        if matches!(state.phase, Phase::Settled) {
+            drop(state);
+            observer();
+        } else {
+            state.next_observer += 1;
+            state.observers.push((number, observer));
+        }
+        number
+    }
+
+    /// Drops an observer that was not told yet.
+    pub(crate) fn forget_observer(&self, number: u64) {
+        let mut state = self.lock();
+        let place = state
+            .observers
+            .iter()
+            .position(|(known, _)| *known == number);
+        let observer = place.map(|place| state.observers.remove(place));
+        drop(state);
+        drop(observer);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<P>> {
+        lock(&self.state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn an_observer_that_was_forgotten_is_not_told() {
+        let job = Job::new((), None, Arc::default());
+        let told = Arc::new(AtomicUsize::new(0));
+        let numbers = [1, 10, 100].map(|worth| {
+            let told = Arc::clone(&told);
+            job.observe(Box::new(move || {
+                told.fetch_add(worth, Ordering::SeqCst);
+            }))
+        });
+        job.forget_observer(numbers[1]);
+        assert_eq!(Arc::strong_count(&told), 3, "what it held is gone");
+        assert!(job.cancel("cancelled"));
+        assert_eq!(told.load(Ordering::SeqCst), 101);
+        job.forget_observer(numbers[0]);
     }
 }

@@ -5,8 +5,8 @@
 //! and results are bytes here.
 
 mod callbacks;
-mod cell;
 mod job;
+mod places;
 mod queue;
 mod retry;
 mod scheduler;
@@ -14,18 +14,19 @@ mod shutdown;
 mod stats;
 mod timings;
 pub(crate) mod trace;
-mod watch;
+mod watchdog;
+mod work_item;
 mod worker;
 
 pub(crate) use callbacks::CallbackThread;
-pub use cell::TaskState;
-pub(crate) use cell::{Cell, Settled};
-pub(crate) use job::{Job, Queued};
-pub(crate) use queue::{NoRoom, Patience, Permit, WaitingForRoom};
+pub use job::TaskState;
+pub(crate) use job::{Job, Settled};
+pub(crate) use places::{Blocking, Permit, PermitWaiter, ReserveError};
 pub use retry::Retry;
 pub(crate) use scheduler::{Closed, Scheduler};
 pub use shutdown::Shutdown;
 pub use stats::PoolStats;
 pub use timings::Distribution;
+pub(crate) use work_item::{JobRef, WorkItem};
 pub use worker::Isolation;
-pub(crate) use worker::{Shop, WARM_INSTANCES, run_worker};
+pub(crate) use worker::{Registry, WARM_INSTANCES, run_worker};

@@ -5,67 +5,49 @@
 //! task gives its place back at once, not when a worker comes across it. Knows nothing of
 //! tasks; it is generic so that it can be tested without them.
 //!
-//! Entries may come in chunks. A worker takes a chunk as a whole, in one go, and puts what it
-//! does not need at once on its shelf. It goes on from there without asking anybody, but
-//! what lies there is not its own: before a worker goes to sleep it looks at the shelves of
-//! the others, and takes half of what it finds. So an entry never waits behind a slow one
-//! while a worker has nothing to do.
+//! Entries may come in chunks. A worker takes a whole chunk in one go, and keeps what it does not
+//! need at once in its local queue. From there it goes on without asking anybody. The entries there
+//! are not its own: a worker that is about to sleep first looks at the local queues of the others,
+//! and steals half of what it finds. So an entry never waits behind a slow one while a worker has
+//! nothing to do.
 //!
-//! A worker also leaves its shelf when a higher lane has entries: what is left goes back to
+//! A worker also leaves its local queue when a higher lane has entries. What is left goes back to
 //! the front of its own lane.
 //!
-//! How no entry on a shelf is overlooked: shelves are filled, and looked at by others, under
-//! the lock of the entries, and whoever pushes a chunk wakes a sleeper for each entry of it.
-//! Either a worker fills its shelf before another looks, or that one sleeps since before the
-//! push, and was woken by it.
+//! How no entry of a local queue is overlooked: local queues are filled, and looked at by other
+//! workers, under the lock of the entries, and whoever pushes a chunk wakes a sleeper for each entry
+//! of it. Either a worker fills its local queue before another one looks, or that one sleeps since
+//! before the push, and was woken by it.
 
 use std::collections::{BinaryHeap, VecDeque};
-use std::task::{Poll, Waker};
 
+use super::places::Places;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, contain_panic, lock, spin};
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, lock, spin};
 
 /// An entry of the queue.
-pub(crate) trait Entry {
+pub(crate) trait QueueEntry {
     /// Whether a worker still has a use for it. Once false it stays false.
     fn is_live(&self) -> bool;
-}
-
-/// How long a submitter waits for room.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Patience {
-    /// Not at all.
-    None,
-    /// Up to this moment.
-    Until(Instant),
-    /// As long as it takes.
-    Endless,
-}
-
-/// Why there is no room for an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoRoom {
-    Full,
-    Closed,
 }
 
 pub(crate) struct Queue<T> {
     entries: Mutex<Entries<T>>,
     /// One for each worker: what is left of the chunk that it took. Filled with the lock of
     /// the entries held; emptied by its worker without, and by the others with it.
-    shelves: Box<[Mutex<Shelf<T>>]>,
-    /// Whether there may be something on some shelf: spares those who find nothing elsewhere
-    /// a look at all of them. Written with the lock of the entries.
-    has_shelved: AtomicBool,
+    local_queues: Box<[Mutex<LocalQueue<T>>]>,
+    /// Whether some local queue may have entries: spares those who find nothing elsewhere a look
+    /// at all of them. Written with the lock of the entries.
+    has_local: AtomicBool,
     /// The highest lane that has entries, [`LANES`] if none has: written with the lock of the
     /// entries, read without as a hint.
     highest_lane: AtomicUsize,
     /// False while the queue is open and a worker has found nothing in it. Read by the
-    /// lookout without the lock; a hint, and the lock tells the truth.
-    is_worth_a_look: AtomicBool,
+    /// searcher without the lock; a hint, and the lock tells the truth.
+    may_have_entries: AtomicBool,
     /// Signalled when an entry comes and a worker sleeps, and when the queue closes.
     not_empty: Condvar,
-    room: Arc<Room>,
+    pub(crate) places: Arc<Places>,
 }
 
 struct Entries<T> {
@@ -82,7 +64,7 @@ struct Entries<T> {
     /// The worker that looks out for an entry before it goes to sleep, until one has come for
     /// it: the next push must not count on it too. One is enough: it takes the entry of a
     /// caller who waits for each outcome before the next submit.
-    lookout: Option<usize>,
+    searcher: Option<usize>,
     /// Workers inside of `pop` that wait for an entry.
     sleepers: usize,
     /// Sleepers that were signalled and have not run yet. Without it every push would signal
@@ -100,7 +82,7 @@ struct Lane<T> {
 }
 
 /// What is left of a chunk.
-struct Shelf<T> {
+struct LocalQueue<T> {
     entries: VecDeque<T>,
     /// The lane that they came from.
     lane: usize,
@@ -121,54 +103,19 @@ const CLEAR_AT_LEAST: usize = 64;
 /// A lane that was passed over so often has its turn.
 const PATIENCE: u32 = 8;
 
-/// Places in the queue. Apart from the entries, so that whoever ends an entry can give its
-/// place back without the queue's lock.
-struct Room {
-    capacity: usize,
-    /// Places in use. Raised by submitters, lowered when a [`Permit`] drops.
-    taken: AtomicUsize,
-    closed: AtomicBool,
-    /// Submitters that wait for a place, blocked or with a waker. Raised before a submitter's
-    /// last look at `taken`, read after `taken` was lowered: either the submitter sees the
-    /// free place, or the one who freed it sees the submitter.
-    waiting: AtomicUsize,
-    wakers: Mutex<Wakers>,
-    freed: Condvar,
-}
-
-/// Those who wait for a place without blocking, first come, first woken.
-#[derive(Default)]
-struct Wakers {
-    queue: VecDeque<(u64, Waker)>,
-    next_number: u64,
-}
-
-/// A submitter that waits with a waker. On drop it leaves the line, and passes on a wake-up
-/// that it got and had no use for.
-pub(crate) struct WaitingForRoom {
-    room: Arc<Room>,
-    number: u64,
-    /// Whether it has what it waited for: a wake-up that it got was used.
-    is_served: bool,
-}
-
-/// A place in the queue, given back on drop. An entry holds it for as long as it is queued.
-#[must_use]
-pub(crate) struct Permit(Arc<Room>);
-
-impl<T: Entry> Queue<T> {
+impl<T: QueueEntry> Queue<T> {
     /// A queue with room for `capacity` entries, for workers 0 to `n_workers` less one.
     pub(crate) fn new(capacity: usize, n_workers: usize) -> Self {
         Self {
-            shelves: (0..n_workers)
+            local_queues: (0..n_workers)
                 .map(|_| {
-                    Mutex::new(Shelf {
+                    Mutex::new(LocalQueue {
                         entries: VecDeque::new(),
                         lane: 0,
                     })
                 })
                 .collect(),
-            has_shelved: AtomicBool::new(false),
+            has_local: AtomicBool::new(false),
             highest_lane: AtomicUsize::new(LANES),
             entries: Mutex::new(Entries {
                 lanes: std::array::from_fn(|_| Lane {
@@ -180,67 +127,14 @@ impl<T: Entry> Queue<T> {
                 drained: false,
                 clear_at: CLEAR_AT_LEAST,
                 clear_deferred_at: CLEAR_AT_LEAST,
-                lookout: None,
+                searcher: None,
                 sleepers: 0,
                 signalled: 0,
             }),
-            is_worth_a_look: AtomicBool::new(false),
+            may_have_entries: AtomicBool::new(false),
             not_empty: Condvar::new(),
-            room: Arc::new(Room {
-                capacity,
-                taken: AtomicUsize::new(0),
-                closed: AtomicBool::new(false),
-                waiting: AtomicUsize::new(0),
-                wakers: Mutex::default(),
-                freed: Condvar::new(),
-            }),
+            places: Arc::new(Places::new(capacity)),
         }
-    }
-
-    /// Takes a place for one entry. Blocks for as long as the caller has patience.
-    pub(crate) fn reserve(&self, patience: Patience) -> Result<Permit, NoRoom> {
-        let room = &self.room;
-        if room.closed.load(Ordering::SeqCst) {
-            return Err(NoRoom::Closed);
-        }
-        if room.try_take() || room.wait_and_take(patience)? {
-            Ok(Permit(Arc::clone(room)))
-        } else {
-            Err(NoRoom::Full)
-        }
-    }
-
-    /// Takes a place for one entry, or sees to it that `waker` is woken when there may be one.
-    /// What it leaves in `waiting` keeps the place in the line until the next poll.
-    pub(crate) fn poll_reserve(
-        &self,
-        waiting: &mut Option<WaitingForRoom>,
-        waker: &Waker,
-    ) -> Poll<Result<Permit, NoRoom>> {
-        let mut reserved = self.reserve(Patience::None);
-        if matches!(reserved, Err(NoRoom::Full)) {
-            match waiting {
-                Some(waiting) => waiting.wait_on(waker),
-                None => *waiting = Some(self.room.wait_with(waker)),
-            }
-            // Somebody may have left between the look and the wait.
-            reserved = self.reserve(Patience::None);
-        }
-        if matches!(reserved, Err(NoRoom::Full)) {
-            return Poll::Pending;
-        }
-        if let Some(waiting) = waiting.take() {
-            waiting.leave();
-        }
-        Poll::Ready(reserved)
-    }
-
-    /// Takes a place whether there is one or not: for those who must not wait. Also when the
-    /// queue is closed, which [`push`](Self::push) says.
-    pub(crate) fn overdraw(&self) -> Permit {
-        let room = &self.room;
-        room.taken.fetch_add(1, Ordering::SeqCst);
-        Permit(Arc::clone(room))
     }
 
     /// Puts the entries of a chunk at the end of a lane, or gives them back if the queue has
@@ -263,9 +157,9 @@ impl<T: Entry> Queue<T> {
         let places = chunk.zip((0..n_pushed).rev());
         entries.lanes[lane].queue.extend(places);
         self.note_highest_lane(&entries);
-        self.is_worth_a_look.store(true, Ordering::Relaxed);
-        // The lookout takes one entry by itself, and looks once more before it goes to sleep.
-        let is_seen = n_pushed > 0 && entries.lookout.take().is_some();
+        self.may_have_entries.store(true, Ordering::Relaxed);
+        // The searcher takes one entry by itself, and looks once more before it goes to sleep.
+        let is_seen = n_pushed > 0 && entries.searcher.take().is_some();
         self.wake(entries, n_pushed - usize::from(is_seen));
         Ok(())
     }
@@ -283,7 +177,7 @@ impl<T: Entry> Queue<T> {
         }
         let is_first = entries.deferred.peek().is_none_or(|first| due < first.due);
         entries.deferred.push(Deferred { entry, lane, due });
-        self.is_worth_a_look.store(true, Ordering::Relaxed);
+        self.may_have_entries.store(true, Ordering::Relaxed);
         if is_first {
             // All sleepers must learn when to wake up: if only one did, and were woken for
             // another entry, the rest would sleep on. One signal for each would not do: a
@@ -314,52 +208,52 @@ impl<T: Entry> Queue<T> {
     /// Takes the entry whose turn it is; blocks while there is none. `None` when the queue is
     /// closed and empty.
     pub(crate) fn pop(&self, worker: usize) -> Option<T> {
-        let mut shelf = lock(&self.shelves[worker]);
+        let mut local = lock(&self.local_queues[worker]);
         // One of its entries, unless others come before them.
-        if self.highest_lane.load(Ordering::Relaxed) >= shelf.lane
-            && let Some(entry) = shelf.entries.pop_front()
+        if self.highest_lane.load(Ordering::Relaxed) >= local.lane
+            && let Some(entry) = local.entries.pop_front()
         {
             return Some(entry);
         }
-        drop(shelf);
-        let mut has_looked_out = false;
+        drop(local);
+        let mut has_searched = false;
         let mut entries = self.lock();
         // Empty, unless a higher lane has entries.
-        let mut shelf = lock(&self.shelves[worker]);
-        let Shelf {
+        let mut local = lock(&self.local_queues[worker]);
+        let LocalQueue {
             entries: left,
             lane,
-        } = &mut *shelf;
+        } = &mut *local;
         for (n_followers, entry) in left.drain(..).rev().enumerate() {
             entries.lanes[*lane].queue.push_front((entry, n_followers));
         }
-        drop(shelf);
+        drop(local);
         loop {
             let next_due = entries.admit_deferred();
             if let Some((entry, lane, rest_of_chunk)) = entries.take() {
                 self.note_highest_lane(&entries);
                 if !rest_of_chunk.is_empty() {
-                    self.has_shelved.store(true, Ordering::Relaxed);
-                    let mut shelf = lock(&self.shelves[worker]);
-                    shelf.entries = rest_of_chunk;
-                    shelf.lane = lane;
+                    self.has_local.store(true, Ordering::Relaxed);
+                    let mut local = lock(&self.local_queues[worker]);
+                    local.entries = rest_of_chunk;
+                    local.lane = lane;
                 }
                 return Some(entry);
             }
-            if let Some(entry) = self.take_from_shelves(worker) {
+            if let Some(entry) = self.steal(worker) {
                 return Some(entry);
             }
             if entries.closed {
                 return None;
             }
-            self.is_worth_a_look.store(false, Ordering::Relaxed);
-            if !has_looked_out && entries.lookout.is_none() {
-                has_looked_out = true;
-                entries.lookout = Some(worker);
+            self.may_have_entries.store(false, Ordering::Relaxed);
+            if !has_searched && entries.searcher.is_none() {
+                has_searched = true;
+                entries.searcher = Some(worker);
                 drop(entries);
-                spin::until(|| self.is_worth_a_look.load(Ordering::Relaxed));
+                spin::until(|| self.may_have_entries.load(Ordering::Relaxed));
                 entries = self.lock();
-                entries.lookout.take_if(|lookout| *lookout == worker);
+                entries.searcher.take_if(|searcher| *searcher == worker);
                 continue;
             }
             entries.sleepers += 1;
@@ -373,41 +267,37 @@ impl<T: Entry> Queue<T> {
         }
     }
 
-    /// Takes half of what lies on another worker's shelf. Only with the entries locked.
-    fn take_from_shelves(&self, worker: usize) -> Option<T> {
-        if !self.has_shelved.load(Ordering::Relaxed) {
+    /// Takes half of another worker's local queue. Only with the entries locked.
+    fn steal(&self, worker: usize) -> Option<T> {
+        if !self.has_local.load(Ordering::Relaxed) {
             return None;
         }
-        let n_shelves = self.shelves.len();
-        let others = (1..n_shelves).map(|distance| (worker + distance) % n_shelves);
+        let n_queues = self.local_queues.len();
+        let others = (1..n_queues).map(|distance| (worker + distance) % n_queues);
         for other in others {
-            let mut shelf = lock(&self.shelves[other]);
+            let mut local = lock(&self.local_queues[other]);
             // From the end: the other one goes on at the front.
-            let n_left = shelf.entries.len() / 2;
-            let mut taken = shelf.entries.split_off(n_left);
-            let lane = shelf.lane;
-            drop(shelf);
+            let n_left = local.entries.len() / 2;
+            let mut taken = local.entries.split_off(n_left);
+            let lane = local.lane;
+            drop(local);
             if let Some(entry) = taken.pop_front() {
-                let mut shelf = lock(&self.shelves[worker]);
-                shelf.entries = taken;
-                shelf.lane = lane;
+                let mut local = lock(&self.local_queues[worker]);
+                local.entries = taken;
+                local.lane = lane;
                 return Some(entry);
             }
         }
-        self.has_shelved.store(false, Ordering::Relaxed);
+        self.has_local.store(false, Ordering::Relaxed);
         None
     }
 
     /// Refuses entries from now on; those that are queued stay.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
-        self.is_worth_a_look.store(true, Ordering::Relaxed);
+        self.may_have_entries.store(true, Ordering::Relaxed);
         self.not_empty.notify_all();
-        self.room.closed.store(true, Ordering::SeqCst);
-        // With the lock: a submitter that found it open waits by now, or will look again.
-        let wakers = self.room.take_wakers(usize::MAX);
-        self.room.freed.notify_all();
-        wakers.into_iter().for_each(wake);
+        self.places.close();
     }
 
     /// Takes all entries out at once. What is deferred from now on is not wanted either.
@@ -418,16 +308,11 @@ impl<T: Entry> Queue<T> {
         let queued = lanes.flat_map(|lane| std::mem::take(&mut lane.queue));
         let mut drained = queued.map(|(entry, _)| entry).collect::<Vec<_>>();
         drained.extend(entries.deferred.drain().map(|deferred| deferred.entry));
-        for shelf in &self.shelves {
-            drained.extend(lock(shelf).entries.drain(..));
+        for local in &self.local_queues {
+            drained.extend(lock(local).entries.drain(..));
         }
         self.note_highest_lane(&entries);
         drained
-    }
-
-    /// How many places are taken: the entries that are queued and alive.
-    pub(crate) fn len(&self) -> usize {
-        self.room.taken.load(Ordering::SeqCst)
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries<T>> {
@@ -435,7 +320,7 @@ impl<T: Entry> Queue<T> {
     }
 }
 
-impl<T: Entry> Entries<T> {
+impl<T: QueueEntry> Entries<T> {
     /// Clears the dead away, and sets the mark for the next time: a part of the work of each
     /// push, however many are alive.
     fn clear(&mut self) {
@@ -496,158 +381,6 @@ impl<T> Entries<T> {
     }
 }
 
-impl Room {
-    /// Puts `waker` at the end of the line.
-    fn wait_with(self: &Arc<Self>, waker: &Waker) -> WaitingForRoom {
-        // Somebody else's code, which runs without the lock.
-        let waker = waker.clone();
-        let mut wakers = lock(&self.wakers);
-        let number = wakers.next_number;
-        wakers.next_number += 1;
-        wakers.queue.push_back((number, waker));
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let room = Arc::clone(self);
-        WaitingForRoom {
-            room,
-            number,
-            is_served: false,
-        }
-    }
-
-    /// Takes as many wakers out of the line, from its front.
-    fn take_wakers(&self, wanted: usize) -> Vec<Waker> {
-        let mut wakers = lock(&self.wakers);
-        let n_taken = wanted.min(wakers.queue.len());
-        self.waiting.fetch_sub(n_taken, Ordering::SeqCst);
-        let taken = wakers.queue.drain(..n_taken);
-        taken.map(|(_, waker)| waker).collect()
-    }
-
-    /// Tells somebody who waits that there may be a place.
-    fn tell_one(&self) {
-        // The lock makes sure that a submitter which saw no place already waits.
-        let wakers = self.take_wakers(1);
-        self.freed.notify_one();
-        wakers.into_iter().for_each(wake);
-    }
-
-    fn try_take(&self) -> bool {
-        let free = |taken| (taken < self.capacity).then_some(taken + 1);
-        self.taken
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, free)
-            .is_ok()
-    }
-
-    fn has_place(&self) -> bool {
-        self.taken.load(Ordering::SeqCst) < self.capacity
-    }
-
-    /// Whether a place was taken in time.
-    fn wait_and_take(&self, patience: Patience) -> Result<bool, NoRoom> {
-        if matches!(patience, Patience::None) {
-            return Ok(false);
-        }
-        // Small tasks leave their places faster than a submitter can be woken for each: it
-        // comes back for several, and nobody has to wake it.
-        if matches!(patience, Patience::Endless) && spin::nap_until(|| self.try_take()) {
-            return Ok(true);
-        }
-        self.waiting.fetch_add(1, Ordering::SeqCst);
-        let taken = self.take_when_free(patience);
-        self.waiting.fetch_sub(1, Ordering::SeqCst);
-        taken
-    }
-
-    fn take_when_free(&self, patience: Patience) -> Result<bool, NoRoom> {
-        let mut guard = lock(&self.wakers);
-        loop {
-            if self.closed.load(Ordering::SeqCst) {
-                return Err(NoRoom::Closed);
-            }
-            if self.try_take() {
-                return Ok(true);
-            }
-            let deadline = match patience {
-                Patience::Until(deadline) => Some(deadline),
-                Patience::None | Patience::Endless => None,
-            };
-            match sync::wait(&self.freed, guard, deadline) {
-                Ok(signalled) => guard = signalled,
-                Err(_timed_out) => return Ok(false),
-            }
-        }
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        let room = &self.0;
-        room.taken.fetch_sub(1, Ordering::SeqCst);
-        if room.waiting.load(Ordering::SeqCst) > 0 {
-            room.tell_one();
-        }
-    }
-}
-
-impl WaitingForRoom {
-    /// Keeps its place in the line, with another waker. One that was woken and found no room
-    /// is the first again: it has waited longest.
-    fn wait_on(&self, waker: &Waker) {
-        let waker = waker.clone();
-        let mut wakers = lock(&self.room.wakers);
-        let place = wakers.place_of(self.number);
-        let former = match place {
-            Some(place) => Some(std::mem::replace(&mut wakers.queue[place].1, waker)),
-            None => {
-                wakers.queue.push_front((self.number, waker));
-                self.room.waiting.fetch_add(1, Ordering::SeqCst);
-                None
-            }
-        };
-        drop(wakers);
-        drop(former);
-    }
-
-    /// Leaves the line. Says whether it was still in it: else it has been woken.
-    fn step_out(&self) -> bool {
-        let mut wakers = lock(&self.room.wakers);
-        let place = wakers.place_of(self.number);
-        let former = place.and_then(|place| wakers.queue.remove(place));
-        if former.is_some() {
-            self.room.waiting.fetch_sub(1, Ordering::SeqCst);
-        }
-        drop(wakers);
-        former.is_some()
-    }
-
-    /// Gives up its place in the line: it has what it waited for.
-    pub(crate) fn leave(mut self) {
-        self.is_served = true;
-    }
-}
-
-impl Drop for WaitingForRoom {
-    fn drop(&mut self) {
-        let was_woken = !self.step_out();
-        // The wake-up was meant for somebody who wants the place, if it is still there. If not,
-        // those in line hear when it comes back.
-        if was_woken && !self.is_served && self.room.has_place() {
-            self.room.tell_one();
-        }
-    }
-}
-
-impl Wakers {
-    fn place_of(&self, number: u64) -> Option<usize> {
-        self.queue.iter().position(|(known, _)| *known == number)
-    }
-}
-
-/// Wakes somebody, whose code must not end ours.
-fn wake(waker: Waker) {
-    contain_panic(|| waker.wake());
-}
-
 // Only the moments are compared: the heap needs an order of them, the earliest on top.
 impl<T> PartialEq for Deferred<T> {
     fn eq(&self, other: &Self) -> bool {
@@ -672,8 +405,9 @@ impl<T> Ord for Deferred<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::schedule::{Blocking, ReserveError};
 
-    impl Entry for &str {
+    impl QueueEntry for &str {
         fn is_live(&self) -> bool {
             !self.is_empty()
         }
@@ -716,8 +450,8 @@ mod tests {
         queue.close();
         assert_eq!(queue.push(["late"], 1), Err(["late"]));
         assert!(matches!(
-            queue.reserve(Patience::Endless),
-            Err(NoRoom::Closed)
+            queue.places.reserve(Blocking::Forever),
+            Err(ReserveError::Closed)
         ));
     }
 

@@ -8,20 +8,20 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::cell::{Attempt, Settled};
-use super::job::{Job, Queued};
+use super::job::{Call, Settled};
 use super::queue::Queue;
 use super::stats::Counters;
 use super::timings::Timings;
-use super::watch::Watch;
+use super::watchdog::Watchdog;
+use super::work_item::{JobRef, WorkItem};
 use crate::call::{Control, Interrupt, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::sync::{Arc, Instant, Weak};
 
 /// What all threads of a pool share, but for what runs the tasks.
 pub(crate) struct Scheduler {
-    pub(crate) queue: Queue<Queued>,
-    pub(crate) watch: Watch,
+    pub(crate) queue: Queue<JobRef>,
+    pub(crate) watchdog: Watchdog,
     pub(crate) counters: Arc<Counters>,
     pub(crate) timings: Timings,
 }
@@ -31,21 +31,21 @@ pub(crate) trait Runner {
     /// Makes the guests of this worker look at their stop requests.
     fn interrupt(&self) -> Weak<dyn Interrupt>;
 
-    /// Runs one attempt at a task, and writes into `report` what it cost. Blocks until the guest
-    /// has ended or was stopped. May panic, which fails the attempt.
+    /// Runs a call, and writes into `report` what it cost. Blocks until the guest
+    /// has ended or was stopped. May panic, which fails the call.
     fn run(
         &mut self,
-        task: &Queued,
-        attempt: &mut Attempt<Job>,
+        job: &JobRef,
+        call: &mut Call<WorkItem>,
         started: Instant,
         report: &mut TaskReport,
     ) -> Result<Vec<u8>, TaskError>;
 
-    /// The attempt has ended, in whichever way; nobody has heard of it yet. Called once after
+    /// The call has ended, in whichever way; nobody has heard of it yet. Called once after
     /// each [`run`](Self::run).
     fn ended(&mut self, error: Option<&TaskError>, report: &TaskReport, is_last: bool);
 
-    /// The caller has its answer: clears away what the attempt has left.
+    /// The caller has its answer: clears away what the call has left.
     fn clear_away(&mut self);
 }
 
@@ -57,7 +57,7 @@ impl Scheduler {
     pub(crate) fn new(queue_capacity: usize, n_workers: usize) -> Self {
         Self {
             queue: Queue::new(queue_capacity, n_workers),
-            watch: Watch::new(n_workers),
+            watchdog: Watchdog::new(n_workers),
             counters: Arc::default(),
             timings: Timings::new(n_workers),
         }
@@ -72,12 +72,12 @@ impl Scheduler {
         queue_timeout: Option<Duration>,
     ) -> Result<(), Closed>
     where
-        C: AsRef<[Queued]> + IntoIterator<Item = Queued, IntoIter: ExactSizeIterator>,
+        C: AsRef<[JobRef]> + IntoIterator<Item = JobRef, IntoIter: ExactSizeIterator>,
     {
         let n_tasks = tasks.as_ref().len();
         // Looked at only while they are sure to be there.
         let expiring = queue_timeout.map(|timeout| {
-            let with_moment = |task: &Queued| {
+            let with_moment = |task: &JobRef| {
                 let moment = task.submitted().checked_add(timeout)?;
                 Some((moment, Arc::clone(task)))
             };
@@ -90,7 +90,7 @@ impl Scheduler {
             return Err(Closed);
         }
         for (moment, task) in expiring.into_iter().flatten() {
-            self.watch.expire_at(moment, &task);
+            self.watchdog.expire_at(moment, &task);
         }
         Ok(())
     }
@@ -104,52 +104,52 @@ impl Scheduler {
     pub(crate) fn terminate(&self) -> usize {
         // Callbacks come last: they may wait for the queue, or for what runs.
         let queued = self.queue.drain();
-        self.watch.terminate();
+        self.watchdog.terminate();
         cancel_all(&queued)
     }
 
     /// What a worker thread does: serves tasks until the queue is closed and empty.
     pub(crate) fn work(&self, worker: usize, runner: &mut impl Runner) {
-        while let Some(task) = self.queue.pop(worker) {
-            self.serve(worker, &task, runner);
+        while let Some(job) = self.queue.pop(worker) {
+            self.serve(worker, &job, runner);
         }
     }
 
     /// Runs the task, unless it died in the queue, and settles it or puts it back.
-    fn serve(&self, worker: usize, task: &Queued, runner: &mut impl Runner) {
+    fn serve(&self, worker: usize, job: &JobRef, runner: &mut impl Runner) {
         let started = Instant::now();
-        let control = |job: &Job| Control::new(runner.interrupt(), job.limits.stop_grace);
-        let Some(mut attempt) = task.start(worker, started, control) else {
+        let control = |work: &WorkItem| Control::new(runner.interrupt(), work.limits.stop_grace);
+        let Some(mut call) = job.start(worker, started, control) else {
             return;
         };
         let unsettled = Unsettled {
             scheduler: self,
             worker,
-            task,
+            job,
         };
-        drop(attempt.payload.permit.take());
+        drop(call.payload.permit.take());
         self.timings.begin(worker, started);
         let mut report = TaskReport {
             worker: Some(worker),
-            queued: started.duration_since(task.submitted()),
-            attempts: attempt.number,
+            queued: started.duration_since(job.submitted()),
+            attempts: call.attempt,
             ..TaskReport::default()
         };
         // A panic here is one of the host's own functions. It costs the task and its instance.
-        let run = || runner.run(task, &mut attempt, started, &mut report);
+        let run = || runner.run(job, &mut call, started, &mut report);
         let ran = catch_unwind(AssertUnwindSafe(run));
-        self.watch.end(worker);
+        self.watchdog.end(worker);
         report.ran = started.elapsed();
         self.timings.end(worker, &report);
         let outcome = ran.unwrap_or_else(|panic| Err(host_panicked(&*panic)));
-        let Attempt {
-            payload: job,
+        let Call {
+            payload: work,
             control,
-            number,
-        } = attempt;
+            attempt,
+        } = call;
         let is_shutting_down = control.stop_reason() == Some(StopReason::ShutDown);
         let again = outcome.as_ref().err().and_then(|error| {
-            let wait = job.retry?.after(number, error.kind())?;
+            let wait = work.retry?.after(attempt, error.kind())?;
             let due = Instant::now().checked_add(wait)?;
             (!is_shutting_down).then_some(due)
         });
@@ -157,31 +157,31 @@ impl Scheduler {
         match again {
             None => {
                 // What it carried is gone before anybody hears of the end.
-                drop(job);
-                task.settle(Settled { outcome, report });
+                drop(work);
+                job.settle(Settled { outcome, report });
             }
-            Some(due) => self.try_again(task, job, due),
+            Some(due) => self.try_again(job, work, due),
         }
         unsettled.disarm();
         runner.clear_away();
     }
 
     /// Puts a task back into the queue, unless it has ended meanwhile.
-    fn try_again(&self, task: &Queued, mut job: Job, due: Instant) {
-        let lane = job.lane;
+    fn try_again(&self, job: &JobRef, mut work: WorkItem, due: Instant) {
+        let lane = work.lane;
         // Tasks that wait for their next attempt fill the queue as others do. This one cannot
         // wait for a place, so the queue may hold one more for each worker.
-        job.permit = Some(self.queue.overdraw());
-        if task.put_back(job) && self.queue.defer(Arc::clone(task), lane, due).is_err() {
+        work.permit = Some(self.queue.places.overdraw());
+        if job.put_back(work) && self.queue.defer(Arc::clone(job), lane, due).is_err() {
             // What was queued has just been cancelled, and so is this.
-            task.cancel_queued();
+            job.cancel_queued();
         }
     }
 }
 
 /// Cancels tasks that were queued; says how many of them will never have run.
-fn cancel_all(queued: &[Queued]) -> usize {
-    queued.iter().filter(|task| task.cancel_queued()).count()
+fn cancel_all(queued: &[JobRef]) -> usize {
+    queued.iter().filter(|job| job.cancel_queued()).count()
 }
 
 /// A task that a worker has started and not yet settled or put back. If it is dropped, the
@@ -190,7 +190,7 @@ fn cancel_all(queued: &[Queued]) -> usize {
 struct Unsettled<'a> {
     scheduler: &'a Scheduler,
     worker: usize,
-    task: &'a Queued,
+    job: &'a JobRef,
 }
 
 impl Unsettled<'_> {
@@ -201,7 +201,7 @@ impl Unsettled<'_> {
 
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
-        self.scheduler.watch.end(self.worker);
+        self.scheduler.watchdog.end(self.worker);
         let error = TaskError::new(
             TaskErrorKind::Internal,
             "the task is lost: its worker panicked",
@@ -210,7 +210,7 @@ impl Drop for Unsettled<'_> {
             worker: Some(self.worker),
             ..TaskReport::default()
         };
-        self.task.settle(Settled {
+        self.job.settle(Settled {
             outcome: Err(error),
             report,
         });

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::cell::TaskState;
+use super::job::TaskState;
 use super::timings::{Distribution, Reading, Timings};
 use crate::call::Allocation;
 use crate::error::TaskErrorKind;

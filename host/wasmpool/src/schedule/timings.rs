@@ -39,7 +39,7 @@ pub struct Distribution {
 
 pub(crate) struct Timings {
     started: Instant,
-    workers: Box<[Worker]>,
+    workers: Box<[WorkerTimes]>,
     /// What was read before.
     total: Mutex<Times>,
 }
@@ -53,7 +53,7 @@ pub(crate) struct Reading {
     pub(crate) utilization: f64,
 }
 
-struct Worker {
+struct WorkerTimes {
     times: Mutex<Times>,
     /// When its task started, in nanoseconds since the pool's start; [`IDLE`] if it has none.
     /// Written by the worker.
@@ -73,7 +73,7 @@ struct Times {
 
 impl Timings {
     pub(crate) fn new(n_workers: usize) -> Self {
-        let worker = |_| Worker {
+        let worker = |_| WorkerTimes {
             times: Mutex::new(Times::new()),
             busy_since: AtomicU64::new(IDLE),
         };

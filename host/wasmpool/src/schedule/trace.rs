@@ -46,34 +46,34 @@ impl Drop for Origin {
     }
 }
 
-/// An attempt of a task, for as long as it runs on its worker.
-pub(crate) struct Attempt {
+/// The span of a call, for as long as it runs on its worker.
+pub(crate) struct CallSpan {
     #[cfg(feature = "tracing")]
     entered: Option<EnteredSpan>,
 }
 
-pub(crate) fn attempt(
+pub(crate) fn call_span(
     origin: &Origin,
     task: &str,
     tag: Option<&str>,
     worker: usize,
-    number: u32,
-) -> Attempt {
+    attempt: u32,
+) -> CallSpan {
     #[cfg(feature = "tracing")]
     let mut entered = None;
     #[cfg(feature = "tracing")]
     contain_panic(|| {
         let parent = origin.span.as_ref().and_then(Span::id);
-        let span = debug_span!(parent: parent, "task", name = task, tag, worker, attempt = number);
+        let span = debug_span!(parent: parent, "task", name = task, tag, worker, attempt);
         entered = Some(span.entered());
     });
-    Attempt {
+    CallSpan {
         #[cfg(feature = "tracing")]
         entered,
     }
 }
 
-impl Attempt {
+impl CallSpan {
     pub(crate) fn ended(self, error: Option<&TaskError>, report: &TaskReport, is_last: bool) {
         #[cfg(feature = "tracing")]
         contain_panic(|| {
@@ -94,7 +94,7 @@ impl Attempt {
 }
 
 #[cfg(feature = "tracing")]
-impl Drop for Attempt {
+impl Drop for CallSpan {
     fn drop(&mut self) {
         contain_panic(|| drop(self.entered.take()));
     }

@@ -5,14 +5,14 @@ use std::cell::Cell as ThreadCell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::cell::Attempt;
-use super::job::{Job, Queued};
+use super::job::Call;
 use super::retry::Retry;
 use super::scheduler::{Runner, Scheduler};
 use super::trace;
+use super::work_item::{JobRef, WorkItem};
 use crate::call::{Control, Interrupt, Limits, TaskReport};
 use crate::error::TaskError;
-use crate::sandbox::{Driver, Ended, Instance, Module, Run, Sandbox};
+use crate::sandbox::{CallContext, Driver, Ended, Instance, Module, Sandbox};
 use crate::sync::{Arc, Instant, Weak};
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of another
@@ -35,7 +35,7 @@ pub enum Isolation {
 }
 
 /// What a pool's workers have in common.
-pub(crate) struct Shop {
+pub(crate) struct Registry {
     pub(crate) scheduler: Scheduler,
     pub(crate) sandbox: Sandbox,
     /// What tasks may use whose options say nothing else.
@@ -47,45 +47,45 @@ pub(crate) struct Shop {
 }
 
 thread_local! {
-    /// The shop that this thread works for. Set once, before its first task; only compared.
-    static SHOP: ThreadCell<*const Shop> = const { ThreadCell::new(std::ptr::null()) };
+    /// The registry that this thread works for. Set once, before its first task; only compared.
+    static REGISTRY: ThreadCell<*const Registry> = const { ThreadCell::new(std::ptr::null()) };
 }
 
-impl Interrupt for Shop {
+impl Interrupt for Registry {
     fn interrupt(&self) {
         self.sandbox.interrupt();
-        self.scheduler.watch.see_to_stops();
+        self.scheduler.watchdog.see_to_stops();
     }
 }
 
-impl Shop {
-    /// Makes the calling thread one of this shop's own.
+impl Registry {
+    /// Makes the calling thread one of this registry's own.
     pub(crate) fn adopt_thread(&self) {
-        SHOP.with(|shop| shop.set(self));
+        REGISTRY.with(|registry| registry.set(self));
     }
 
-    /// Whether the calling thread is one of this shop's own, a worker or the watch: it must
+    /// Whether the calling thread is one of this registry's own, a worker or the watchdog: it must
     /// not wait for them.
     pub(crate) fn is_own_thread(&self) -> bool {
-        SHOP.with(|shop| std::ptr::eq(shop.get(), self))
+        REGISTRY.with(|registry| std::ptr::eq(registry.get(), self))
     }
 }
 
 /// Serves tasks until the queue is closed and empty.
-pub(crate) fn run_worker(shop: &Arc<Shop>, index: usize, driver: &Driver) {
-    shop.adopt_thread();
+pub(crate) fn run_worker(registry: &Arc<Registry>, index: usize, driver: &Driver) {
+    registry.adopt_thread();
     Sandbox::prepare_thread();
     loop {
         let mut worker = Worker {
-            shop,
+            registry,
             index,
             driver,
-            interrupt: Arc::new(Interrupter(Arc::downgrade(shop))),
+            interrupt: Arc::new(Interrupter(Arc::downgrade(registry))),
             warm: WarmInstances::default(),
             left: None,
             traced: None,
         };
-        let work = || shop.scheduler.work(index, &mut worker);
+        let work = || registry.scheduler.work(index, &mut worker);
         // A panic that comes this far has settled its task. The worker begins anew, without
         // the instances that it had: a pool keeps all its workers whatever happens.
         if catch_unwind(AssertUnwindSafe(work)).is_ok() {
@@ -95,7 +95,7 @@ pub(crate) fn run_worker(shop: &Arc<Shop>, index: usize, driver: &Driver) {
 }
 
 struct Worker<'a> {
-    shop: &'a Shop,
+    registry: &'a Registry,
     index: usize,
     driver: &'a Driver,
     /// What the control blocks of its tasks interrupt their guests with.
@@ -103,18 +103,18 @@ struct Worker<'a> {
     warm: WarmInstances,
     /// The instance of the last task, if it serves another.
     left: Option<Instance>,
-    /// The attempt that runs.
-    traced: Option<trace::Attempt>,
+    /// The call that runs.
+    traced: Option<trace::CallSpan>,
 }
 
 /// A worker's way to interrupt guests. Its own, since each task counts a reference to it; and
 /// weak, so that a future that outlives the pool does not keep the pool's memory.
-struct Interrupter(Weak<Shop>);
+struct Interrupter(Weak<Registry>);
 
 impl Interrupt for Interrupter {
     fn interrupt(&self) {
-        if let Some(shop) = self.0.upgrade() {
-            shop.interrupt();
+        if let Some(registry) = self.0.upgrade() {
+            registry.interrupt();
         }
     }
 }
@@ -127,20 +127,20 @@ impl Runner for Worker<'_> {
 
     fn run(
         &mut self,
-        task: &Queued,
-        attempt: &mut Attempt<Job>,
+        job: &JobRef,
+        call: &mut Call<WorkItem>,
         started: Instant,
         report: &mut TaskReport,
     ) -> Result<Vec<u8>, TaskError> {
-        let Attempt {
-            payload: job,
+        let Call {
+            payload: work,
             control,
-            number,
-        } = attempt;
-        let name = &job.module.tasks[job.task].name;
-        let traced = trace::attempt(&job.origin, name, task.tag(), self.index, *number);
+            attempt,
+        } = call;
+        let name = &work.module.tasks[work.task].name;
+        let traced = trace::call_span(&work.origin, name, job.tag(), self.index, *attempt);
         self.traced = Some(traced);
-        let (outcome, instance) = self.call(job, control, started, report);
+        let (outcome, instance) = self.call(work, control, started, report);
         self.left = instance;
         outcome
     }
@@ -159,71 +159,71 @@ impl Runner for Worker<'_> {
 }
 
 impl Worker<'_> {
-    /// Runs a job in an instance that is fit for it; gives the instance back if it may serve
+    /// Runs a call in an instance that is fit for it; gives the instance back if it may serve
     /// another.
     fn call(
         &mut self,
-        job: &mut Job,
+        work: &mut WorkItem,
         control: &Arc<Control>,
         started: Instant,
         report: &mut TaskReport,
     ) -> (Result<Vec<u8>, TaskError>, Option<Instance>) {
-        let run = |deadline| Run {
+        let context = |deadline| CallContext {
             control: Arc::clone(control),
             deadline,
             worker: self.index,
         };
-        let kept = match job.wants_fresh_instance {
+        let kept = match work.wants_fresh_instance {
             true => None,
-            false => self.warm.take(&job.module),
+            false => self.warm.take(&work.module),
         };
         let mut instance = kept.unwrap_or_else(|| {
-            let module = Arc::clone(&job.module);
-            let rights = job.capabilities.as_ref().unwrap_or(&module.capabilities);
+            let module = Arc::clone(&work.module);
+            let rights = work.capabilities.as_ref().unwrap_or(&module.capabilities);
             let rights = rights.clone();
-            self.shop
+            self.registry
                 .sandbox
-                .instance(module, rights, &job.limits, run(None))
+                .instance(module, rights, &work.limits, context(None))
         });
         let mut task_started = started;
         if let Some(initializer) = instance.initializer_to_run() {
-            let limits = initializer.limits.over(&self.shop.limits);
+            let limits = initializer.limits.over(&self.registry.limits);
             let deadline = limits.deadline(started);
-            self.shop
+            self.registry
                 .scheduler
-                .watch
+                .watchdog
                 .begin(self.index, control, deadline);
-            let initialized = instance.initialize(self.driver, run(deadline), &limits);
-            self.shop.scheduler.watch.end(self.index);
+            let initialized = instance.initialize(self.driver, context(deadline), &limits);
+            self.registry.scheduler.watchdog.end(self.index);
             task_started = Instant::now();
             report.initialized = task_started.duration_since(started);
             if let Err(error) = initialized {
                 return (Err(error), None);
             }
         }
-        let arguments = match job.retry {
-            None => Cow::from(mem::take(&mut job.arguments)),
-            Some(_) => Cow::from(&job.arguments),
+        let arguments = match work.retry {
+            None => Cow::from(mem::take(&mut work.arguments)),
+            Some(_) => Cow::from(&work.arguments),
         };
-        let deadline = job.limits.deadline(task_started);
-        self.shop
+        let deadline = work.limits.deadline(task_started);
+        self.registry
             .scheduler
-            .watch
+            .watchdog
             .begin(self.index, control, deadline);
         let Ended { outcome, is_clean } = instance.call(
             self.driver,
-            run(deadline),
-            job.task,
+            context(deadline),
+            work.task,
             arguments,
-            &job.limits,
+            &work.limits,
             report,
         );
-        let keep = is_clean && !job.wants_fresh_instance && self.shop.keeps(&instance);
+        let keep = is_clean && !work.wants_fresh_instance && self.registry.keeps(&instance);
         (outcome, keep.then_some(instance))
     }
 }
 
-impl Shop {
+impl Registry {
     /// Whether an instance that has just come back in order serves another task.
     fn keeps(&self, instance: &Instance) -> bool {
         let is_worn = |max| instance.age() >= max;

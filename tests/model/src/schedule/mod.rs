@@ -1,9 +1,10 @@
-//! The library's room of the same name, without the files that know the sandbox: [`job`] is ours,
-//! and [`shop`](crate::shop) stands in for the workers.
+//! The library's room of the same name, without the files that know the sandbox: [`work_item`] is ours,
+//! and [`registry`](crate::registry) stands in for the workers.
 
-#[path = "../../../../host/wasmpool/src/schedule/cell.rs"]
-mod cell;
+#[path = "../../../../host/wasmpool/src/schedule/job.rs"]
 mod job;
+#[path = "../../../../host/wasmpool/src/schedule/places.rs"]
+mod places;
 #[path = "../../../../host/wasmpool/src/schedule/queue.rs"]
 mod queue;
 #[path = "../../../../host/wasmpool/src/schedule/retry.rs"]
@@ -14,13 +15,15 @@ mod scheduler;
 mod stats;
 #[path = "../../../../host/wasmpool/src/schedule/timings.rs"]
 mod timings;
-#[path = "../../../../host/wasmpool/src/schedule/watch.rs"]
-mod watch;
+#[path = "../../../../host/wasmpool/src/schedule/watchdog.rs"]
+mod watchdog;
+mod work_item;
 
-pub(crate) use cell::{Attempt, Cell, Settled, TaskState};
-pub(crate) use job::{Job, Queued};
-pub(crate) use queue::{Entry, NoRoom, Patience, Permit, Queue, WaitingForRoom};
+pub(crate) use job::{Call, Job, Settled, TaskState};
+pub(crate) use places::{Blocking, Permit, PermitWaiter, ReserveError};
+pub(crate) use queue::{Queue, QueueEntry};
 pub(crate) use retry::Retry;
 pub(crate) use scheduler::{Closed, Runner, Scheduler};
 pub(crate) use stats::{Counters, PoolStats};
 pub(crate) use timings::Timings;
+pub(crate) use work_item::{JobRef, WorkItem};

@@ -23,17 +23,17 @@ const PERMIT: usize = 64 << 10;
 
 /// What the guest of one store writes. Clones are of the same.
 #[derive(Clone)]
-pub(crate) struct Output {
+pub(crate) struct CapturedStreams {
     limit: usize,
     /// Whether the words go to the process's own streams, too.
     is_inherited: bool,
     captured: Arc<Mutex<Buffers>>,
 }
 
-/// One of the two streams of an [`Output`].
+/// One of the two streams of an [`CapturedStreams`].
 #[derive(Clone)]
 pub(crate) struct Capture {
-    output: Output,
+    output: CapturedStreams,
     stream: Stream,
 }
 
@@ -66,7 +66,7 @@ pub(crate) struct OutputLimitReached {
     limit: usize,
 }
 
-impl Output {
+impl CapturedStreams {
     /// Keeps the last `limit` bytes of each stream.
     pub(crate) fn new(limit: usize) -> Self {
         Self {
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_long_output_is_kept() {
-        let output = Output::new(4);
+        let output = CapturedStreams::new(4);
         let capture = output.capture(Stream::Stderr);
         for word in ["ab", "cd", "efghijk", "l"] {
             capture.append(word.as_bytes()).unwrap();
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_limit_of_zero_keeps_nothing() {
-        let output = Output::new(0);
+        let output = CapturedStreams::new(0);
         output.capture(Stream::Stdout).append(b"abc").unwrap();
         let (stdout, _) = output.take();
         assert_eq!((stdout.tail, stdout.written), (Vec::new(), 3));
@@ -284,7 +284,7 @@ mod tests {
 
     #[test]
     fn the_whole_output_is_kept_up_to_its_limit() {
-        let output = Output::new(2);
+        let output = CapturedStreams::new(2);
         output.keep_whole(6);
         let (stdout, stderr) = (
             output.capture(Stream::Stdout),

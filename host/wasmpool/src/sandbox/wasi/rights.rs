@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiView as _};
 
 use super::capabilities::{Access, DirGrant, Grants};
-use super::captured::{Output, Stream};
+use super::captured::{CapturedStreams, Stream};
 use super::network::Network;
 use super::program::Invocation;
 use super::time::VirtualTime;
@@ -86,7 +86,7 @@ impl fmt::Debug for Folders {
 pub(crate) fn context(
     grants: Option<&Grants>,
     program: Option<Invocation>,
-    output: &Output,
+    output: &CapturedStreams,
     time: Option<&VirtualTime>,
     network: impl FnOnce() -> Arc<Network>,
 ) -> WasiCtx {
@@ -105,7 +105,7 @@ pub(crate) fn context(
 pub(crate) fn preview1(
     grants: Option<&Grants>,
     program: Option<Invocation>,
-    output: &Output,
+    output: &CapturedStreams,
     time: Option<&VirtualTime>,
 ) -> WasiP1Ctx {
     let mut context = builder(grants, program, output, time).build_p1();
@@ -120,7 +120,7 @@ fn folders(grants: Option<&Grants>) -> WasiFilesystemCtx {
 fn builder(
     grants: Option<&Grants>,
     program: Option<Invocation>,
-    output: &Output,
+    output: &CapturedStreams,
     time: Option<&VirtualTime>,
 ) -> WasiCtxBuilder {
     let mut builder = WasiCtx::builder();

@@ -1,15 +1,16 @@
-//! What a queued task carries here: the stand-in for the library's `job.rs`, with a modelled
+//! What a job carries here: the stand-in for the library's `work_item.rs`, with a modelled
 //! guest in the place of a module.
 
-use super::cell::Cell;
-use super::queue::{Entry, Permit};
+use super::job::Job;
+use super::places::Permit;
+use super::queue::QueueEntry;
 use super::retry::Retry;
 use crate::call::Limits;
-use crate::shop::Guest;
+use crate::registry::Guest;
 use crate::sync::Arc;
 
 /// The payload of a queued task.
-pub(crate) struct Job {
+pub(crate) struct WorkItem {
     pub(crate) guest: Guest,
     pub(crate) limits: Limits,
     /// Whether it is tried again after a failure.
@@ -21,9 +22,9 @@ pub(crate) struct Job {
 }
 
 /// A task in the queue.
-pub(crate) type Queued = Arc<Cell<Job>>;
+pub(crate) type JobRef = Arc<Job<WorkItem>>;
 
-impl Entry for Queued {
+impl QueueEntry for JobRef {
     fn is_live(&self) -> bool {
         self.settled().is_none()
     }

@@ -34,9 +34,9 @@ const MAX_FLAT_RESULTS: usize = 1;
 
 /// The arguments of a call: one array. Lowered once, and dropped when they are: large ones
 /// need not lie beside what the guest makes of them. (A mutex, since wasmtime wants `Sync`.)
-pub(super) struct Arguments<'a>(Mutex<Cow<'a, [u8]>>);
+pub(super) struct LoweredArguments<'a>(Mutex<Cow<'a, [u8]>>);
 
-impl<'a> Arguments<'a> {
+impl<'a> LoweredArguments<'a> {
     pub(super) fn new(wire: Cow<'a, [u8]>) -> Self {
         Self(Mutex::new(wire))
     }
@@ -48,7 +48,7 @@ pub(super) struct Outcome(pub(super) Result<Vec<u8>, Vec<u8>>);
 // SAFETY: `Lower` is an array of `ValRaw`. `ABI` would tell the layout in memory; it is used
 // only where the flat form has more than `MAX_FLAT_PARAMS` values, and it has that many.
 #[allow(unsafe_code)]
-unsafe impl ComponentType for Arguments<'_> {
+unsafe impl ComponentType for LoweredArguments<'_> {
     type Lower = [ValRaw; MAX_FLAT_PARAMS];
 
     const ABI: CanonicalAbiInfo = CanonicalAbiInfo::ZERO;
@@ -61,13 +61,13 @@ unsafe impl ComponentType for Arguments<'_> {
 
 // SAFETY: see `ComponentType` and `Lower`.
 #[allow(unsafe_code)]
-unsafe impl ComponentNamedList for Arguments<'_> {}
+unsafe impl ComponentNamedList for LoweredArguments<'_> {}
 
 // SAFETY: all of `target` is initialized. As many values as the parameters take are then set
 // by `lower`, each in the form that the type of its parameter asks for; what writes to memory
 // does so through bounds-checked slices.
 #[allow(unsafe_code)]
-unsafe impl Lower for Arguments<'_> {
+unsafe impl Lower for LoweredArguments<'_> {
     fn linear_lower_to_flat<T>(
         &self,
         context: &mut LowerContext<'_, T>,

@@ -10,7 +10,7 @@
 //! `wake_at`. Whoever sets a deadline first fills the slot, then lowers `wake_at` to it, and
 //! wakes the thread if it was higher. So a deadline is either in its slot when the thread
 //! looks, or its owner finds "never" and wakes the thread. That it was woken is a flag of the
-//! watch's own, and not the thread's token for parking, which any code on the thread may use up.
+//! watchdog's own, and not the thread's token for parking, which any code on the thread may use up.
 //!
 //! It also sees to it that a stop takes effect: one interrupt can miss a guest that is just
 //! dealing with an earlier one, so interrupts are repeated until the task has left its slot,
@@ -23,8 +23,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use super::cell::Cell;
 use super::job::Job;
+use super::work_item::WorkItem;
 use crate::call::{Control, StopReason};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock};
@@ -41,11 +41,11 @@ const MAX_PAUSE: Duration = Duration::from_millis(128);
 /// In `wake_at`: nobody waits for anything.
 const NEVER: u64 = u64::MAX;
 
-pub(crate) struct Watch {
-    /// One for each worker. Written by the worker, read by the watch thread and by whoever
+pub(crate) struct Watchdog {
+    /// One for each worker. Written by the worker, read by the watchdog thread and by whoever
     /// terminates the pool.
     slots: Box<[Mutex<Option<Running>>]>,
-    /// Queued tasks with a queue timeout.
+    /// JobRef tasks with a queue timeout.
     expiries: Mutex<Expiries>,
     /// The moment that the thread sleeps for, in nanoseconds since `base`.
     wake_at: AtomicU64,
@@ -81,10 +81,10 @@ struct Expiries {
 
 struct Expiry {
     at: Instant,
-    task: Weak<Cell<Job>>,
+    task: Weak<Job<WorkItem>>,
 }
 
-impl Watch {
+impl Watchdog {
     pub(crate) fn new(n_workers: usize) -> Self {
         Self {
             slots: (0..n_workers).map(|_| Mutex::new(None)).collect(),
@@ -115,7 +115,7 @@ impl Watch {
         if let Some(deadline) = deadline {
             self.wake_for(deadline);
         }
-        // A stop that came before the slot was filled has gone by the watch.
+        // A stop that came before the slot was filled has gone by the watchdog.
         if control.stop_reason().is_some() {
             self.see_to_stops();
         }
@@ -127,7 +127,7 @@ impl Watch {
     }
 
     /// Settles `task` at the moment `at` if it is still queued then.
-    pub(crate) fn expire_at(&self, at: Instant, task: &Arc<Cell<Job>>) {
+    pub(crate) fn expire_at(&self, at: Instant, task: &Arc<Job<WorkItem>>) {
         let mut expiries = lock(&self.expiries);
         if expiries.heap.len() >= expiries.clear_at {
             expiries.heap.retain(|Reverse(expiry)| expiry.is_live());
@@ -175,10 +175,10 @@ impl Watch {
         self.wake_for(Instant::now() + REPEAT_AFTER);
     }
 
-    /// What the watch thread does until the watch is closed. `interrupt` makes all running
+    /// What the watchdog thread does until the watchdog is closed. `interrupt` makes all running
     /// guests look at their stop requests; `call_back` has the callbacks of a task called that
     /// has expired. Neither may block.
-    pub(crate) fn run(&self, interrupt: impl Fn(), mut call_back: impl FnMut(Arc<Cell<Job>>)) {
+    pub(crate) fn run(&self, interrupt: impl Fn(), mut call_back: impl FnMut(Arc<Job<WorkItem>>)) {
         while !self.closed.load(Ordering::SeqCst) {
             *lock(&self.is_woken) = false;
             self.wake_at.store(NEVER, Ordering::SeqCst);
@@ -258,7 +258,7 @@ impl Watch {
     fn expire_overdue(
         &self,
         now: Instant,
-        call_back: &mut impl FnMut(Arc<Cell<Job>>),
+        call_back: &mut impl FnMut(Arc<Job<WorkItem>>),
     ) -> Option<Instant> {
         loop {
             let mut expiries = lock(&self.expiries);

@@ -1,4 +1,4 @@
-//! A pool without a sandbox: the stand-in for the library's `pool.rs`, `worker.rs` and
+//! A pool without a sandbox: the stand-in for the library's room `pool`, its `worker.rs` and
 //! `callbacks.rs`, and for the sandbox's engine. The steps of the protocol are the library's own
 //! (`scheduler.rs`).
 
@@ -11,8 +11,8 @@ use crate::call::{Allocation, Control, Interrupt, Limits, Progress, StopReason, 
 use crate::error::{TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::schedule::{
-    Attempt, Cell, Closed, Job, NoRoom, Patience, Permit, PoolStats, Queued, Retry, Runner,
-    Scheduler, Settled, Timings,
+    Blocking, Call, Closed, Job, JobRef, Permit, PoolStats, ReserveError, Retry, Runner, Scheduler,
+    Settled, Timings, WorkItem,
 };
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{self, Sender};
@@ -48,7 +48,7 @@ const LANE: usize = 1;
 /// The result of a guest that comes to its end, as MessagePack has it.
 pub(crate) const RESULT: u8 = 7;
 
-pub(crate) struct Shop {
+pub(crate) struct Registry {
     pub(crate) scheduler: Scheduler,
     /// The engine's: guests look at their stop request when it has moved.
     epoch: AtomicU64,
@@ -69,14 +69,14 @@ pub(crate) struct Halt {
     pub(crate) deadline: Option<Instant>,
 }
 
-impl Interrupt for Shop {
+impl Interrupt for Registry {
     fn interrupt(&self) {
         self.move_epoch();
-        self.scheduler.watch.see_to_stops();
+        self.scheduler.watchdog.see_to_stops();
     }
 }
 
-impl Shop {
+impl Registry {
     pub(crate) fn new(n_workers: usize, queue_capacity: usize) -> Arc<Self> {
         Arc::new(Self {
             scheduler: Scheduler::new(queue_capacity, n_workers),
@@ -100,12 +100,12 @@ impl Shop {
         &self,
         guest: Guest,
         limits: Limits,
-        patience: Patience,
-    ) -> Result<TaskFuture<u8>, NoRoom> {
-        let permit = self.scheduler.queue.reserve(patience)?;
+        blocking: Blocking,
+    ) -> Result<TaskFuture<u8>, ReserveError> {
+        let permit = self.scheduler.queue.places.reserve(blocking)?;
         let task = self.queued_task(guest, limits, None, permit);
         self.push([Arc::clone(&task)], limits)
-            .map_err(|Closed| NoRoom::Closed)?;
+            .map_err(|Closed| ReserveError::Closed)?;
         Ok(TaskFuture::new(task, None, usize::MAX))
     }
 
@@ -119,7 +119,8 @@ impl Shop {
         let permit = self
             .scheduler
             .queue
-            .reserve(Patience::None)
+            .places
+            .reserve(Blocking::Never)
             .expect("there is room");
         let task = self.queued_task(guest, limits, Some(retry), permit);
         let pushed = self.push([Arc::clone(&task)], limits);
@@ -137,7 +138,8 @@ impl Shop {
             let permit = self
                 .scheduler
                 .queue
-                .reserve(Patience::None)
+                .places
+                .reserve(Blocking::Never)
                 .expect("there is room");
             self.queued_task(guest, limits, None, permit)
         });
@@ -152,8 +154,8 @@ impl Shop {
         limits: Limits,
         retry: Option<Retry>,
         permit: Permit,
-    ) -> Queued {
-        let job = Job {
+    ) -> JobRef {
+        let job = WorkItem {
             guest,
             limits,
             retry,
@@ -161,10 +163,10 @@ impl Shop {
             permit: Some(permit),
         };
         let counters = Arc::clone(&self.scheduler.counters);
-        Arc::new(Cell::new(job, None, counters))
+        Arc::new(Job::new(job, None, counters))
     }
 
-    fn push<const N: usize>(&self, tasks: [Queued; N], limits: Limits) -> Result<(), Closed> {
+    fn push<const N: usize>(&self, tasks: [JobRef; N], limits: Limits) -> Result<(), Closed> {
         self.scheduler.push(tasks, LANE, limits.queue_timeout)
     }
 
@@ -172,7 +174,7 @@ impl Shop {
     pub(crate) fn work(self: &Arc<Self>) {
         let index = self.next_worker.fetch_add(1, Ordering::SeqCst);
         let mut worker = Worker {
-            shop: self,
+            registry: self,
             index,
             left: None,
             kept: None,
@@ -183,12 +185,12 @@ impl Shop {
     fn call(
         &self,
         worker: usize,
-        job: &Job,
+        job: &WorkItem,
         control: &Arc<Control>,
         started: Instant,
     ) -> Result<Vec<u8>, TaskError> {
         let deadline = job.limits.deadline(started);
-        self.scheduler.watch.begin(worker, control, deadline);
+        self.scheduler.watchdog.begin(worker, control, deadline);
         if self.run_guest(job.guest, control) {
             return match job.guest {
                 Guest::Failing => Err(TaskError::new(TaskErrorKind::Failed, "failed")),
@@ -236,13 +238,13 @@ impl Shop {
         }
     }
 
-    /// What the watch's thread does. Tasks whose callbacks are to be called go to `callbacks`.
-    fn keep_watch(&self, callbacks: &Sender<Queued>) {
+    /// What the watchdog's thread does. Tasks whose callbacks are to be called go to `callbacks`.
+    fn keep_watchdog(&self, callbacks: &Sender<JobRef>) {
         let call_back = |task| {
             let is_sent = callbacks.send(task).is_ok();
             assert!(is_sent, "the callbacks' thread lasts longer");
         };
-        self.scheduler.watch.run(|| self.move_epoch(), call_back);
+        self.scheduler.watchdog.run(|| self.move_epoch(), call_back);
     }
 
     fn move_epoch(&self) {
@@ -255,8 +257,8 @@ impl Shop {
         self.scheduler.terminate();
     }
 
-    /// Runs the watch, the thread for callbacks, `workers` worker threads and `threads` at the
-    /// same time. When the last have ended the queue is closed, then the workers end, the watch,
+    /// Runs the watchdog, the thread for callbacks, `workers` worker threads and `threads` at the
+    /// same time. When the last have ended the queue is closed, then the workers end, the watchdog,
     /// and the callbacks.
     pub(crate) fn open<const N: usize>(
         self: &Arc<Self>,
@@ -264,13 +266,13 @@ impl Shop {
         threads: [&(dyn Fn() + Sync); N],
     ) {
         thread::scope(|scope| {
-            let (sender, expired) = channel::unbounded::<Queued>();
+            let (sender, expired) = channel::unbounded::<JobRef>();
             let callbacks = scope.spawn(move || {
                 while let Ok(task) = expired.recv() {
                     task.call_back();
                 }
             });
-            let watch = scope.spawn(move || self.keep_watch(&sender));
+            let watchdog = scope.spawn(move || self.keep_watchdog(&sender));
             let workers = (0..workers).map(|_| scope.spawn(|| self.work()));
             let workers = workers.collect::<Vec<_>>();
             for thread in threads.map(|thread| scope.spawn(thread)) {
@@ -280,8 +282,8 @@ impl Shop {
             for worker in workers {
                 worker.join().expect("the worker does not panic");
             }
-            self.scheduler.watch.close();
-            watch.join().expect("the watch does not panic");
+            self.scheduler.watchdog.close();
+            watchdog.join().expect("the watchdog does not panic");
             callbacks.join().expect("callbacks' panics are contained");
         });
     }
@@ -289,9 +291,9 @@ impl Shop {
 
 /// As the library's worker, with modelled guests.
 struct Worker<'a> {
-    shop: &'a Arc<Shop>,
+    registry: &'a Arc<Registry>,
     index: usize,
-    /// Of the attempt that has just ended.
+    /// Of the call that has just ended.
     left: Option<Arc<Control>>,
     /// What ran last stays in a warm instance.
     kept: Option<Arc<Control>>,
@@ -299,22 +301,22 @@ struct Worker<'a> {
 
 impl Runner for Worker<'_> {
     fn interrupt(&self) -> Weak<dyn Interrupt> {
-        let shop: Weak<Shop> = Arc::downgrade(self.shop);
-        shop
+        let registry: Weak<Registry> = Arc::downgrade(self.registry);
+        registry
     }
 
     fn run(
         &mut self,
-        _task: &Queued,
-        attempt: &mut Attempt<Job>,
+        _task: &JobRef,
+        call: &mut Call<WorkItem>,
         started: Instant,
         _report: &mut TaskReport,
     ) -> Result<Vec<u8>, TaskError> {
-        let Shop { n_attempts, .. } = &**self.shop;
+        let Registry { n_attempts, .. } = &**self.registry;
         n_attempts.fetch_add(1, Ordering::SeqCst);
-        self.left = Some(Arc::clone(&attempt.control));
-        let job = &attempt.payload;
-        self.shop.call(self.index, job, &attempt.control, started)
+        self.left = Some(Arc::clone(&call.control));
+        let work = &call.payload;
+        self.registry.call(self.index, work, &call.control, started)
     }
 
     fn ended(&mut self, _error: Option<&TaskError>, _report: &TaskReport, _is_last: bool) {}
@@ -368,13 +370,13 @@ impl std::task::Wake for Unpark {
 
 /// The control block of a task that nobody has to interrupt.
 pub(crate) fn control_of_nobody() -> Control {
-    let nobody: Weak<Shop> = Weak::new();
+    let nobody: Weak<Registry> = Weak::new();
     Control::new(nobody, Duration::ZERO)
 }
 
 /// Starts a task as a worker does.
-pub(crate) fn start(cell: &Cell<()>) -> Option<Attempt<()>> {
-    cell.start(0, Instant::now(), |()| control_of_nobody())
+pub(crate) fn start(job: &Job<()>) -> Option<Call<()>> {
+    job.start(0, Instant::now(), |()| control_of_nobody())
 }
 
 pub(crate) fn is_stopped(control: &Arc<Control>) -> bool {

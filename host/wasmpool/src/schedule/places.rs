@@ -1,0 +1,284 @@
+//! The places in the queue, and the submitters that wait for one.
+//!
+//! Apart from the entries, so that whoever ends an entry can give its place back without the
+//! queue's lock. Written by hand, on the primitives of [`sync`](crate::sync), so that the model
+//! checker sees who waits for whom.
+
+use std::collections::VecDeque;
+use std::task::{Poll, Waker};
+
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, contain_panic, lock, spin};
+
+/// How long a submitter blocks until there is a place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Blocking {
+    /// Not at all.
+    Never,
+    /// Up to this moment.
+    Until(Instant),
+    /// As long as it takes.
+    Forever,
+}
+
+/// Why there is no place for an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReserveError {
+    Full,
+    Closed,
+}
+
+/// The places of one queue.
+pub(crate) struct Places {
+    capacity: usize,
+    /// Places in use. Raised by submitters, lowered when a [`Permit`] drops.
+    taken: AtomicUsize,
+    closed: AtomicBool,
+    /// Submitters that wait for a place, blocked or with a waker. Raised before a submitter's
+    /// last look at `taken`, read after `taken` was lowered: either the submitter sees the
+    /// free place, or the one who freed it sees the submitter.
+    waiting: AtomicUsize,
+    wakers: Mutex<Wakers>,
+    freed: Condvar,
+}
+
+/// Those who wait for a place without blocking, first come, first woken.
+#[derive(Default)]
+struct Wakers {
+    queue: VecDeque<(u64, Waker)>,
+    next_number: u64,
+}
+
+/// A submitter that waits with a waker. On drop it leaves the line, and passes on a wake-up
+/// that it got and had no use for.
+pub(crate) struct PermitWaiter {
+    places: Arc<Places>,
+    number: u64,
+    /// Whether it has what it waited for: a wake-up that it got was used.
+    is_served: bool,
+}
+
+/// A place in the queue, given back on drop. An entry holds it for as long as it is queued.
+#[must_use]
+pub(crate) struct Permit(Arc<Places>);
+
+impl Places {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            capacity,
+            taken: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
+            wakers: Mutex::default(),
+            freed: Condvar::new(),
+        }
+    }
+
+    /// How many are taken: by entries that are queued and alive.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::SeqCst)
+    }
+
+    /// Refuses submitters from now on, also those that wait.
+    pub(super) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+        // With the lock: a submitter that found it open waits by now, or will look again.
+        let wakers = self.take_wakers(usize::MAX);
+        self.freed.notify_all();
+        wakers.into_iter().for_each(wake);
+    }
+
+    /// Takes a place for one entry. Blocks for as long as `blocking` allows.
+    pub(crate) fn reserve(self: &Arc<Self>, blocking: Blocking) -> Result<Permit, ReserveError> {
+        if self.closed.load(Ordering::SeqCst) {
+            return Err(ReserveError::Closed);
+        }
+        if self.try_take() || self.wait_and_take(blocking)? {
+            Ok(Permit(Arc::clone(self)))
+        } else {
+            Err(ReserveError::Full)
+        }
+    }
+
+    /// Takes a place for one entry, or sees to it that `waker` is woken when there may be one.
+    /// What it leaves in `waiting` keeps the place in the line until the next poll.
+    pub(crate) fn poll_reserve(
+        self: &Arc<Self>,
+        waiting: &mut Option<PermitWaiter>,
+        waker: &Waker,
+    ) -> Poll<Result<Permit, ReserveError>> {
+        let mut reserved = self.reserve(Blocking::Never);
+        if matches!(reserved, Err(ReserveError::Full)) {
+            match waiting {
+                Some(waiting) => waiting.wait_on(waker),
+                None => *waiting = Some(self.wait_with(waker)),
+            }
+            // Somebody may have left between the look and the wait.
+            reserved = self.reserve(Blocking::Never);
+        }
+        if matches!(reserved, Err(ReserveError::Full)) {
+            return Poll::Pending;
+        }
+        if let Some(waiting) = waiting.take() {
+            waiting.leave();
+        }
+        Poll::Ready(reserved)
+    }
+
+    /// Takes a place whether there is one or not: for those who must not wait. Also when the
+    /// queue is closed, which [`Queue::push`](super::queue::Queue::push) says.
+    pub(crate) fn overdraw(self: &Arc<Self>) -> Permit {
+        self.taken.fetch_add(1, Ordering::SeqCst);
+        Permit(Arc::clone(self))
+    }
+
+    /// Puts `waker` at the end of the line.
+    fn wait_with(self: &Arc<Self>, waker: &Waker) -> PermitWaiter {
+        // Somebody else's code, which runs without the lock.
+        let waker = waker.clone();
+        let mut wakers = lock(&self.wakers);
+        let number = wakers.next_number;
+        wakers.next_number += 1;
+        wakers.queue.push_back((number, waker));
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let places = Arc::clone(self);
+        PermitWaiter {
+            places,
+            number,
+            is_served: false,
+        }
+    }
+
+    /// Takes as many wakers out of the line, from its front.
+    fn take_wakers(&self, wanted: usize) -> Vec<Waker> {
+        let mut wakers = lock(&self.wakers);
+        let n_taken = wanted.min(wakers.queue.len());
+        self.waiting.fetch_sub(n_taken, Ordering::SeqCst);
+        let taken = wakers.queue.drain(..n_taken);
+        taken.map(|(_, waker)| waker).collect()
+    }
+
+    /// Tells somebody who waits that there may be a place.
+    fn tell_one(&self) {
+        // The lock makes sure that a submitter which saw no place already waits.
+        let wakers = self.take_wakers(1);
+        self.freed.notify_one();
+        wakers.into_iter().for_each(wake);
+    }
+
+    fn try_take(&self) -> bool {
+        let free = |taken| (taken < self.capacity).then_some(taken + 1);
+        self.taken
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, free)
+            .is_ok()
+    }
+
+    fn has_place(&self) -> bool {
+        self.taken.load(Ordering::SeqCst) < self.capacity
+    }
+
+    /// Whether a place was taken in time.
+    fn wait_and_take(&self, blocking: Blocking) -> Result<bool, ReserveError> {
+        if matches!(blocking, Blocking::Never) {
+            return Ok(false);
+        }
+        // Small tasks leave their places faster than a submitter can be woken for each: it
+        // comes back for several, and nobody has to wake it.
+        if matches!(blocking, Blocking::Forever) && spin::nap_until(|| self.try_take()) {
+            return Ok(true);
+        }
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        let taken = self.take_when_free(blocking);
+        self.waiting.fetch_sub(1, Ordering::SeqCst);
+        taken
+    }
+
+    fn take_when_free(&self, blocking: Blocking) -> Result<bool, ReserveError> {
+        let mut guard = lock(&self.wakers);
+        loop {
+            if self.closed.load(Ordering::SeqCst) {
+                return Err(ReserveError::Closed);
+            }
+            if self.try_take() {
+                return Ok(true);
+            }
+            let deadline = match blocking {
+                Blocking::Until(deadline) => Some(deadline),
+                Blocking::Never | Blocking::Forever => None,
+            };
+            match sync::wait(&self.freed, guard, deadline) {
+                Ok(signalled) => guard = signalled,
+                Err(_timed_out) => return Ok(false),
+            }
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let places = &self.0;
+        places.taken.fetch_sub(1, Ordering::SeqCst);
+        if places.waiting.load(Ordering::SeqCst) > 0 {
+            places.tell_one();
+        }
+    }
+}
+
+impl PermitWaiter {
+    /// Keeps its place in the line, with another waker. One that was woken and found no room
+    /// is the first again: it has waited longest.
+    fn wait_on(&self, waker: &Waker) {
+        let waker = waker.clone();
+        let mut wakers = lock(&self.places.wakers);
+        let place = wakers.place_of(self.number);
+        let former = match place {
+            Some(place) => Some(std::mem::replace(&mut wakers.queue[place].1, waker)),
+            None => {
+                wakers.queue.push_front((self.number, waker));
+                self.places.waiting.fetch_add(1, Ordering::SeqCst);
+                None
+            }
+        };
+        drop(wakers);
+        drop(former);
+    }
+
+    /// Leaves the line. Says whether it was still in it: else it has been woken.
+    fn step_out(&self) -> bool {
+        let mut wakers = lock(&self.places.wakers);
+        let place = wakers.place_of(self.number);
+        let former = place.and_then(|place| wakers.queue.remove(place));
+        if former.is_some() {
+            self.places.waiting.fetch_sub(1, Ordering::SeqCst);
+        }
+        drop(wakers);
+        former.is_some()
+    }
+
+    /// Gives up its place in the line: it has what it waited for.
+    pub(crate) fn leave(mut self) {
+        self.is_served = true;
+    }
+}
+
+impl Drop for PermitWaiter {
+    fn drop(&mut self) {
+        let was_woken = !self.step_out();
+        // The wake-up was meant for somebody who wants the place, if it is still there. If not,
+        // those in line hear when it comes back.
+        if was_woken && !self.is_served && self.places.has_place() {
+            self.places.tell_one();
+        }
+    }
+}
+
+impl Wakers {
+    fn place_of(&self, number: u64) -> Option<usize> {
+        self.queue.iter().position(|(known, _)| *known == number)
+    }
+}
+
+/// Wakes somebody, whose code must not end ours.
+fn wake(waker: Waker) {
+    contain_panic(|| waker.wake());
+}

@@ -1,0 +1,41 @@
+//! What a job carries while it is queued: everything that a worker needs to run it.
+
+use super::job::Job;
+use super::places::Permit;
+use super::queue::QueueEntry;
+use super::retry::Retry;
+use super::trace::Origin;
+use crate::call::Limits;
+use crate::sandbox::{Capabilities, Module};
+use crate::sync::Arc;
+
+/// The payload of a job.
+pub(crate) struct WorkItem {
+    pub(crate) module: Arc<Module>,
+    /// The task's place in the module's list.
+    pub(crate) task: usize,
+    /// The encoded arguments.
+    pub(crate) arguments: Vec<u8>,
+    pub(crate) limits: Limits,
+    /// Its rights, if it has others than its module.
+    pub(crate) capabilities: Option<Capabilities>,
+    /// Whether it must not run in a warm instance, nor leave one.
+    pub(crate) wants_fresh_instance: bool,
+    /// Whether it is tried again after a failure.
+    pub(crate) retry: Option<Retry>,
+    /// The lane of the queue that it waits in.
+    pub(crate) lane: usize,
+    /// Where it was submitted.
+    pub(crate) origin: Origin,
+    /// Its place in the queue, given back when the job starts or dies.
+    pub(crate) permit: Option<Permit>,
+}
+
+/// A job, as the queue, its worker and its future share it.
+pub(crate) type JobRef = Arc<Job<WorkItem>>;
+
+impl QueueEntry for JobRef {
+    fn is_live(&self) -> bool {
+        self.settled().is_none()
+    }
+}
