@@ -1,0 +1,10 @@
+//! A task over many inputs: outcomes in the order of the inputs, or as they come.
+
+mod feed;
+mod ordered;
+mod stream;
+mod unordered;
+
+pub use ordered::Map;
+pub use stream::MapStream;
+pub use unordered::MapUnordered;

@@ -1,0 +1,102 @@
+//! A map for async code: a stream of outcomes in the order of the inputs.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use serde::de::DeserializeOwned;
+
+use super::feed::Feed;
+use crate::error::TaskError;
+use crate::future::TaskFuture;
+use crate::pool::Pool;
+use crate::schedule::PermitWaiter;
+use crate::task::Task;
+use crate::value::{Arguments, IntoArguments};
+
+/// The outcomes of a [`Pool::map_async`], in the order of the inputs: a stream.
+///
+/// It does nothing while nobody polls it, but what was submitted runs. Dropping it cancels
+/// the tasks whose outcomes it has not given out.
+#[must_use = "dropping the stream cancels its tasks"]
+pub struct MapStream<'pool, Args, Out, Input> {
+    feed: Feed<'pool, Args, Out, Input>,
+    ahead: VecDeque<Result<TaskFuture<Out>, TaskError>>,
+    waiting: Option<PermitWaiter>,
+}
+
+impl<'pool, Args, Out, Input> MapStream<'pool, Args, Out, Input>
+where
+    Args: Arguments,
+    Input: Iterator<Item: IntoArguments<Args>>,
+{
+    pub(crate) fn new(pool: &'pool Pool, task: Task<Args, Out>, input: Input) -> Self {
+        let mut stream = Self {
+            feed: Feed::new(pool, task, input),
+            ahead: VecDeque::new(),
+            waiting: None,
+        };
+        stream.fill();
+        stream
+    }
+
+    /// Submits the inputs that may follow, as far as the queue has room for them. Says
+    /// whether it had.
+    fn fill(&mut self) -> bool {
+        let ahead = &mut self.ahead;
+        let n_ahead = ahead.len().saturating_sub(1);
+        self.feed
+            .submit_next(n_ahead, |outcome| ahead.push_back(outcome))
+    }
+}
+
+// Inputs that were pulled are moved about, and never pinned.
+impl<Args, Out, Input: Unpin> Unpin for MapStream<'_, Args, Out, Input> {}
+
+impl<Args, Out, Input> Stream for MapStream<'_, Args, Out, Input>
+where
+    Args: Arguments,
+    Out: DeserializeOwned,
+    Input: Iterator<Item: IntoArguments<Args>> + Unpin,
+{
+    type Item = Result<Out, TaskError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        while !this.fill() && this.ahead.is_empty() {
+            // Nothing is under way that would wake the caller when it ends: room must.
+            let queue = &this.feed.pool.registry.scheduler.queue;
+            match queue
+                .places
+                .poll_reserve(&mut this.waiting, context.waker())
+            {
+                Poll::Pending => return Poll::Pending,
+                // Given back, and taken again: somebody else may get it, and the wait goes on.
+                Poll::Ready(place) => drop(place),
+            }
+        }
+        // It stands in line only while it has nothing to do but wait.
+        this.waiting = None;
+        let Some(first) = this.ahead.front_mut() else {
+            return Poll::Ready(this.feed.end());
+        };
+        if let Ok(future) = first
+            && future.task().poll(context.waker()).is_none()
+        {
+            return Poll::Pending;
+        }
+        let first = this.ahead.pop_front();
+        Poll::Ready(first.map(|first| first.and_then(|future| this.feed.outcome(&future))))
+    }
+}
+
+impl<Args, Out, Input> Drop for MapStream<'_, Args, Out, Input> {
+    fn drop(&mut self) {
+        for future in self.ahead.iter().flatten() {
+            future
+                .task()
+                .cancel("cancelled: the map's stream was dropped");
+        }
+    }
+}

@@ -1,0 +1,445 @@
+//! From the guest's memory and its core values to the wire form, within the limits of the call.
+
+use std::cell::RefCell;
+
+use rmp::{Marker, encode};
+use wasmtime::component::__internal::wasmtime_environ::component::{StringEncoding, VariantInfo};
+use wasmtime::component::__internal::{
+    CanonicalAbiInfo, ComponentTypes, InstanceType, InterfaceType, LiftContext,
+};
+use wasmtime::component::{ComponentNamedList, ComponentType, Lift};
+use wasmtime::{Result, ValRaw, bail, format_err};
+
+use super::size;
+use crate::call::Control;
+use crate::sandbox::store::Stopped;
+use crate::sync::Arc;
+
+/// How many core values the result of a call may take; where it takes more it goes through memory.
+/// The canonical ABI's `MAX_FLAT_RESULTS`.
+const MAX_FLAT_RESULTS: usize = 1;
+
+/// The result of a call. It is an error if the function's own result is one.
+pub(in crate::sandbox) struct Outcome(pub(in crate::sandbox) Result<Vec<u8>, Vec<u8>>);
+
+// SAFETY: `Lower` is a `ValRaw`. `ABI` is used only where the flat form has more than
+// `MAX_FLAT_RESULTS` values, and it has one: the value itself, or where it lies.
+#[allow(unsafe_code)]
+unsafe impl ComponentType for Outcome {
+    type Lower = ValRaw;
+
+    const ABI: CanonicalAbiInfo = CanonicalAbiInfo::ZERO;
+
+    fn typecheck(_results: &InterfaceType, _types: &InstanceType<'_>) -> Result<()> {
+        // Every type fits: what is lifted follows the type that is there.
+        Ok(())
+    }
+}
+
+// SAFETY: see `ComponentType` and `Lift`.
+#[allow(unsafe_code)]
+unsafe impl ComponentNamedList for Outcome {}
+
+// SAFETY: reads `source` as the type of the results asks for, and memory through
+// bounds-checked slices.
+#[allow(unsafe_code)]
+unsafe impl Lift for Outcome {
+    fn linear_lift_from_flat(
+        context: &mut LiftContext<'_>,
+        results: InterfaceType,
+        source: &ValRaw,
+    ) -> Result<Self> {
+        let types: &ComponentTypes = context.types;
+        let InterfaceType::Tuple(index) = results else {
+            bail!("the results of a function are a tuple");
+        };
+        let Some(&result) = types[index].types.first() else {
+            return Ok(Self(Ok(nil())));
+        };
+        let abi = &types[index].abi;
+        if abi.flat_count(MAX_FLAT_RESULTS).is_some() {
+            let value = in_memory_form(types, result, source)?;
+            return lift_result(context, result, &value[..size(abi)]).map(Self);
+        }
+        let bytes = memory(context, source.get_u32(), size(abi), abi.align32)?;
+        lift_result(context, result, bytes).map(Self)
+    }
+
+    fn linear_lift_from_memory(
+        _context: &mut LiftContext<'_>,
+        _results: InterfaceType,
+        _bytes: &[u8],
+    ) -> Result<Self> {
+        bail!("results are always lifted from core values")
+    }
+}
+
+thread_local! {
+    /// What bounds the result that this thread lifts next: wasmtime hands no state of the
+    /// caller's to what lifts. Set for as long as a function is called.
+    static BOUNDS: RefCell<Option<Bounds>> = const { RefCell::new(None) };
+}
+
+/// What bounds a result while it is lifted. What lies in the guest's memory bounds nothing: a
+/// list of a byte each, nested in ninety tuples, is ninety times as large on the wire.
+struct Bounds {
+    /// Bytes that it may have on the wire.
+    payload_limit: usize,
+    control: Arc<Control>,
+}
+
+/// Bounds results that this thread lifts, until it is dropped.
+pub(in crate::sandbox) struct Bounded(());
+
+pub(in crate::sandbox) fn bound(payload_limit: usize, control: &Arc<Control>) -> Bounded {
+    let control = Arc::clone(control);
+    BOUNDS.set(Some(Bounds {
+        payload_limit,
+        control,
+    }));
+    Bounded(())
+}
+
+impl Drop for Bounded {
+    fn drop(&mut self) {
+        BOUNDS.take();
+    }
+}
+
+/// A result is larger than a payload may be.
+#[derive(Debug, thiserror::Error)]
+#[error("the result is over the payload limit of {limit} bytes")]
+pub(in crate::sandbox) struct PayloadLimitReached {
+    limit: usize,
+}
+
+/// A result on the wire, as far as it has been lifted.
+struct Wire {
+    bytes: Vec<u8>,
+    bounds: Bounds,
+    /// Values since the last look at the stop request.
+    n_unlooked: u32,
+}
+
+/// After so many values the stop request is looked at: a look costs as much as a value.
+const LOOK_AFTER: u32 = 1 << 12;
+
+impl Wire {
+    fn new() -> Result<Self> {
+        // A call has one result.
+        let bounds = BOUNDS.take();
+        let bounds = bounds.ok_or_else(|| format_err!("a result that nobody asked for"))?;
+        Ok(Self {
+            bytes: Vec::new(),
+            bounds,
+            n_unlooked: 0,
+        })
+    }
+
+    /// One more value comes, of `size` bytes at the least. To be called before it is written.
+    fn admit(&mut self, size: usize) -> Result<()> {
+        let limit = self.bounds.payload_limit;
+        if size > limit.saturating_sub(self.bytes.len()) {
+            bail!(PayloadLimitReached { limit });
+        }
+        self.n_unlooked += 1;
+        if self.n_unlooked == LOOK_AFTER {
+            self.n_unlooked = 0;
+            if self.bounds.control.is_forced() {
+                bail!(Stopped);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lifts the result of a function: the value, or either side of a `result`.
+fn lift_result(
+    context: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    bytes: &[u8],
+) -> Result<Result<Vec<u8>, Vec<u8>>> {
+    let mut wire = Wire::new()?;
+    let InterfaceType::Result(index) = ty else {
+        lift(context, ty, bytes, &mut wire)?;
+        return Ok(Ok(wire.bytes));
+    };
+    let types: &ComponentTypes = context.types;
+    let result = &types[index];
+    let case = read_discriminant(&result.info, 2, bytes)?;
+    match if case == 0 { result.ok } else { result.err } {
+        Some(ty) => {
+            let payload = payload(types, &result.info, ty, bytes);
+            lift(context, ty, payload, &mut wire)?;
+        }
+        None => wire.bytes = nil(),
+    }
+    Ok(if case == 0 {
+        Ok(wire.bytes)
+    } else {
+        Err(wire.bytes)
+    })
+}
+
+/// Puts a value of the type `ty`, which lies in `bytes`, on the wire.
+fn lift(
+    context: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    bytes: &[u8],
+    wire: &mut Wire,
+) -> Result<()> {
+    let types: &ComponentTypes = context.types;
+    wire.admit(1)?;
+    match ty {
+        InterfaceType::String => lift_text(context, bytes, wire),
+        InterfaceType::List(index) => lift_list(context, types[index].element, bytes, wire),
+        InterfaceType::Record(index) => {
+            let fields = types[index].fields.iter().map(|field| field.ty);
+            lift_each(context, fields, bytes, wire)
+        }
+        InterfaceType::Tuple(index) => {
+            lift_each(context, types[index].types.iter().copied(), bytes, wire)
+        }
+        InterfaceType::Flags(index) => {
+            write_flags(types[index].names.len(), bytes, &mut wire.bytes);
+            Ok(())
+        }
+        InterfaceType::Enum(index) => {
+            let names = &types[index];
+            let case = read_discriminant(&names.info, names.names.len(), bytes)?;
+            written(encode::write_uint(&mut wire.bytes, case as u64));
+            Ok(())
+        }
+        InterfaceType::Option(index) => {
+            let option = &types[index];
+            if read_discriminant(&option.info, 2, bytes)? == 0 {
+                wire.bytes.push(Marker::Null.to_u8());
+                return Ok(());
+            }
+            written(encode::write_array_len(&mut wire.bytes, 1));
+            let payload = payload(types, &option.info, option.ty, bytes);
+            lift(context, option.ty, payload, wire)
+        }
+        InterfaceType::Variant(index) => {
+            let variant = &types[index];
+            let case = read_discriminant(&variant.info, variant.cases.len(), bytes)?;
+            lift_case(
+                context,
+                &variant.info,
+                (case, variant.cases[case]),
+                bytes,
+                wire,
+            )
+        }
+        InterfaceType::Result(index) => {
+            let result = &types[index];
+            let case = read_discriminant(&result.info, 2, bytes)?;
+            let payload = if case == 0 { result.ok } else { result.err };
+            lift_case(context, &result.info, (case, payload), bytes, wire)
+        }
+        scalar => write_scalar(scalar, bytes, &mut wire.bytes),
+    }
+}
+
+/// Lifts the fields of a record or a tuple.
+fn lift_each(
+    context: &mut LiftContext<'_>,
+    fields: impl ExactSizeIterator<Item = InterfaceType>,
+    bytes: &[u8],
+    wire: &mut Wire,
+) -> Result<()> {
+    write_array(&mut wire.bytes, fields.len())?;
+    let mut end = 0;
+    for ty in fields {
+        let abi = context.types.canonical_abi(&ty);
+        let start = abi.next_field32_size(&mut end);
+        lift(context, ty, &bytes[start..][..size(abi)], wire)?;
+    }
+    Ok(())
+}
+
+/// Lifts a case of a variant, with the payload that it may have.
+fn lift_case(
+    context: &mut LiftContext<'_>,
+    info: &VariantInfo,
+    (case, ty): (usize, Option<InterfaceType>),
+    bytes: &[u8],
+    wire: &mut Wire,
+) -> Result<()> {
+    write_array(&mut wire.bytes, 1 + usize::from(ty.is_some()))?;
+    written(encode::write_uint(&mut wire.bytes, case as u64));
+    ty.map_or(Ok(()), |ty| {
+        lift(context, ty, payload(context.types, info, ty, bytes), wire)
+    })
+}
+
+fn lift_text(context: &mut LiftContext<'_>, bytes: &[u8], wire: &mut Wire) -> Result<()> {
+    if context.options().string_encoding != StringEncoding::Utf8 {
+        let text = String::linear_lift_from_memory(context, InterfaceType::String, bytes)?;
+        wire.admit(text.len())?;
+        written(encode::write_str(&mut wire.bytes, &text));
+        return Ok(());
+    }
+    let (address, len) = pointer_pair(bytes);
+    let text = memory(context, address, len as usize, 1)?;
+    context.consume_fuel(text.len())?;
+    wire.admit(text.len())?;
+    written(encode::write_str(
+        &mut wire.bytes,
+        std::str::from_utf8(text)?,
+    ));
+    Ok(())
+}
+
+fn lift_list(
+    context: &mut LiftContext<'_>,
+    element: InterfaceType,
+    bytes: &[u8],
+    wire: &mut Wire,
+) -> Result<()> {
+    let abi = context.types.canonical_abi(&element);
+    let (size, align) = (size(abi), abi.align32);
+    let (address, len) = pointer_pair(bytes);
+    let n_bytes = (len as usize).checked_mul(size);
+    let n_bytes = n_bytes.ok_or_else(|| format_err!("a list that is larger than memory"))?;
+    let elements = memory(context, address, n_bytes, align)?;
+    // The same elements can be in any number of lists.
+    context.consume_fuel(n_bytes)?;
+    if element == InterfaceType::U8 {
+        wire.admit(elements.len())?;
+        written(encode::write_bin(&mut wire.bytes, elements));
+        return Ok(());
+    }
+    // Each element has a byte at the least.
+    wire.admit(len as usize)?;
+    write_array(&mut wire.bytes, len as usize)?;
+    for bytes in elements.chunks_exact(size) {
+        lift(context, element, bytes, wire)?;
+    }
+    Ok(())
+}
+
+/// A piece of the guest's memory.
+fn memory<'a>(context: &LiftContext<'a>, address: u32, len: usize, align: u32) -> Result<&'a [u8]> {
+    if !address.is_multiple_of(align) {
+        bail!("a pointer that is not aligned");
+    }
+    // Who never returned anything in memory may have none.
+    if len == 0 {
+        return Ok(&[]);
+    }
+    let from = context.memory().get(address as usize..);
+    let bytes = from.and_then(|memory| memory.get(..len));
+    bytes.ok_or_else(|| format_err!("a pointer out of the bounds of memory"))
+}
+
+/// A value that came as a core value, as it would lie in memory.
+fn in_memory_form(types: &ComponentTypes, ty: InterfaceType, value: &ValRaw) -> Result<[u8; 8]> {
+    let inner = match ty {
+        InterfaceType::Record(index) => types[index].fields.first().map(|field| field.ty),
+        InterfaceType::Tuple(index) => types[index].types.first().copied(),
+        _ => None,
+    };
+    if let Some(inner) = inner {
+        return in_memory_form(types, inner, value);
+    }
+    let is_case = matches!(
+        ty,
+        InterfaceType::Enum(_)
+            | InterfaceType::Variant(_)
+            | InterfaceType::Option(_)
+            | InterfaceType::Result(_)
+    );
+    let bits = match ty {
+        InterfaceType::Bool => u64::from(value.get_u32() != 0),
+        _ if is_case => {
+            let case = u64::from(value.get_u32());
+            if case >> (8 * size(types.canonical_abi(&ty))) != 0 {
+                bail!("an unknown case of a variant");
+            }
+            case
+        }
+        _ => value.get_u64(),
+    };
+    Ok(bits.to_le_bytes())
+}
+
+fn read_discriminant(info: &VariantInfo, n_cases: usize, bytes: &[u8]) -> Result<usize> {
+    let case = little_endian(&bytes[..info.size.byte_size() as usize]);
+    usize::try_from(case)
+        .ok()
+        .filter(|&case| case < n_cases)
+        .ok_or_else(|| format_err!("an unknown case of a variant"))
+}
+
+/// The bytes of a variant's payload.
+fn payload<'a>(
+    types: &ComponentTypes,
+    info: &VariantInfo,
+    ty: InterfaceType,
+    bytes: &'a [u8],
+) -> &'a [u8] {
+    &bytes[info.payload_offset32 as usize..][..size(types.canonical_abi(&ty))]
+}
+
+fn pointer_pair(bytes: &[u8]) -> (u32, u32) {
+    let half = |bytes| u32::try_from(little_endian(bytes)).expect("four bytes");
+    (half(&bytes[..4]), half(&bytes[4..8]))
+}
+
+fn little_endian(bytes: &[u8]) -> u64 {
+    let mut all = [0; 8];
+    all[..bytes.len()].copy_from_slice(bytes);
+    u64::from_le_bytes(all)
+}
+
+fn write_scalar(ty: InterfaceType, bytes: &[u8], wire: &mut Vec<u8>) -> Result<()> {
+    let bits = little_endian(bytes);
+    let unused = 64 - 8 * bytes.len();
+    match ty {
+        InterfaceType::Bool => written(encode::write_bool(wire, bits != 0)),
+        InterfaceType::Char => {
+            let character = u32::try_from(bits).ok().and_then(char::from_u32);
+            let character = character.ok_or_else(|| format_err!("a character that is none"))?;
+            written(encode::write_str(wire, character.encode_utf8(&mut [0; 4])));
+        }
+        InterfaceType::S8 | InterfaceType::S16 | InterfaceType::S32 | InterfaceType::S64 => {
+            let value = (bits << unused).cast_signed() >> unused;
+            written(encode::write_sint(wire, value));
+        }
+        InterfaceType::U8 | InterfaceType::U16 | InterfaceType::U32 | InterfaceType::U64 => {
+            written(encode::write_uint(wire, bits));
+        }
+        InterfaceType::Float32 => {
+            let bits = u32::try_from(bits).expect("four bytes");
+            written(encode::write_f32(wire, f32::from_bits(bits)));
+        }
+        InterfaceType::Float64 => written(encode::write_f64(wire, f64::from_bits(bits))),
+        _ => bail!("a value of a type that is not supported"),
+    }
+    Ok(())
+}
+
+/// Writes the indices of the flags that are set.
+fn write_flags(n_flags: usize, bytes: &[u8], wire: &mut Vec<u8>) {
+    let is_set = |flag: &usize| bytes[flag / 8] >> (flag % 8) & 1 == 1;
+    let set = (0..n_flags).filter(is_set).collect::<Vec<_>>();
+    write_array(wire, set.len()).expect("there are less than 8,192 flags");
+    for flag in set {
+        written(encode::write_uint(wire, flag as u64));
+    }
+}
+
+fn write_array(wire: &mut Vec<u8>, len: usize) -> Result<()> {
+    written(encode::write_array_len(wire, u32::try_from(len)?));
+    Ok(())
+}
+
+fn nil() -> Vec<u8> {
+    vec![Marker::Null.to_u8()]
+}
+
+/// Writing into memory cannot fail.
+fn written<T, E>(result: Result<T, E>) {
+    debug_assert!(result.is_ok());
+}
