@@ -265,10 +265,9 @@ fn a_callback_may_submit_to_its_own_full_pool_and_shut_it_down() {
         .unwrap();
     let module = pool.load(wasmpool_guests::FACTORIZER.path()).unwrap();
     let factorize = module.task::<(u64,), Vec<u64>>("factorize").unwrap();
-    let pool = Arc::new(pool);
     let (sender, receiver) = mpsc::channel();
     let first = pool.submit(&factorize, (6,)).unwrap();
-    let inner = Arc::clone(&pool);
+    let inner = pool.clone();
     first.on_done(move |_| {
         // Three more than the queue has room for, from the only thread that empties it.
         for n in [10, 15, 21, 35] {

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmpool::{CutShort, Isolation, Pool, Shutdown, TaskErrorKind as Kind, TaskOptions, Value};
+use wasmpool::{
+    CutShort, Isolation, Pool, Shutdown, TaskErrorKind as Kind, TaskOptions, TaskState, Value,
+};
 
 use crate::support::{Bench, wait_until_running, within_long};
 
@@ -248,4 +250,17 @@ fn dropping_a_pool_with_an_endless_guest_ends_its_threads() {
         drop(bench);
         assert!(running.iter().all(|future| future.is_cancelled()));
     });
+}
+
+#[test]
+fn clones_are_one_pool_and_the_last_one_ends_it() {
+    let bench = Bench::new(Pool::builder().workers(1));
+    let clone = bench.pool.clone();
+    let spinning = bench.spinning();
+    drop(bench);
+    // The pool goes on: only a cancel stops the guest.
+    assert_eq!(spinning.state(), TaskState::Running);
+    assert_eq!(clone.stats().running, 1);
+    drop(clone);
+    assert_eq!(spinning.wait().unwrap_err().kind(), Kind::ShutDown);
 }

@@ -63,7 +63,7 @@ enum News {
 
 pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     let interrupt = Interrupt::install().map_err(Problem::Unusable)?;
-    let pool = Arc::new(build_pool(&args)?);
+    let pool = build_pool(&args)?;
     let spinner = match args.quiet || args.no_progress {
         true => ProgressBar::hidden(),
         false => module::spinner(),
@@ -225,7 +225,7 @@ struct Source<'a> {
 /// Runs the task over the inputs and writes the lines. Says what cut it short, and why the
 /// inputs could not be read to their end.
 fn drive(
-    pool: &Arc<Pool>,
+    pool: &Pool,
     source: Source<'_>,
     args: &RunArgs,
     interrupt: &Interrupt,
@@ -237,7 +237,7 @@ fn drive(
     let submitting = Arc::new(Mutex::new(()));
     let (place_sender, places) = crossbeam_channel::bounded(n_places);
     let reader = Reader {
-        pool: Arc::clone(pool),
+        pool: pool.clone(),
         task: source.task.clone(),
         is_program: source.is_program,
         details: args.details,
@@ -295,7 +295,7 @@ fn drive(
 
 /// The reader thread's part: takes inputs and submits them.
 struct Reader {
-    pool: Arc<Pool>,
+    pool: Pool,
     task: AnyTask,
     is_program: bool,
     details: bool,

@@ -2,44 +2,33 @@
 
 use std::fmt;
 use std::path::Path;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::builder::{PoolBuilder, Settings};
 use super::loading::{LoadFuture, Loader, MAX_LOADS, Source};
 use super::map::{Map, MapStream, MapUnordered};
+use super::threads::Threads;
 use crate::call::Allocation;
 use crate::error::{BuildError, LoadError};
-use crate::sandbox::{CacheState, Driver, EngineSettings, Sandbox};
-use crate::schedule::{
-    CallbackThread, Isolation, PoolStats, Registry, Scheduler, Shutdown, WARM_INSTANCES,
-    run_worker, trace,
-};
-use crate::sync::{self, Arc, Condvar, Instant, Mutex, lock, thread};
+use crate::sandbox::{CacheState, EngineSettings, Sandbox};
+use crate::schedule::{Isolation, PoolStats, Registry, Scheduler, Shutdown, WARM_INSTANCES, trace};
+use crate::sync::{Arc, Instant};
 use crate::task::{Task, TaskModule};
 use crate::value::{Arguments, IntoArguments};
 
 /// An executor of tasks in WebAssembly sandboxes.
 ///
-/// Owns its worker threads. Can be shared between threads by reference or in an `Arc`.
+/// Owns its worker threads. A handle that is cheap to clone: all clones are the same pool.
 ///
-/// Dropping the pool [terminates](Shutdown::Terminate) it: queued tasks are cancelled,
+/// Dropping the last handle [terminates](Shutdown::Terminate) the pool: queued tasks are cancelled,
 /// running ones are stopped, also those that would never end, and the drop blocks until all
 /// of its threads are gone, which takes milliseconds. To let accepted work finish, call
 /// [`shutdown`](Self::shutdown) first.
+#[derive(Clone)]
 pub struct Pool {
     pub(crate) registry: Arc<Registry>,
-    n_workers: usize,
     loader: Arc<Loader>,
-    workers_left: Arc<WorkersLeft>,
-    threads: Vec<JoinHandle<()>>,
-    watchdog_thread: Option<JoinHandle<()>>,
-}
-
-/// Counts the worker threads that have not ended.
-struct WorkersLeft {
-    count: Mutex<usize>,
-    none_left: Condvar,
+    threads: Arc<Threads>,
 }
 
 /// What a [`Pool::shutdown_timeout`] had to cut short; nothing of it if all was done in time.
@@ -111,53 +100,20 @@ impl Pool {
             max_tasks_per_instance,
             max_kept_memory,
         });
-        let mut pool = Self {
+        let loader = Loader::new(load_timeout);
+        let threads = Threads::start(&registry, &loader, n_workers).map_err(BuildError::Thread)?;
+        let pool = Self {
             registry,
-            n_workers,
-            loader: Loader::new(load_timeout),
-            workers_left: Arc::new(WorkersLeft {
-                count: Mutex::new(0),
-                none_left: Condvar::new(),
-            }),
-            threads: Vec::with_capacity(n_workers),
-            watchdog_thread: None,
+            loader,
+            threads: Arc::new(threads),
         };
-        // From here on the pool's own drop clears away what was started, if a thread cannot.
-        pool.start_threads().map_err(BuildError::Thread)?;
         trace::pool_built(n_workers, pool.allocation());
         Ok(pool)
     }
 
-    fn start_threads(&mut self) -> std::io::Result<()> {
-        let registry = Arc::clone(&self.registry);
-        self.watchdog_thread = Some(
-            thread::Builder::new()
-                .name("wasmpool-watch".to_owned())
-                .spawn(move || {
-                    let mut callbacks = CallbackThread::new(&registry);
-                    let interrupt = || registry.sandbox.interrupt();
-                    let watchdog = &registry.scheduler.watchdog;
-                    watchdog.run(interrupt, |task| callbacks.call_back(task));
-                })?,
-        );
-        for worker in 0..self.n_workers {
-            let registry = Arc::clone(&self.registry);
-            let driver = Driver::new()?;
-            let leaving = self.workers_left.enter();
-            let thread = thread::Builder::new()
-                .name(format!("wasmpool-worker-{worker}"))
-                .spawn(move || {
-                    let _leaving = leaving;
-                    run_worker(&registry, worker, &driver);
-                })?;
-            self.threads.push(thread);
-        }
-        Ok(())
-    }
-
     /// How many workers the pool has.
     pub fn workers(&self) -> usize {
-        self.n_workers
+        self.threads.n_workers()
     }
 
     /// How many tasks wait in the queue at this moment.
@@ -377,20 +333,9 @@ impl Pool {
     /// a graceful shutdown comes back when another thread terminates the pool. On the pool's
     /// own threads (in a callback) it does not block.
     pub fn shutdown(&self, how: Shutdown) {
-        trace::shut_down(how);
-        self.close();
-        match how {
-            Shutdown::Graceful => {}
-            Shutdown::Cancel => drop(self.registry.scheduler.cancel_queued()),
-            Shutdown::Terminate => drop(self.registry.scheduler.terminate()),
-        }
-        if !self.registry.is_own_thread() {
-            self.workers_left.wait();
-        }
+        self.threads.shutdown(how);
     }
-}
 
-impl Pool {
     /// Refuses tasks from now on, gives those that were accepted `timeout` to finish, and
     /// then terminates the pool. Blocks for that long at the most, and the moment it takes
     /// to stop what runs, which is longer for
@@ -402,7 +347,7 @@ impl Pool {
     pub fn shutdown_timeout(&self, timeout: Duration) -> CutShort {
         self.close();
         let deadline = Instant::now().checked_add(timeout);
-        if !self.registry.is_own_thread() && self.workers_left.wait_until(deadline) {
+        if self.threads.wait_until(deadline) {
             return CutShort::default();
         }
         let never_ran = self.registry.scheduler.terminate();
@@ -412,83 +357,12 @@ impl Pool {
     }
 }
 
-impl Drop for Pool {
-    fn drop(&mut self) {
-        self.loader.close();
-        self.shutdown(Shutdown::Terminate);
-        if self.registry.is_own_thread() {
-            // The last owner was a callback. A thread cannot wait for itself: it ends by
-            // itself after this, and the watchdog has to stay for as long.
-            let (registry, workers_left) =
-                (Arc::clone(&self.registry), Arc::clone(&self.workers_left));
-            let close = move || {
-                workers_left.wait();
-                registry.scheduler.watchdog.close();
-            };
-            // Without that thread the watchdog would sleep on, which harms nobody.
-            drop(
-                thread::Builder::new()
-                    .name("wasmpool-drop".to_owned())
-                    .spawn(close),
-            );
-            return;
-        }
-        for worker in self.threads.drain(..) {
-            worker.join().expect("a worker goes on after every panic");
-        }
-        self.registry.scheduler.watchdog.close();
-        if let Some(watchdog) = self.watchdog_thread.take() {
-            watchdog
-                .join()
-                .expect("the watchdog runs nobody's code but its own");
-        }
-    }
-}
-
 impl fmt::Debug for Pool {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Pool")
-            .field("workers", &self.n_workers)
+            .field("workers", &self.workers())
             .field("queued", &self.queued())
             .finish_non_exhaustive()
-    }
-}
-
-impl WorkersLeft {
-    /// Counts one more thread, until what is returned is dropped.
-    fn enter(self: &Arc<Self>) -> Leaving {
-        *lock(&self.count) += 1;
-        Leaving(Arc::clone(self))
-    }
-
-    /// Blocks until no thread is left.
-    fn wait(&self) {
-        self.wait_until(None);
-    }
-
-    /// Blocks until no thread is left, or until the deadline. Says whether none is left.
-    fn wait_until(&self, deadline: Option<Instant>) -> bool {
-        let mut count = lock(&self.count);
-        while *count > 0 {
-            match sync::wait(&self.none_left, count, deadline) {
-                Ok(signalled) => count = signalled,
-                Err(_timed_out) => return false,
-            }
-        }
-        true
-    }
-}
-
-/// A worker thread's place in [`WorkersLeft`].
-struct Leaving(Arc<WorkersLeft>);
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        let mut count = lock(&self.0.count);
-        *count -= 1;
-        if *count == 0 {
-            self.0.none_left.notify_all();
-        }
     }
 }

@@ -9,6 +9,7 @@ mod handle;
 mod loading;
 mod map;
 mod submit;
+mod threads;
 
 pub use builder::PoolBuilder;
 pub use command::{Child, Command};
