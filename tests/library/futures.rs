@@ -436,3 +436,29 @@ fn callbacks_run_on_threads_with_the_names_of_the_pool() {
     assert_eq!((name.as_str(), worker), ("wasmpool-callbacks", None));
     running.iter().for_each(|future| assert!(future.cancel()));
 }
+
+#[test]
+fn threads_of_workers_are_as_the_embedder_wants_them() {
+    let (sender, events) = mpsc::channel();
+    let exits = sender.clone();
+    let name = || std::thread::current().name().unwrap().to_owned();
+    let builder = Pool::builder()
+        .workers(2)
+        .thread_name(|worker| format!("judge-{worker}"))
+        .thread_stack_size(4 << 20)
+        .on_thread_start(move |worker| {
+            sender.send(("start", worker, name())).unwrap();
+            panic!("a handler's panic is its own");
+        })
+        .on_thread_exit(move |worker| exits.send(("exit", worker, name())).unwrap());
+    let bench = Bench::new(builder);
+    let expected = |event| [0, 1].map(|worker| (event, worker, format!("judge-{worker}")));
+    let mut started = [(); 2].map(|()| events.recv_timeout(LONG).unwrap());
+    started.sort();
+    bench.assert_healthy();
+    assert_eq!(started, expected("start"));
+    drop(bench);
+    let mut exited = events.iter().collect::<Vec<_>>();
+    exited.sort();
+    assert_eq!(exited, expected("exit"));
+}

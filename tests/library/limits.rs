@@ -200,7 +200,9 @@ fn a_large_result_makes_the_trip() {
 fn settings_out_of_range_name_the_setting_and_the_range() {
     fn check(builder: wasmpool::PoolBuilder, expected: &str) {
         match builder.build() {
-            Err(BuildError::Setting { setting, problem }) => {
+            Err(BuildError::Setting {
+                setting, problem, ..
+            }) => {
                 assert_eq!(format!("{setting}: {problem}"), expected);
             }
             other => panic!("{other:?} instead of {expected}"),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use wasmpool::{Isolation, Pool, Priority, SubmitErrorKind, TaskErrorKind as Kind, TaskOptions};
+use wasmpool::{
+    Isolation, Pool, Priority, Retry, SubmitErrorKind, TaskError, TaskErrorKind as Kind,
+    TaskOptions, TaskReport,
+};
 
 use crate::support::Bench;
 
@@ -148,4 +151,39 @@ fn a_warm_instance_has_the_limits_of_the_task_that_it_serves() {
         16 << 20
     );
     assert_eq!(future.report().unwrap().instance_age, 1);
+}
+
+#[test]
+fn options_errors_and_reports_survive_being_written_down() {
+    let options = TaskOptions::new()
+        .task_timeout(SHORT)
+        .memory_limit(1 << 20)
+        .isolation(Isolation::Worker)
+        .priority(Priority::High)
+        .retry(Retry::times(2).on([Kind::TimedOut, Kind::MemoryLimit]))
+        .tag("nightly");
+    let text = serde_json::to_string(&options).unwrap();
+    let read: TaskOptions = serde_json::from_str(&text).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{options:?}"));
+    // What is not set need not be there.
+    let read: TaskOptions = serde_json::from_str(r#"{"priority": "low"}"#).unwrap();
+    let low = TaskOptions::new().priority(Priority::Low);
+    assert_eq!(format!("{read:?}"), format!("{low:?}"));
+    let unknown = r#"{"retry": {"retries": 1, "kinds": ["bad-luck"], "backoff": null}}"#;
+    let error = serde_json::from_str::<TaskOptions>(unknown).unwrap_err();
+    assert!(
+        error.to_string().contains("`bad-luck` is no kind of error"),
+        "{error}"
+    );
+
+    let bench = Bench::with_workers(1);
+    let future = bench.submit::<u64, u64>("unreachable", 1);
+    let error = future.wait().unwrap_err();
+    let text = serde_json::to_string(&error).unwrap();
+    let read: TaskError = serde_json::from_str(&text).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{error:?}"));
+    let report = future.report().unwrap();
+    let text = serde_json::to_string(&report).unwrap();
+    let read: TaskReport = serde_json::from_str(&text).unwrap();
+    assert_eq!(read, report.clone());
 }

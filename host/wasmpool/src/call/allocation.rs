@@ -1,9 +1,9 @@
 //! Where the memory of a pool's instances comes from, as the pool tells it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Where the memory of instances comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Allocation {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::sync::Instant;
 
 /// The limits of one task. Plain data, copied to wherever they are watched.
@@ -48,7 +50,8 @@ impl Limits {
 }
 
 /// Limits of some tasks that take the place of the pool's.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct LimitOverrides {
     pub(crate) memory: Option<usize>,
     pub(crate) fuel: Option<u64>,

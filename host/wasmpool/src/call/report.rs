@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What a finished task cost, and what it printed.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskReport {
     /// The index of the worker that ran it; none if it never started.
@@ -32,7 +32,7 @@ pub struct TaskReport {
     /// `example.org` ``: each thing once, the first sixteen. Without any
     /// [right](crate::Capabilities::net) to the network a guest gets no socket to begin with,
     /// and only the names are here that it wanted to look up.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
     /// What it wrote to standard output.
     pub stdout: Captured,
@@ -41,7 +41,8 @@ pub struct TaskReport {
 }
 
 /// The captured end of an output stream.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Captured {
     /// The last bytes that were written, up to the pool's output limit.
     pub tail: Vec<u8>,

@@ -6,6 +6,7 @@
 pub enum BuildError {
     /// A setting is out of its range.
     #[error("{setting}: {problem}")]
+    #[non_exhaustive]
     Setting {
         /// The builder's method.
         setting: &'static str,

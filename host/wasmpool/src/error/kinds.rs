@@ -2,16 +2,16 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-/// The kinds of [`TaskError`].
+/// The kinds of [`TaskError`](crate::TaskError).
 ///
 /// Its text form, and its name in JSON, is in kebab case: `timed-out`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TaskErrorKind {
-    /// The task itself reported a failure; [`TaskError::code`] and the message are its own.
+    /// The task itself reported a failure; [`TaskError::code`](crate::TaskError::code) and the message are its own.
     Failed,
     /// The arguments do not fit the task, or are larger than the payload limit.
     BadArguments,
@@ -51,12 +51,12 @@ pub enum TaskErrorKind {
     /// The pool itself failed: its host has no memory left, or wasmpool has a defect.
     Internal,
     /// The module's initializer failed, for this task or an earlier one, and why is its
-    /// [cause](TaskError::cause).
+    /// [cause](crate::TaskError::cause).
     InitializerFailed,
 }
 
 /// Which trap ended a guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TrapCode {
@@ -78,9 +78,10 @@ pub enum TrapCode {
     Other,
 }
 
-/// Who can do something about a [`TaskError`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// Who can do something about a [`TaskError`](crate::TaskError).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Fault {
     /// The guest: it failed, misbehaved, or met a limit.
     Guest,

@@ -14,6 +14,7 @@ use crate::value::text::{self, Listed};
 pub enum LoadError {
     /// The file could not be read.
     #[error("cannot read `{}`", path.display())]
+    #[non_exhaustive]
     Read {
         /// The file.
         path: PathBuf,
@@ -47,6 +48,7 @@ pub enum LoadError {
          component with `wasm-tools component new`, which can take text and lists too",
         text::message(problem)
     )]
+    #[non_exhaustive]
     CoreModule {
         /// What it lacks, or wants beside `wasi_snapshot_preview1`.
         problem: String,
@@ -69,6 +71,7 @@ pub enum LoadError {
     Unsupported(String),
     /// The component exports nothing that can be called as a task.
     #[error("nothing to call: {}", exports_hint(exports, uncallable))]
+    #[non_exhaustive]
     NothingToCall {
         /// What it exports all the same.
         exports: Vec<String>,
@@ -81,6 +84,7 @@ pub enum LoadError {
          against that version of the contract",
         text::name(found)
     )]
+    #[non_exhaustive]
     WorldVersion {
         /// The interface that it exports.
         found: String,
@@ -91,6 +95,7 @@ pub enum LoadError {
          and WASI 0.2 (`wasi:cli`, `clocks`, `filesystem`, `io`, `random`, `sockets`)",
         Listed(imports)
     )]
+    #[non_exhaustive]
     UnknownImport {
         /// The imports in question.
         imports: Vec<String>,
@@ -106,6 +111,7 @@ pub enum LoadError {
         "not loaded within {timeout:?}: allow more time (`load_timeout`, `--load-timeout`), or \
          compile the module ahead of time (`wasmpool compile`, `Pool::precompile`)"
     )]
+    #[non_exhaustive]
     TimedOut {
         /// The timeout.
         timeout: Duration,

@@ -43,6 +43,7 @@ pub enum TaskRefError {
         did_you_mean(name, tasks),
         Listed(tasks)
     )]
+    #[non_exhaustive]
     Unknown {
         /// The name that was asked for.
         name: String,
@@ -55,6 +56,7 @@ pub enum TaskRefError {
         text::name(name),
         Listed(tasks)
     )]
+    #[non_exhaustive]
     Ambiguous {
         /// The name that was asked for.
         name: String,
@@ -69,6 +71,7 @@ pub enum TaskRefError {
         "the task `{}` has {expected} parameters, and the reference {given} arguments",
         text::name(name)
     )]
+    #[non_exhaustive]
     Arity {
         /// The task.
         name: String,
@@ -82,6 +85,7 @@ pub enum TaskRefError {
         "the module is no program: it exports no `wasi:cli/run`; its tasks are {}",
         Listed(tasks)
     )]
+    #[non_exhaustive]
     NoProgram {
         /// What it has instead.
         tasks: Vec<String>,
@@ -91,12 +95,14 @@ pub enum TaskRefError {
         "`{}` is a program, which runs once and leaves no instance behind it",
         text::name(name)
     )]
+    #[non_exhaustive]
     ProgramAsInitializer {
         /// The task.
         name: String,
     },
     /// The initializer is a task of another module.
     #[error("the initializer `{}` is a task of another module", text::name(name))]
+    #[non_exhaustive]
     OtherModule {
         /// The task.
         name: String,

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::kinds::{Fault, TaskErrorKind};
 use crate::call::Output;
@@ -17,30 +17,31 @@ use crate::value::text;
 #[derive(Clone)]
 pub struct TaskError(Arc<Detail>);
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Detail {
     kind: TaskErrorKind,
     message: String,
     code: String,
     backtrace: Vec<Frame>,
     stderr: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     output: Option<Output>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     cause: Option<TaskError>,
 }
 
 /// One frame of a guest's backtrace.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Frame {
     /// The function's demangled name, cut after 256 bytes and without control characters, or its
     /// index in the module where it has no name.
     pub function: String,
     /// The source file, where the module carries debug information.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
     /// The line in that file, counted from 1.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
 }
 
@@ -196,5 +197,11 @@ impl std::error::Error for TaskError {}
 impl Serialize for TaskError {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for TaskError {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Detail::deserialize(deserializer).map(|detail| Self(Arc::new(detail)))
     }
 }

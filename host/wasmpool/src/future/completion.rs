@@ -18,6 +18,7 @@ use crate::sync::{Arc, Instant};
 
 /// When a [`wait`] is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Until {
     /// When all have ended.
     AllCompleted,

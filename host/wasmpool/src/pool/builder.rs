@@ -7,10 +7,12 @@ use std::thread;
 use std::time::Duration;
 
 use super::handle::Pool;
+use super::threads::ThreadSettings;
 use crate::call::Limits;
 use crate::error::BuildError;
 use crate::sandbox::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT, MemoryReset};
 use crate::schedule::{Isolation, Retry, trace};
+use crate::sync::Arc;
 
 /// The most workers that a pool may have: each of them reserves address space for its
 /// instances, of which there is enough for some thousands.
@@ -38,6 +40,7 @@ pub struct PoolBuilder {
     cache: CacheFolder,
     cache_limit: u64,
     load_timeout: Option<Duration>,
+    threads: ThreadSettings,
 }
 
 impl Default for PoolBuilder {
@@ -58,6 +61,7 @@ impl Default for PoolBuilder {
             cache: CacheFolder::default(),
             cache_limit: DEFAULT_CACHE_LIMIT,
             load_timeout: None,
+            threads: ThreadSettings::default(),
         }
     }
 }
@@ -284,6 +288,36 @@ impl PoolBuilder {
         self
     }
 
+    /// What to call the worker with this index, from 0: how debuggers and `top -H` show its thread.
+    /// Default: `wasmpool-worker-3`.
+    pub fn thread_name(mut self, name: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
+        self.threads.name = Some(Arc::new(name));
+        self
+    }
+
+    /// How large the stack of each worker's thread is, in bytes; the system may round it up. Guests
+    /// have [stacks of their own](Self::stack_limit): this one is for the host's side of calls, and
+    /// for callbacks. Default: that of Rust's threads, 2 MiB.
+    pub fn thread_stack_size(mut self, bytes: usize) -> Self {
+        self.threads.stack_size = Some(bytes);
+        self
+    }
+
+    /// Calls `handler` on each worker's thread, with the worker's index, before its first task: to
+    /// set its affinity, its priority, or what is local to a thread. A panic of the handler ends the
+    /// handler alone. Default: nothing.
+    pub fn on_thread_start(mut self, handler: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.threads.on_start = Some(Arc::new(handler));
+        self
+    }
+
+    /// Calls `handler` on each worker's thread, with the worker's index, after its last task. A panic
+    /// of the handler ends the handler alone. Default: nothing.
+    pub fn on_thread_exit(mut self, handler: impl Fn(usize) + Send + Sync + 'static) -> Self {
+        self.threads.on_exit = Some(Arc::new(handler));
+        self
+    }
+
     /// Sets the sandbox up and starts the threads.
     ///
     /// # Errors
@@ -310,6 +344,7 @@ impl PoolBuilder {
             retry: self.retry,
             cache: Cache::new(self.cache, self.cache_limit, trace::cache_trouble),
             load_timeout: self.load_timeout,
+            threads: self.threads,
         })
     }
 }
@@ -330,6 +365,7 @@ pub(crate) struct Settings {
     pub(crate) retry: Option<Retry>,
     pub(crate) cache: Cache,
     pub(crate) load_timeout: Option<Duration>,
+    pub(crate) threads: ThreadSettings,
 }
 
 fn default_workers() -> usize {

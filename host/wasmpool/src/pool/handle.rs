@@ -74,6 +74,7 @@ impl Pool {
             retry,
             cache,
             load_timeout,
+            threads,
         } = settings;
         let instances_per_worker = match isolation {
             Isolation::Task => 1,
@@ -101,7 +102,8 @@ impl Pool {
             max_kept_memory,
         });
         let loader = Loader::new(load_timeout);
-        let threads = Threads::start(&registry, &loader, n_workers).map_err(BuildError::Thread)?;
+        let threads =
+            Threads::start(&registry, &loader, n_workers, &threads).map_err(BuildError::Thread)?;
         let pool = Self {
             registry,
             loader,

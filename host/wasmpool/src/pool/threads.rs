@@ -1,11 +1,56 @@
 //! The threads of a pool: how they are started, waited for and ended.
 
+use std::fmt;
 use std::thread::JoinHandle;
 
 use super::loading::Loader;
 use crate::sandbox::Driver;
 use crate::schedule::{CallbackThread, Registry, Shutdown, run_worker, trace};
-use crate::sync::{self, Arc, Condvar, Instant, Mutex, lock, thread};
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, contain_panic, lock, thread};
+
+/// How the threads of workers are started, as the embedder wants it.
+#[derive(Clone, Default)]
+pub(crate) struct ThreadSettings {
+    pub(super) name: Option<Arc<dyn Fn(usize) -> String + Send + Sync>>,
+    pub(super) stack_size: Option<usize>,
+    pub(super) on_start: Option<Arc<dyn Fn(usize) + Send + Sync>>,
+    pub(super) on_exit: Option<Arc<dyn Fn(usize) + Send + Sync>>,
+}
+
+impl ThreadSettings {
+    fn builder(&self, worker: usize) -> thread::Builder {
+        let name = match &self.name {
+            Some(name) => name(worker),
+            None => format!("wasmpool-worker-{worker}"),
+        };
+        let builder = thread::Builder::new().name(name);
+        match self.stack_size {
+            Some(bytes) => builder.stack_size(bytes),
+            None => builder,
+        }
+    }
+
+    /// Does `work` on a worker's thread, between the embedder's handlers.
+    fn run(&self, worker: usize, work: impl FnOnce()) {
+        let call = |handler: &Option<Arc<dyn Fn(usize) + Send + Sync>>| {
+            if let Some(handler) = handler {
+                contain_panic(|| handler(worker));
+            }
+        };
+        call(&self.on_start);
+        work();
+        call(&self.on_exit);
+    }
+}
+
+impl fmt::Debug for ThreadSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ThreadSettings")
+            .field("stack_size", &self.stack_size)
+            .finish_non_exhaustive()
+    }
+}
 
 /// A pool's workers and its watchdog. On drop they are ended, which blocks until they are gone.
 pub(super) struct Threads {
@@ -27,6 +72,7 @@ impl Threads {
         registry: &Arc<Registry>,
         loader: &Arc<Loader>,
         n_workers: usize,
+        settings: &ThreadSettings,
     ) -> std::io::Result<Self> {
         let mut threads = Self {
             registry: Arc::clone(registry),
@@ -39,11 +85,11 @@ impl Threads {
             watchdog: None,
         };
         // From here on the drop clears away what was started, if a thread cannot be.
-        threads.start_all(n_workers)?;
+        threads.start_all(n_workers, settings)?;
         Ok(threads)
     }
 
-    fn start_all(&mut self, n_workers: usize) -> std::io::Result<()> {
+    fn start_all(&mut self, n_workers: usize, settings: &ThreadSettings) -> std::io::Result<()> {
         let registry = Arc::clone(&self.registry);
         self.watchdog = Some(
             thread::Builder::new()
@@ -59,12 +105,12 @@ impl Threads {
             let registry = Arc::clone(&self.registry);
             let driver = Driver::new()?;
             let leaving = self.workers_left.enter();
-            let thread = thread::Builder::new()
-                .name(format!("wasmpool-worker-{worker}"))
-                .spawn(move || {
-                    let _leaving = leaving;
-                    run_worker(&registry, worker, &driver);
-                })?;
+            let builder = settings.builder(worker);
+            let settings = settings.clone();
+            let thread = builder.spawn(move || {
+                let _leaving = leaving;
+                settings.run(worker, || run_worker(&registry, worker, &driver));
+            })?;
             self.workers.push(thread);
         }
         Ok(())

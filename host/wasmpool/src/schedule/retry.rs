@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{TaskErrorKind, TrapCode};
 
 /// The longest wait before an attempt.
@@ -28,10 +30,11 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 ///         .backoff(Duration::from_millis(100)),
 /// );
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     retries: u32,
     /// A bit for each kind, by its index.
+    #[serde(with = "names_of_kinds")]
     kinds: u32,
     backoff: Duration,
 }
@@ -93,6 +96,35 @@ impl Retry {
 
 fn bit(kind: TaskErrorKind) -> u32 {
     1 << kind.index()
+}
+
+/// A set of kinds, written as their names.
+mod names_of_kinds {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::error::TaskErrorKind;
+
+    pub(super) fn serialize<S: Serializer>(kinds: &u32, serializer: S) -> Result<S::Ok, S::Error> {
+        let names = TaskErrorKind::NAMES.iter().enumerate();
+        serializer.collect_seq(names.filter_map(|(index, name)| {
+            let is_in = kinds >> index & 1 == 1;
+            is_in.then_some(name)
+        }))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+        let names = Vec::<String>::deserialize(deserializer)?;
+        names.iter().try_fold(0, |kinds, name| {
+            let index = TaskErrorKind::NAMES.iter().position(|known| known == name);
+            let index = index.ok_or_else(|| {
+                D::Error::custom(format!(
+                    "`{name}` is no kind of error; they are {:?}",
+                    TaskErrorKind::NAMES
+                ))
+            })?;
+            Ok(kinds | 1 << index)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::call::TaskReport;
 use crate::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::sync::{Instant, Mutex, lock};
 const DIGITS: u8 = 2;
 
 /// How a duration was distributed over the tasks that have run, to two significant digits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Distribution {
     /// How many there were.

@@ -5,6 +5,8 @@ use std::cell::Cell as ThreadCell;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use serde::{Deserialize, Serialize};
+
 use super::job::Call;
 use super::retry::Retry;
 use super::scheduler::{Runner, Scheduler};
@@ -20,7 +22,8 @@ use crate::sync::{Arc, Instant, Weak};
 pub(crate) const WARM_INSTANCES: usize = 4;
 
 /// How much the tasks of a worker share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Isolation {
     /// Nothing: every task runs in a fresh instance, which costs some ten microseconds. Its memory

@@ -3,6 +3,8 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::call::LimitOverrides;
 use crate::sandbox::Capabilities;
 use crate::schedule::{Isolation, Retry};
@@ -10,6 +12,9 @@ use crate::sync::Arc;
 
 /// How the tasks of one [`Task`](crate::Task) reference are run, where that differs from the
 /// pool's settings. What is not set here is as the pool has it.
+///
+/// With serde they can be written down and read again, but for
+/// [`capabilities`](Self::capabilities), which are left out: rights are granted where they are used.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -26,15 +31,20 @@ use crate::sync::Arc;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[must_use = "options do nothing until a task reference is made with them"]
 pub struct TaskOptions {
+    #[serde(flatten)]
     limits: LimitOverrides,
     isolation: Option<Isolation>,
+    // Folders that were opened cannot be written down.
+    #[serde(skip)]
     capabilities: Option<Capabilities>,
     retry: Option<Retry>,
     priority: Priority,
     chunk_size: Option<NonZeroUsize>,
+    #[serde(with = "shared_text")]
     tag: Option<Arc<str>>,
 }
 
@@ -42,7 +52,9 @@ pub struct TaskOptions {
 ///
 /// Among tasks of one priority it is the one that was submitted first. A lower priority
 /// does not starve: when it has been passed over eight times it has its turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Priority {
     /// Before all others.
     High,
@@ -172,5 +184,26 @@ impl TaskOptions {
     /// The lane of the queue that the task waits in.
     pub(crate) fn lane(&self) -> usize {
         self.priority as usize
+    }
+}
+
+/// Shared text, as serde writes any text.
+mod shared_text {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::sync::Arc;
+
+    pub(super) fn serialize<S: Serializer>(
+        text: &Option<Arc<str>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        text.as_deref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<str>>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.map(Arc::from))
     }
 }

@@ -155,6 +155,7 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, St
 /// of numbers there, no NaN or infinities, which become `null`, and only text as the keys of
 /// a map.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Value {
     /// Nothing: `nil`, `null`, `()`, `None`.
     Null,

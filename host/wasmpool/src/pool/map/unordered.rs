@@ -83,7 +83,7 @@ impl<Out: 'static> UnderWay<Out> {
 }
 
 impl<Args, Out, Input> MapUnordered<'_, Args, Out, Input> {
-    /// The same with a time limit for the whole, as [`Map::timeout`].
+    /// The same with a time limit for the whole, as [`Map::timeout`](crate::Map::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.feed.set_timeout(timeout);
         self

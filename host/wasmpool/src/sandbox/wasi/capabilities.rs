@@ -33,6 +33,7 @@ pub struct Capabilities(Option<Arc<Grants>>);
 
 /// Whether a guest may change what is in a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Access {
     /// It may read files and list folders.
     ReadOnly,
