@@ -205,7 +205,11 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
                 let read = self.reader.f64();
                 self.read(read)?;
             }
-            Type::Char | Type::String => {
+            Type::Char => {
+                let read = self.reader.char();
+                self.read(read)?;
+            }
+            Type::String => {
                 let read = self.reader.text();
                 self.read(read)?;
             }
@@ -388,12 +392,8 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
                 }
             }
             Type::Char => {
-                let read = self.reader.text();
-                let text = self.read(read)?;
-                match text.chars().count() {
-                    1 => visitor.visit_borrowed_str(text),
-                    _ => Err(corrupt(ty)),
-                }
+                let read = self.reader.char();
+                visitor.visit_borrowed_str(self.read(read)?)
             }
             Type::String => {
                 let read = self.reader.text();

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -764,6 +765,18 @@ fn what_is_made_of_a_value_is_counted_to_the_byte() {
     check::<Vec<Color>>(&flags, ["red"], 0);
     check::<Vec<String>>(&flags, ["red"], 32 + 3);
     check::<HashMap<String, bool>>(&flags, ["red"], (32 + 3) + (32 + 5));
+}
+
+#[test]
+fn a_text_of_no_or_two_characters_is_no_char_whoever_reads_it() {
+    let ty = Type::Char;
+    for (text, is_char) in [("", false), ("a", true), ("\u{df}", true), ("ab", false)] {
+        let bytes = encode_value(&Type::String, &text).unwrap();
+        assert_eq!(decode::<crate::Value>(Some(&ty), &bytes).is_ok(), is_char);
+        assert_eq!(decode::<IgnoredAny>(Some(&ty), &bytes).is_ok(), is_char);
+        assert_eq!(decode::<char>(Some(&ty), &bytes).is_ok(), is_char);
+        assert_eq!(to_wave(Some(&ty), &bytes).is_ok(), is_char);
+    }
 }
 
 #[test]

@@ -424,10 +424,7 @@ fn read(text: &mut Bounded, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Fa
             push_float(text, value.is_nan(), format_args!("{value:?}"))?;
         }
         Type::Char => {
-            let value = reader.text().map_err(corrupt)?;
-            if value.chars().count() != 1 {
-                return Err(corrupt(Corrupt));
-            }
+            let value = reader.char().map_err(corrupt)?;
             push_quoted(text, '\'', value)?;
         }
         Type::String => {

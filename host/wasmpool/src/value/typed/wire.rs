@@ -251,6 +251,16 @@ impl<'de> Reader<'de> {
         std::str::from_utf8(self.run(length)?).map_err(|_| Corrupt)
     }
 
+    /// A text of exactly one character.
+    pub(super) fn char(&mut self) -> Read<&'de str> {
+        let text = self.text()?;
+        let mut characters = text.chars();
+        match (characters.next(), characters.next()) {
+            (Some(_), None) => Ok(text),
+            _ => Err(Corrupt),
+        }
+    }
+
     pub(super) fn binary(&mut self) -> Read<&'de [u8]> {
         let length = decode::read_bin_len(&mut self.bytes).map_err(|_| Corrupt)?;
         self.run(length)
