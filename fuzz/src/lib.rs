@@ -23,11 +23,13 @@ mod typed;
 #[path = "../../host/wasmpool/src/value.rs"]
 mod value;
 
+#[cfg(feature = "pool")]
 #[path = "../../tests/library/echo/component.rs"]
 mod component;
 
 pub mod forms;
 pub mod memory;
+#[cfg(feature = "pool")]
 pub mod pools;
 pub mod random;
 pub mod wat_types;
@@ -37,6 +39,7 @@ pub use signature::{Signature, Type};
 pub use value::Value;
 
 /// A component with `echo: func(value: T) -> tuple<T>`.
+#[cfg(feature = "pool")]
 pub fn echo_component(ty: &Type) -> Vec<u8> {
     component::echo(ty)
 }
