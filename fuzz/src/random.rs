@@ -89,6 +89,85 @@ pub fn any_types(input: &mut Unstructured<'_>) -> Result<Vec<Type>> {
     (0..n_types).map(|_| any_type(input, DEPTH - 1)).collect()
 }
 
+/// A type that is nearly the same: here and there it has another part, or one more, or one less.
+pub fn similar_type(input: &mut Unstructured<'_>, ty: &Type) -> Result<Type> {
+    if input.ratio(1, 8)? {
+        return match ty {
+            Type::Char => Ok(Type::String),
+            Type::String => Ok(Type::Char),
+            Type::Enum(_) => Ok(Type::Enum(names(input, 300)?)),
+            Type::Flags(_) => Ok(Type::Flags(names(input, 32)?)),
+            Type::Bool | Type::F32 | Type::F64 => any_type(input, 1),
+            Type::S8 | Type::U8 | Type::S16 | Type::U16 | Type::S32 | Type::U32 => {
+                input.choose(&[Type::S64, Type::U64]).cloned()
+            }
+            Type::S64 | Type::U64 => any_type(input, 1),
+            Type::List(inner) | Type::Option(inner) => match input.int_in_range(0..=4)? {
+                0 => Ok((**inner).clone()),
+                1 => Ok(Type::List(inner.clone())),
+                2 => Ok(Type::Option(inner.clone())),
+                3 => Ok(Type::Tuple(vec![(**inner).clone()])),
+                _ => any_type(input, 1),
+            },
+            Type::Tuple(types) => {
+                let mut types = types.clone();
+                match input.arbitrary()? {
+                    true => types.push(any_type(input, 1)?),
+                    false => drop(types.pop()),
+                }
+                Ok(Type::Tuple(types))
+            }
+            Type::Record(fields) => {
+                // In its wire form it is that.
+                let types = fields.iter().skip(1).map(|(_, ty)| ty.clone());
+                Ok(Type::Tuple(types.collect()))
+            }
+            Type::Variant(cases) => {
+                let mut cases = cases.clone();
+                let index = input.choose_index(cases.len())?;
+                cases[index].1 = match cases[index].1 {
+                    Some(_) => None,
+                    None => Some(any_type(input, 1)?),
+                };
+                cases.push(("one-more".to_owned(), None));
+                Ok(Type::Variant(cases))
+            }
+            Type::Result { ok, err } => Ok(Type::Result {
+                ok: err.clone(),
+                err: ok.clone(),
+            }),
+        };
+    }
+    let mut inner = |ty: &Type| similar_type(input, ty);
+    Ok(match ty {
+        Type::List(element) => Type::List(Box::new(inner(element)?)),
+        Type::Option(some) => Type::Option(Box::new(inner(some)?)),
+        Type::Tuple(types) => Type::Tuple(types.iter().map(inner).collect::<Result<_>>()?),
+        Type::Record(fields) => {
+            let fields = fields
+                .iter()
+                .map(|(name, ty)| Ok((name.clone(), inner(ty)?)));
+            Type::Record(fields.collect::<Result<_>>()?)
+        }
+        Type::Variant(cases) => {
+            let cases = cases.iter().map(|(name, ty)| {
+                let ty = ty.as_ref().map(&mut inner).transpose()?;
+                Ok((name.clone(), ty))
+            });
+            Type::Variant(cases.collect::<Result<_>>()?)
+        }
+        Type::Result { ok, err } => {
+            let mut payload = |ty: &Option<Box<Type>>| {
+                let ty = ty.as_ref().map(|ty| inner(ty).map(Box::new));
+                ty.transpose()
+            };
+            let (ok, err) = (payload(ok)?, payload(err)?);
+            Type::Result { ok, err }
+        }
+        other => other.clone(),
+    })
+}
+
 /// A value of the type, exactly as it is read from its wire form.
 pub fn any_value(input: &mut Unstructured<'_>, ty: &Type) -> Result<Value> {
     Ok(match ty {

@@ -24,6 +24,9 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
     let back: Json = decode(&ty, &wire, usize::MAX).unwrap();
     assert_eq!(back, json);
     if !input.is_empty() {
+        let similar = random::similar_type(input, &ty)?;
+        let value = random::any_value(input, &similar)?;
+        check_text(&ty, &serde_json::to_string(&value).unwrap());
         let mut corrupted = text.into_bytes();
         random::corrupt(input, &mut corrupted)?;
         check_text(&ty, &String::from_utf8_lossy(&corrupted));

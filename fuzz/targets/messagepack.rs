@@ -17,6 +17,9 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
     let bytes = forms::to_messagepack(&value).unwrap();
     assert_eq!(read(&bytes).unwrap(), value);
     if !input.is_empty() {
+        let similar = random::similar_type(input, &ty)?;
+        let value = random::any_value(input, &similar)?;
+        check_bytes(&ty, &forms::to_messagepack(&value).unwrap());
         let mut corrupted = bytes;
         random::corrupt(input, &mut corrupted)?;
         check_bytes(&ty, &corrupted);

@@ -27,6 +27,13 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
         .unwrap_or_else(|error| panic!("{signature}: {call}: {error}"));
     assert_eq!(read, values, "{signature}: {call}");
     if !input.is_empty() {
+        let parts = params.iter().map(|ty| {
+            let ty = random::similar_type(input, ty)?;
+            let value = random::any_value(input, &ty)?;
+            Ok(wave(&ty, &value))
+        });
+        let parts = parts.collect::<Result<Vec<_>>>()?;
+        check_text(&signature, &format!("f({})", parts.join(", ")));
         let mut corrupted = call.into_bytes();
         random::corrupt(input, &mut corrupted)?;
         check_text(&signature, &String::from_utf8_lossy(&corrupted));

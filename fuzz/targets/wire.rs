@@ -29,6 +29,10 @@ fn check(input: &mut Unstructured<'_>) -> Result<()> {
     let limit = input.int_in_range(0..=64 << 10)?;
     check_bytes(&ty, &wire, limit);
     if !input.is_empty() {
+        // What a similar type has is nearly right.
+        let similar = random::similar_type(input, &ty)?;
+        let value = random::any_value(input, &similar)?;
+        check_bytes(&ty, &encode(&similar, &value).unwrap(), limit);
         let mut corrupted = wire;
         random::corrupt(input, &mut corrupted)?;
         check_bytes(&ty, &corrupted, limit);
