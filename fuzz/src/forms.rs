@@ -4,8 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::typed;
-use crate::value;
+use crate::value::{self, typed};
 use crate::{Signature, Type, Value};
 
 /// A signature with these parameters, called `p1` and so on.
