@@ -52,9 +52,12 @@
 //! By default every task gets a fresh instance ([`Isolation::Task`]): no memory, global or
 //! output of one task is seen by another. A guest has no file, network, environment,
 //! argument or input of the host but what it is granted ([`Capabilities`]); it has clocks and
-//! random numbers. What it prints is
-//! captured for its [`TaskReport`]. Its memory, stack, time, output and payloads are bounded,
-//! its fuel if you ask for that.
+//! random numbers. What it prints is captured for its [`TaskReport`]. Its memory, stack, time,
+//! output and payloads are bounded, its fuel if you ask for that.
+//!
+//! Choose [`Isolation::Worker`] where all tasks of a module trust each other and its start is what
+//! they cost: an instance then serves one task after the other, with the state that they leave
+//! there. After anything but a clean return it is dropped.
 //!
 //! Not enforced: guests share the machine's caches and memory bus, and can measure time, so
 //! side channels between them are not closed. A guest that is stopped may have gone on for
@@ -66,18 +69,61 @@
 //! happened, whose fault it was and where the guest was, the instance is dropped, and the
 //! same worker thread serves the next task. There is no broken pool.
 //!
-//! # Tracing
-//!
-//! With the feature `tracing`, which is off by default, each attempt of a task is a span of
-//! the level `DEBUG` on its worker, a child of the span in which the task was submitted, with
-//! the task's name, its tag and the worker, and an event at its end that says what came of
-//! it. What happens to the pool itself is told by events of the level `INFO`.
+//! Each operation has an error of its own: [`BuildError`], [`LoadError`], [`TaskRefError`],
+//! [`SubmitError`], which gives the arguments back, [`TaskError`]. [`TaskError::fault`] says who
+//! can do something about it: the guest, the caller or the host. [`TaskError::kind`] says what it
+//! was, and [`TaskError::is_limit`], [`is_timeout`](TaskError::is_timeout) and
+//! [`is_cancelled`](TaskError::is_cancelled) say it for programs. The display form of an error has
+//! its [cause](TaskError::cause) in it, and so `source` does not give it a second time.
 //!
 //! # Stopping
 //!
 //! [`TaskFuture::cancel`], a `task_timeout` and [`Shutdown::Terminate`] stop a guest that
 //! computes as well as one that waits in the host. An idle pool wakes nobody. For code that is
 //! trusted to end, [`PoolBuilder::uninterruptible_guests`] does without the first, for speed.
+//!
+//! # Async code
+//!
+//! A [`TaskFuture`] can be awaited on any executor. [`Pool::submit_async`], [`Pool::load_async`],
+//! [`Pool::map_async`] and [`Command::output`] never block the thread. What blocks says so:
+//! [`Pool::load`], [`Pool::submit`] while the queue is full, [`TaskFuture::wait`], the iterators of
+//! [`Pool::map`], [`Pool::shutdown`], and the drop of the last handle to a pool. Dropping a
+//! [`TaskFuture`] lets its task run.
+//!
+//! # Callbacks
+//!
+//! [`TaskFuture::on_done`] calls back on the thread that ends the task: its worker, whoever cancels
+//! it or shuts the pool down, or one thread of the pool for tasks whose `queue_timeout` is over. That
+//! thread does nothing else meanwhile. On the pool's own threads neither [`Pool::submit`] nor
+//! [`Pool::shutdown`] blocks; waiting there for another task may wait for ever. A panic ends the
+//! callback and nothing else. Those who wait are woken before callbacks run.
+//!
+//! # What it costs
+//!
+//! A task of next to nothing takes about a microsecond in a warm instance, and about ten in a fresh
+//! one of a small guest; a process takes more than a millisecond. Code runs at about 0.8 of native
+//! speed. A module takes about a second for each megabyte to compile, once, and then less than a
+//! millisecond to load from the cache. `wasmpool bench` measures all of it on your machine, and the
+//! page `docs/benchmarks.md` of the repository has figures.
+//!
+//! # Trust
+//!
+//! Guests are trusted with nothing. Trusted with everything are: the code that embeds the pool and
+//! its callbacks, files that were compiled ahead of time ([`Pool::load_precompiled`]), the folder of
+//! the [cache](PoolBuilder::cache_folder), and the engine. `SECURITY.md` of the repository has the
+//! threat model, and which test holds which promise.
+//!
+//! # Platforms
+//!
+//! Tested on Linux on x86-64. The library uses interfaces of Unix and is not made for Windows; other
+//! systems and processors are untested. [`MemoryReset::PageWise`] needs Linux 6.7 or later.
+//!
+//! # Features
+//!
+//! - `tracing`, off by default: each attempt of a task is a span of the level `DEBUG` on its worker,
+//!   a child of the span in which the task was submitted, with the task's name, its tag and the
+//!   worker, and an event at its end that says what came of it. What happens to the pool itself is
+//!   told by events of the level `INFO`. A subscriber that panics costs no task its outcome.
 
 mod call;
 mod error;

@@ -12,6 +12,7 @@ mod program;
 mod rights;
 mod tally;
 
+use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -21,7 +22,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use crossbeam_channel::{Receiver, Sender, select_biased};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::value::RawValue;
 use wasmpool::{
     Isolation, MemoryReset, Pool, Retry, Shutdown, Task, TaskError, TaskFuture, TaskInfo,
@@ -30,7 +31,7 @@ use wasmpool::{
 
 use self::interrupt::Interrupt;
 use self::output::{Outcome, Output};
-use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
+use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally, rate};
 use crate::args::{IsolationArg, MemoryResetArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Input, Inputs, Shape};
@@ -491,14 +492,22 @@ fn progress_bar(args: &RunArgs) -> ProgressBar {
         // How long a stream is shows at its end.
         Some(_) => (
             ProgressBar::no_length(),
-            "{spinner} {human_pos} tasks ({per_sec}){msg}",
+            "{spinner} {human_pos} tasks ({rate}){msg}",
         ),
         None => (
             ProgressBar::new(args.inputs.len() as u64),
-            "{wide_bar} {human_pos}/{human_len} tasks ({per_sec}, {eta} left){msg}",
+            "{wide_bar} {human_pos}/{human_len} tasks ({rate}, {eta} left){msg}",
         ),
     };
-    bar.with_style(ProgressStyle::with_template(template).expect("the template is well-formed"))
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    let style = style.with_key(
+        "rate",
+        |state: &ProgressState, text: &mut dyn fmt::Write| {
+            // Nobody hears of it if a terminal takes no text.
+            let _ = text.write_str(&rate(state.per_sec()));
+        },
+    );
+    bar.with_style(style)
 }
 
 /// Creates the report's file before the run, which is no time to find out that it cannot be.

@@ -171,8 +171,8 @@ impl fmt::Display for Summary<'_> {
         let workers = self.workers as u64;
         write!(
             formatter,
-            " ({:.0}/s, {workers} worker{})",
-            self.tasks_per_second,
+            " ({}, {workers} worker{})",
+            rate(self.tasks_per_second),
             plural(workers)
         )
     }
@@ -199,6 +199,17 @@ fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
     }
 }
 
+/// A rate with three digits, or all of those before the point: `9.12/s`, `8727/s`.
+pub(crate) fn rate(per_second: f64) -> String {
+    let digits = match per_second {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    format!("{per_second:.digits$}/s")
+}
+
 /// How a kind of failure is said in a sentence.
 fn in_words(kind: &str) -> String {
     match kind {
@@ -208,5 +219,19 @@ fn in_words(kind: &str) -> String {
         "output-limit" => "over the output limit".to_owned(),
         "internal" => "failed inside of the pool".to_owned(),
         kind => kind.replace('-', " "),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_three_digits() {
+        let rates = [0.0, 0.0312, 0.5, 9.1184, 12.34, 123.4, 8727.3].map(rate);
+        let expected = [
+            "0.000/s", "0.031/s", "0.500/s", "9.12/s", "12.3/s", "123/s", "8727/s",
+        ];
+        assert_eq!(rates, expected);
     }
 }

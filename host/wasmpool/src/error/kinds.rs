@@ -81,7 +81,6 @@ pub enum TrapCode {
 /// Who can do something about a [`TaskError`](crate::TaskError).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum Fault {
     /// The guest: it failed, misbehaved, or met a limit.
     Guest,

@@ -20,7 +20,7 @@ use crate::sync::Arc;
 const MAX_FLAT_RESULTS: usize = 1;
 
 /// The result of a call. It is an error if the function's own result is one.
-pub(in crate::sandbox) struct Outcome(pub(in crate::sandbox) Result<Vec<u8>, Vec<u8>>);
+pub(crate) struct Outcome(pub(in crate::sandbox) Result<Vec<u8>, Vec<u8>>);
 
 // SAFETY: `Lower` is a `ValRaw`. `ABI` is used only where the flat form has more than
 // `MAX_FLAT_RESULTS` values, and it has one: the value itself, or where it lies.
@@ -89,9 +89,9 @@ struct Bounds {
 }
 
 /// Bounds results that this thread lifts, until it is dropped.
-pub(in crate::sandbox) struct Bounded(());
+pub(crate) struct Bounded(());
 
-pub(in crate::sandbox) fn bound(payload_limit: usize, control: &Arc<Control>) -> Bounded {
+pub(crate) fn bound(payload_limit: usize, control: &Arc<Control>) -> Bounded {
     let control = Arc::clone(control);
     BOUNDS.set(Some(Bounds {
         payload_limit,
@@ -109,7 +109,7 @@ impl Drop for Bounded {
 /// A result is larger than a payload may be.
 #[derive(Debug, thiserror::Error)]
 #[error("the result is over the payload limit of {limit} bytes")]
-pub(in crate::sandbox) struct PayloadLimitReached {
+pub(crate) struct PayloadLimitReached {
     limit: usize,
 }
 

@@ -21,10 +21,10 @@ const MAX_FLAT_PARAMS: usize = 16;
 
 /// The arguments of a call: one array. Lowered once, and dropped when they are: large ones
 /// need not lie beside what the guest makes of them. (A mutex, since wasmtime wants `Sync`.)
-pub(in crate::sandbox) struct LoweredArguments<'a>(Mutex<Cow<'a, [u8]>>);
+pub(crate) struct LoweredArguments<'a>(Mutex<Cow<'a, [u8]>>);
 
 impl<'a> LoweredArguments<'a> {
-    pub(in crate::sandbox) fn new(wire: Cow<'a, [u8]>) -> Self {
+    pub(crate) fn new(wire: Cow<'a, [u8]>) -> Self {
         Self(Mutex::new(wire))
     }
 }

@@ -6,11 +6,11 @@ use std::fmt;
 
 use serde::ser::{Impossible, Serialize, SerializeSeq, SerializeTuple, Serializer};
 
-use super::path::{Fault, shortened};
+use super::path::{ValueFault, shortened};
 
 /// A value of serde's data model, of which the compound ones are only named.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Given<'a> {
+pub(crate) enum Given<'a> {
     /// `()`, `None`, `null`.
     Null,
     Bool(bool),
@@ -88,149 +88,150 @@ impl fmt::Display for Given<'_> {
 }
 
 /// `1 byte`, `2 bytes`.
-pub(super) fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     match number {
         1 => format!("1 {what}"),
         _ => format!("{number} {what}s"),
     }
 }
 
-/// Who looks at a value that has no parts, or only elements.
-pub(super) trait Look: Sized {
+/// What takes a value that has no parts, or only elements.
+pub(crate) trait Target: Sized {
     /// Takes the elements.
-    type Elements: SerializeSeq<Ok = (), Error = Fault> + SerializeTuple<Ok = (), Error = Fault>;
+    type Elements: SerializeSeq<Ok = (), Error = ValueFault>
+        + SerializeTuple<Ok = (), Error = ValueFault>;
 
     /// Takes a value without parts, or says why not. One with parts is shown only to hear that.
-    fn look(self, given: Given<'_>) -> Result<(), Fault>;
+    fn accept(self, given: Given<'_>) -> Result<(), ValueFault>;
 
     /// Takes a list.
-    fn elements(self, length: Option<usize>) -> Result<Self::Elements, Fault> {
+    fn elements(self, length: Option<usize>) -> Result<Self::Elements, ValueFault> {
         Err(refusal(self, Given::List(length)))
     }
 }
 
-/// What a [`Look`] says that does not take `given`.
-fn refusal<L: Look>(look: L, given: Given<'_>) -> Fault {
-    match look.look(given) {
-        Ok(()) => Fault::new(format!("unexpected: {given}")),
+/// What a [`Target`] says that does not take `given`.
+fn refusal<T: Target>(target: T, given: Given<'_>) -> ValueFault {
+    match target.accept(given) {
+        Ok(()) => ValueFault::new(format!("unexpected: {given}")),
         Err(fault) => fault,
     }
 }
 
-/// Shows a value without parts to a [`Look`], one with parts by its name only.
-pub(super) struct Show<L>(pub(super) L);
+/// Gives a value without parts to a [`Target`], one with parts by its name only.
+pub(crate) struct TargetSerializer<T>(pub(super) T);
 
 /// The methods of a serializer that take a value without parts.
-macro_rules! show_scalars {
+macro_rules! accept_scalars {
     () => {
         #[inline]
-        fn serialize_bool(self, value: bool) -> Result<(), Fault> {
-            self.look(Given::Bool(value))
+        fn serialize_bool(self, value: bool) -> Result<(), ValueFault> {
+            self.accept(Given::Bool(value))
         }
         #[inline]
-        fn serialize_i8(self, value: i8) -> Result<(), Fault> {
-            self.look(Given::from(i64::from(value)))
+        fn serialize_i8(self, value: i8) -> Result<(), ValueFault> {
+            self.accept(Given::from(i64::from(value)))
         }
         #[inline]
-        fn serialize_i16(self, value: i16) -> Result<(), Fault> {
-            self.look(Given::from(i64::from(value)))
+        fn serialize_i16(self, value: i16) -> Result<(), ValueFault> {
+            self.accept(Given::from(i64::from(value)))
         }
         #[inline]
-        fn serialize_i32(self, value: i32) -> Result<(), Fault> {
-            self.look(Given::from(i64::from(value)))
+        fn serialize_i32(self, value: i32) -> Result<(), ValueFault> {
+            self.accept(Given::from(i64::from(value)))
         }
         #[inline]
-        fn serialize_i64(self, value: i64) -> Result<(), Fault> {
-            self.look(Given::from(value))
+        fn serialize_i64(self, value: i64) -> Result<(), ValueFault> {
+            self.accept(Given::from(value))
         }
-        fn serialize_i128(self, value: i128) -> Result<(), Fault> {
-            self.look(Given::from(value))
-        }
-        #[inline]
-        fn serialize_u8(self, value: u8) -> Result<(), Fault> {
-            self.look(Given::Unsigned(value.into()))
+        fn serialize_i128(self, value: i128) -> Result<(), ValueFault> {
+            self.accept(Given::from(value))
         }
         #[inline]
-        fn serialize_u16(self, value: u16) -> Result<(), Fault> {
-            self.look(Given::Unsigned(value.into()))
+        fn serialize_u8(self, value: u8) -> Result<(), ValueFault> {
+            self.accept(Given::Unsigned(value.into()))
         }
         #[inline]
-        fn serialize_u32(self, value: u32) -> Result<(), Fault> {
-            self.look(Given::Unsigned(value.into()))
+        fn serialize_u16(self, value: u16) -> Result<(), ValueFault> {
+            self.accept(Given::Unsigned(value.into()))
         }
         #[inline]
-        fn serialize_u64(self, value: u64) -> Result<(), Fault> {
-            self.look(Given::Unsigned(value))
-        }
-        fn serialize_u128(self, value: u128) -> Result<(), Fault> {
-            self.look(Given::from(value))
+        fn serialize_u32(self, value: u32) -> Result<(), ValueFault> {
+            self.accept(Given::Unsigned(value.into()))
         }
         #[inline]
-        fn serialize_f32(self, value: f32) -> Result<(), Fault> {
-            self.look(Given::F32(value))
+        fn serialize_u64(self, value: u64) -> Result<(), ValueFault> {
+            self.accept(Given::Unsigned(value))
+        }
+        fn serialize_u128(self, value: u128) -> Result<(), ValueFault> {
+            self.accept(Given::from(value))
         }
         #[inline]
-        fn serialize_f64(self, value: f64) -> Result<(), Fault> {
-            self.look(Given::F64(value))
+        fn serialize_f32(self, value: f32) -> Result<(), ValueFault> {
+            self.accept(Given::F32(value))
         }
-        fn serialize_char(self, value: char) -> Result<(), Fault> {
-            self.look(Given::Char(value))
+        #[inline]
+        fn serialize_f64(self, value: f64) -> Result<(), ValueFault> {
+            self.accept(Given::F64(value))
         }
-        fn serialize_str(self, value: &str) -> Result<(), Fault> {
-            self.look(Given::Text(value))
+        fn serialize_char(self, value: char) -> Result<(), ValueFault> {
+            self.accept(Given::Char(value))
         }
-        fn serialize_bytes(self, value: &[u8]) -> Result<(), Fault> {
-            self.look(Given::Bytes(value))
+        fn serialize_str(self, value: &str) -> Result<(), ValueFault> {
+            self.accept(Given::Text(value))
         }
-        fn serialize_none(self) -> Result<(), Fault> {
-            self.look(Given::Null)
+        fn serialize_bytes(self, value: &[u8]) -> Result<(), ValueFault> {
+            self.accept(Given::Bytes(value))
         }
-        fn serialize_unit(self) -> Result<(), Fault> {
-            self.look(Given::Null)
+        fn serialize_none(self) -> Result<(), ValueFault> {
+            self.accept(Given::Null)
         }
-        fn serialize_unit_struct(self, _name: &'static str) -> Result<(), Fault> {
-            self.look(Given::Null)
+        fn serialize_unit(self) -> Result<(), ValueFault> {
+            self.accept(Given::Null)
+        }
+        fn serialize_unit_struct(self, _name: &'static str) -> Result<(), ValueFault> {
+            self.accept(Given::Null)
         }
         fn serialize_unit_variant(
             self,
             _name: &'static str,
             _index: u32,
             variant: &'static str,
-        ) -> Result<(), Fault> {
-            self.look(Given::Case(variant))
+        ) -> Result<(), ValueFault> {
+            self.accept(Given::Case(variant))
         }
         fn serialize_newtype_struct<T: Serialize + ?Sized>(
             self,
             _name: &'static str,
             value: &T,
-        ) -> Result<(), Fault> {
+        ) -> Result<(), ValueFault> {
             value.serialize(self)
         }
     };
 }
-pub(super) use show_scalars;
+pub(super) use accept_scalars;
 
-impl<L: Look> Show<L> {
+impl<L: Target> TargetSerializer<L> {
     #[inline]
-    fn look(self, given: Given<'_>) -> Result<(), Fault> {
-        self.0.look(given)
+    fn accept(self, given: Given<'_>) -> Result<(), ValueFault> {
+        self.0.accept(given)
     }
 }
 
-impl<L: Look> Serializer for Show<L> {
+impl<L: Target> Serializer for TargetSerializer<L> {
     type Ok = ();
-    type Error = Fault;
+    type Error = ValueFault;
     type SerializeSeq = L::Elements;
     type SerializeTuple = L::Elements;
-    type SerializeTupleStruct = Impossible<(), Fault>;
-    type SerializeTupleVariant = Impossible<(), Fault>;
-    type SerializeMap = Impossible<(), Fault>;
-    type SerializeStruct = Impossible<(), Fault>;
-    type SerializeStructVariant = Impossible<(), Fault>;
+    type SerializeTupleStruct = Impossible<(), ValueFault>;
+    type SerializeTupleVariant = Impossible<(), ValueFault>;
+    type SerializeMap = Impossible<(), ValueFault>;
+    type SerializeStruct = Impossible<(), ValueFault>;
+    type SerializeStructVariant = Impossible<(), ValueFault>;
 
-    show_scalars!();
+    accept_scalars!();
 
-    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), Fault> {
+    fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<(), ValueFault> {
         value.serialize(self)
     }
 
@@ -240,15 +241,15 @@ impl<L: Look> Serializer for Show<L> {
         _index: u32,
         _variant: &'static str,
         _value: &T,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), ValueFault> {
         Err(refusal(self.0, Given::Map))
     }
 
-    fn serialize_seq(self, length: Option<usize>) -> Result<L::Elements, Fault> {
+    fn serialize_seq(self, length: Option<usize>) -> Result<L::Elements, ValueFault> {
         self.0.elements(length)
     }
 
-    fn serialize_tuple(self, length: usize) -> Result<L::Elements, Fault> {
+    fn serialize_tuple(self, length: usize) -> Result<L::Elements, ValueFault> {
         self.0.elements(Some(length))
     }
 
@@ -256,7 +257,7 @@ impl<L: Look> Serializer for Show<L> {
         self,
         _name: &'static str,
         length: usize,
-    ) -> Result<Self::SerializeTupleStruct, Fault> {
+    ) -> Result<Self::SerializeTupleStruct, ValueFault> {
         Err(refusal(self.0, Given::List(Some(length))))
     }
 
@@ -266,11 +267,11 @@ impl<L: Look> Serializer for Show<L> {
         _index: u32,
         _variant: &'static str,
         _length: usize,
-    ) -> Result<Self::SerializeTupleVariant, Fault> {
+    ) -> Result<Self::SerializeTupleVariant, ValueFault> {
         Err(refusal(self.0, Given::Map))
     }
 
-    fn serialize_map(self, _length: Option<usize>) -> Result<Self::SerializeMap, Fault> {
+    fn serialize_map(self, _length: Option<usize>) -> Result<Self::SerializeMap, ValueFault> {
         Err(refusal(self.0, Given::Map))
     }
 
@@ -278,7 +279,7 @@ impl<L: Look> Serializer for Show<L> {
         self,
         _name: &'static str,
         _length: usize,
-    ) -> Result<Self::SerializeStruct, Fault> {
+    ) -> Result<Self::SerializeStruct, ValueFault> {
         Err(refusal(self.0, Given::Map))
     }
 
@@ -288,7 +289,7 @@ impl<L: Look> Serializer for Show<L> {
         _index: u32,
         _variant: &'static str,
         _length: usize,
-    ) -> Result<Self::SerializeStructVariant, Fault> {
+    ) -> Result<Self::SerializeStructVariant, ValueFault> {
         Err(refusal(self.0, Given::Map))
     }
 }

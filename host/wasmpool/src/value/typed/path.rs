@@ -48,7 +48,7 @@ impl std::error::Error for ArgumentError {}
 ///
 /// So that values without a fault pay nothing for their paths.
 #[derive(Debug)]
-pub(super) struct Fault(Box<Parts>);
+pub(crate) struct ValueFault(Box<Parts>);
 
 #[derive(Debug)]
 struct Parts {
@@ -59,7 +59,7 @@ struct Parts {
 
 /// A step from a value to one of its parts.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// An argument, counted from 0.
     Argument(usize),
     /// The result.
@@ -72,7 +72,7 @@ pub(super) enum Step {
     Place(usize),
 }
 
-impl Fault {
+impl ValueFault {
     #[cold]
     pub(super) fn new(problem: impl Into<String>) -> Self {
         Self(Box::new(Parts {
@@ -88,8 +88,8 @@ impl Fault {
     }
 }
 
-impl From<Fault> for ArgumentError {
-    fn from(fault: Fault) -> Self {
+impl From<ValueFault> for ArgumentError {
+    fn from(fault: ValueFault) -> Self {
         let path = fault.0.path.iter().rev().map(Step::to_string).collect();
         Self {
             path,
@@ -98,7 +98,7 @@ impl From<Fault> for ArgumentError {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for ValueFault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for step in self.0.path.iter().rev() {
             step.fmt(formatter)?;
@@ -110,15 +110,15 @@ impl fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for ValueFault {}
 
-impl ser::Error for Fault {
+impl ser::Error for ValueFault {
     fn custom<T: fmt::Display>(problem: T) -> Self {
         Self::new(text::message(problem))
     }
 }
 
-impl de::Error for Fault {
+impl de::Error for ValueFault {
     fn custom<T: fmt::Display>(problem: T) -> Self {
         Self::new(text::message(problem))
     }
@@ -138,7 +138,7 @@ impl fmt::Display for Step {
 
 /// A text or a type for a message, cut where it is too long for one. No more of it is made.
 #[cold]
-pub(super) fn shortened(shown: impl fmt::Display) -> String {
+pub(crate) fn shortened(shown: impl fmt::Display) -> String {
     let mut text = Shortened {
         text: String::new(),
         left: SHOWN,

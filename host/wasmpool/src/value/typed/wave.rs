@@ -14,7 +14,7 @@ use wasm_wave::untyped::UntypedValue;
 use super::decode::ValueDeserializer;
 use super::encode::{Case, Encoder, Record, flag, missing_arguments, takes_nothing, wrong_arity};
 use super::given::Given;
-use super::path::{ArgumentError, Fault, Step, shortened};
+use super::path::{ArgumentError, Step, ValueFault, shortened};
 use super::wire::{Corrupt, Reader};
 use crate::value::text::Bounded;
 use crate::value::{Signature, Type, Value};
@@ -163,7 +163,7 @@ impl Signature {
         match self.output() {
             Some(ty) => {
                 let wire = super::encode::encode_value(ty, output)?;
-                to_wave(Some(ty), &wire).map_err(|problem| Fault::new(problem).into())
+                to_wave(Some(ty), &wire).map_err(|problem| ValueFault::new(problem).into())
             }
             None => Ok(String::new()),
         }
@@ -187,7 +187,7 @@ fn without_span(error: &ParserError) -> String {
 
 /// A fault, and where it is in the text.
 struct Misfit {
-    fault: Fault,
+    fault: ValueFault,
     offset: usize,
 }
 
@@ -205,17 +205,17 @@ impl Misfit {
 fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<(), Misfit> {
     let span = node.span();
     let slice = &source[span.clone()];
-    let here = |fault: Fault| Misfit {
+    let here = |fault: ValueFault| Misfit {
         fault,
         offset: span.start,
     };
     let mismatch = || {
         let (ty, slice) = (shortened(ty), shortened(slice));
-        here(Fault::new(format!("expected {ty}, got {slice}")))
+        here(ValueFault::new(format!("expected {ty}, got {slice}")))
     };
     let unparsed = |error: ParserError| Misfit {
         offset: error.span().start,
-        fault: Fault::new(without_span(&error)),
+        fault: ValueFault::new(without_span(&error)),
     };
     let is_option_or_result = |ty: &Type| matches!(ty, Type::Option(_) | Type::Result { .. });
     match (ty, node.ty()) {
@@ -231,11 +231,14 @@ fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<
         },
         (Type::Char, NodeType::Char) => {
             let value = node.as_char(source).map_err(unparsed)?;
-            encoder.value(ty).look(Given::Char(value)).map_err(here)?;
+            encoder.value(ty).accept(Given::Char(value)).map_err(here)?;
         }
         (Type::String, NodeType::String | NodeType::MultilineString) => {
             let value = node.as_str(source).map_err(unparsed)?;
-            encoder.value(ty).look(Given::Text(&value)).map_err(here)?;
+            encoder
+                .value(ty)
+                .accept(Given::Text(&value))
+                .map_err(here)?;
         }
         (Type::List(element), NodeType::List) => {
             let elements = node.as_list().map_err(unparsed)?;
@@ -313,7 +316,7 @@ fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<
         }
         (ty, NodeType::Number) => match slice.parse::<i128>() {
             Ok(value) => {
-                let taken = encoder.value(ty).look(Given::from(value));
+                let taken = encoder.value(ty).accept(Given::from(value));
                 taken.map_err(|_| mismatch())?;
             }
             Err(_) => return Err(mismatch()),
@@ -330,12 +333,12 @@ fn too_large(value: f64, text: &str) -> bool {
 
 /// A fault of a case itself, or in its value.
 enum CaseMisfit {
-    Case(Fault),
+    Case(ValueFault),
     Value(Misfit),
 }
 
 impl CaseMisfit {
-    fn or(self, here: impl FnOnce(Fault) -> Misfit) -> Misfit {
+    fn or(self, here: impl FnOnce(ValueFault) -> Misfit) -> Misfit {
         match self {
             Self::Case(fault) => here(fault),
             Self::Value(misfit) => misfit,
@@ -352,7 +355,7 @@ fn write_case(
 ) -> Result<(), CaseMisfit> {
     let unknown = || {
         let (ty, name) = (shortened(ty), shortened(name));
-        Fault::new(format!("expected {ty}, got `{name}`"))
+        ValueFault::new(format!("expected {ty}, got `{name}`"))
     };
     let case = Case::find(ty, name).unwrap_or_else(|| Err(unknown()));
     let case = case.map_err(CaseMisfit::Case)?;
@@ -396,14 +399,14 @@ pub(crate) fn to_wave_cut(ty: Option<&Type>, bytes: &[u8], limit: usize) -> Resu
     }
 }
 
-impl From<fmt::Error> for Fault {
+impl From<fmt::Error> for ValueFault {
     fn from(_: fmt::Error) -> Self {
         Self::new("the text cannot be written")
     }
 }
 
 /// Reads a value and appends it.
-fn read(text: &mut Bounded, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Fault> {
+fn read(text: &mut Bounded, reader: &mut Reader<'_>, ty: &Type) -> Result<(), ValueFault> {
     let corrupt = |Corrupt| super::decode::corrupt(ty);
     match ty {
         Type::Bool => write!(text, "{}", reader.bool().map_err(corrupt)?)?,
@@ -500,8 +503,8 @@ fn push_separated<T>(
     text: &mut Bounded,
     brackets: &str,
     parts: impl Iterator<Item = T>,
-    mut push: impl FnMut(&mut Bounded, T) -> Result<(), Fault>,
-) -> Result<(), Fault> {
+    mut push: impl FnMut(&mut Bounded, T) -> Result<(), ValueFault>,
+) -> Result<(), ValueFault> {
     let (open, close) = brackets.split_at(1);
     text.write_str(open)?;
     for (index, part) in parts.enumerate() {

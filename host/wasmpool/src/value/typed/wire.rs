@@ -14,13 +14,13 @@ const MAX_RESERVED: usize = 16 << 20;
 
 /// Writes the pieces one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     bytes: Vec<u8>,
 }
 
 /// An array or a run of bytes that has been begun.
 #[derive(Debug)]
-pub(super) struct Frame {
+pub(crate) struct Frame {
     kind: FrameKind,
     start: usize,
     /// What the header says now, which [`Writer::end`] sets right.
@@ -151,7 +151,7 @@ impl Writer {
 
 /// Where a piece stands among the bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Piece {
+pub(crate) struct Piece {
     pub(super) start: usize,
     pub(super) end: usize,
 }
@@ -166,11 +166,11 @@ fn write_header(bytes: &mut Vec<u8>, kind: FrameKind, length: u32) {
 
 /// A list or a text of 2^32 or more elements, which the form cannot carry.
 #[derive(Debug)]
-pub(super) struct TooLong;
+pub(crate) struct TooLong;
 
 /// Reads the pieces one after the other, out of bytes that may be anything.
 #[derive(Debug)]
-pub(super) struct Reader<'de> {
+pub(crate) struct Reader<'de> {
     bytes: &'de [u8],
     /// How many bytes may be made of them that they do not have themselves, and how many of that
     /// are left.
@@ -180,13 +180,13 @@ pub(super) struct Reader<'de> {
 
 /// More bytes would be made than the limit.
 #[derive(Debug)]
-pub(super) struct TooLarge {
+pub(crate) struct TooLarge {
     pub(super) limit: usize,
 }
 
 /// The bytes do not go on with the piece that was asked for.
 #[derive(Debug)]
-pub(super) struct Corrupt;
+pub(crate) struct Corrupt;
 
 type Read<T> = Result<T, Corrupt>;
 

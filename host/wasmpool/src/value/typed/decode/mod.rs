@@ -3,20 +3,21 @@
 //! Knows nothing of who wrote it: the bytes may be anything. They are read no deeper than the
 //! type goes, and nothing is reserved on their word beyond their own length.
 
-use std::iter;
+mod case;
+mod maps;
+mod name;
+mod sequences;
 
 use serde::Deserialize;
-use serde::de::value::{StrDeserializer, U8Deserializer, UnitDeserializer};
-use serde::de::{
-    DeserializeSeed, Deserializer, EnumAccess, Error as _, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
-};
-use serde::forward_to_deserialize_any;
+use serde::de::value::UnitDeserializer;
+use serde::de::{Deserializer, IntoDeserializer, Visitor};
 
+use self::case::CaseAccess;
+use self::maps::{Fields, OnlyEntry, Pairs, Truths};
+use self::sequences::{Numbers, Parts, SetNames, Types};
 use super::given::count;
-use super::names;
 use super::number;
-use super::path::{Fault, Step, shortened};
+use super::path::{Step, ValueFault, shortened};
 use super::wire::{Corrupt, Reader, TooLarge};
 use crate::value::Type;
 
@@ -46,17 +47,21 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(
 fn decode_value<'de, T: Deserialize<'de>>(
     ty: Option<&Type>,
     mut reader: Reader<'de>,
-) -> Result<T, Fault> {
+) -> Result<T, ValueFault> {
     let reader = &mut reader;
     let value = match ty {
         Some(ty) => T::deserialize(ValueDeserializer { reader, ty })?,
-        None if reader.take_nil() => T::deserialize(UnitDeserializer::<Fault>::new())?,
-        None => return Err(Fault::new("there are bytes where no value was expected")),
+        None if reader.take_nil() => T::deserialize(UnitDeserializer::<ValueFault>::new())?,
+        None => {
+            return Err(ValueFault::new(
+                "there are bytes where no value was expected",
+            ));
+        }
     };
     match reader.left() {
         0 => Ok(value),
-        1 => Err(Fault::new("1 byte is left over")),
-        left => Err(Fault::new(format!("{left} bytes are left over"))),
+        1 => Err(ValueFault::new("1 byte is left over")),
+        left => Err(ValueFault::new(format!("{left} bytes are left over"))),
     }
 }
 
@@ -67,16 +72,16 @@ pub(super) struct ValueDeserializer<'r, 'de, 't> {
 }
 
 #[cold]
-pub(super) fn corrupt(ty: &Type) -> Fault {
+pub(super) fn corrupt(ty: &Type) -> ValueFault {
     let ty = shortened(ty);
-    Fault::new(format!("the bytes do not hold a value of type {ty}"))
+    ValueFault::new(format!("the bytes do not hold a value of type {ty}"))
 }
 
 /// What a value without a type takes, as far as it is counted: as much as a
 /// [`Value`](crate::Value) without its texts.
 const VALUE_SIZE: usize = 32;
 
-impl From<TooLarge> for Fault {
+impl From<TooLarge> for ValueFault {
     #[cold]
     fn from(TooLarge { limit }: TooLarge) -> Self {
         Self::new(format!(
@@ -89,12 +94,12 @@ impl From<TooLarge> for Fault {
 
 impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     /// What was read, or the fault of bytes that do not hold it.
-    fn read<R>(&self, read: Result<R, Corrupt>) -> Result<R, Fault> {
+    fn read<R>(&self, read: Result<R, Corrupt>) -> Result<R, ValueFault> {
         read.map_err(|Corrupt| corrupt(self.ty))
     }
 
     /// Reads an index below `count`.
-    fn index(&mut self, count: usize) -> Result<usize, Fault> {
+    fn index(&mut self, count: usize) -> Result<usize, ValueFault> {
         let index = self.reader.unsigned().map_err(|Corrupt| corrupt(self.ty))?;
         match usize::try_from(index) {
             Ok(index) if index < count => Ok(index),
@@ -103,7 +108,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     /// Reads which case it is of a type that has cases; its value comes next.
-    pub(super) fn case(&mut self) -> Result<Option<(&'t str, Option<&'t Type>)>, Fault> {
+    pub(super) fn case(&mut self) -> Result<Option<(&'t str, Option<&'t Type>)>, ValueFault> {
         let ty = self.ty;
         let header = match ty {
             Type::Enum(names) => {
@@ -133,18 +138,18 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         }
     }
 
-    fn read_array(&mut self) -> Result<usize, Fault> {
+    fn read_array(&mut self) -> Result<usize, ValueFault> {
         let length = self.reader.array();
         self.read(length)
     }
 
-    fn read_array_of(&mut self, length: usize) -> Result<(), Fault> {
+    fn read_array_of(&mut self, length: usize) -> Result<(), ValueFault> {
         let read = self.reader.array_of(length);
         self.read(read)
     }
 
     /// Reads the flags that are set.
-    pub(super) fn flags(&mut self, names: &[String]) -> Result<Vec<usize>, Fault> {
+    pub(super) fn flags(&mut self, names: &[String]) -> Result<Vec<usize>, ValueFault> {
         let length = self.read_array()?;
         if length > names.len() {
             return Err(corrupt(self.ty));
@@ -161,7 +166,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     /// Reads the header of an option: its inner type, if it holds a value.
-    pub(super) fn option(&mut self, inner: &'t Type) -> Result<Option<&'t Type>, Fault> {
+    pub(super) fn option(&mut self, inner: &'t Type) -> Result<Option<&'t Type>, ValueFault> {
         if self.reader.take_nil() {
             return Ok(None);
         }
@@ -178,7 +183,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
 
     /// The value in an option, for those that do not ask for an option. Options of options stay
     /// what they are.
-    fn present(mut self) -> Result<Option<Self>, Fault> {
+    fn present(mut self) -> Result<Option<Self>, ValueFault> {
         match self.ty {
             Type::Option(inner) if !matches!(**inner, Type::Option(_)) => {
                 let present = self.option(inner)?;
@@ -190,7 +195,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     /// Reads over the value.
-    fn skip(mut self) -> Result<(), Fault> {
+    fn skip(mut self) -> Result<(), ValueFault> {
         let ty = self.ty;
         match ty {
             Type::Bool => {
@@ -258,7 +263,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     #[inline]
-    pub(super) fn unsigned(&mut self) -> Result<u64, Fault> {
+    pub(super) fn unsigned(&mut self) -> Result<u64, ValueFault> {
         match (self.reader.unsigned(), number::range(self.ty)) {
             (Ok(value), Some((_, greatest))) if value <= greatest => Ok(value),
             _ => Err(corrupt(self.ty)),
@@ -266,7 +271,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     #[inline]
-    pub(super) fn signed(&mut self) -> Result<i64, Fault> {
+    pub(super) fn signed(&mut self) -> Result<i64, ValueFault> {
         match (self.reader.signed(), number::range(self.ty)) {
             (Ok(value), Some((least, _))) if value < 0 && value >= least => Ok(value),
             (Ok(value), Some((_, greatest))) if value >= 0 && value as u64 <= greatest => Ok(value),
@@ -275,7 +280,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     /// Gives a list, a tuple or the names of flags.
-    fn elements<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn elements<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         let Some(mut this) = self.present()? else {
             return visitor.visit_unit();
         };
@@ -312,7 +317,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         visitor: V,
         types: Types<'t>,
         left: usize,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         let mut parts = Parts {
             reader: self.reader,
             types,
@@ -330,7 +335,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         visitor: V,
         fields: &'t [(String, Type)],
         known: &'static [&'static str],
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         self.read_array_of(fields.len())?;
         let mut entries = Fields {
             reader: self.reader,
@@ -350,7 +355,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         visitor: V,
         names: &'t [String],
         known: &'static [&'static str],
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         let set = self.flags(names)?;
         let mut truths = Truths {
             reader: self.reader,
@@ -363,7 +368,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 
     /// Gives a value in its JSON form.
-    fn any<V: Visitor<'de>>(mut self, visitor: V, asked: Asked) -> Result<V::Value, Fault> {
+    fn any<V: Visitor<'de>>(mut self, visitor: V, asked: Asked) -> Result<V::Value, ValueFault> {
         if matches!(asked, Asked::Anything | Asked::AnyValue) {
             self.reader.make(VALUE_SIZE)?;
         }
@@ -439,7 +444,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         visitor: V,
         name: &'t str,
         payload: Option<&'t Type>,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         let mut entry = OnlyEntry {
             reader: self.reader,
             name: Some(name),
@@ -452,7 +457,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
 }
 
 /// Gives bytes as numbers.
-fn numbers<'de, V: Visitor<'de>>(visitor: V, bytes: &'de [u8]) -> Result<V::Value, Fault> {
+fn numbers<'de, V: Visitor<'de>>(visitor: V, bytes: &'de [u8]) -> Result<V::Value, ValueFault> {
     let mut numbers = Numbers {
         bytes: bytes.iter(),
     };
@@ -480,12 +485,12 @@ enum Asked {
 }
 
 /// A type that took a part of the value only would lose the rest unseen.
-fn too_few_taken(left: usize) -> Result<(), Fault> {
+fn too_few_taken(left: usize) -> Result<(), ValueFault> {
     match left {
         0 => Ok(()),
         left => {
             let parts = count(left, "part");
-            Err(Fault::new(format!(
+            Err(ValueFault::new(format!(
                 "{parts} more than the type of the caller takes"
             )))
         }
@@ -494,16 +499,16 @@ fn too_few_taken(left: usize) -> Result<(), Fault> {
 
 macro_rules! forward_to_any {
     ($($method:ident),*) => {
-        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
             self.any(visitor, Asked::Particular)
         })*
     };
 }
 
 impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
-    type Error = Fault;
+    type Error = ValueFault;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         self.any(visitor, Asked::Anything)
     }
 
@@ -526,11 +531,11 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         deserialize_identifier
     );
 
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         self.deserialize_f64(visitor)
     }
 
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         let Some(this) = self.present()? else {
             return visitor.visit_unit();
         };
@@ -547,15 +552,15 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         }
     }
 
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         self.any(visitor, Asked::Bytes)
     }
 
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         self.any(visitor, Asked::Bytes)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, ValueFault> {
         match self.ty {
             Type::Option(inner) => match self.option(inner)? {
                 Some(inner) => visitor.visit_some(self.inner(inner)),
@@ -569,7 +574,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         self,
         _name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         self.deserialize_unit(visitor)
     }
 
@@ -577,14 +582,14 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         self,
         name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         match name {
             ANY_VALUE => self.any(visitor, Asked::AnyValue),
             _ => visitor.visit_newtype_struct(self),
         }
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         self.elements(visitor)
     }
 
@@ -592,7 +597,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         self,
         _length: usize,
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         self.elements(visitor)
     }
 
@@ -601,11 +606,11 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         _name: &'static str,
         _length: usize,
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         self.elements(visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         let Some(mut this) = self.present()? else {
             return visitor.visit_unit();
         };
@@ -637,7 +642,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         _name: &'static str,
         known: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         let Some(this) = self.present()? else {
             return visitor.visit_unit();
         };
@@ -653,14 +658,14 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         _name: &'static str,
         known: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, ValueFault> {
         let Some(mut this) = self.present()? else {
             return visitor.visit_unit();
         };
         if let Type::String = this.ty {
             let read = this.reader.text();
             let text = this.read(read)?;
-            return visitor.visit_enum(IntoDeserializer::<Fault>::into_deserializer(text));
+            return visitor.visit_enum(IntoDeserializer::<ValueFault>::into_deserializer(text));
         }
         match this.case()? {
             Some((name, payload)) => visitor.visit_enum(CaseAccess {
@@ -673,441 +678,8 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_, 'de, '_> {
         }
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         self.skip()?;
         visitor.visit_unit()
-    }
-}
-
-/// The name that the caller's type has for `name`, or `name` where it has none.
-fn known_name<'a>(known: &'static [&'static str], at: usize, name: &'a str) -> &'a str {
-    // Most types have their parts in the order of the signature.
-    match known.get(at) {
-        Some(next) if names::is_same_spelled(name, next) => next,
-        _ => names::find(known.iter().copied(), name).map_or(name, |index| known[index]),
-    }
-}
-
-/// The types of the elements that are given.
-#[derive(Clone, Copy)]
-enum Types<'t> {
-    One(&'t Type),
-    Each(&'t [Type]),
-}
-
-/// Gives the elements of a list, or the places of a tuple.
-struct Parts<'r, 'de, 't> {
-    reader: &'r mut Reader<'de>,
-    types: Types<'t>,
-    next: usize,
-    left: usize,
-}
-
-impl<'de> SeqAccess<'de> for Parts<'_, 'de, '_> {
-    type Error = Fault;
-
-    #[inline]
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        let index = self.next;
-        self.next += 1;
-        self.left -= 1;
-        let ty = match self.types {
-            Types::One(ty) => ty,
-            Types::Each(types) => &types[index],
-        };
-        let reader = &mut *self.reader;
-        match seed.deserialize(ValueDeserializer { reader, ty }) {
-            Ok(value) => Ok(Some(value)),
-            Err(fault) => Err(fault.at(match self.types {
-                Types::One(_) => Step::Index(index),
-                Types::Each(_) => Step::Place(index),
-            })),
-        }
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-/// Gives bytes as numbers.
-struct Numbers<'de> {
-    bytes: std::slice::Iter<'de, u8>,
-}
-
-impl<'de> SeqAccess<'de> for Numbers<'de> {
-    type Error = Fault;
-
-    #[inline]
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        match self.bytes.next() {
-            Some(byte) => seed.deserialize(U8Deserializer::new(*byte)).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    #[inline]
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.bytes.len())
-    }
-}
-
-/// Gives the names of flags that are set.
-struct SetNames<'r, 'de, 't> {
-    reader: &'r mut Reader<'de>,
-    names: &'t [String],
-    set: std::vec::IntoIter<usize>,
-}
-
-impl<'de> SeqAccess<'de> for SetNames<'_, 'de, '_> {
-    type Error = Fault;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        let Some(index) = self.set.next() else {
-            return Ok(None);
-        };
-        let name = &self.names[index];
-        seed.deserialize(NameDeserializer::counted(self.reader, name))
-            .map(Some)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.set.len())
-    }
-}
-
-/// Gives a name: as a text, or as one of the caller's own.
-struct NameDeserializer<'r, 'de, 't> {
-    name: &'t str,
-    /// Counts the name if the caller may keep it.
-    counter: Option<&'r mut Reader<'de>>,
-}
-
-impl<'r, 'de, 't> NameDeserializer<'r, 'de, 't> {
-    /// A name for a caller who may keep it.
-    fn counted(reader: &'r mut Reader<'de>, name: &'t str) -> Self {
-        Self {
-            name,
-            counter: Some(reader),
-        }
-    }
-
-    /// The name of a part `at` a place, for a caller whose type has the names `known`. Whoever has
-    /// names compares it with them; whoever has none may keep it.
-    fn part(
-        reader: &'r mut Reader<'de>,
-        known: &'static [&'static str],
-        at: usize,
-        name: &'t str,
-    ) -> Self {
-        match known {
-            [] => Self::counted(reader, name),
-            known => Self {
-                name: known_name(known, at, name),
-                counter: None,
-            },
-        }
-    }
-}
-
-impl<'de> Deserializer<'de> for NameDeserializer<'_, 'de, '_> {
-    type Error = Fault;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        if let Some(reader) = self.counter {
-            reader.make(name_size(self.name))?;
-        }
-        visitor.visit_str(self.name)
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_some(self)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        match name {
-            ANY_VALUE => self.deserialize_any(visitor),
-            _ => visitor.visit_newtype_struct(self),
-        }
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        known: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        let name = known_name(known, usize::MAX, self.name);
-        visitor.visit_enum(StrDeserializer::<Fault>::new(name))
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit
-        unit_struct seq tuple tuple_struct map struct identifier
-    }
-}
-
-/// Gives the fields of a record.
-struct Fields<'r, 'de, 't> {
-    reader: &'r mut Reader<'de>,
-    fields: std::slice::Iter<'t, (String, Type)>,
-    current: Option<&'t (String, Type)>,
-    known: &'static [&'static str],
-    next: usize,
-}
-
-impl<'de> MapAccess<'de> for Fields<'_, 'de, '_> {
-    type Error = Fault;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        self.current = self.fields.next();
-        let Some((name, _)) = self.current else {
-            return Ok(None);
-        };
-        let name = NameDeserializer::part(self.reader, self.known, self.next, name);
-        self.next += 1;
-        seed.deserialize(name).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let Some((name, ty)) = self.current.take() else {
-            return Err(Fault::custom("a value was asked for before its key"));
-        };
-        let reader = &mut *self.reader;
-        seed.deserialize(ValueDeserializer { reader, ty })
-            .map_err(|fault| fault.at(Step::Name(name.clone())))
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.fields.len())
-    }
-}
-
-/// Gives each flag and whether it is set.
-struct Truths<'r, 'de, 't> {
-    reader: &'r mut Reader<'de>,
-    names: &'t [String],
-    set: Vec<usize>,
-    known: &'static [&'static str],
-    next: usize,
-}
-
-impl<'de> MapAccess<'de> for Truths<'_, 'de, '_> {
-    type Error = Fault;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        let Some(name) = self.names.get(self.next) else {
-            return Ok(None);
-        };
-        let name = NameDeserializer::part(self.reader, self.known, self.next, name);
-        self.next += 1;
-        seed.deserialize(name).map(Some)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let index = self.next.checked_sub(1);
-        let is_set = index.is_some_and(|index| self.set.binary_search(&index).is_ok());
-        seed.deserialize(is_set.into_deserializer())
-    }
-}
-
-/// Gives a case and its value, or the `some` of an option of an option.
-struct OnlyEntry<'r, 'de, 't> {
-    reader: &'r mut Reader<'de>,
-    name: Option<&'t str>,
-    payload: Option<(&'t str, Option<&'t Type>)>,
-}
-
-impl<'de> MapAccess<'de> for OnlyEntry<'_, 'de, '_> {
-    type Error = Fault;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        match self.name.take() {
-            Some(name) => seed
-                .deserialize(NameDeserializer::counted(self.reader, name))
-                .map(Some),
-            None => Ok(None),
-        }
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        match self.payload.take() {
-            Some((name, Some(ty))) => {
-                let reader = &mut *self.reader;
-                seed.deserialize(ValueDeserializer { reader, ty })
-                    .map_err(|fault| fault.at(Step::Name(name.to_owned())))
-            }
-            Some((_, None)) => seed.deserialize(UnitDeserializer::new()),
-            None => Err(Fault::custom("a value was asked for before its key")),
-        }
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(usize::from(self.name.is_some()))
-    }
-}
-
-/// Gives a list of pairs as a map.
-struct Pairs<'r, 'de, 't> {
-    reader: &'r mut Reader<'de>,
-    pair: &'t Type,
-    key: &'t Type,
-    value: &'t Type,
-    next: usize,
-    left: usize,
-}
-
-impl<'de> MapAccess<'de> for Pairs<'_, 'de, '_> {
-    type Error = Fault;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(
-        &mut self,
-        seed: S,
-    ) -> Result<Option<S::Value>, Fault> {
-        if self.left == 0 {
-            return Ok(None);
-        }
-        self.left -= 1;
-        let index = self.next;
-        self.next += 1;
-        let reader = &mut *self.reader;
-        let at = |fault: Fault| fault.at(Step::Index(index));
-        reader
-            .array_of(2)
-            .map_err(|Corrupt| at(corrupt(self.pair)))?;
-        let ty = self.key;
-        seed.deserialize(ValueDeserializer { reader, ty })
-            .map(Some)
-            .map_err(|fault| at(fault.at(Step::Place(0))))
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Fault> {
-        let (reader, ty) = (&mut *self.reader, self.value);
-        seed.deserialize(ValueDeserializer { reader, ty })
-            .map_err(|fault| {
-                let index = self.next.saturating_sub(1);
-                fault.at(Step::Place(1)).at(Step::Index(index))
-            })
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
-    }
-}
-
-/// Gives a case to an enum of the caller.
-struct CaseAccess<'r, 'de, 't> {
-    reader: &'r mut Reader<'de>,
-    name: &'t str,
-    payload: Option<&'t Type>,
-    known: &'static [&'static str],
-}
-
-impl<'r, 'de, 't> CaseAccess<'r, 'de, 't> {
-    fn payload<R>(
-        self,
-        read: impl FnOnce(ValueDeserializer<'r, 'de, 't>, &'t Type) -> Result<R, Fault>,
-        nothing: impl FnOnce() -> Result<R, Fault>,
-    ) -> Result<R, Fault> {
-        let Self { reader, name, .. } = self;
-        match self.payload {
-            Some(ty) => read(ValueDeserializer { reader, ty }, ty)
-                .map_err(|fault| fault.at(Step::Name(name.to_owned()))),
-            None => nothing(),
-        }
-    }
-}
-
-impl<'r, 'de, 't> EnumAccess<'de> for CaseAccess<'r, 'de, 't> {
-    type Error = Fault;
-    type Variant = Self;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Self), Fault> {
-        let name = NameDeserializer::part(self.reader, self.known, usize::MAX, self.name);
-        let value = seed.deserialize(name)?;
-        Ok((value, self))
-    }
-}
-
-impl<'de> VariantAccess<'de> for CaseAccess<'_, 'de, '_> {
-    type Error = Fault;
-
-    fn unit_variant(self) -> Result<(), Fault> {
-        match self.payload {
-            None => Ok(()),
-            Some(ty) => {
-                let (name, ty) = (self.name, shortened(ty));
-                Err(Fault::new(format!(
-                    "the case `{name}` comes with a value of type {ty}, which was not taken"
-                )))
-            }
-        }
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Fault> {
-        match self.payload {
-            Some(_) => self.payload(
-                |value, _| seed.deserialize(value),
-                || Err(Fault::new("there is no value")),
-            ),
-            None => seed.deserialize(UnitDeserializer::new()),
-        }
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Fault> {
-        match self.payload {
-            Some(_) => self.payload(
-                |value, _| value.deserialize_tuple(length, visitor),
-                || Err(Fault::new("there is no value")),
-            ),
-            None => visitor.visit_seq(serde::de::value::SeqDeserializer::<_, Fault>::new(
-                iter::empty::<()>(),
-            )),
-        }
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        known: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Fault> {
-        match self.payload {
-            Some(_) => self.payload(
-                |value, _| value.deserialize_struct("", known, visitor),
-                || Err(Fault::new("there is no value")),
-            ),
-            None => visitor.visit_map(serde::de::value::MapDeserializer::<_, Fault>::new(
-                iter::empty::<((), ())>(),
-            )),
-        }
     }
 }
