@@ -9,7 +9,7 @@ use crate::Failure;
 #[allow(unsafe_code, missing_docs, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "wit",
         world: "worker",
         pub_export_macro: true,
         export_macro_name: "export_world",
