@@ -1,6 +1,7 @@
 //! Tells the crate what it is compiled with, which its reports name.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 fn main() {
@@ -16,5 +17,12 @@ fn main() {
 
     let level = env::var("OPT_LEVEL").expect("cargo sets OPT_LEVEL");
     let target = env::var("TARGET").expect("cargo sets TARGET");
-    println!("cargo::rustc-env=BENCH_NATIVE_FLAGS=opt-level {level} for {target}");
+    // The profiles of the repository say how the native functions are compiled. Elsewhere it is
+    // for the program that is built to say.
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-tasks");
+    let units = match repository.is_dir() {
+        true => "one codegen unit",
+        false => "codegen units of the installed program",
+    };
+    println!("cargo::rustc-env=BENCH_NATIVE_FLAGS=opt-level {level} for {target}, {units}");
 }

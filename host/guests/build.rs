@@ -1,5 +1,8 @@
 //! Builds the guests of `guest-tasks/` with a cargo of its own, for `wasm32-wasip2`, and the
 //! programs for `wasm32-wasip1` as well.
+//!
+//! The published package, which is without `guest-tasks/`, has them in `wasm/` as they were built
+//! for its release.
 
 use std::env;
 use std::fmt::Write as _;
@@ -9,8 +12,14 @@ use std::process::Command;
 
 /// The guests to build.
 const GUESTS: &[Guest] = &[
-    Guest::named("factorizer"),
-    Guest::named("kernels"),
+    Guest {
+        package: "wasmpool-factorizer",
+        ..Guest::named("factorizer")
+    },
+    Guest {
+        package: "wasmpool-kernels",
+        ..Guest::named("kernels")
+    },
     // There to fail: its backtraces name source lines.
     Guest {
         profile: "guest-with-lines",
@@ -59,7 +68,9 @@ const PREVIEW_2: &str = "wasm32-wasip2";
 
 struct Guest {
     name: &'static str,
-    /// The crate that it is made of.
+    /// Where its crate lies in `guest-tasks/`, and the name of the file that cargo makes.
+    folder: &'static str,
+    /// The name of its crate's package.
     package: &'static str,
     target: &'static str,
     profile: &'static str,
@@ -71,24 +82,33 @@ impl Guest {
     const fn named(name: &'static str) -> Self {
         Self {
             name,
+            folder: name,
             package: name,
             target: PREVIEW_2,
             profile: "guest",
             flags: &[],
         }
     }
+
+    /// Where its copy lies in the folder of the guests.
+    fn path_in(&self, guests_dir: &Path) -> PathBuf {
+        guests_dir.join(self.name).with_extension("wasm")
+    }
 }
 
 fn main() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    for input in ["guest-tasks", "wit", "Cargo.toml", "Cargo.lock"] {
-        println!("cargo::rerun-if-changed={}", root.join(input).display());
-    }
-    ensure_target(PREVIEW_1);
-    ensure_target(PREVIEW_2);
-
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = package.join("../..");
     let out_dir = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    let guests_dir = target_dir(&out_dir).join("guests");
+    let guests_dir = if root.join("guest-tasks").is_dir() {
+        let guests_dir = target_dir(&out_dir).join("guests");
+        build_all(&root, &guests_dir);
+        guests_dir
+    } else {
+        println!("cargo::rerun-if-changed=wasm");
+        package.join("wasm")
+    };
+
     let mut consts = format!(
         "/// What the guests are compiled with, beyond `opt-level` 3, link-time optimization \
          and one codegen unit.\n\
@@ -97,15 +117,12 @@ fn main() {
     );
     let mut names = String::new();
     for guest in GUESTS {
-        let built = build(&root, &guests_dir.join("build"), guest);
-        let Guest { name, package, .. } = guest;
-        let copy = guests_dir.join(name).with_extension("wasm");
-        replace(&built, &copy);
+        let Guest { name, folder, .. } = guest;
         let constant = name.to_uppercase();
-        let path = copy.display().to_string();
+        let path = guest.path_in(&guests_dir).display().to_string();
         writeln!(
             consts,
-            "/// `guest-tasks/{package}`.\n\
+            "/// `guest-tasks/{folder}`.\n\
              pub const {constant}: Guest = Guest {{\n    \
                  name: {name:?}, wasm: include_bytes!({path:?}), path: {path:?},\n}};"
         )
@@ -121,9 +138,23 @@ fn main() {
     fs::write(out_dir.join("guests.rs"), consts + &each).expect("OUT_DIR can be written");
 }
 
+/// Builds the guests and puts a copy of each into the folder.
+fn build_all(root: &Path, guests_dir: &Path) {
+    for input in ["guest-tasks", "wit", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", root.join(input).display());
+    }
+    ensure_target(PREVIEW_1);
+    ensure_target(PREVIEW_2);
+    for guest in GUESTS {
+        let built = build(root, &guests_dir.join("build"), guest);
+        replace(&built, &guest.path_in(guests_dir));
+    }
+}
+
 /// Builds one guest and says where it is.
 fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
     let Guest {
+        folder,
         package,
         target,
         profile,
@@ -159,7 +190,7 @@ fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
     build_dir
         .join(target)
         .join(profile)
-        .join(package)
+        .join(folder)
         .with_extension("wasm")
 }
 

@@ -4,6 +4,7 @@ mod bench;
 mod docs;
 mod functions;
 mod new;
+mod packages;
 
 use std::collections::BTreeSet;
 use std::fs;

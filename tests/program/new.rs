@@ -137,3 +137,22 @@ fn the_sdk_may_lie_elsewhere() {
         .assert_code(2)
         .assert_stderr("C needs no `--sdk`");
 }
+
+/// The flags of a guest stand in the build of ours, in the template and in `docs/guests.md`.
+#[test]
+fn guests_are_compiled_with_the_same_flags_everywhere() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    for file in ["guest-tasks/languages/.cargo/config.toml", "docs/guests.md"] {
+        let text = fs::read_to_string(repository.join(file)).unwrap();
+        let (_, flags) = text.split_once("rustflags = [\n").unwrap();
+        let (flags, _) = flags.split_once("\n]").unwrap();
+        let flags = flags
+            .lines()
+            .map(|line| line.trim().trim_matches([',', '"']));
+        assert_eq!(
+            flags.collect::<Vec<_>>().join(" "),
+            wasmpool_guests::RUSTFLAGS,
+            "{file}"
+        );
+    }
+}

@@ -6,7 +6,7 @@
 use self::division::factorize;
 
 // The crate `factorizer` cannot be used in another guest, since it is one.
-#[path = "../../factorizer/src/division.rs"]
+#[path = "division.rs"]
 mod division;
 
 pub(crate) fn run(size: u64) -> u64 {

@@ -64,8 +64,7 @@ fn settings(bench: &Bench<'_>) -> Vec<(String, String)> {
         (
             "compiled",
             format!(
-                "native: {}, one codegen unit; guests: opt-level 3, one codegen unit, \
-                 link-time optimization, {}",
+                "native: {}; guests: opt-level 3, one codegen unit, link-time optimization, {}",
                 env!("BENCH_NATIVE_FLAGS"),
                 wasmpool_guests::RUSTFLAGS
             ),

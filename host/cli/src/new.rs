@@ -1,7 +1,8 @@
 //! `wasmpool new`: writes a guest that builds and runs at once.
 //!
 //! The guests of `guest-tasks/languages` are the templates, and `guest-tasks/README.md` has the
-//! commands: what is written here is what is shown and tested there.
+//! commands: what is written here is what is shown and tested there. `templates/` links to them,
+//! for the program's package; no file there is called `Cargo.toml`, since cargo would leave it out.
 
 use std::fs;
 use std::io::{self, Write};
@@ -12,23 +13,22 @@ use anyhow::{Context as _, anyhow};
 use crate::args::{Language, NewArgs};
 use crate::ending::{self, Ending, Problem, Result};
 
-/// A file of `guest-tasks/languages`.
 macro_rules! template {
-    ($path:literal) => {
-        include_str!(concat!("../../../guest-tasks/languages/", $path))
+    ($name:literal) => {
+        include_str!(concat!("../templates/", $name))
     };
 }
 
-const COMMANDS: &str = include_str!("../../../guest-tasks/README.md");
+const COMMANDS: &str = template!("README.md");
 const WIT: (&str, &str) = ("factorize.wit", template!("factorize.wit"));
-const CARGO_CONFIG: (&str, &str) = (".cargo/config.toml", template!(".cargo/config.toml"));
+const CARGO_CONFIG: (&str, &str) = (".cargo/config.toml", template!("cargo-config.toml"));
 const TOOLCHAIN: (&str, &str) = (
     "rust-toolchain.toml",
     "[toolchain]\nchannel = \"stable\"\ntargets = [\"wasm32-wasip2\"]\n",
 );
 
-/// Where the SDK lay when this program was built.
-const SDK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../guest-tasks/sdk");
+/// Where the SDK lay when this program was built; nowhere if it was built from its package.
+const SDK: Option<&str> = option_env!("WASMPOOL_SDK_FOLDER");
 
 impl Language {
     /// Its section in the README of `guest-tasks`.
@@ -46,33 +46,33 @@ impl Language {
     fn files(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Rust => &[
-                ("src/lib.rs", template!("sdk/src/lib.rs")),
-                ("Cargo.toml", template!("sdk/Cargo.toml")),
+                ("src/lib.rs", template!("sdk.rs")),
+                ("Cargo.toml", template!("sdk-manifest.toml")),
                 (".gitignore", "/target\n"),
                 CARGO_CONFIG,
                 TOOLCHAIN,
             ],
             Self::RustWit => &[
-                ("src/lib.rs", template!("rust/src/lib.rs")),
-                ("Cargo.toml", template!("rust/Cargo.toml")),
+                ("src/lib.rs", template!("rust.rs")),
+                ("Cargo.toml", template!("rust-manifest.toml")),
                 (".gitignore", "/target\n"),
                 CARGO_CONFIG,
                 TOOLCHAIN,
                 WIT,
             ],
             Self::C => &[
-                ("factorize.c", template!("c/factorize.c")),
+                ("factorize.c", template!("factorize.c")),
                 (".gitignore", "/*.wasm\n"),
                 WIT,
             ],
             Self::Python => &[
-                ("app.py", template!("python/app.py")),
+                ("app.py", template!("app.py")),
                 (".gitignore", "/.venv\n/*.wasm\n__pycache__\n"),
                 WIT,
             ],
             Self::Javascript => &[
-                ("factorize.js", template!("javascript/factorize.js")),
-                ("package.json", template!("javascript/package.json")),
+                ("factorize.js", template!("factorize.js")),
+                ("package.json", template!("package.json")),
                 (".gitignore", "/node_modules\n/*.wasm\n"),
                 WIT,
             ],
@@ -96,7 +96,7 @@ pub(crate) fn new(args: &NewArgs) -> Result<Ending> {
     let name = folder.file_name().unwrap_or_default().to_string_lossy();
     check_name(&name).map_err(Problem::Usage)?;
     let sdk = match args.lang {
-        Language::Rust => sdk_source(args.sdk.as_deref())?,
+        Language::Rust => sdk_source(args.sdk.as_deref().or(SDK))?,
         _ if args.sdk.is_some() => {
             let heading = args.lang.heading();
             return Err(Problem::Usage(anyhow!("{heading} needs no `--sdk`")));
@@ -119,7 +119,7 @@ pub(crate) fn new(args: &NewArgs) -> Result<Ending> {
         if path == "Cargo.toml" {
             text = text
                 .replace("name = \"factorize\"", &format!("name = \"{name}\""))
-                .replace("path = \"../../sdk\"", &sdk);
+                .replace("{ path = \"../../sdk\" }", &sdk);
         }
         files.push((path, text));
     }
@@ -213,12 +213,16 @@ fn check_name(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The SDK as `Cargo.toml` names it.
-fn sdk_source(asked_for: Option<&str>) -> Result<String> {
-    if let Some(url) = asked_for.filter(|sdk| sdk.contains("://")) {
-        return Ok(format!("git = {}", quoted(url)));
+/// The SDK as `Cargo.toml` names it: the one in a folder, in a git repository, or the published one
+/// of this program's version.
+fn sdk_source(place: Option<&str>) -> Result<String> {
+    let Some(place) = place else {
+        return Ok(quoted(env!("CARGO_PKG_VERSION")));
+    };
+    if place.contains("://") {
+        return Ok(format!("{{ git = {} }}", quoted(place)));
     }
-    let folder = Path::new(asked_for.unwrap_or(SDK));
+    let folder = Path::new(place);
     // What lies elsewhere is told apart by its name from what does not lie there any more.
     let is_sdk = fs::read_to_string(folder.join("Cargo.toml"))
         .is_ok_and(|manifest| manifest.contains("name = \"wasmpool-guest\""));
@@ -233,7 +237,8 @@ fn sdk_source(asked_for: Option<&str>) -> Result<String> {
         .canonicalize()
         .with_context(|| format!("cannot use the SDK in `{}`", folder.display()))
         .map_err(Problem::Unusable)?;
-    Ok(format!("path = {}", quoted(&absolute.to_string_lossy())))
+    let path = quoted(&absolute.to_string_lossy());
+    Ok(format!("{{ path = {path} }}"))
 }
 
 /// A string of TOML; those of JSON are among them.
@@ -304,20 +309,10 @@ mod tests {
         assert!(COMMANDS.contains(WIT.1));
     }
 
-    /// The flags of a guest stand in the build of ours, in the template and in `docs/guests.md`.
     #[test]
-    fn guests_are_compiled_with_the_same_flags_everywhere() {
-        for text in [CARGO_CONFIG.1, include_str!("../../../docs/guests.md")] {
-            let (_, flags) = text.split_once("rustflags = [\n").unwrap();
-            let (flags, _) = flags.split_once("\n]").unwrap();
-            let flags = flags
-                .lines()
-                .map(|line| line.trim().trim_matches([',', '"']));
-            assert_eq!(
-                flags.collect::<Vec<_>>().join(" "),
-                wasmpool_guests::RUSTFLAGS
-            );
-        }
+    fn without_a_place_the_sdk_is_the_published_one_of_the_same_version() {
+        let sdk = sdk_source(None).ok().unwrap();
+        assert_eq!(sdk, format!("\"{}\"", env!("CARGO_PKG_VERSION")));
     }
 
     #[test]

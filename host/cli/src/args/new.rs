@@ -18,8 +18,8 @@ pub(crate) struct NewArgs {
     #[arg(long, value_enum, value_name = "LANGUAGE", default_value_t = Language::Rust)]
     pub(crate) lang: Language,
 
-    /// Where the SDK for Rust is, a folder or the URL of a git repository [default: in the
-    /// source that this program was built from]
+    /// Where the SDK for Rust is, a folder or the URL of a git repository [default: the published
+    /// crate `wasmpool-guest`; the source tree if this program was built in one]
     #[arg(long, value_name = "PATH")]
     pub(crate) sdk: Option<String>,
 }

@@ -1,0 +1,1 @@
+../../factorizer/src/division.rs

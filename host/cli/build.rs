@@ -1,0 +1,11 @@
+//! Tells the program where the SDK for guests lies, if it is built in the repository.
+
+use std::path::Path;
+
+fn main() {
+    let sdk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-tasks/sdk");
+    println!("cargo::rerun-if-changed=build.rs");
+    if sdk.join("Cargo.toml").is_file() {
+        println!("cargo::rustc-env=WASMPOOL_SDK_FOLDER={}", sdk.display());
+    }
+}

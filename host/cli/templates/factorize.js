@@ -1,0 +1,1 @@
+../../../guest-tasks/languages/javascript/factorize.js

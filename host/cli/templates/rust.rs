@@ -1,0 +1,1 @@
+../../../guest-tasks/languages/rust/src/lib.rs

@@ -1,0 +1,1 @@
+../../../guest-tasks/languages/sdk/src/lib.rs

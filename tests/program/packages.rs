@@ -1,0 +1,78 @@
+//! The published packages: what they carry of the rest of the repository.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+#[track_caller]
+fn check(copy: &str, source: &str) {
+    let read = |path: &str| {
+        fs::read_to_string(repository().join(path))
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+    };
+    assert!(read(copy) == read(source), "`{copy}` is not `{source}`");
+}
+
+#[test]
+fn packages_carry_the_contract() {
+    for package in ["host/wasmpool", "guest-tasks/sdk"] {
+        check(&format!("{package}/wit/task.wit"), "wit/task.wit");
+        let files = |folder: &str| fs::read_dir(repository().join(folder)).unwrap().count();
+        assert_eq!(files(&format!("{package}/wit")), files("wit"), "{package}");
+    }
+}
+
+#[test]
+fn packages_carry_the_licences() {
+    let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let (_, members) = manifest.split_once("members = [").unwrap();
+    let (members, _) = members.split_once(']').unwrap();
+    let mut published = 0;
+    for member in members.split('"').skip(1).step_by(2) {
+        let manifest = repository().join(member).join("Cargo.toml");
+        if fs::read_to_string(manifest)
+            .unwrap()
+            .contains("\npublish = false\n")
+        {
+            continue;
+        }
+        published += 1;
+        for licence in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            check(&format!("{member}/{licence}"), licence);
+        }
+    }
+    assert_eq!(published, 8);
+}
+
+#[test]
+fn the_kernel_factorize_divides_as_the_factorizer_does() {
+    check(
+        "guest-tasks/kernels/src/division.rs",
+        "guest-tasks/factorizer/src/division.rs",
+    );
+}
+
+#[test]
+fn the_templates_of_new_are_the_guests_in_other_languages() {
+    check("host/cli/templates/README.md", "guest-tasks/README.md");
+    for (template, source) in [
+        ("app.py", "python/app.py"),
+        ("cargo-config.toml", ".cargo/config.toml"),
+        ("factorize.c", "c/factorize.c"),
+        ("factorize.js", "javascript/factorize.js"),
+        ("factorize.wit", "factorize.wit"),
+        ("package.json", "javascript/package.json"),
+        ("rust-manifest.toml", "rust/Cargo.toml"),
+        ("rust.rs", "rust/src/lib.rs"),
+        ("sdk-manifest.toml", "sdk/Cargo.toml"),
+        ("sdk.rs", "sdk/src/lib.rs"),
+    ] {
+        check(
+            &format!("host/cli/templates/{template}"),
+            &format!("guest-tasks/languages/{source}"),
+        );
+    }
+}
