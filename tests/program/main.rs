@@ -870,6 +870,40 @@ fn completions_are_printed_for_the_usual_shells() {
 }
 
 #[test]
+fn manual_pages_are_written_for_the_program_and_each_command() {
+    let folder = tempfile::tempdir().unwrap();
+    let pages = folder.path().join("share/man1");
+    run(&["man", pages.to_str().unwrap()]).assert_code(0);
+    let page = |name: &str| fs::read_to_string(pages.join(name)).unwrap();
+    let program = page("wasmpool.1");
+    assert_eq!(run(&["man"]).assert_code(0).stdout, program);
+    let files = fs::read_dir(&pages).unwrap().map(|file| file.unwrap());
+    let files = files.map(|file| file.file_name().into_string().unwrap());
+    let mut expected = BTreeSet::from(["wasmpool.1".to_owned()]);
+    for command in [
+        "bench",
+        "compile",
+        "completions",
+        "list",
+        "man",
+        "new",
+        "run",
+    ] {
+        expected.insert(format!("wasmpool-{command}.1"));
+        let reference = format!("wasmpool\\-{command}(1)");
+        assert!(program.contains(&reference), "{reference}: {program}");
+    }
+    assert_eq!(files.collect::<BTreeSet<_>>(), expected);
+    let page = page("wasmpool-run.1");
+    assert!(page.contains("max\\-tasks\\-per\\-instance"), "{page}");
+
+    let file = pages.join("wasmpool.1");
+    run(&["man", file.to_str().unwrap()])
+        .assert_code(3)
+        .assert_stderr("cannot write the manual pages to");
+}
+
+#[test]
 fn the_help_lists_the_exit_codes() {
     for args in [&["--help"][..], &["run", "--help"]] {
         let run = run(args);

@@ -6,6 +6,7 @@ mod compile;
 mod ending;
 mod input;
 mod list;
+mod man;
 mod module;
 mod new;
 mod run;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         Command::Compile(args) => compile::compile(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::New(args) => new::new(&args),
+        Command::Man { folder } => man::man(folder.as_deref()),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "wasmpool", &mut script);

@@ -7,6 +7,8 @@ mod module;
 mod new;
 mod run;
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
@@ -41,6 +43,12 @@ pub(crate) enum Command {
     Completions {
         /// The shell
         shell: Shell,
+    },
+    /// Write manual pages
+    Man {
+        /// The folder for a page of the program and one of each command, made if it is missing
+        /// [default: the program's page to standard output]
+        folder: Option<PathBuf>,
     },
 }
 
