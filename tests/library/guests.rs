@@ -9,6 +9,7 @@ use crate::support::Bench;
 /// The tasks of the misbehaving guest, each with the file that has its test.
 const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("spin", include_str!("stopping.rs")),
+    ("now_and_then", include_str!("examples.rs")),
     ("sleep", include_str!("stopping.rs")),
     ("poll", include_str!("stopping.rs")),
     ("ponder", include_str!("payloads.rs")),

@@ -4,6 +4,7 @@ mod cache;
 mod completion;
 mod echo;
 mod events;
+mod examples;
 mod failures;
 mod functions;
 mod futures;

@@ -63,6 +63,15 @@ mod tasks {
         }
     }
 
+    /// Returns `n`, but panics where it ends in 500, and computes for ever where it ends in 999.
+    pub fn now_and_then(n: u64) -> u64 {
+        match n % 1000 {
+            500 => panic!("{n} is not to its liking"),
+            999 => spin(n),
+            _ => n,
+        }
+    }
+
     /// Waits for `ms` milliseconds in the host, then returns them.
     pub fn sleep(ms: u64) -> u64 {
         std::thread::sleep(Duration::from_millis(ms));

@@ -1,0 +1,149 @@
+//! The examples of the library, run as programs.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use wasmpool::{Pool, TaskErrorKind};
+
+use crate::support::{Bench, within_long};
+
+/// Runs the example of this name, which cargo has built beside this test.
+fn run(name: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let this = std::env::current_exe().unwrap();
+    let profile = this.parent().and_then(Path::parent).unwrap();
+    let program = profile.join("examples").join(name);
+    let mut command = Command::new(&program);
+    command.args(arguments).stdin(Stdio::null());
+    let output = within_long(move || command.output());
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = output.unwrap_or_else(|error| {
+        let program = program.display();
+        panic!(
+            "`{program}`: {error}; `cargo test` builds it, and with `--test library` it must be \
+             built before: `cargo build --release -p wasmpool --examples`"
+        )
+    });
+    let [stdout, stderr] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    assert_eq!(stderr, "", "{name}: {stdout}");
+    (status.code(), stdout)
+}
+
+fn factorizer() -> &'static str {
+    wasmpool_guests::FACTORIZER.path().to_str().unwrap()
+}
+
+fn misbehaving() -> &'static str {
+    wasmpool_guests::MISBEHAVING.path().to_str().unwrap()
+}
+
+/// The lines begin like this, and there are no more.
+#[track_caller]
+fn check(text: &str, beginnings: &[&str]) {
+    let lines = text.lines().collect::<Vec<_>>();
+    assert_eq!(lines.len(), beginnings.len(), "{text}");
+    for (line, beginning) in lines.iter().zip(beginnings) {
+        assert!(line.starts_with(beginning), "`{line}` of\n{text}");
+    }
+}
+
+#[test]
+fn factorize_comes_to_the_same_in_all_ways() {
+    let (code, text) = run("factorize", &["50", factorizer()]);
+    assert_eq!(code, Some(0));
+    let workers = std::thread::available_parallelism().unwrap();
+    check(
+        &text,
+        &[
+            &format!("50 numbers, {workers} workers"),
+            "submitted one by one: ",
+            "a list of numbers for each worker: ",
+            "mapped: ",
+            "mapped in chunks: ",
+            "4 of them are prime",
+        ],
+    );
+}
+
+#[test]
+fn the_guest_of_the_batch_fails_now_and_then() {
+    let timeout = Duration::from_millis(200);
+    let bench = Bench::new(Pool::builder().workers(1).task_timeout(timeout));
+    let kind = |n: u64| {
+        let outcome = bench.submit::<_, u64>("now_and_then", n).wait();
+        outcome.map_err(|error| error.kind())
+    };
+    assert_eq!(kind(1999), Err(TaskErrorKind::TimedOut));
+    assert!(matches!(kind(1500), Err(TaskErrorKind::Trap(_))));
+    assert_eq!(kind(1501), Ok(1501));
+    bench.assert_healthy();
+}
+
+#[test]
+fn batch_counts_what_crashes_and_what_hangs() {
+    // `now_and_then` fails twice in a thousand inputs.
+    let (code, text) = run("batch", &["3000", misbehaving()]);
+    assert_eq!(code, Some(1));
+    check(
+        &text,
+        &[
+            "3000 inputs in ",
+            "timed-out: 3, first at [999, 1999, 2999]",
+            "trap: 3, first at [500, 1500, 2500]",
+        ],
+    );
+    let sum = (0..3000_u64).sum::<u64>() - (999 + 1999 + 2999) - (500 + 1500 + 2500);
+    let summary = format!("6 failed; the sum is {sum}");
+    assert!(text.lines().next().unwrap().ends_with(&summary), "{text}");
+}
+
+#[test]
+fn batch_without_failures_exits_with_0() {
+    let (code, text) = run("batch", &["400", misbehaving()]);
+    assert_eq!(code, Some(0), "{text}");
+    check(&text, &["400 inputs in "]);
+}
+
+#[test]
+fn tenants_have_rights_limits_and_budgets_of_their_own() {
+    let (code, text) = run("tenants", &[factorizer(), misbehaving()]);
+    assert_eq!(code, Some(0));
+    check(
+        &text,
+        &[
+            "ada: factorize: [2, 2, 2, 3, 3, 5]; ",
+            "bob: escape: \"TENANT=bob\"; ",
+            "bob: escape: \"denied: ",
+            "bob: allocate: \"",
+            "bob: spin: \"",
+            "bob: spin: \"",
+            "bob: spin: \"the budget is used up\"; 0 fuel left",
+            "ada: factorize: [999999999989]; ",
+            "loads while bob is there: 0",
+            "loads after bob has gone: 1",
+        ],
+    );
+}
+
+#[test]
+fn async_tokio_cancels_what_nobody_waits_for() {
+    let (code, text) = run("async_tokio", &[factorizer()]);
+    assert_eq!(code, Some(0));
+    let slow = (1_u64 << 61) - 1;
+    check(
+        &text,
+        &[
+            "360 = [2, 2, 2, 3, 3, 5]",
+            "1000000 = [2, 2, 2, 2, 2, 2, 5, 5, 5, 5, 5, 5]",
+            "1000001 = [101, 9901]",
+            "1000002 = [2, 3, 166667]",
+            &format!("{slow} takes too long"),
+            &format!("{slow} takes too long again"),
+            "77 = [7, 11]",
+            "failures: [(\"cancelled\", ",
+        ],
+    );
+}
