@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::time::Duration;
 
-use wasmpool::{Isolation, Pool, TaskModule};
+use wasmpool::{Pool, TaskModule};
 
 /// How large arguments and results may be.
 pub const PAYLOAD_LIMIT: usize = 64 << 10;
@@ -21,7 +21,6 @@ pub fn pool() -> Pool {
     Pool::builder()
         .workers(1)
         .no_cache()
-        .isolation(Isolation::Worker)
         .memory_limit(16 << 20)
         .payload_limit(PAYLOAD_LIMIT)
         .stack_limit(256 << 10)
