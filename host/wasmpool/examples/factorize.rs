@@ -15,6 +15,7 @@ use wasmpool::{Pool, Task, TaskFuture, TaskModule, TaskOptions, as_completed};
 
 type Factors = BTreeMap<u64, Vec<u64>>;
 type Outcome = Result<Factors, Box<dyn Error>>;
+type Way = fn(&Pool, &TaskModule, &[u64]) -> Outcome;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -28,7 +29,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let pool = Pool::new()?;
     let module = pool.load(module)?;
-    let ways: [(&str, fn(&Pool, &TaskModule, &[u64]) -> Outcome); 4] = [
+    let ways: [(&str, Way); 4] = [
         ("submitted one by one", submitted),
         ("a list of numbers for each worker", listed),
         ("mapped", mapped),
