@@ -11,6 +11,7 @@ pub mod memory;
 pub mod pools;
 pub mod random;
 mod value;
+#[cfg(feature = "pool")]
 pub mod wat_types;
 
 pub use arbitrary::Unstructured;

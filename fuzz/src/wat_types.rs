@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 
-use crate::Type;
+use crate::{Type, component};
 
 /// How many core values are told apart: one more than arguments may be.
 const MOST_FLAT: usize = 17;
@@ -222,19 +222,9 @@ fn quoted(names: &[String]) -> String {
 
 /// A discriminant, and the core values that the cases share.
 fn joined<'a>(cases: impl Iterator<Item = &'a Defined>) -> Vec<&'static str> {
-    let mut joined: Vec<&str> = Vec::new();
+    let mut joined = Vec::new();
     for case in cases {
-        for (index, core) in case.flat.iter().copied().enumerate() {
-            match joined.get_mut(index) {
-                None => joined.push(core),
-                Some(other) if *other == core => {}
-                Some(other) => {
-                    let is_small = |core| core == "i32" || core == "f32";
-                    let both = is_small(*other) && is_small(core);
-                    *other = if both { "i32" } else { "i64" };
-                }
-            }
-        }
+        component::join(&mut joined, case.flat.iter().copied());
     }
     joined.insert(0, "i32");
     joined.truncate(MOST_FLAT);

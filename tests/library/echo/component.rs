@@ -119,6 +119,21 @@ fn wit_name(ty: &Type, types: &mut Vec<String>) -> String {
     name
 }
 
+/// Makes the core types that the cases of a variant share fit one more case.
+pub(super) fn join(joined: &mut Vec<&'static str>, case: impl IntoIterator<Item = &'static str>) {
+    for (index, core) in case.into_iter().enumerate() {
+        match joined.get_mut(index) {
+            None => joined.push(core),
+            Some(other) if *other == core => {}
+            Some(other) => {
+                let is_small = |core| core == "i32" || core == "f32";
+                let both = is_small(*other) && is_small(core);
+                *other = if both { "i32" } else { "i64" };
+            }
+        }
+    }
+}
+
 /// The core types that a value is passed as.
 fn flat(ty: &Type) -> Vec<&'static str> {
     match ty {
@@ -131,17 +146,7 @@ fn flat(ty: &Type) -> Vec<&'static str> {
         Type::Variant(_) | Type::Option(_) | Type::Result { .. } => {
             let mut joined = Vec::new();
             for case in cases(ty).iter().flatten() {
-                for (index, core) in flat(case).into_iter().enumerate() {
-                    match joined.get_mut(index) {
-                        None => joined.push(core),
-                        Some(other) if *other == core => {}
-                        Some(other) => {
-                            let is_small = |core| core == "i32" || core == "f32";
-                            let both = is_small(*other) && is_small(core);
-                            *other = if both { "i32" } else { "i64" };
-                        }
-                    }
-                }
+                join(&mut joined, flat(case));
             }
             joined.insert(0, "i32");
             joined
