@@ -8,13 +8,16 @@ use crate::sandbox::Driver;
 use crate::schedule::{CallbackThread, Registry, Shutdown, run_worker, trace};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, contain_panic, lock, thread};
 
+/// The embedder's code on a worker's thread; it is given the worker's index.
+type Handler = Arc<dyn Fn(usize) + Send + Sync>;
+
 /// How the threads of workers are started, as the embedder wants it.
 #[derive(Clone, Default)]
 pub(crate) struct ThreadSettings {
     pub(super) name: Option<Arc<dyn Fn(usize) -> String + Send + Sync>>,
     pub(super) stack_size: Option<usize>,
-    pub(super) on_start: Option<Arc<dyn Fn(usize) + Send + Sync>>,
-    pub(super) on_exit: Option<Arc<dyn Fn(usize) + Send + Sync>>,
+    pub(super) on_start: Option<Handler>,
+    pub(super) on_exit: Option<Handler>,
 }
 
 impl ThreadSettings {
@@ -32,7 +35,7 @@ impl ThreadSettings {
 
     /// Does `work` on a worker's thread, between the embedder's handlers.
     fn run(&self, worker: usize, work: impl FnOnce()) {
-        let call = |handler: &Option<Arc<dyn Fn(usize) + Send + Sync>>| {
+        let call = |handler: &Option<Handler>| {
             if let Some(handler) = handler {
                 contain_panic(|| handler(worker));
             }
