@@ -175,18 +175,19 @@ impl RunArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Rights (a guest has none but these)")]
 pub(crate) struct RightsArgs {
-    /// Grant a folder, under the name GUEST or its own; `:ro` at the end makes it read-only. A guest
-    /// that may write can leave symbolic links there that lead out of it: no guest follows them,
-    /// but other programs do
-    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
+    /// Grant a folder, under the name GUEST or its own; `:ro` at the end makes it read-only, and
+    /// with `:special` guests may open the FIFOs and devices in it, which they are refused
+    /// otherwise. A guest that may write can leave symbolic links there that lead out of it: no
+    /// guest follows them, but other programs do
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro][:special]")]
     pub(crate) dirs: Vec<String>,
 
     /// Set a variable; without a value, pass on the one from here
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,
 
-    /// Grant TCP connections to a name or address. What is refused of the network is said in the
-    /// line as `refused`
+    /// Grant TCP connections to a name or address. What is refused of the network and of folders is
+    /// said in the line as `refused`
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) allow_net: Vec<String>,
 

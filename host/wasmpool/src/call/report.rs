@@ -29,9 +29,11 @@ pub struct TaskReport {
     /// The fuel it used, if the pool meters fuel.
     pub fuel: Option<u64>,
     /// What it was refused of the network, as in `connect to 10.0.0.1:80` or ``look up
-    /// `example.org` ``: each thing once, the first sixteen. Without any
+    /// `example.org` ``, and which special files of its folders, as in ``open `/data/pipe`, a
+    /// FIFO``: each thing once, the first sixteen of both. Without any
     /// [right](crate::Capabilities::net) to the network a guest gets no socket to begin with,
-    /// and only the names are here that it wanted to look up.
+    /// and only the names are here that it wanted to look up. A file that was found from an opened
+    /// folder has its path from there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
     /// What it wrote to standard output.

@@ -4,8 +4,10 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::fs::FileType;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::filesystem::Dir;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -14,6 +16,8 @@ use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
 use super::wasi::Capabilities;
 use super::wasi::captured::CapturedStreams;
+use super::wasi::files::preview1::Preview1;
+use super::wasi::files::{Folders, Refusals};
 use super::wasi::network::{Lookups, Names, Network};
 use super::wasi::program::Invocation;
 use super::wasi::rights;
@@ -42,7 +46,9 @@ pub(super) struct State {
     /// tenth of what a fresh instance costs.
     wasi: Option<WasiCtx>,
     /// The same for a program for preview 1.
-    preview1: Option<Box<WasiP1Ctx>>,
+    preview1: Option<Box<Preview1>>,
+    /// What the guest was refused in its folders, in the task that runs now.
+    refused_files: Refusals,
     /// Made with the context, or when the guest first looks a name up.
     network: OnceCell<Arc<Network>>,
     /// The look-ups of the pool, of a guest with rights to the network.
@@ -106,6 +112,7 @@ pub(super) fn new(
         program: None,
         wasi: None,
         preview1: None,
+        refused_files: Refusals::default(),
         network: OnceCell::new(),
         lookups: has_network.then(|| Arc::clone(lookups)),
         table,
@@ -124,6 +131,7 @@ pub(super) fn new(
 pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, context: CallContext) {
     let state = store.data_mut();
     state.output.begin(&context.control);
+    state.refused_files.clear();
     state.context = context;
     state.limiter.set_limit(limits.memory);
     // Bounds what one call copies out of the guest. A guest has no more than its memory, so
@@ -149,12 +157,17 @@ impl State {
 
     /// WASI's context of a program for preview 1.
     pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
+        &mut self.preview1_with_directories().context
+    }
+
+    /// The same, with the directories that the program has open.
+    pub(super) fn preview1_with_directories(&mut self) -> &mut Preview1 {
         self.preview1.get_or_insert_with(|| {
             let grants = self.rights.grants();
             let time = self.time.as_ref();
             let mut context = rights::preview1(grants, self.program.take(), &self.output, time);
             context.ctx().table.set_max_capacity(self.max_handles);
-            Box::new(context)
+            Box::new(Preview1::new(context, grants.map(|grants| &grants.folders)))
         })
     }
 
@@ -166,10 +179,23 @@ impl State {
         }
     }
 
-    /// What the guest was refused of the network in the task that has ended.
+    /// The folders that the guest was granted.
+    pub(super) fn folders(&self) -> Option<&Folders> {
+        self.rights.grants().map(|grants| &grants.folders)
+    }
+
+    /// Notes that the guest wanted to open a special file.
+    pub(super) fn refuse_file(&mut self, dir: &Dir, path: &str, kind: FileType) {
+        let folders = self.rights.grants().map(|grants| &grants.folders);
+        self.refused_files.add(folders, dir, path, kind);
+    }
+
+    /// What the guest was refused of the network and of files in the task that has ended.
     pub(super) fn take_refused(&self) -> Vec<String> {
         let network = self.network.get();
-        network.map_or_else(Vec::new, |network| network.take_refused())
+        let mut refused = network.map_or_else(Vec::new, |network| network.take_refused());
+        refused.extend_from_slice(self.refused_files.as_slice());
+        refused
     }
 
     /// Looks names up for the guest.

@@ -3,6 +3,7 @@
 
 mod capabilities;
 pub(super) mod captured;
+pub(super) mod files;
 pub(super) mod network;
 pub(super) mod preview1;
 pub(super) mod program;

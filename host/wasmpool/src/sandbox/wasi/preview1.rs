@@ -2,9 +2,9 @@
 //! by functions of numbers and pointers. Those for the version before it (`wasi_unstable`) are
 //! the same under another name.
 //!
-//! The functions come from the makers of the engine. Three things are ours: the exit code, which
-//! is whatever the program says; waiting, which never blocks the worker's thread; and what is said
-//! of a core module that is no such program.
+//! The functions come from the makers of the engine. Four things are ours: the exit code, which is
+//! whatever the program says; waiting, which never blocks the worker's thread; opening files, which
+//! does not either; and what is said of a core module that is no such program.
 
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;
 use wasmtime_wasi::{I32Exit, WasiView as _, p0, p1};
 use wiggle::{GuestMemory, GuestPtr};
 
+use super::files;
 use super::program::Start;
 use super::time::VirtualTime;
 use crate::error::LoadError;
@@ -44,6 +45,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         linker.func_wrap(wasi, "proc_exit", |code: i32| -> wasmtime::Result<()> {
             Err(I32Exit(code).into())
         })?;
+    }
+    for wasi in WASI {
+        files::preview1::add_to_linker(linker, wasi)?;
     }
     let [current, before] = WASI;
     linker.func_wrap_async(current, "poll_oneoff", |mut caller, (a, b, c, d)| {
