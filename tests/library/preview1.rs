@@ -1,12 +1,12 @@
 //! Programs for WASI preview 1: core modules, which run as they are. What programs of both
 //! versions have in common is in `programs`.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_bytes::ByteBuf;
 use wasmpool::{Access, Capabilities, LoadError, Output, Pool, TaskErrorKind, TaskOptions};
 
-use crate::support::within_long;
+use crate::support::{LONG, within_long};
 
 fn pool() -> Pool {
     Pool::builder().workers(1).no_cache().build().unwrap()
@@ -175,6 +175,94 @@ fn hundreds_of_files_may_be_open_and_thousands_are_a_limit() {
     assert_eq!(open(500).unwrap().status.code(), 500);
     let error = open(2_000).unwrap_err();
     assert_eq!(error.kind(), TaskErrorKind::HandleLimit, "{error}");
+}
+
+/// The errors are those of the standard: 8 is `badf`, 21 `fault`, 37 `nametoolong`, 54 `notdir`, 63
+/// `perm`.
+#[test]
+fn special_files_are_not_opened_in_whichever_directory() {
+    let pool = pool();
+    for version in ["wasi_snapshot_preview1", "wasi_unstable"] {
+        let folder = tempfile::tempdir().unwrap();
+        let sub = folder.path().join("sub");
+        std::fs::create_dir(&sub).unwrap();
+        std::fs::write(sub.join("file"), "open").unwrap();
+        let fifo = sub.join("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        let rights = Capabilities::new();
+        let rights = rights.dir(folder.path(), "/d", Access::ReadWrite).unwrap();
+        let text = format!(
+            r#"(module
+            (import "{version}" "path_open"
+                (func $open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+            (import "{version}" "path_filestat_set_times"
+                (func $times (param i32 i32 i32 i32 i64 i64 i32) (result i32)))
+            (import "{version}" "fd_read" (func $read (param i32 i32 i32 i32) (result i32)))
+            (import "{version}" "fd_close" (func $close (param i32) (result i32)))
+            (import "{version}" "fd_renumber" (func $renumber (param i32 i32) (result i32)))
+            (import "{version}" "proc_exit" (func $exit (param i32)))
+            (memory (export "memory") 1)
+            (data (i32.const 0) "\40\00\00\00\04\00\00\00")
+            (data (i32.const 100) "sub/fifo")
+            (data (i32.const 200) "file")
+            (func $expect (param $step i32) (param $got i32) (param $expected i32)
+                (if (i32.ne (local.get $got) (local.get $expected))
+                    (then (call $exit (local.get $step)))))
+            (func $open_at (param $dir i32) (param $path i32) (param $length i32) (result i32)
+                (call $open (local.get $dir) (i32.const 1) (local.get $path) (local.get $length)
+                    (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 8)))
+            (func $sub (param $dir i32) (result i32)
+                (call $open_at (local.get $dir) (i32.const 100) (i32.const 3)))
+            (func $fifo (param $dir i32) (result i32)
+                (call $open_at (local.get $dir) (i32.const 104) (i32.const 4)))
+            (func $file (param $dir i32) (result i32)
+                (call $open_at (local.get $dir) (i32.const 200) (i32.const 4)))
+            (func (export "_start") (local $dir i32) (local $file i32)
+                (call $expect (i32.const 1) (i32.const 63)
+                    (call $open_at (i32.const 3) (i32.const 100) (i32.const 8)))
+                (call $expect (i32.const 2) (i32.const 0) (call $sub (i32.const 3)))
+                (local.set $dir (i32.load (i32.const 8)))
+                (call $expect (i32.const 3) (i32.const 63) (call $fifo (local.get $dir)))
+                (call $expect (i32.const 4) (i32.const 0) (call $file (local.get $dir)))
+                (local.set $file (i32.load (i32.const 8)))
+                (call $expect (i32.const 5) (i32.const 0)
+                    (call $read (local.get $file) (i32.const 0) (i32.const 1) (i32.const 16)))
+                (call $expect (i32.const 6) (i32.load (i32.const 64)) (i32.const 0x6e65706f))
+                (call $expect (i32.const 7) (i32.const 54) (call $file (local.get $file)))
+                ;; The directory takes the number of the file.
+                (call $expect (i32.const 8) (i32.const 0)
+                    (call $renumber (local.get $dir) (local.get $file)))
+                (call $expect (i32.const 9) (i32.const 8) (call $file (local.get $dir)))
+                (call $expect (i32.const 10) (i32.const 63) (call $fifo (local.get $file)))
+                (call $expect (i32.const 11) (i32.const 0)
+                    (call $renumber (local.get $file) (local.get $file)))
+                (call $expect (i32.const 12) (i32.const 0) (call $file (local.get $file)))
+                (call $expect (i32.const 13) (i32.const 0) (call $close (local.get $file)))
+                (call $expect (i32.const 14) (i32.const 8) (call $file (local.get $file)))
+                ;; Its times can be set: that does not open it.
+                (call $expect (i32.const 15) (i32.const 0)
+                    (call $times (i32.const 3) (i32.const 1) (i32.const 100) (i32.const 8)
+                        (i64.const 0) (i64.const 5000000000) (i32.const 4)))
+                (call $expect (i32.const 16) (i32.const 21)
+                    (call $open_at (i32.const 3) (i32.const 65535) (i32.const 8)))
+                (call $expect (i32.const 17) (i32.const 37)
+                    (call $open_at (i32.const 3) (i32.const 0) (i32.const 65536)))
+                (call $expect (i32.const 18) (i32.const 8) (call $file (i32.const 77)))
+                (call $expect (i32.const 19) (i32.const 54) (call $file (i32.const 0)))))"#
+        );
+        let module = pool.load_bytes(text.as_bytes()).unwrap();
+        let mut command = module.command().unwrap();
+        let child = command.capabilities(rights).spawn(&pool).unwrap();
+        let outcome = child.wait_timeout(LONG).expect("nobody waits for it");
+        let output = outcome.unwrap();
+        assert_eq!(output.status.code(), 0, "{version}: this step failed");
+        let report = child.task().report().unwrap();
+        let expected = ["open `/d/sub/fifo`, a FIFO", "open `fifo`, a FIFO"];
+        assert_eq!(report.refused, expected, "{version}");
+        let modified = std::fs::metadata(fifo).unwrap().modified().unwrap();
+        assert_eq!(modified, UNIX_EPOCH + Duration::from_secs(5), "{version}");
+    }
 }
 
 #[test]

@@ -1251,6 +1251,28 @@ mod programs {
     }
 
     #[test]
+    fn special_files_are_refused_unless_they_are_granted() {
+        for_each_program(|program| {
+            let folder = tempfile::tempdir().unwrap();
+            let fifo = folder.path().join("fifo");
+            let made = Command::new("mkfifo").arg(&fifo).status();
+            assert!(made.unwrap().success());
+            let granted = format!("{}::/d:ro", folder.path().display());
+            let read = ["run", program, "--dir", &granted, "--", "read", "/d/fifo"];
+            let line = &run(&read).assert_code(1).lines()[0];
+            assert_eq!(line["refused"], json!(["open `/d/fifo`, a FIFO"]));
+            let read = |dir| run(&["run", program, "--dir", dir, "--", "read", "/d/null"]);
+            let line = &read("/dev::/d:ro").assert_code(1).lines()[0];
+            assert_eq!(
+                line["refused"],
+                json!(["open `/d/null`, a character device"])
+            );
+            let line = &read("/dev::/d:ro:special").assert_code(0).lines()[0];
+            assert_eq!(line["output"]["stdout"], "");
+        });
+    }
+
+    #[test]
     fn rights_are_for_tasks_too() {
         let args = [
             "run",

@@ -186,10 +186,15 @@ impl Preview1 {
         let _ = context.fd_prestat_get(&mut GuestMemory::Unshared(&mut []), Fd::from(FIRST_FOLDER));
         let folders = folders.map_or(&[][..], Folders::all).iter();
         let directories = (FIRST_FOLDER..).zip(folders.map(|(dir, _)| dir.clone()));
-        Self {
+        let mut opened = Self {
             directories: directories.collect(),
             context,
+        };
+        // They are no stand-ins.
+        for dir in opened.directories.clone().into_values() {
+            *opened.descriptor(|it| is_dir(it, &dir)) = Descriptor::Dir(dir.clone());
         }
+        opened
     }
 
     /// Has WASI give a number to what was opened in the directory `dir`.
