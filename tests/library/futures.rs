@@ -32,7 +32,7 @@ fn a_future_is_queued_then_running_then_done() {
 fn stage<Out>(future: &TaskFuture<Out>) -> u8 {
     match future.state() {
         TaskState::Queued => 0,
-        TaskState::Running => 1,
+        TaskState::Running | TaskState::Suspended => 1,
         TaskState::Done => 2,
         other => panic!("{other:?}"),
     }

@@ -83,7 +83,8 @@ fn stop_ten_tasks(bench: &Bench, round: usize) {
 #[test]
 fn ten_thousand_stopped_tasks_leave_nothing_behind() {
     in_own_process(|| {
-        let bench = Bench::with_workers(2);
+        // Those that wait keep their workers, so that others are queued behind them.
+        let bench = Bench::new(Pool::builder().workers(2).max_suspended(0));
         let stop_tasks = |rounds| (0..rounds).for_each(|round| stop_ten_tasks(&bench, round));
         // The first ones bring every place for an instance into use.
         stop_tasks(200);

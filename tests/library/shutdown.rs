@@ -94,7 +94,9 @@ fn closing_does_not_wait_and_accepted_work_is_still_done() {
 
 #[test]
 fn a_cancelling_shutdown_cancels_the_queued_and_finishes_the_running() {
-    let bench = Arc::new(Bench::with_workers(1));
+    // The one that sleeps keeps the only worker.
+    let builder = Pool::builder().workers(1).max_suspended(0);
+    let bench = Arc::new(Bench::new(builder));
     let running = bench.submit::<_, u64>("sleep", 100);
     wait_until_running(&running);
     let queued = (0..10)
@@ -111,8 +113,9 @@ fn a_cancelling_shutdown_cancels_the_queued_and_finishes_the_running() {
 #[test]
 fn terminating_stops_the_running_and_cancels_the_queued() {
     let bench = Arc::new(Bench::with_workers(2));
-    let running = [bench.spinning(), bench.submit("sleep", 3_600_000)];
-    wait_until_running(&running[1]);
+    let waiting = bench.submit("sleep", 3_600_000);
+    wait_until_running(&waiting);
+    let running = [waiting, bench.spinning(), bench.spinning()];
     let queued = bench.submit::<_, u64>("recall", 1);
     let pool = Arc::clone(&bench);
     within_long(move || pool.pool.shutdown(Shutdown::Terminate));

@@ -25,7 +25,7 @@ fn push<const N: usize>(queue: &Items, names: [usize; N]) -> Result<(), ReserveE
 /// from whose local, and whenever the queue closes.
 pub fn chunks_come_out_once() {
     check(|| {
-        let queue = Items::new(100, 3);
+        let queue = Items::new(100, 3, 0);
         let accepted: Names = Untracked::default();
         let popped: Names = Untracked::default();
         let submit = |names: [usize; 3]| {
@@ -61,7 +61,7 @@ pub fn chunks_come_out_once() {
 /// wakes anybody.
 pub fn a_stuck_worker_holds_up_nothing_but_its_entry() {
     check(|| {
-        let queue = Items::new(100, 3);
+        let queue = Items::new(100, 3, 0);
         let served = Gathering::new();
         let (first, others) = (1, 3);
         let work = |worker| {
@@ -88,7 +88,7 @@ pub fn a_stuck_worker_holds_up_nothing_but_its_entry() {
 /// the entries waits while a worker has nothing to do, however they are cut into chunks.
 fn check_all_are_served(push_all: fn(&Items) -> Result<(), ReserveError>) {
     check(move || {
-        let queue = Items::new(100, 3);
+        let queue = Items::new(100, 3, 0);
         let started = Gathering::new();
         let work = |worker| {
             let item = queue.pop(worker).expect("it is open");
@@ -123,7 +123,7 @@ pub fn of_two_chunks_every_idle_worker_takes_some() {
 /// entry: four are stuck at the end.
 pub fn late_chunks_reach_workers_that_slept_through_the_first() {
     check(|| {
-        let queue = Items::new(100, 4);
+        let queue = Items::new(100, 4, 0);
         let started = Gathering::new();
         let work = |worker| {
             let item = queue.pop(worker).expect("it is open");
@@ -154,7 +154,7 @@ pub fn late_chunks_reach_workers_that_slept_through_the_first() {
 /// the local of a worker that does not come again.
 pub fn a_drain_leaves_nothing_on_a_shelf() {
     check(|| {
-        let queue = Items::new(100, 2);
+        let queue = Items::new(100, 2, 0);
         let out: Names = Untracked::default();
         let work = |worker| {
             if let Some(item) = queue.pop(worker) {

@@ -86,7 +86,7 @@ pub fn who_begins_to_listen_at_the_end_hears_it() {
         counters.accept(1);
         let job = Job::new((), None, counters);
         let call = registry::start(&job).expect("it is queued");
-        together([&|| job.settle(registry::success()), &|| {
+        together([&|| registry::settle(&job, registry::success()), &|| {
             let (listener, events) = TaskEvents::channel();
             job.add_listener(listener);
             // Ends, or nobody would.

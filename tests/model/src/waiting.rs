@@ -13,7 +13,7 @@ type Items = Queue<Arc<Item>>;
 
 /// A queue without places, and the permit that fills it.
 fn full() -> (Items, Mutex<Option<Permit>>) {
-    let queue = Items::new(1, 1);
+    let queue = Items::new(1, 1, 0);
     let permit = queue.places.reserve(Blocking::Never).expect("it is empty");
     (queue, Mutex::new(Some(permit)))
 }

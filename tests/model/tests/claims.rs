@@ -94,6 +94,15 @@ claims! {
         a_cancel_at_the_deadline_leaves_the_grace,
         a_callback_that_waits_holds_up_no_timeout,
     }
+    suspending {
+        a_call_that_waits_holds_no_worker,
+        a_wake_up_finds_the_call_wherever_it_is,
+        at_the_bound_a_call_waits_on_its_worker,
+        a_suspended_call_is_cancelled,
+        a_suspended_call_is_stopped_in_time,
+        a_thread_that_is_blocked_is_given_up,
+        a_blocked_thread_does_not_hold_up_the_end,
+    }
     completing {
         a_wait_for_all_sees_every_end,
         a_wait_for_the_first_sees_one,

@@ -6,7 +6,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use super::events::{Listener, Progress, TaskEvent};
-use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutex, OnceLock, Weak, lock};
 
 /// Why a task must stop.
@@ -16,6 +16,8 @@ pub(crate) enum StopReason {
     Cancelled = 1,
     TimedOut = 2,
     ShutDown = 3,
+    /// It has computed for too long.
+    ComputeTimedOut = 4,
 }
 
 /// Makes running guests look at their stop request.
@@ -37,8 +39,13 @@ pub(crate) struct Control {
     /// by the guest's epoch callback and by the worker.
     is_forced: AtomicBool,
     grace: Duration,
-    /// Wakes the worker while its guest waits in a host call. Written by the worker before
-    /// it looks at `is_forced`, taken by the one who forces after setting that: whichever
+    /// When the time of what runs now is up. Written by the call itself, which has one for its
+    /// initializer and one for its task; read by the watchdog.
+    deadline: Mutex<Option<Instant>>,
+    /// The index of the worker that polled the call last.
+    worker: AtomicUsize,
+    /// Wakes the call while its guest waits in the host. Written once, by the worker before
+    /// it looks at `is_forced`; taken by the one who forces after setting that: whichever
     /// comes second sees the other.
     waker: Mutex<Option<Waker>>,
     /// The newest report of the guest; read by the caller at any time.
@@ -57,6 +64,8 @@ impl Control {
             requested: OnceLock::new(),
             is_forced: AtomicBool::new(false),
             grace,
+            deadline: Mutex::new(None),
+            worker: AtomicUsize::new(0),
             waker: Mutex::new(None),
             progress: Mutex::new(None),
             listeners: Mutex::default(),
@@ -119,8 +128,25 @@ impl Control {
             0 => None,
             1 => Some(StopReason::Cancelled),
             2 => Some(StopReason::TimedOut),
-            _ => Some(StopReason::ShutDown),
+            3 => Some(StopReason::ShutDown),
+            _ => Some(StopReason::ComputeTimedOut),
         }
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        *lock(&self.deadline) = deadline;
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        *lock(&self.deadline)
+    }
+
+    pub(crate) fn set_worker(&self, worker: usize) {
+        self.worker.store(worker, Ordering::Relaxed);
+    }
+
+    pub(crate) fn worker(&self) -> usize {
+        self.worker.load(Ordering::Relaxed)
     }
 
     /// Leaves a waker for [`force`](Self::force). To be called before looking at the flag.

@@ -21,6 +21,8 @@ pub(crate) struct Limits {
     pub(crate) payload: usize,
     /// How long the task may run.
     pub(crate) task_timeout: Option<Duration>,
+    /// How long it may compute.
+    pub(crate) compute_timeout: Option<Duration>,
     /// How long it may wait in the queue.
     pub(crate) queue_timeout: Option<Duration>,
     /// How long it may go on after it was asked to stop.
@@ -57,6 +59,7 @@ pub(crate) struct LimitOverrides {
     pub(crate) fuel: Option<u64>,
     pub(crate) program_output: Option<usize>,
     pub(crate) task_timeout: Option<Duration>,
+    pub(crate) compute_timeout: Option<Duration>,
     pub(crate) queue_timeout: Option<Duration>,
     pub(crate) stop_grace: Option<Duration>,
 }
@@ -68,6 +71,7 @@ impl LimitOverrides {
             memory: self.memory.unwrap_or(pool.memory),
             fuel: self.fuel.or(pool.fuel),
             task_timeout: self.task_timeout.or(pool.task_timeout),
+            compute_timeout: self.compute_timeout.or(pool.compute_timeout),
             queue_timeout: self.queue_timeout.or(pool.queue_timeout),
             stop_grace: self.stop_grace.unwrap_or(pool.stop_grace),
             output: pool.output,
@@ -86,6 +90,7 @@ impl Default for Limits {
             program_output: 16 << 20,
             payload: 128 << 20,
             task_timeout: None,
+            compute_timeout: None,
             queue_timeout: None,
             stop_grace: Duration::ZERO,
         }

@@ -8,6 +8,7 @@ mod control;
 mod events;
 mod limits;
 mod output;
+mod payload;
 mod report;
 
 pub use allocation::Allocation;
@@ -16,4 +17,5 @@ pub(crate) use events::Listener;
 pub use events::{Progress, TaskEvent, TaskEvents};
 pub(crate) use limits::{LimitOverrides, Limits};
 pub use output::{ExitStatus, Output};
+pub(crate) use payload::Payload;
 pub use report::{Captured, TaskReport};

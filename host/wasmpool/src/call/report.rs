@@ -15,7 +15,15 @@ pub struct TaskReport {
     /// How long it ran, from the start of its instance to its result; its last attempt, where
     /// it was tried again.
     pub ran: Duration,
-    /// How much of that its instance took to run the initializer; zero where there is none,
+    /// How much of that it held a worker: the time that its guest computed, with the host functions
+    /// that it called.
+    #[serde(default)]
+    pub computed: Duration,
+    /// How much of that it held no worker: it waited in the host (for a time, a connection, a
+    /// name), or for a worker to go on with.
+    #[serde(default)]
+    pub suspended: Duration,
+    /// How much of `ran` its instance took to run the initializer; zero where there is none,
     /// or the instance was warm.
     pub initialized: Duration,
     /// How often it was started: more than once only with a [`Retry`](crate::Retry).

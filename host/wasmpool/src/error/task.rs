@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::kinds::{Fault, TaskErrorKind};
-use crate::call::Output;
+use crate::call::{Limits, Output, StopReason};
 use crate::value::text;
 
 /// Why a task came to no result.
@@ -68,6 +68,30 @@ impl TaskError {
             output: None,
             cause: None,
         }))
+    }
+
+    /// The error of a task that was stopped for this reason.
+    pub(crate) fn stopped(reason: StopReason, limits: &Limits) -> Self {
+        let longer_than = |verb, limit: Option<_>| {
+            let limit = limit.unwrap_or_default();
+            format!("timed out: it {verb} longer than {limit:?}")
+        };
+        let (kind, message) = match reason {
+            StopReason::Cancelled => (TaskErrorKind::Cancelled, "cancelled".to_owned()),
+            StopReason::TimedOut => {
+                let message = longer_than("ran", limits.task_timeout);
+                (TaskErrorKind::TimedOut, message)
+            }
+            StopReason::ComputeTimedOut => {
+                let message = longer_than("computed", limits.compute_timeout);
+                (TaskErrorKind::TimedOut, message)
+            }
+            StopReason::ShutDown => (
+                TaskErrorKind::ShutDown,
+                "the pool was terminated while the task ran".to_owned(),
+            ),
+        };
+        Self::new(kind, message)
     }
 
     /// The error of a task whose instance could not be initialized.

@@ -18,6 +18,11 @@ use crate::sync::Arc;
 /// instances, of which there is enough for some thousands.
 const MAX_WORKERS: usize = 1024;
 
+/// The most tasks that may be suspended. Their addresses would not suffice for more.
+const MAX_SUSPENDED: usize = u16::MAX as usize;
+
+const DEFAULT_MAX_SUSPENDED: usize = 1000;
+
 /// The stack sizes that make sense, in bytes.
 const STACK_RANGE: RangeInclusive<usize> = 64 << 10..=64 << 20;
 
@@ -26,6 +31,7 @@ const STACK_RANGE: RangeInclusive<usize> = 64 << 10..=64 << 20;
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct PoolBuilder {
     workers: Option<usize>,
+    max_suspended: usize,
     queue_capacity: usize,
     isolation: Isolation,
     max_tasks_per_instance: Option<u64>,
@@ -47,6 +53,7 @@ impl Default for PoolBuilder {
     fn default() -> Self {
         Self {
             workers: None,
+            max_suspended: DEFAULT_MAX_SUSPENDED,
             queue_capacity: 1024,
             isolation: Isolation::default(),
             max_tasks_per_instance: None,
@@ -72,6 +79,22 @@ impl PoolBuilder {
     /// may have narrowed.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// How many tasks may be suspended at once: 0 to 65,535. Default: 1,000.
+    ///
+    /// A task that waits in the host, for a time, a connection or a name, gives its worker to
+    /// another one and goes on when it is woken, on whichever worker is free. So
+    /// [`workers`](Self::workers) bounds how many tasks compute at once, and this how many wait
+    /// beside them. Where as many wait already, the next one keeps its worker while it waits. A
+    /// module with several memories, or with more than four tables, counts as several.
+    ///
+    /// A suspended task holds its instance: some 70 KiB of memory where the guest is a small one.
+    /// Each place also reserves some 4 GiB of addresses (not memory), of which a process has
+    /// 128 TiB.
+    pub fn max_suspended(mut self, tasks: usize) -> Self {
+        self.max_suspended = tasks;
         self
     }
 
@@ -115,6 +138,15 @@ impl PoolBuilder {
     /// Default: no end.
     pub fn task_timeout(mut self, timeout: Duration) -> Self {
         self.limits.task_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a task may compute: the time that it holds a worker, and not the time that it waits
+    /// in the host. One that computes longer ends as
+    /// [`TimedOut`](crate::TaskErrorKind::TimedOut). For judges and graders, whose answer must not
+    /// depend on how long the machine has others wait. An initializer counts. Default: no end.
+    pub fn compute_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.compute_timeout = Some(timeout);
         self
     }
 
@@ -328,6 +360,7 @@ impl PoolBuilder {
         let n_workers = self.workers.unwrap_or_else(default_workers);
         Pool::start(Settings {
             n_workers: check_range("workers", n_workers, 1..=MAX_WORKERS)?,
+            max_suspended: check_range("max_suspended", self.max_suspended, 0..=MAX_SUSPENDED)?,
             queue_capacity: check_range("queue_capacity", self.queue_capacity, 1..=usize::MAX)?,
             isolation: self.isolation,
             max_tasks_per_instance: self
@@ -352,6 +385,7 @@ impl PoolBuilder {
 /// Settings that have been checked.
 pub(crate) struct Settings {
     pub(crate) n_workers: usize,
+    pub(crate) max_suspended: usize,
     pub(crate) queue_capacity: usize,
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,

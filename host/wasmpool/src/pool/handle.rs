@@ -61,6 +61,7 @@ impl Pool {
     pub(crate) fn start(settings: Settings) -> Result<Self, BuildError> {
         let Settings {
             n_workers,
+            max_suspended,
             queue_capacity,
             isolation,
             max_tasks_per_instance,
@@ -84,6 +85,7 @@ impl Pool {
         let instances = n_workers * instances_per_worker + MAX_LOADS;
         let engine = EngineSettings {
             instances: u32::try_from(instances).expect("both factors are small"),
+            suspended: u32::try_from(max_suspended).expect("it is bounded"),
             stack,
             fuel: limits.fuel.is_some(),
             epochs,
@@ -93,7 +95,7 @@ impl Pool {
         };
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
         let registry = Arc::new(Registry {
-            scheduler: Scheduler::new(queue_capacity, n_workers),
+            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended),
             sandbox,
             limits,
             retry,
@@ -133,6 +135,7 @@ impl Pool {
         PoolStats {
             loads,
             loading,
+            stuck: self.registry.scheduler.watchdog.n_stuck(),
             ..counters.read(timings, self.allocation().clone())
         }
     }

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use crate::call::{Control, Limits, StopReason};
 use crate::error::{LoadError, TaskError, TaskErrorKind};
-use crate::sandbox::{CallContext, Driver, Module, TaskInfo, Unlisted};
+use crate::sandbox::{BlockingDriver, Module, TaskInfo, Unlisted};
 use crate::schedule::{Registry, trace};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::TaskModule;
@@ -454,21 +454,16 @@ fn list(
         fuel: of_tasks.fuel.map(|fuel| fuel.max(MIN_LIST_FUEL)),
         ..*of_tasks
     };
-    let context = CallContext {
-        control: Arc::clone(control),
-        deadline: None,
-        worker: 0,
-    };
     let sandbox = &registry.sandbox;
     let (done, is_done) = mpsc::channel::<()>();
     thread::scope(|scope| {
         let listing = thread::Builder::new()
             .name("wasmpool-lister".to_owned())
             .spawn_scoped(scope, move || {
-                let driver = Driver::new().map_err(internal_task)?;
+                let driver = BlockingDriver::new().map_err(internal_task)?;
                 // Disconnects when the listing is over, in whichever way.
                 let _done = done;
-                sandbox.list(unlisted, &driver, &limits, context)
+                sandbox.list(unlisted, &driver, &limits, control)
             })
             .map_err(internal_task)?;
         // No watchdog looks after this one, so it is stopped here, and interrupted until it ends.

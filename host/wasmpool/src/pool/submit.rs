@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::time::Duration;
 
 use super::handle::Pool;
-use crate::call::Limits;
+use crate::call::{Limits, Payload};
 use crate::error::{SubmitError, SubmitErrorKind};
 use crate::future::TaskFuture;
 use crate::schedule::{Blocking, Closed, Job, JobRef, Permit, ReserveError, WorkItem, trace};
@@ -260,14 +260,15 @@ impl Pool {
             )));
         }
         let options = task.options();
+        let retry = options.own_retry().or(self.registry.retry);
         let job = WorkItem {
             module: Arc::clone(task.module()),
             task: task.index(),
-            arguments,
+            arguments: Payload::new(arguments, retry.is_some()),
             limits,
             capabilities: options.own_capabilities().cloned(),
             wants_fresh_instance: options.wants_fresh_instance() || task.is_program(),
-            retry: options.own_retry().or(self.registry.retry),
+            retry,
             lane: options.lane(),
             origin: trace::Origin::here(),
             permit: Some(permit),

@@ -31,8 +31,8 @@ const MAX_OPEN_HANDLES: usize = 1_000;
 pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) output: CapturedStreams,
-    /// The task that runs in the store now.
-    pub(super) context: CallContext,
+    /// Of the call that runs in the store now.
+    pub(super) control: Arc<Control>,
     rights: Capabilities,
     /// The time of a deterministic guest, which has one of its own.
     pub(super) time: Option<VirtualTime>,
@@ -51,24 +51,6 @@ pub(super) struct State {
     max_handles: usize,
 }
 
-/// What a guest may wait for in the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
-    Timers,
-    /// Timers and sockets.
-    Network,
-}
-
-/// What is of one task, and changes from call to call.
-#[derive(Clone)]
-pub(crate) struct CallContext {
-    pub(crate) control: Arc<Control>,
-    /// When the task's time is up.
-    pub(crate) deadline: Option<Instant>,
-    /// The index of the worker that runs it.
-    pub(crate) worker: usize,
-}
-
 /// What the epoch callback answers when the task must stop.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped")]
@@ -79,7 +61,7 @@ pub(super) fn new(
     engine: &Engine,
     rights: Capabilities,
     limits: &Limits,
-    context: CallContext,
+    control: Arc<Control>,
     lookups: &Arc<Lookups>,
 ) -> Store<State> {
     let grants = rights.grants();
@@ -100,7 +82,7 @@ pub(super) fn new(
     let state = State {
         limiter: Limiter::new(limits.memory),
         output,
-        context,
+        control,
         rights,
         time,
         program: None,
@@ -121,10 +103,10 @@ pub(super) fn new(
 }
 
 /// Sets a store up for what runs in it next.
-pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, context: CallContext) {
+pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, control: &Arc<Control>) {
     let state = store.data_mut();
-    state.output.begin(&context.control);
-    state.context = context;
+    state.output.begin(control);
+    state.control = Arc::clone(control);
     state.limiter.set_limit(limits.memory);
     // Bounds what one call copies out of the guest. A guest has no more than its memory, so
     // this only meets one that hands out the same bytes over and over.
@@ -156,14 +138,6 @@ impl State {
             context.ctx().table.set_max_capacity(self.max_handles);
             Box::new(context)
         })
-    }
-
-    /// What the guest may wait for.
-    pub(super) fn reach(&self) -> Reach {
-        match self.rights.grants() {
-            Some(grants) if !grants.net.is_empty() => Reach::Network,
-            _ => Reach::Timers,
-        }
     }
 
     /// What the guest was refused of the network in the task that has ended.
@@ -202,7 +176,7 @@ fn network<'a>(
 /// here and that moment has moved the epoch for nothing. Whoever stops a task therefore goes
 /// on moving the epoch until the task has ended (`Watchdog`).
 fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    if store.data().context.control.is_forced() {
+    if store.data().control.is_forced() {
         Err(Stopped.into())
     } else {
         Ok(UpdateDeadline::Continue(1))
@@ -230,27 +204,25 @@ impl WasiView for State {
 impl context::Host for State {
     fn is_stop_requested(&mut self) -> bool {
         // When a stop comes is chance.
-        self.time.is_none() && self.context.control.stop_reason().is_some()
+        self.time.is_none() && self.control.stop_reason().is_some()
     }
 
     fn report_progress(&mut self, done: u64, total: Option<u64>) {
-        self.context
-            .control
-            .report_progress(Progress { done, total });
+        self.control.report_progress(Progress { done, total });
     }
 
     fn worker(&mut self) -> u32 {
         if self.time.is_some() {
             return 0;
         }
-        u32::try_from(self.context.worker).unwrap_or(u32::MAX)
+        u32::try_from(self.control.worker()).unwrap_or(u32::MAX)
     }
 
     fn time_left(&mut self) -> Option<u64> {
         if self.time.is_some() {
             return None;
         }
-        self.context.deadline.map(|deadline| {
+        self.control.deadline().map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
         })

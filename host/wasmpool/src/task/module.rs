@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::options::TaskOptions;
-use crate::call::Output;
+use crate::call::{Output, Payload};
 use crate::error::TaskRefError;
 use crate::sandbox::{Capabilities, Initializer, Module, TaskInfo};
 use crate::value::{self, Arguments, Uncallable};
@@ -123,6 +123,7 @@ impl TaskModule {
         }
         let arguments = task.encode(&arguments);
         let arguments = arguments.map_err(TaskRefError::BadArguments)?;
+        let arguments = Payload::new(arguments, true);
         let initializer = Initializer::new(task.index, arguments, *task.options.limits());
         Ok(Self::new(Arc::new(
             self.module.with_initializer(initializer),

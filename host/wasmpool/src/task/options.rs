@@ -77,6 +77,12 @@ impl TaskOptions {
         self
     }
 
+    /// See [`PoolBuilder::compute_timeout`](crate::PoolBuilder::compute_timeout).
+    pub fn compute_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.compute_timeout = Some(timeout);
+        self
+    }
+
     /// See [`PoolBuilder::queue_timeout`](crate::PoolBuilder::queue_timeout).
     pub fn queue_timeout(mut self, timeout: Duration) -> Self {
         self.limits.queue_timeout = Some(timeout);
