@@ -8,10 +8,10 @@ use crate::sandbox::Driver;
 use crate::schedule::{CallbackThread, Registry, Shutdown, run_worker, trace};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, contain_panic, lock, thread};
 
-/// The embedder's code on a worker's thread; it is given the worker's index.
+/// The embedder's code on a worker's thread; takes the worker's index.
 type Handler = Arc<dyn Fn(usize) + Send + Sync>;
 
-/// How the threads of workers are started, as the embedder wants it.
+/// The embedder's settings for the threads of workers.
 #[derive(Clone, Default)]
 pub(crate) struct ThreadSettings {
     pub(super) name: Option<Arc<dyn Fn(usize) -> String + Send + Sync>>,
@@ -33,7 +33,7 @@ impl ThreadSettings {
         }
     }
 
-    /// Does `work` on a worker's thread, between the embedder's handlers.
+    /// Runs `work` on a worker's thread, between the embedder's handlers.
     fn run(&self, worker: usize, work: impl FnOnce()) {
         let call = |handler: &Option<Handler>| {
             if let Some(handler) = handler {
@@ -55,7 +55,8 @@ impl fmt::Debug for ThreadSettings {
     }
 }
 
-/// A pool's workers and its watchdog. On drop they are ended, which blocks until they are gone.
+/// The threads of a pool's workers and watchdog. The drop ends them and blocks until they have
+/// ended.
 pub(super) struct Threads {
     registry: Arc<Registry>,
     loader: Arc<Loader>,
@@ -87,7 +88,7 @@ impl Threads {
             workers: Vec::with_capacity(n_workers),
             watchdog: None,
         };
-        // From here on the drop clears away what was started, if a thread cannot be.
+        // From here on, if a thread cannot be started, the drop ends those that were.
         threads.start_all(n_workers, settings)?;
         Ok(threads)
     }
@@ -123,8 +124,8 @@ impl Threads {
         self.workers.len()
     }
 
-    /// Refuses tasks, deals with those that were accepted as `how` says, and blocks until the
-    /// workers are through with them, but not on the pool's own threads.
+    /// Refuses tasks, finishes, cancels or stops accepted ones as `how` says, and blocks until all
+    /// have ended; does not block on the pool's own threads.
     pub(super) fn shutdown(&self, how: Shutdown) {
         trace::shut_down(how);
         self.registry.scheduler.queue.close();
@@ -138,8 +139,8 @@ impl Threads {
         }
     }
 
-    /// Blocks until no worker is left, or until the deadline, but not on the pool's own threads.
-    /// Says whether none is left.
+    /// Blocks until no worker is left, or until the deadline; does not block on the pool's own
+    /// threads. Returns whether none is left.
     pub(super) fn wait_until(&self, deadline: Option<Instant>) -> bool {
         !self.registry.is_own_thread() && self.workers_left.wait_until(deadline)
     }
@@ -150,15 +151,15 @@ impl Drop for Threads {
         self.loader.close();
         self.shutdown(Shutdown::Terminate);
         if self.registry.is_own_thread() {
-            // The last owner was a callback. A thread cannot wait for itself: it ends by
-            // itself after this, and the watchdog has to stay for as long.
+            // The last owner was a callback. A thread cannot join itself: the workers end by
+            // themselves after this, and the watchdog must outlive them.
             let (registry, workers_left) =
                 (Arc::clone(&self.registry), Arc::clone(&self.workers_left));
             let close = move || {
                 workers_left.wait();
                 registry.scheduler.watchdog.close();
             };
-            // Without that thread the watchdog would sleep on, which harms nobody.
+            // If that thread cannot be started, the watchdog sleeps on, which is harmless.
             drop(
                 thread::Builder::new()
                     .name("wasmpool-drop".to_owned())
@@ -179,7 +180,7 @@ impl Drop for Threads {
 }
 
 impl WorkersLeft {
-    /// Counts one more thread, until what is returned is dropped.
+    /// Counts one more thread, until the returned guard is dropped.
     fn enter(self: &Arc<Self>) -> Leaving {
         *lock(&self.count) += 1;
         Leaving(Arc::clone(self))
@@ -190,7 +191,7 @@ impl WorkersLeft {
         self.wait_until(None);
     }
 
-    /// Blocks until no thread is left, or until the deadline. Says whether none is left.
+    /// Blocks until no thread is left, or until the deadline. Returns whether none is left.
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let mut count = lock(&self.count);
         while *count > 0 {
