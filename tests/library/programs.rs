@@ -276,7 +276,7 @@ fn only_a_program_has_command_lines() {
     assert!(matches!(error, TaskRefError::NoProgram { .. }));
     assert_eq!(
         error.to_string(),
-        "the module is no program: it exports no `wasi:cli/run`; its tasks are `factorize`, \
+        "the module is not a program: it exports no `wasi:cli/run`; its tasks are `factorize`, \
          `factorize_many`, `is_prime`"
     );
     for_each_program(&bench.pool, |name, module| {

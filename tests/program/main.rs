@@ -394,7 +394,7 @@ fn inputs_come_from_a_file_too() {
     let broken = self::run(&["run", "factorizer", "6", "--input", folder]);
     broken
         .assert_code(3)
-        .assert_stderr("cannot read the input any further");
+        .assert_stderr("reading the input failed");
     assert_eq!(broken.lines()[0]["output"], json!([2, 3]));
     broken.assert_stderr("1 task: 1 ok");
 

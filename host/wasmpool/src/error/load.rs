@@ -67,7 +67,7 @@ pub enum LoadError {
     ///
     /// Multiple memories, 64-bit memories, tail calls, SIMD and typed function references are
     /// supported. A module may have no memory.
-    #[error("needs more of WebAssembly than is offered here: {}", text::message(.0))]
+    #[error("needs a WebAssembly feature that is not supported: {}", text::message(.0))]
     Unsupported(String),
     /// The component exports nothing that can be called as a task.
     #[error("nothing to call: {}", exports_hint(exports, uncallable))]

@@ -81,9 +81,9 @@ pub enum TaskRefError {
         /// How many the type of the reference has.
         given: usize,
     },
-    /// The module is no program.
+    /// The module is not a program.
     #[error(
-        "the module is no program: it exports no `wasi:cli/run`; its tasks are {}",
+        "the module is not a program: it exports no `wasi:cli/run`; its tasks are {}",
         Listed(tasks)
     )]
     #[non_exhaustive]

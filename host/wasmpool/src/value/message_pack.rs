@@ -131,7 +131,7 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, St
     let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
     let value = T::deserialize(&mut decoder).map_err(|error| match error {
         Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => {
-            "it is no MessagePack, or ends too early".to_owned()
+            "it is not MessagePack, or ends too early".to_owned()
         }
         Error::TypeMismatch(marker) => {
             format!(
