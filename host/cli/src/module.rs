@@ -85,8 +85,8 @@ pub(crate) fn load(
     spinner: ProgressBar,
 ) -> Result<TaskModule> {
     let loaded = if args.trusted_cwasm {
-        // SAFETY: by the flag `--trusted-cwasm` the user vouches for the file: that `wasmpool
-        // compile` has made it, and that it is not changed meanwhile.
+        // SAFETY: by the flag `--trusted-cwasm` the user vouches for the file: that
+        // `wasmpool compile` has made it, and that it is not changed meanwhile.
         #[allow(unsafe_code)]
         unsafe {
             pool.load_precompiled(name)

@@ -31,8 +31,9 @@ Examples:
 
 /// Runs a task over inputs, in parallel, each in a sandbox.
 ///
-/// Prints one line of JSON for each input, in their order: `{"index":0,"input":360,
-/// "output":[2,2,2,3,3,5]}`, or with an `error` that has a `kind` and a `message`.
+/// Prints one line of JSON for each input, in their order:
+/// `{"index":0,"input":360, "output":[2,2,2,3,3,5]}`, or with an `error` that has a `kind` and a
+/// `message`.
 ///
 /// A WASI program (a component that exports `wasi:cli/run`, or a core module for preview 1) runs
 /// once for each input, which is text, or once without any. Its `output` is

@@ -281,8 +281,8 @@ impl PoolBuilder {
         self
     }
 
-    /// The name of the thread of the worker with this index, counted from 0, as debuggers and `top
-    /// -H` show it. Default: `wasmpool-worker-` and the index.
+    /// The name of the thread of the worker with this index, counted from 0, as debuggers and
+    /// `top -H` show it. Default: `wasmpool-worker-` and the index.
     pub fn thread_name(mut self, name: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         self.threads.name = Some(Arc::new(name));
         self

@@ -21,8 +21,8 @@ use crate::value::{Signature, Type, Value};
 
 /// Why a text is not the WAVE form of a call.
 ///
-/// The message is one line, which begins with the line and column: `1:23: argument 2.corners[3].x:
-/// expected f64, got "a"`.
+/// The message is one line, which begins with the line and column:
+/// `1:23: argument 2.corners[3].x: expected f64, got "a"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaveError {
     line: usize,
