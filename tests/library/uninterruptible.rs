@@ -19,7 +19,7 @@ fn builder() -> PoolBuilder {
 }
 
 #[test]
-fn a_computing_task_comes_to_its_end_and_is_too_late_then() {
+fn a_computing_task_runs_to_its_end_and_is_then_timed_out() {
     for isolation in [Isolation::Task, Isolation::Worker] {
         // The fuel tells that it came to its end: it is the same each time.
         let metered = || builder().isolation(isolation).fuel_limit(1 << 40);
@@ -38,7 +38,7 @@ fn a_computing_task_comes_to_its_end_and_is_too_late_then() {
 }
 
 #[test]
-fn a_guest_that_waits_in_the_host_or_looks_is_stopped_there() {
+fn a_guest_that_waits_in_the_host_or_checks_for_a_stop_is_stopped() {
     let bench = Bench::new(builder().task_timeout(Duration::from_millis(50)));
     for (name, argument) in [("sleep", 3_600_000), ("poll", 3), ("honour_stop", 1)] {
         let error = bench.submit::<_, u64>(name, argument).wait().unwrap_err();
@@ -48,7 +48,7 @@ fn a_guest_that_waits_in_the_host_or_looks_is_stopped_there() {
 }
 
 #[test]
-fn whoever_cancels_does_not_wait_and_the_next_task_does() {
+fn a_cancel_does_not_wait_but_the_next_task_does() {
     let bench = Bench::new(builder());
     let factorize = bench.factorize();
     let future = bench.pool.submit(&factorize, (LARGE_PRIME,)).unwrap();
@@ -61,7 +61,7 @@ fn whoever_cancels_does_not_wait_and_the_next_task_does() {
 }
 
 #[test]
-fn termination_waits_for_the_task_and_drops_what_it_returns() {
+fn termination_waits_for_the_task_and_drops_its_result() {
     let bench = Bench::new(builder());
     let task = bench.factorize();
     let future = bench.pool.submit(&task, (LARGE_PRIME,)).unwrap();
@@ -72,7 +72,7 @@ fn termination_waits_for_the_task_and_drops_what_it_returns() {
 }
 
 #[test]
-fn fuel_stops_what_nothing_else_would() {
+fn fuel_stops_an_uninterruptible_guest() {
     let bench = Bench::new(builder().fuel_limit(100_000_000));
     let error = bench.submit::<_, u64>("spin", 1).wait().unwrap_err();
     assert_eq!(error.kind(), Kind::OutOfFuel);

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_in_their_words_only_are_told_apart() {
+    fn names_that_differ_only_in_word_boundaries_are_distinguished() {
         let names = ["a-b", "ab"];
         assert_eq!(found(&names, "aB"), Some("a-b"));
         assert_eq!(found(&names, "A_B"), Some("a-b"));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_nearest() {
+    fn an_unknown_name_is_reported_with_the_nearest() {
         let unknown = |wanted| unknown("case", wanted, ["red", "green", "dark-blue"].into_iter());
         assert_eq!(
             unknown("gren"),

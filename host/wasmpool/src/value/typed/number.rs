@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_float_is_narrowed_only_where_it_means_the_same() {
+    fn a_float_is_narrowed_only_if_its_value_stays_the_same() {
         for same in [
             0.5,
             -0.0,
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_float_reads_short_and_leads_back() {
+    fn a_narrow_float_has_a_short_form_and_converts_back() {
         assert_eq!(f32_in_decimal(0.1), 0.1);
         assert_eq!(f32_in_decimal(f32::MIN_POSITIVE).to_string().len(), 47);
         let mut bits = 1_u32;

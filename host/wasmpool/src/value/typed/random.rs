@@ -291,7 +291,7 @@ proptest! {
     })]
 
     #[test]
-    fn the_json_form_goes_there_and_back((ty, value) in typed_value()) {
+    fn the_json_form_makes_a_round_trip((ty, value) in typed_value()) {
         let wire = encode_value(&ty, &value).unwrap();
         let back: Json = decode(Some(&ty), &wire).unwrap();
         prop_assert_eq!(back.to_string(), value.to_string());
@@ -314,7 +314,7 @@ proptest! {
     }
 
     #[test]
-    fn the_wave_form_goes_there_and_back((ty, value) in typed_value()) {
+    fn the_wave_form_makes_a_round_trip((ty, value) in typed_value()) {
         let wire = encode_value(&ty, &value).unwrap();
         let call = format!("f({})", to_wave(Some(&ty), &wire).unwrap());
         prop_assert_eq!(call_name(&call).unwrap(), "f");
@@ -331,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn typed_values_go_there_and_back(value in any_everything()) {
+    fn typed_values_make_a_round_trip(value in any_everything()) {
         let ty = everything();
         let wire = encode_value(&ty, &value).unwrap();
         prop_assert_eq!(&decode::<Everything>(Some(&ty), &wire).unwrap(), &value);
@@ -364,7 +364,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_and_any_text_are_survived(
+    fn any_bytes_and_any_text_are_handled_without_a_panic(
         ty in any_type(),
         bytes in any::<Vec<u8>>(),
         text in any::<String>(),
