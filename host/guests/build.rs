@@ -1,8 +1,8 @@
-//! Builds the guests of `guest-tasks/` with a cargo of its own, for `wasm32-wasip2`, and the
-//! programs for `wasm32-wasip1` as well.
+//! Builds the guests of `guest-tasks/` by a separate cargo call, for `wasm32-wasip2`, and the
+//! programs also for `wasm32-wasip1`.
 //!
-//! The published package, which is without `guest-tasks/`, has them in `wasm/` as they were built
-//! for its release.
+//! The published package has no `guest-tasks/`; it has the guests in `wasm/`, built for its
+//! release.
 
 use std::env;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ const GUESTS: &[Guest] = &[
         package: "wasmpool-kernels",
         ..Guest::named("kernels")
     },
-    // There to fail: its backtraces name source lines.
+    // Fails on purpose; its backtraces name source lines.
     Guest {
         profile: "guest-with-lines",
         flags: &[LARGE_STACK],
@@ -36,31 +36,31 @@ const GUESTS: &[Guest] = &[
     Guest::named("tour"),
 ];
 
-/// How the guests are compiled, beyond their profile: such that loops do more in each round, and
-/// functions more in each call. A computing guest looks once a round and once a call whether it
-/// must stop, and that look is most of what the sandbox costs it. `docs/guests.md` has the same for
-/// users, in its section on compiler flags.
+/// Compiler flags of the guests, beyond their profile: they unroll loops and inline functions. A
+/// computing guest checks once per iteration and once per call whether it must stop, and this
+/// check is most of the sandbox's cost. `docs/guests.md` describes them for users, in its section
+/// on compiler flags.
 ///
-/// Not `-unroll-count`, which does more of it: it is made for LLVM's own tests, and with LLVM 22
-/// it compiles the kernel `fannkuch` to code that never ends, natively too.
+/// Not `-unroll-count`, which unrolls more: it is meant for LLVM's own tests, and LLVM 22 compiles
+/// the kernel `fannkuch` with it to an endless loop, natively too.
 const FLAGS: &[&str] = &[
     "-Ctarget-feature=+simd128",
-    // Vectorized loops, which LLVM leaves as they are for WebAssembly.
+    // Unrolls vectorized loops, which LLVM does not do for WebAssembly.
     "-Cllvm-args=-force-vector-interleave=8",
-    // What such loops leave over, in vectors as well as far as it goes.
+    // Vectorizes the remainder of such loops too.
     "-Cllvm-args=-enable-epilogue-vectorization -epilogue-vectorization-force-VF=2",
-    // The others, up to a size, if there is one way out of them.
+    // Unrolls other loops with a single exit, up to a size.
     "-Cllvm-args=-unroll-runtime",
     "-Cllvm-args=-unroll-allow-partial -unroll-partial-threshold=300",
-    // Twice and more what LLVM would take into the caller.
+    // More than twice LLVM's default threshold for inlining.
     "-Cllvm-args=-inline-threshold=600",
-    // Instead of 1 MiB: all of a small guest's memory is then overwritten when it is reset, and
-    // none of it has to be asked back from the kernel. Rust puts the stack first, so one that is
-    // exhausted leaves the memory, which traps, and never runs into the data.
+    // Instead of 1 MiB: the whole memory of a small guest is then reset by overwriting, without a
+    // system call. Rust puts the stack first, so an overflow leaves the memory, which traps, and
+    // never overwrites data.
     "-Clink-arg=-zstack-size=65536",
 ];
 
-/// For the guest that recurses without end, on purpose: what ends it is the host's limit.
+/// For the guest that recurses endlessly on purpose, so that the host's limit ends it.
 const LARGE_STACK: &str = "-Clink-arg=-zstack-size=1048576";
 
 const PREVIEW_1: &str = "wasm32-wasip1";
@@ -68,13 +68,13 @@ const PREVIEW_2: &str = "wasm32-wasip2";
 
 struct Guest {
     name: &'static str,
-    /// Where its crate lies in `guest-tasks/`, and the name of the file that cargo makes.
+    /// The folder of its crate in `guest-tasks/`, and the name of the file that cargo makes.
     folder: &'static str,
     /// The name of its crate's package.
     package: &'static str,
     target: &'static str,
     profile: &'static str,
-    /// Flags behind [`FLAGS`]: of two that contradict, the linker takes the last.
+    /// Flags after [`FLAGS`]: of two that conflict, the linker uses the last.
     flags: &'static [&'static str],
 }
 
@@ -90,7 +90,7 @@ impl Guest {
         }
     }
 
-    /// Where its copy lies in the folder of the guests.
+    /// The path of its copy in the folder of the guests.
     fn path_in(&self, guests_dir: &Path) -> PathBuf {
         guests_dir.join(self.name).with_extension("wasm")
     }
@@ -151,7 +151,7 @@ fn build_all(root: &Path, guests_dir: &Path) {
     }
 }
 
-/// Builds one guest and says where it is.
+/// Builds one guest and returns its path.
 fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
     let Guest {
         folder,
@@ -168,7 +168,7 @@ fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
         .args(["build", "--package", package, "--target", target])
         .args(["--profile", profile, "--target-dir"])
         .arg(build_dir)
-        // Goes before all other ways to give flags.
+        // Overrides all other ways to set flags.
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
             [FLAGS, flags].concat().join("\u{1F}"),
@@ -194,14 +194,14 @@ fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
         .with_extension("wasm")
 }
 
-/// Puts a copy of `built` at `copy`, in one step: another build may be reading it.
+/// Replaces `copy` by `built` atomically: another build may be reading it.
 fn replace(built: &Path, copy: &Path) {
     let temporary = copy.with_extension(format!("{}.tmp", std::process::id()));
     fs::copy(built, &temporary).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
     fs::rename(&temporary, copy).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
 }
 
-/// Makes sure that the toolchain in use can build for the sandbox.
+/// Checks that the toolchain can build for the target.
 fn ensure_target(target: &str) {
     let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
     let installed = || {
@@ -224,7 +224,7 @@ fn ensure_target(target: &str) {
     );
 }
 
-/// The target directory that this build script's own output lies in.
+/// The target directory that contains this build script's output.
 fn target_dir(out_dir: &Path) -> &Path {
     out_dir
         .ancestors()

@@ -210,7 +210,7 @@ fn payloads_are_freed_with_their_tasks_and_futures() {
 }
 
 #[test]
-fn payloads_that_are_gone_take_no_room() {
+fn freed_payloads_take_no_memory() {
     in_own_process(|| {
         let bench = Bench::with_workers(2);
         let text = "x".repeat(8 * MIB);
@@ -231,7 +231,7 @@ fn payloads_that_are_gone_take_no_room() {
 }
 
 #[test]
-fn an_idle_pool_holds_no_memory_of_large_instances_that_are_gone() {
+fn an_idle_pool_holds_no_memory_of_large_dropped_instances() {
     in_own_process(|| {
         let bench = Bench::with_workers(1);
         bench.assert_healthy();

@@ -99,7 +99,7 @@ fn a_hundred_thousand_tiny_submits_from_several_threads_all_complete() {
 }
 
 #[test]
-fn no_task_waits_for_a_worker_that_is_not_free_while_another_is() {
+fn no_task_waits_for_a_busy_worker_while_another_is_free() {
     // Between the outcome and the next task a worker calls back and clears the instance away.
     // How long the latter takes nobody can choose or see; a callback takes as long as it
     // likes, on the same thread and at the same stage.
@@ -168,7 +168,7 @@ fn async_submitters_wait_for_room_without_blocking_their_thread() {
 }
 
 #[test]
-fn an_async_submitter_that_gives_up_takes_no_place_and_no_turn() {
+fn a_dropped_async_submitter_takes_no_place_and_no_turn() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let running = bench.spinning();
     let recall = bench.task::<u64, u64>("recall");
@@ -194,7 +194,7 @@ fn an_async_submitter_that_gives_up_takes_no_place_and_no_turn() {
 }
 
 #[test]
-fn an_async_submitter_hears_of_a_shutdown_and_gets_its_arguments_back() {
+fn a_shutdown_returns_the_arguments_of_an_async_submitter() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let running = bench.spinning();
     let recall = bench.task::<u64, u64>("recall");
@@ -246,7 +246,7 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
 }
 
 #[test]
-fn tasks_that_are_submitted_together_have_each_a_future_or_a_refusal() {
+fn tasks_submitted_together_each_have_a_future_or_an_error() {
     // More than the queue takes at once.
     let bench = Bench::new(
         Pool::builder()
@@ -291,7 +291,7 @@ impl Wake for CountedWakes {
 }
 
 #[test]
-fn async_submitters_do_not_wake_each_other_for_nothing() {
+fn async_submitters_cause_no_needless_wakes() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let running = bench.spinning();
     let recall = bench.task::<u64, u64>("recall");
@@ -326,7 +326,7 @@ fn async_submitters_do_not_wake_each_other_for_nothing() {
 }
 
 #[test]
-fn a_waker_that_panics_harms_nobody() {
+fn a_panicking_waker_affects_no_other_task() {
     struct Panics;
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {

@@ -86,7 +86,7 @@ impl Tree {
 }
 
 #[test]
-fn without_rights_there_is_nothing() {
+fn a_program_without_rights_has_no_access() {
     let (pool, tree) = (pool(), Tree::new());
     let nothing = Capabilities::new();
     let path = tree.inside("file");
@@ -187,7 +187,7 @@ fn a_folder_that_is_read_only_stays_as_it_is() {
 }
 
 #[test]
-fn nobody_leaves_a_granted_folder() {
+fn a_guest_cannot_leave_a_granted_folder() {
     let pool = pool();
     for_each_program(&pool, |_, module| {
         let tree = Tree::new();
@@ -249,7 +249,7 @@ fn nobody_leaves_a_granted_folder() {
 }
 
 #[test]
-fn two_folders_are_two() {
+fn two_granted_folders_are_separate() {
     let pool = pool();
     for_each_program(&pool, |_, module| {
         let tree = Tree::new();
@@ -267,7 +267,7 @@ fn two_folders_are_two() {
 }
 
 #[test]
-fn what_was_opened_is_granted() {
+fn the_folder_that_was_opened_is_granted() {
     let tree = Tree::new();
     let rights = tree.rights(Access::ReadOnly);
     fs::rename(tree.inside(""), tree.root().join("renamed")).unwrap();
@@ -280,7 +280,7 @@ fn what_was_opened_is_granted() {
 }
 
 #[test]
-fn what_is_no_folder_is_not_granted() {
+fn only_a_folder_can_be_granted() {
     let tree = Tree::new();
     for path in [tree.inside("file"), tree.inside("missing")] {
         let refused = Capabilities::new().dir(&path, "/data", Access::ReadOnly);
@@ -294,7 +294,7 @@ fn what_is_no_folder_is_not_granted() {
 }
 
 #[test]
-fn the_environment_is_what_was_given() {
+fn the_environment_has_only_the_granted_variables() {
     let pool = pool();
     let rights = Capabilities::new().env("A", "granted").env("B", "granted");
     for_each_program(&pool, |_, module| {
@@ -310,7 +310,7 @@ fn the_environment_is_what_was_given() {
 }
 
 #[test]
-fn rights_are_for_all_kinds_of_tasks() {
+fn rights_apply_to_all_kinds_of_tasks() {
     let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
     let rights = Capabilities::new().env("RIGHT", "granted");
     let plain = bench.task::<&str, String>("escape");
@@ -552,7 +552,7 @@ fn a_deterministic_guest_sees_nothing_of_its_task() {
 }
 
 #[test]
-fn numbers_are_the_same_bit_by_bit_where_that_was_asked_for() {
+fn deterministic_numbers_are_bit_identical() {
     // Two NaN with signs and payloads of their own, and what their sum is.
     let component = br#"(component
         (core module $m
@@ -579,7 +579,7 @@ fn numbers_are_the_same_bit_by_bit_where_that_was_asked_for() {
 }
 
 #[test]
-fn rights_do_not_tell_secrets() {
+fn debug_output_of_rights_has_no_secrets() {
     let rights = Capabilities::new().env("PASSWORD", "hunter2");
     let text = format!("{rights:?}");
     assert!(

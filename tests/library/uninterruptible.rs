@@ -39,7 +39,7 @@ fn a_computing_task_ends_in_time_and_another_thread_takes_its_workers_place() {
 }
 
 #[test]
-fn a_guest_that_waits_in_the_host_or_looks_is_stopped_there() {
+fn a_guest_that_waits_in_the_host_or_checks_for_a_stop_is_stopped() {
     let bench = Bench::new(builder().task_timeout(Duration::from_millis(50)));
     for (name, argument) in [("sleep", 3_600_000), ("poll", 3), ("honour_stop", 1)] {
         let error = bench.submit::<_, u64>(name, argument).wait().unwrap_err();
@@ -71,7 +71,7 @@ fn a_pool_ends_while_a_guest_computes_on() {
 }
 
 #[test]
-fn fuel_stops_what_nothing_else_would() {
+fn fuel_stops_an_uninterruptible_guest() {
     let bench = Bench::new(builder().fuel_limit(100_000_000));
     let error = bench.submit::<_, u64>("spin", 1).wait().unwrap_err();
     assert_eq!(error.kind(), Kind::OutOfFuel);

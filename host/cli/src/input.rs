@@ -11,31 +11,31 @@ use serde_json::value::RawValue;
 
 use crate::template::Template;
 
-/// A longer line is no input. It bounds what a file can make the program hold.
+/// The longest line of input, in bytes. Bounds how much memory a file can make the program use.
 const MAX_LINE: u64 = 256 << 20;
 
 /// One input.
 pub(crate) struct Input {
-    /// As it was written, for the output line.
+    /// The original text, for the output line.
     pub(crate) text: Box<RawValue>,
-    /// The task's arguments, or why this is no input.
+    /// The task's arguments, or why the input is invalid.
     pub(crate) arguments: Result<Vec<Value>, String>,
 }
 
 /// All inputs, in order.
 pub(crate) struct Inputs {
-    /// Those that need no parsing.
+    /// Inputs that are parsed already.
     ready: std::vec::IntoIter<Input>,
     given: std::vec::IntoIter<String>,
     file: Option<Lines>,
     shape: Shape,
-    /// Whether there is one input that nobody gave.
+    /// Whether the task runs once without an input.
     runs_once: bool,
 }
 
-/// What an input is to the task.
+/// How an input becomes the task's arguments.
 pub(crate) enum Shape {
-    /// A JSON value: the only argument that must be, or an array of so many.
+    /// A JSON value: the only argument, or an array of arguments.
     Json { arity: RangeInclusive<usize> },
     /// Text, for a program.
     Text(Template),
@@ -43,16 +43,16 @@ pub(crate) enum Shape {
 
 struct Lines {
     reader: BufReader<Box<dyn Read + Send>>,
-    /// The number of the line that was read last, from 1.
+    /// The number of the last line, counted from 1.
     number: u64,
     buffer: Vec<u8>,
-    /// Whether the lines are text: then they are taken as they are, and blank ones as well.
+    /// Whether the lines are text: then they are inputs as they are, even blank ones.
     are_text: bool,
 }
 
 impl Inputs {
-    /// Opens the file, if there is one; `-` is standard input. A program, or a task without
-    /// parameters, runs once if it has no input.
+    /// Opens the file, if one is given; `-` is standard input. A program, or a task without
+    /// parameters, runs once if there is no input.
     pub(crate) fn open(
         given: Vec<String>,
         file: Option<&Path>,
@@ -86,7 +86,7 @@ impl Inputs {
         })
     }
 
-    /// These inputs, and no others.
+    /// Exactly these inputs.
     pub(crate) fn of(ready: Vec<Input>) -> Self {
         Self {
             ready: ready.into_iter(),
@@ -97,12 +97,12 @@ impl Inputs {
         }
     }
 
-    /// Whether the next input can be had without waiting for anybody, as far as is known.
+    /// Whether the next input is known to be available without waiting.
     pub(crate) fn has_more_at_hand(&self) -> bool {
         let Some(lines) = &self.file else {
             return true;
         };
-        // Up to the last line break, and not blank unless that counts.
+        // Complete lines, not blank ones unless they count.
         let at_hand = lines.reader.buffer();
         let end = at_hand.iter().rposition(|byte| *byte == b'\n');
         let is_line = |end| lines.are_text || !at_hand[..end].trim_ascii().is_empty();
@@ -112,7 +112,7 @@ impl Inputs {
 }
 
 impl Iterator for Inputs {
-    /// An error is one of reading, and ends the inputs.
+    /// An error is one of reading the file, and ends the inputs.
     type Item = io::Result<Input>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -168,7 +168,7 @@ impl Lines {
                 let line = without_line_break(&self.buffer);
                 return Some(Ok((self.number, line.to_owned())));
             }
-            // What comes before is left, so that columns are counted as an editor does.
+            // Leading whitespace stays, so that columns are counted as in an editor.
             let line = self.buffer.trim_ascii_end();
             if !line.is_empty() {
                 return Some(Ok((self.number, line.to_owned())));
@@ -177,7 +177,7 @@ impl Lines {
     }
 }
 
-/// A line as the file has it.
+/// The line without its line break.
 fn without_line_break(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
@@ -190,7 +190,7 @@ fn from_text(text: &[u8], template: &Template) -> Input {
     }
 }
 
-/// What is not JSON is text here: nobody wants to quote quotes on a command line.
+/// Input that is not JSON is text: quoting quotes on a command line is tedious.
 fn from_command_line(text: String, arity: &RangeInclusive<usize>) -> Input {
     match serde_json::from_str::<Box<RawValue>>(&text) {
         Ok(raw) if raw.get().contains(['\n', '\r']) => from_json(on_one_line(&raw), arity),
@@ -210,7 +210,7 @@ fn from_line(number: u64, line: &[u8], arity: &RangeInclusive<usize>) -> Input {
             }
         }
         Err(error) => {
-            // The parser counts lines too, from the beginning of this one.
+            // The parser's own position, relative to this line.
             let place = format!(" at line {} column {}", error.line(), error.column());
             let text = error.to_string();
             let problem = text.strip_suffix(&place).unwrap_or(&text);
@@ -230,7 +230,7 @@ fn from_json(text: Box<RawValue>, arity: &RangeInclusive<usize>) -> Input {
     Input { text, arguments }
 }
 
-/// The value as the arguments of a task that takes so many.
+/// The value as the arguments of a task with this arity.
 fn arguments(text: &RawValue, arity: &RangeInclusive<usize>) -> Result<Vec<Value>, String> {
     let value = serde_json::from_str(text.get()).map_err(|error| format!("not JSON: {error}"))?;
     let (least, most) = (*arity.start(), *arity.end());
@@ -242,7 +242,7 @@ fn arguments(text: &RawValue, arity: &RangeInclusive<usize>) -> Result<Vec<Value
         value if most == 1 => Ok(vec![value]),
         Value::Array(values) if arity.contains(&values.len()) => Ok(values),
         Value::Array(values) => Err(format!("{takes}, not {}", values.len())),
-        // The others may be left out.
+        // The other arguments may be omitted.
         value if least <= 1 && most > 0 => Ok(vec![value]),
         _ => Err(format!("{takes}: write them as an array")),
     }
@@ -255,7 +255,7 @@ fn on_one_line(text: &RawValue) -> Box<RawValue> {
         .expect("it was JSON before, and stays it")
 }
 
-/// Text as JSON has it.
+/// Text as a JSON string.
 pub(crate) fn quoted(text: &str) -> Box<RawValue> {
     serde_json::value::to_raw_value(text).expect("text is always JSON")
 }
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_text_on_the_command_line() {
+    fn input_that_is_not_json_is_text_on_the_command_line() {
         check(
             &["abc", "\"abc\"", "a b\"", "-"],
             1,
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_left_out_is() {
+    fn optional_arguments_may_be_omitted() {
         let inputs = ["[1,2]", "[1]", "1", "[]", "[1,2,3]"].map(str::to_owned);
         let inputs = Inputs::open(inputs.into(), None, Shape::Json { arity: 1..=2 }).unwrap();
         let got = inputs.map(|input| input.unwrap().arguments.map(|values| values.len()));

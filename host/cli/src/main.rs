@@ -21,7 +21,7 @@ use clap::{CommandFactory as _, Parser as _};
 use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
-    // Before anything else: as a worker that is measured the program has one thing to do.
+    // Before anything else: `wasmpool bench` starts this program as a worker process.
     if let Some(code) = wasmpool_bench::as_worker(std::env::args_os()) {
         return code;
     }
@@ -41,7 +41,7 @@ fn main() -> ExitCode {
     };
     ended
         .unwrap_or_else(|problem| {
-            // Nobody may be there to read it.
+            // Standard error may be closed.
             let error = visible::printable_lines(&format!("{:#}", problem.error()));
             let _ = writeln!(io::stderr(), "error: {error}");
             problem.ending()

@@ -96,7 +96,7 @@ pub fn a_sleeper_wakes_for_a_deferred_entry() {
 
 /// Nobody sleeps past a deferred entry: two workers, and each is stuck with what it takes
 /// until the other one has something too, an entry that is deferred or one that is not.
-pub fn nobody_sleeps_past_a_deferred_entry() {
+pub fn no_worker_sleeps_past_a_deferred_entry() {
     check(|| {
         let queue = Items::new(100, 2, 0);
         let started = Gathering::new();
@@ -115,7 +115,7 @@ pub fn nobody_sleeps_past_a_deferred_entry() {
 }
 
 /// The same with two deferred entries, due at different times or at the same.
-pub fn nobody_sleeps_past_two_deferred_entries() {
+pub fn no_worker_sleeps_past_two_deferred_entries() {
     for waits in [[2, 2], [4, 2], [2, 4]] {
         check(move || {
             let queue = Items::new(100, 3, 0);

@@ -50,7 +50,7 @@ pub(crate) fn sorted(names: Names) -> Vec<usize> {
 
 /// With submitters that block for room and a queue that closes meanwhile, every entry that
 /// was accepted comes out once, and everybody comes home.
-pub fn what_was_accepted_comes_out_once() {
+pub fn accepted_entries_come_out_once() {
     check(|| {
         let queue = Queue::new(1, N_WORKERS, 0);
         let accepted: Names = Untracked::default();
@@ -150,7 +150,7 @@ pub fn a_close_reaches_the_only_submitter() {
 }
 
 /// Two workers that come back for more are served to the end.
-pub fn workers_that_come_again_are_served() {
+pub fn workers_that_pop_again_are_served() {
     check(|| {
         let queue = Queue::new(100, N_WORKERS, 0);
         let submit = || {
@@ -216,7 +216,7 @@ pub fn a_timed_out_submitter_swallows_no_wake_up() {
 }
 
 /// Who goes over the capacity takes a place that has to come back before others get one.
-pub fn an_overdrawn_queue_lets_nobody_in_before_it_is_in_order() {
+pub fn an_overdrawn_queue_accepts_nothing_before_it_is_balanced() {
     check(|| {
         let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
         let n_submitters = UntrackedUsize::new(0);
@@ -236,7 +236,7 @@ pub fn an_overdrawn_queue_lets_nobody_in_before_it_is_in_order() {
 }
 
 /// A close wakes submitters that wait for room and workers that wait for entries.
-pub fn a_close_wakes_everybody() {
+pub fn a_close_wakes_submitters_and_workers() {
     check(|| {
         let full: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
         let _permit = full.places.reserve(Blocking::Never).unwrap();

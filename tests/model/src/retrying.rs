@@ -119,7 +119,7 @@ pub fn a_stop_that_comes_late_hits_no_later_attempt() {
 
 /// A put-back and a cancel: either the task has ended and its last attempt is stopped, or it
 /// died in the queue.
-pub fn a_cancel_meets_a_task_on_its_way_back() {
+pub fn a_cancel_and_a_put_back_leave_one_end() {
     prove(|| {
         let counters: Arc<Counters> = Arc::default();
         let job = queued_cell(&counters);

@@ -25,7 +25,7 @@ fn end_of(job: &Job<()>) -> Option<TaskErrorKind> {
 
 /// A worker, a cancel and a queue timeout race for one task, and all of them, and everybody
 /// who waits, agree on how it ended.
-pub fn of_rival_ends_one_wins() {
+pub fn one_of_several_competing_ends_wins() {
     check(|| {
         let job = queued_cell();
         let was_cancelled = flag();
@@ -79,7 +79,7 @@ fn flag() -> AtomicBool {
 }
 
 /// Whoever waits for a task without a time limit wakes up when it ends.
-pub fn the_end_wakes_all_who_wait() {
+pub fn the_end_wakes_all_waiting_threads() {
     check(|| {
         let job = queued_cell();
         let wait = || assert!(job.wait(None).is_some());
@@ -88,7 +88,7 @@ pub fn the_end_wakes_all_who_wait() {
 }
 
 /// The same with one who waits.
-pub fn the_end_wakes_who_waits() {
+pub fn the_end_wakes_a_waiting_thread() {
     prove(|| {
         let job = queued_cell();
         together([&|| assert!(job.wait(None).is_some()), &|| {
@@ -98,7 +98,7 @@ pub fn the_end_wakes_who_waits() {
 }
 
 /// Of two rival ends one wins, and each knows whether it did.
-pub fn of_a_cancel_and_an_end_one_wins() {
+pub fn either_a_cancel_or_an_end_wins() {
     prove(|| {
         let job = queued_cell();
         let was_cancelled = flag();

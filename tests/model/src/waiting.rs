@@ -45,7 +45,7 @@ impl Wake for CountWakes {
 }
 
 /// The only one that waits gets the only place when that is given back.
-pub fn a_freed_place_reaches_the_only_one_who_waits() {
+pub fn a_freed_place_reaches_the_only_waiter() {
     check(|| {
         let (queue, permit) = full();
         together([&|| drop(lock(&permit).take()), &|| {
@@ -56,7 +56,7 @@ pub fn a_freed_place_reaches_the_only_one_who_waits() {
 }
 
 /// A close sends the only one home that waits.
-pub fn a_close_reaches_the_only_one_who_waits() {
+pub fn a_close_reaches_the_only_waiter() {
     prove(|| {
         let (queue, _permit) = full();
         together([&|| queue.close(), &|| {
@@ -67,7 +67,7 @@ pub fn a_close_reaches_the_only_one_who_waits() {
 
 /// Of those who wait, blocked or not, each gets a place in the end, and there are never more
 /// than there may be.
-pub fn all_who_wait_get_room() {
+pub fn all_waiters_get_places() {
     check(|| {
         let (queue, permit) = full();
         let n_inside = AtomicUsize::new(0);
@@ -95,7 +95,7 @@ pub fn all_who_wait_get_room() {
 
 /// A wake-up for one that gives up at this moment is passed on to another that waits, also
 /// when one has given up before.
-pub fn who_gives_up_passes_the_wake_up_on() {
+pub fn a_waiter_that_gives_up_passes_its_wake_up_on() {
     check(|| {
         let (queue, permit) = full();
         together([
@@ -109,7 +109,7 @@ pub fn who_gives_up_passes_the_wake_up_on() {
 }
 
 /// The same with one who has begun to wait long before and one who waits.
-pub fn the_first_who_gives_up_passes_the_wake_up_on() {
+pub fn the_first_waiter_that_gives_up_passes_its_wake_up_on() {
     check(|| {
         let (queue, permit) = full();
         let waiting = poll_once(&queue).expect("it is open");
@@ -123,7 +123,7 @@ pub fn the_first_who_gives_up_passes_the_wake_up_on() {
 }
 
 /// One that is woken and does not come holds up nobody who blocks.
-pub fn who_is_woken_and_does_not_come_holds_up_no_thread() {
+pub fn a_woken_waiter_that_is_not_polled_blocks_no_thread() {
     check(|| {
         let (queue, permit) = full();
         let waiting = poll_once(&queue).expect("it is open");
@@ -136,7 +136,7 @@ pub fn who_is_woken_and_does_not_come_holds_up_no_thread() {
 }
 
 /// A close wakes everybody who waits, whoever gives up meanwhile.
-pub fn a_close_sends_all_who_wait_home() {
+pub fn a_close_ends_all_waits() {
     check(|| {
         let (queue, _permit) = full();
         let wait = || assert!(matches!(reserve(&queue), Err(ReserveError::Closed)));
@@ -152,7 +152,7 @@ pub fn a_close_sends_all_who_wait_home() {
 
 /// Who was woken and finds that somebody else was faster waits in peace for the next place:
 /// no wake-up without places, however many are in line.
-pub fn nobody_is_woken_for_nothing() {
+pub fn no_waiter_is_woken_without_a_place() {
     prove(|| {
         let (queue, permit) = full();
         let wakes = [(); 2].map(|()| std::sync::Arc::new(CountWakes::default()));

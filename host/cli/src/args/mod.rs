@@ -1,6 +1,6 @@
-//! The command line, as it is typed: a file for each command with many flags.
+//! The command line as typed: a file for each command with many flags.
 //!
-//! Knows no command. The commands read what is here.
+//! Does not know what the commands do. They read these structs.
 
 mod bench;
 mod module;
@@ -35,9 +35,10 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Compile a module to native code ahead of time
     Compile(CompileArgs),
-    /// Measure what isolation costs here, beside native threads, processes and Python
+    /// Measure the cost of isolation on this machine, compared with native threads, processes and
+    /// Python
     Bench(Box<BenchArgs>),
-    /// Make a guest that builds and runs at once
+    /// Create a guest that is ready to build and run
     New(NewArgs),
     /// Print a completion script for a shell
     Completions {
@@ -46,8 +47,8 @@ pub(crate) enum Command {
     },
     /// Write manual pages
     Man {
-        /// The folder for a page of the program and one of each command, made if it is missing
-        /// [default: the program's page to standard output]
+        /// The folder for the pages of the program and of each command, created if missing
+        /// [default: print the program's page to standard output]
         folder: Option<PathBuf>,
     },
 }

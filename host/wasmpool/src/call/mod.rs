@@ -1,5 +1,5 @@
-//! What the host and one running call share: how it is stopped, its limits, what it says while it
-//! runs, and what is told of it afterwards.
+//! What the host and one running call share: its stop request, its limits, its events while it
+//! runs, and its report afterwards.
 //!
 //! Knows neither the guest nor the queue. Both sides of a call use it.
 

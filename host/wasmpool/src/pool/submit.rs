@@ -1,4 +1,4 @@
-//! The ways into the pool: from a task reference and arguments to a queued task.
+//! Submitting tasks: from a task reference and arguments to a queued task.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -13,14 +13,14 @@ use crate::task::Task;
 use crate::value::{Arguments, Signature};
 
 impl Pool {
-    /// Submits a task and returns its future. Blocks while the queue is full, except on the
-    /// pool's own threads (in a callback), where it goes over the queue's capacity rather
-    /// than wait for itself.
+    /// Submits a task and returns its future. Blocks while the queue is full, except on the pool's
+    /// own threads (in a callback), where it exceeds the queue's capacity instead.
     ///
     /// # Errors
     ///
-    /// If the pool is shut down, the task is another pool's, or the arguments cannot be
-    /// encoded or are too large. The error gives the arguments back.
+    /// If the pool is shut down, the task belongs to another pool or has a fuel limit that the
+    /// pool does not meter, or the arguments cannot be encoded or are too large. The error returns
+    /// the arguments.
     pub fn submit<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -42,12 +42,12 @@ impl Pool {
         self.submit_with(task, arguments, || self.reserve(Blocking::Never))
     }
 
-    /// Submits a task; blocks while the queue is full, for `timeout` at the longest, and not
-    /// at all on the pool's own threads (in a callback).
+    /// Submits a task; blocks for at most `timeout` while the queue is full, and not at all on the
+    /// pool's own threads (in a callback).
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit), and if the queue is still full when the time is up.
+    /// As [`submit`](Self::submit), and if the queue is still full after `timeout`.
     pub fn submit_timeout<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -61,11 +61,11 @@ impl Pool {
         self.submit_with(task, arguments, || self.reserve(blocking))
     }
 
-    /// Submits a task from async code: waits for room in the queue without blocking the
-    /// thread, on any executor. Those who wait come in the order in which they began to.
+    /// Submits a task from async code: waits for room in the queue without blocking the thread, on
+    /// any executor. Waiting callers are served in order.
     ///
-    /// Nothing is submitted before the first poll, and nothing if it is dropped before it is
-    /// ready. What it gives is the task's [`TaskFuture`], to be awaited in its turn:
+    /// Nothing is submitted before the first poll, or if the future is dropped before it is ready.
+    /// It resolves to the task's [`TaskFuture`], which can be awaited in turn:
     /// `pool.submit_async(&task, arguments).await?.await?`.
     ///
     /// # Errors
@@ -90,14 +90,14 @@ impl Pool {
         self.submit_with(task, arguments, || reserved)
     }
 
-    /// Submits a task for each of the arguments, and gives a future or a refusal for each, in
-    /// their order. It costs less than one after the other, and a worker takes them in one
-    /// go, as a [chunk](crate::TaskOptions::chunk_size): for tasks that take microseconds.
-    /// Blocks while the queue is full, until it has had room for all.
+    /// Submits a task for each of the arguments, and returns a future or an error for each, in
+    /// order. This costs less than submitting them one by one, and a worker takes them at once, as
+    /// a [chunk](crate::TaskOptions::chunk_size): for tasks that take microseconds. Blocks while
+    /// the queue is full, until all are submitted.
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit), for each by itself.
+    /// As [`submit`](Self::submit), for each separately.
     pub fn submit_all<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -113,8 +113,7 @@ impl Pool {
             .collect()
     }
 
-    /// The arguments are encoded when there is a place for them, and not over and over for a
-    /// full queue.
+    /// Encodes the arguments only once there is a place, so that a full queue costs no encoding.
     fn submit_with<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -137,8 +136,8 @@ impl Pool {
         }
     }
 
-    /// Submits several tasks together, and gives an outcome for each that cannot be. Blocks
-    /// as [`submit`](Self::submit) does.
+    /// Submits several tasks together, with an error for each that is refused. Blocks as
+    /// [`submit`](Self::submit) does.
     pub(crate) fn submit_chunk<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -147,7 +146,7 @@ impl Pool {
         let mut submitted = Vec::with_capacity(chunk.len());
         let mut left = chunk;
         while !left.is_empty() {
-            // As many as there is room for, and one at the least.
+            // As many as there is room for, but at least one.
             let permits = match self.reserve_some(left.len(), Blocking::Forever) {
                 Ok(permits) => permits,
                 Err(no_room) => {
@@ -163,7 +162,7 @@ impl Pool {
         submitted
     }
 
-    /// Submits several tasks together, into places that were taken before.
+    /// Submits several tasks together, with permits reserved before.
     pub(crate) fn submit_reserved<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -196,7 +195,7 @@ impl Pool {
         submitted.collect()
     }
 
-    /// What the tasks of a reference may use, if they can be run here at all.
+    /// The limits of the tasks of a reference, if this pool can run them.
     fn limits_of<Args, Out>(&self, task: &Task<Args, Out>) -> Result<Limits, SubmitErrorKind> {
         if !self.registry.sandbox.owns(task.module()) {
             return Err(SubmitErrorKind::ForeignTask);
@@ -222,8 +221,8 @@ impl Pool {
         }
     }
 
-    /// Takes up to `wanted` places, and one at the least, for which it blocks for as long as
-    /// `blocking` allows.
+    /// Reserves one place, for which it blocks as `blocking` allows, and up to `wanted` if there
+    /// is room for more.
     pub(crate) fn reserve_some(
         &self,
         wanted: usize,
@@ -282,7 +281,7 @@ impl Pool {
     }
 }
 
-/// What its result is read along, if it is an exported function.
+/// The signature to decode the result by, if the task is an exported function.
 fn signature_of<Args, Out>(task: &Task<Args, Out>) -> Option<Arc<Signature>> {
     task.info().signature.as_ref().map(Arc::clone)
 }

@@ -9,10 +9,10 @@ use crate::schedule::{
 };
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, contain_panic, lock, thread};
 
-/// The embedder's code on a worker's thread; it is given the worker's index.
+/// The embedder's code on a worker's thread; takes the worker's index.
 type Handler = Arc<dyn Fn(usize) + Send + Sync>;
 
-/// How the threads of workers are started, as the embedder wants it.
+/// The embedder's settings for the threads of workers.
 #[derive(Clone, Default)]
 pub(crate) struct ThreadSettings {
     pub(super) name: Option<Arc<dyn Fn(usize) -> String + Send + Sync>>,
@@ -34,7 +34,7 @@ impl ThreadSettings {
         }
     }
 
-    /// Does `work` on a worker's thread, between the embedder's handlers.
+    /// Runs `work` on a worker's thread, between the embedder's handlers.
     fn run(&self, worker: usize, work: impl FnOnce()) {
         let call = |handler: &Option<Handler>| {
             if let Some(handler) = handler {
@@ -151,8 +151,8 @@ impl Threads {
         lock(&self.workers.threads).len()
     }
 
-    /// Refuses tasks, deals with those that were accepted as `how` says, and blocks until the
-    /// workers are through with them, but not on the pool's own threads.
+    /// Refuses tasks, finishes, cancels or stops accepted ones as `how` says, and blocks until all
+    /// have ended; does not block on the pool's own threads.
     pub(super) fn shutdown(&self, how: Shutdown) {
         trace::shut_down(how);
         self.registry.scheduler.queue.close();
@@ -166,8 +166,8 @@ impl Threads {
         }
     }
 
-    /// Blocks until no worker is left, or until the deadline, but not on the pool's own threads.
-    /// Says whether none is left.
+    /// Blocks until no worker is left, or until the deadline; does not block on the pool's own
+    /// threads. Returns whether none is left.
     pub(super) fn wait_until(&self, deadline: Option<Instant>) -> bool {
         !self.registry.is_own_thread() && self.workers.wait_until(deadline)
     }
@@ -186,7 +186,7 @@ impl Drop for Threads {
                 workers.registry.scheduler.watchdog.close();
                 workers.registry.sandbox.reactor().stop();
             };
-            // Without that thread the watchdog would sleep on, which harms nobody.
+            // If that thread cannot be started, the watchdog sleeps on, which is harmless.
             drop(
                 thread::Builder::new()
                     .name("wasmpool-drop".to_owned())
@@ -262,7 +262,7 @@ impl Workers {
         self.wait_until(None);
     }
 
-    /// Blocks until no thread is left, or until the deadline. Says whether none is left.
+    /// Blocks until no thread is left, or until the deadline. Returns whether none is left.
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
         let mut n_left = lock(&self.n_left);
         while *n_left > 0 {

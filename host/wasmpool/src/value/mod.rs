@@ -1,7 +1,7 @@
-//! Bytes and types: arguments and results as MessagePack, signatures and the values along them,
-//! the JSON form and WAVE, and text that is fit to be shown.
+//! Bytes and types: arguments and results as MessagePack, signatures and typed values, the JSON
+//! form and WAVE, and bounded text for messages.
 //!
-//! Knows neither the engine nor tasks.
+//! Does not know the engine or tasks.
 
 mod message_pack;
 mod signature;

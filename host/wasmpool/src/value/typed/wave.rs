@@ -1,7 +1,7 @@
-//! Typed values as WAVE, the text form that the WebAssembly tools have for them.
+//! Typed values as WAVE, the text form of the WebAssembly tools.
 //!
-//! The only file that names `wasm_wave`, which parses; which value the text means is decided
-//! here, since that depends on the type. Knows nothing of where the text came from.
+//! The only file that names `wasm_wave`, which parses. What the text means depends on the type and
+//! is decided here. Does not know where the text comes from.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ use crate::value::{Signature, Type, Value};
 
 /// Why a text is not the WAVE form of a call.
 ///
-/// Its text is one line, which begins with the place in the text:
+/// The message is one line, which begins with the line and column:
 /// `1:23: argument 2.corners[3].x: expected f64, got "a"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaveError {
@@ -41,7 +41,7 @@ impl WaveError {
         self.column
     }
 
-    /// What is wrong there.
+    /// What is wrong.
     pub fn problem(&self) -> &str {
         &self.problem
     }
@@ -85,11 +85,11 @@ pub(crate) fn call_name(text: &str) -> Result<&str, WaveError> {
 
 /// The wire form of the arguments in the text of a call.
 ///
-/// Arguments at the end that are options may be left out.
+/// Options at the end may be omitted.
 ///
 /// # Errors
 ///
-/// If the text is no call, or its arguments do not fit the signature.
+/// If the text is not a call, or its arguments do not fit the signature.
 pub(crate) fn call_arguments(signature: &Signature, text: &str) -> Result<Vec<u8>, WaveError> {
     call_name(text)?;
     let open = text.find('(').unwrap_or_default();
@@ -127,34 +127,34 @@ pub(crate) fn call_arguments(signature: &Signature, text: &str) -> Result<Vec<u8
 impl Signature {
     /// The arguments in the text of a call, such as `factorize(360)`, written in WAVE.
     ///
-    /// The name of the function is not looked at: see [`wave_name`](Self::wave_name). Arguments
-    /// at the end that are options may be left out.
+    /// The name of the function is ignored: see [`wave_name`](Self::wave_name). Options at the end
+    /// may be omitted.
     ///
     /// # Errors
     ///
-    /// If the text is no call, or its arguments do not fit the signature.
+    /// If the text is not a call, or its arguments do not fit the signature.
     pub fn wave_arguments(&self, call: &str) -> Result<Vec<Value>, WaveError> {
         let wire = call_arguments(self, call)?;
         let types = self.params.iter().map(|(_, ty)| ty.clone()).collect();
-        // As much as the caller has written.
+        // No limit: the caller wrote the text.
         super::decode(Some(&Type::Tuple(types)), &wire, usize::MAX)
             .map_err(|problem| WaveError::new(call, 0, problem))
     }
 
     /// The name of the function in the text of a call: `factorize` in `factorize(360)`.
     ///
-    /// All before the first parenthesis is the name, so that it may be one with its interface:
+    /// The name is everything before the first parenthesis, so it may include the interface:
     /// `ns:pkg/iface@1.0.0#factorize`.
     ///
     /// # Errors
     ///
-    /// If there is no name, or nothing in parentheses after it.
+    /// If there is no name, or no parenthesis after it.
     pub fn wave_name(call: &str) -> Result<&str, WaveError> {
         call_name(call)
     }
 
-    /// The text in WAVE of what a function gave, in its [JSON form](crate::json_form); empty
-    /// where it gives nothing.
+    /// The WAVE text of a function's output, given in its [JSON form](crate::json_form); empty if
+    /// the function has no output.
     ///
     /// # Errors
     ///
@@ -170,14 +170,14 @@ impl Signature {
     }
 }
 
-/// Whether a text was not parsed only because WAVE has no empty tuples: it is `()`.
+/// Whether parsing failed only because the text is `()`: WAVE has no empty tuples.
 fn empty_arguments(source: &str, error: &ParserError) -> Option<()> {
     let is_empty = error.kind() == ParserErrorKind::EmptyTuple && error.span().start == 0;
     let rest = source.get(error.span().end..)?;
     (is_empty && rest.trim().is_empty()).then_some(())
 }
 
-/// What the parser says, without the place, which is told in our own way.
+/// The parser's message without the position, which is formatted in our own way.
 fn without_span(error: &ParserError) -> String {
     match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
@@ -201,7 +201,7 @@ impl Misfit {
     }
 }
 
-/// Writes the value of type `ty` that `node` means.
+/// Writes `node` as a value of type `ty`.
 fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<(), Misfit> {
     let span = node.span();
     let slice = &source[span.clone()];
@@ -306,7 +306,7 @@ fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<
             };
             write_case(encoder, source, ty, name, value).map_err(|misfit| misfit.or(here))?;
         }
-        // What the convention lets out: `some` and `ok` around anything but each other.
+        // WAVE allows omitting `some` and `ok`, except around each other.
         (Type::Option(inner), _) if !is_option_or_result(inner) => {
             encoder.writer.array(1);
             write(encoder, source, inner, node)?;
@@ -326,12 +326,12 @@ fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<
     Ok(())
 }
 
-/// Whether a number was too large for its type, which Rust then takes for an infinite one.
+/// Whether a number was too large for its type, so that Rust parsed it as infinite.
 fn too_large(value: f64, text: &str) -> bool {
     value.is_infinite() && !text.ends_with("inf")
 }
 
-/// A fault of a case itself, or in its value.
+/// A fault of a case, or in its value.
 enum CaseMisfit {
     Case(ValueFault),
     Value(Misfit),
@@ -372,7 +372,7 @@ fn write_case(
     }
 }
 
-/// The WAVE form of a value of type `ty`; nothing for a function that gives none.
+/// The WAVE form of a value of type `ty`; empty for a function without a result.
 ///
 /// # Errors
 ///
@@ -381,7 +381,7 @@ pub(crate) fn to_wave(ty: Option<&Type>, bytes: &[u8]) -> Result<String, String>
     to_wave_cut(ty, bytes, usize::MAX)
 }
 
-/// The same, cut after `limit` bytes. No more than that is made, and what comes then is not read.
+/// As [`to_wave`], cut after `limit` bytes. Reading and formatting stop there.
 pub(crate) fn to_wave_cut(ty: Option<&Type>, bytes: &[u8], limit: usize) -> Result<String, String> {
     let mut text = Bounded::new(limit);
     let mut reader = Reader::new(bytes);
@@ -450,7 +450,7 @@ fn read(text: &mut Bounded, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Va
         }
         Type::Record(fields) => {
             reader.array_of(fields.len()).map_err(corrupt)?;
-            // An option that is none is left out, as the convention has it.
+            // A field that is none is omitted, as WAVE does.
             let mut is_empty = true;
             text.write_char('{')?;
             for (name, ty) in fields {
@@ -482,7 +482,7 @@ fn read(text: &mut Bounded, reader: &mut Reader<'_>, ty: &Type) -> Result<(), Va
         Type::Enum(_) | Type::Variant(_) | Type::Result { .. } => {
             let case = ValueDeserializer { reader, ty }.case()?;
             let (name, payload) = case.ok_or_else(|| corrupt(Corrupt))?;
-            // A name that is a keyword too must say that it is a name.
+            // A name that is also a keyword must be escaped.
             let is_name = !matches!(ty, Type::Result { .. });
             if is_name && Keyword::decode(name).is_some() {
                 text.write_char('%')?;
@@ -515,7 +515,7 @@ fn push_separated<T>(
     Ok(())
 }
 
-/// Appends a float that Rust has as `NaN`, `inf` or a number.
+/// Appends a float, which Rust formats as `NaN`, `inf` or a number.
 fn push_float(text: &mut Bounded, is_nan: bool, value: fmt::Arguments<'_>) -> fmt::Result {
     match is_nan {
         true => text.write_str("nan"),
@@ -538,7 +538,7 @@ fn push_quoted(text: &mut Bounded, quote: char, value: &str) -> fmt::Result {
                 write!(text, "{}", character.escape_default())?;
             }
             ' '..='~' => text.write_char(character)?,
-            // Rust would write a null as `\0`, which WAVE has not.
+            // Rust would write NUL as `\0`, which WAVE does not have.
             character if character.is_control() => {
                 write!(text, "{}", character.escape_unicode())?;
             }
