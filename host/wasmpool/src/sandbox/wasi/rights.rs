@@ -22,13 +22,20 @@ use super::program::Invocation;
 use super::time::VirtualTime;
 use crate::sync::Arc;
 
+/// How a folder is opened that nothing is read from. Where Linux needs no right to the folder, other
+/// systems need the right to read it.
+#[cfg(target_os = "linux")]
+const UNREAD: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+const UNREAD: OFlags = OFlags::RDONLY;
+
 /// A folder that stays the same whatever becomes of its path. Clones are of the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Opened(Arc<OwnedFd>);
 
 impl Opened {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = UNREAD | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Self(Arc::new(opened)))
     }
