@@ -904,6 +904,31 @@ fn manual_pages_are_written_for_the_program_and_each_command() {
 }
 
 #[test]
+fn the_help_of_a_command_says_more_than_the_list_of_commands() {
+    for (command, brief, more) in [
+        ("run", "Run a task over inputs", "Prints one line of JSON"),
+        (
+            "compile",
+            "Compile a module",
+            "It is checked no more than any other",
+        ),
+        (
+            "bench",
+            "Measure what isolation costs",
+            "take turns in rounds",
+        ),
+        ("new", "Make a guest that builds", "It has one task"),
+    ] {
+        let long = run(&[command, "--help"]);
+        assert!(long.stdout.starts_with(brief), "{}", long.stdout);
+        assert!(long.stdout.contains(more), "{}", long.stdout);
+        let short = run(&[command, "-h"]);
+        assert!(short.stdout.starts_with(brief), "{}", short.stdout);
+        assert!(!short.stdout.contains(more), "{}", short.stdout);
+    }
+}
+
+#[test]
 fn the_help_lists_the_exit_codes() {
     for args in [&["--help"][..], &["run", "--help"]] {
         let run = run(args);

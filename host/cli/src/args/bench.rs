@@ -17,7 +17,7 @@ Exit codes:
     2  the command line makes no sense
     3  the module or a file cannot be used";
 
-/// Measures what isolation costs here, beside native threads, processes and Python.
+/// Measure what isolation costs here, beside native threads, processes and Python
 ///
 /// All of them do the same work and take turns in rounds; results are checked. Prints a table
 /// for each question, and how the project's targets are met.

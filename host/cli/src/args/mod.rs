@@ -27,17 +27,13 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+// A comment on a variant would take the place of all of the help that its arguments have.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a task over inputs, in parallel, each in a sandbox
     Run(Box<RunArgs>),
-    /// List the tasks of a module
     List(ListArgs),
-    /// Compile a module to native code ahead of time
     Compile(CompileArgs),
-    /// Measure what isolation costs here, beside native threads, processes and Python
     Bench(Box<BenchArgs>),
-    /// Make a guest that builds and runs at once
     New(NewArgs),
     /// Print a completion script for a shell
     Completions {

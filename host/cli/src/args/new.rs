@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-/// Makes a guest that builds and runs at once.
+/// Make a guest that builds and runs at once
 ///
 /// It has one task, the prime factors of a number, to put yours in the place of, and a README with
 /// the commands to build and run it.
