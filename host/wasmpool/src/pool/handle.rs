@@ -150,7 +150,8 @@ impl Pool {
     }
 
     /// Loads the module in a file: a component, or a core module that is a program for WASI preview 1
-    /// or exports functions of numbers; or the text form of one (`.wat`).
+    /// or exports functions of numbers; or the text form of one (`.wat`). Programs for preview 1 and the
+    /// text form each take a [feature](crate#features).
     ///
     /// Blocks while it is read, compiled and asked for its tasks; that is the cost of reading
     /// it if the cache has it, and otherwise about a second for each megabyte. The same bytes

@@ -7,6 +7,7 @@ mod abi;
 mod bindings;
 mod cache;
 mod cache_state;
+mod core_module;
 mod driver;
 mod ending;
 mod engine;

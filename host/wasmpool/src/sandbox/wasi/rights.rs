@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 use rand_core::TryRng;
 use rustix::fs::{Mode, OFlags};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
-use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiView as _};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
 
 use super::capabilities::{Access, DirGrant, Grants};
 use super::captured::{CapturedStreams, Stream};
@@ -108,23 +107,12 @@ pub(crate) fn context(
     context
 }
 
-/// Makes the context of a program for preview 1, which knows no network.
-pub(crate) fn preview1(
-    grants: Option<&Grants>,
-    program: Option<Invocation>,
-    output: &CapturedStreams,
-    time: Option<&VirtualTime>,
-) -> WasiP1Ctx {
-    let mut context = builder(grants, program, output, time).build_p1();
-    *context.ctx().ctx.filesystem() = folders(grants);
-    context
-}
-
-fn folders(grants: Option<&Grants>) -> WasiFilesystemCtx {
+pub(super) fn folders(grants: Option<&Grants>) -> WasiFilesystemCtx {
     grants.map_or_else(Default::default, |grants| grants.folders.0.clone())
 }
 
-fn builder(
+/// What contexts of both versions have, but for folders and the network.
+pub(super) fn builder(
     grants: Option<&Grants>,
     program: Option<Invocation>,
     output: &CapturedStreams,
