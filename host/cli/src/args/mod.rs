@@ -36,6 +36,10 @@ pub(crate) enum Command {
     Bench(Box<BenchArgs>),
     New(NewArgs),
     /// Print a completion script for a shell
+    ///
+    /// In bash: `source <(wasmpool completions bash)`. The scripts for bash, zsh and fish complete
+    /// the names of tasks as well. For these they ask the program, which loads the module, and gives
+    /// up after a second where it is not in the cache.
     Completions {
         /// The shell
         shell: Shell,
