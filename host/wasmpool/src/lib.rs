@@ -76,6 +76,10 @@
 //! [`is_cancelled`](TaskError::is_cancelled) say it for programs. The display form of an error has
 //! its [cause](TaskError::cause) in it, and so `source` does not give it a second time.
 //!
+//! No function of the library panics on account of its arguments or of a guest: none has a section
+//! "Panics". What panics in the caller's own code that it calls, such as an iterator of inputs or a
+//! `Serialize`, goes on in the caller.
+//!
 //! # Stopping
 //!
 //! [`TaskFuture::cancel`], a `task_timeout` and [`Shutdown::Terminate`] stop a guest that

@@ -472,16 +472,18 @@ fn list(
             })
             .map_err(internal_task)?;
         // No watchdog looks after this one, so it is stopped here, and interrupted until it ends.
-        let deadline = Instant::now() + timeout;
+        // A moment too far away to be expressed never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        let left = || {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            left.unwrap_or(MAX_PAUSE)
+        };
         let mut pause = REPEAT_AFTER;
         loop {
             let patience = match control.is_forced() {
                 true => pause,
                 // Another thread may stop it, whose one interrupt may miss the guest.
-                false => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    left.min(MAX_PAUSE)
-                }
+                false => left().min(MAX_PAUSE),
             };
             if is_done.recv_timeout(patience) != Err(RecvTimeoutError::Timeout) {
                 break;
@@ -489,7 +491,7 @@ fn list(
             if control.is_forced() {
                 sandbox.interrupt();
                 pause = MAX_PAUSE.min(2 * pause);
-            } else if Instant::now() >= deadline {
+            } else if left().is_zero() {
                 control.stop(StopReason::TimedOut);
             }
         }
