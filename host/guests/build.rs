@@ -161,6 +161,8 @@ fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
         flags,
         ..
     } = guest;
+    let flags = FLAGS.iter().chain(*flags).map(ToString::to_string);
+    let flags = flags.chain(path_flags(root, build_dir));
     let cargo = env::var_os("CARGO").expect("cargo sets CARGO");
     let mut command = Command::new(cargo);
     command
@@ -171,7 +173,7 @@ fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
         // Overrides all other ways to set flags.
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
-            [FLAGS, flags].concat().join("\u{1F}"),
+            flags.collect::<Vec<_>>().join("\u{1F}"),
         );
     // The outer build's flags and wrappers are meant for the host.
     for variable in [
@@ -194,7 +196,37 @@ fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
         .with_extension("wasm")
 }
 
-/// Replaces `copy` by `built` atomically: another build may be reading it.
+/// Flags that leave the folders of this machine out of what is compiled: panics and line tables name
+/// source files, and two builds of the same sources are to be the same.
+fn path_flags(root: &Path, build_dir: &Path) -> impl Iterator<Item = String> {
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let sources = PathBuf::from(rustc(&["--print", "sysroot"])).join("lib/rustlib/src/rust");
+    let version = rustc(&["--version", "--verbose"]);
+    let commit = version
+        .lines()
+        .find_map(|line| line.strip_prefix("commit-hash: "));
+    // Of two that fit, the compiler takes the last.
+    [
+        (Some(root.to_owned()), "/wasmpool".to_owned()),
+        (Some(build_dir.to_owned()), "/target".to_owned()),
+        (cargo_home, "/cargo".to_owned()),
+        // Where the sources of the standard library are not installed, they have this name.
+        (
+            Some(sources),
+            format!("/rustc/{}", commit.unwrap_or("unknown")),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(folder, name)| {
+        // What does not exist yet occurs nowhere, or by the name that it is given here.
+        let folder = folder?;
+        let folder = folder.canonicalize().unwrap_or(folder);
+        Some(format!("--remap-path-prefix={}={name}", folder.display()))
+    })
+}
+
+/// Puts a copy of `built` at `copy`, in one step: another build may be reading it.
 fn replace(built: &Path, copy: &Path) {
     let temporary = copy.with_extension(format!("{}.tmp", std::process::id()));
     fs::copy(built, &temporary).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
@@ -203,14 +235,8 @@ fn replace(built: &Path, copy: &Path) {
 
 /// Checks that the toolchain can build for the target.
 fn ensure_target(target: &str) {
-    let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
-    let installed = || {
-        let output = Command::new(&rustc)
-            .args(["--print", "target-libdir", "--target", target])
-            .output()
-            .expect("rustc runs");
-        Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
-    };
+    let installed =
+        || Path::new(&rustc(&["--print", "target-libdir", "--target", target])).is_dir();
     if installed() {
         return;
     }
@@ -224,7 +250,15 @@ fn ensure_target(target: &str) {
     );
 }
 
-/// The target directory that contains this build script's output.
+/// What the compiler says of itself.
+fn rustc(args: &[&str]) -> String {
+    let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
+    let output = Command::new(rustc).args(args).output();
+    let output = output.expect("rustc runs").stdout;
+    String::from_utf8_lossy(&output).trim().to_owned()
+}
+
+/// The target directory that this build script's own output lies in.
 fn target_dir(out_dir: &Path) -> &Path {
     out_dir
         .ancestors()

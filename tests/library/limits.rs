@@ -243,6 +243,9 @@ fn a_timeout_too_long_for_an_instant_is_no_timeout() {
     let bench = Bench::new(
         Pool::builder()
             .workers(1)
+            // So that the modules are asked for their tasks, under the same limits.
+            .no_cache()
+            .load_timeout(Duration::MAX)
             .task_timeout(Duration::MAX)
             .queue_timeout(Duration::MAX),
     );

@@ -869,6 +869,114 @@ fn completions_are_printed_for_the_usual_shells() {
     }
 }
 
+/// What the program tells a shell that completes the name of a task.
+#[track_caller]
+fn check_task_names(words: &[&str], names: &[&str]) {
+    let run = run(&[&["__task-names"], words].concat());
+    run.assert_code(0);
+    assert_eq!(run.stdout.lines().collect::<Vec<_>>(), names);
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn names_of_tasks_are_told_to_shells() {
+    let factorizer = ["factorize", "factorize_many", "is_prime"];
+    check_task_names(&["run", "factorizer", "-t"], &factorizer);
+    let options = [
+        "run",
+        "--timeout",
+        "5s",
+        "--quiet",
+        "factorizer",
+        "6",
+        "--task",
+    ];
+    check_task_names(&options, &factorizer);
+    check_task_names(
+        &["run", "factorizer", "--timeout", "later", "-t"],
+        &factorizer,
+    );
+    check_task_names(&["bench", "--module", "factorizer", "-t"], &factorizer);
+    let shapes = wasmpool_guests::SHAPES.path().to_str().unwrap();
+    check_task_names(&["run", shapes, "-t"], &["area", "summarize"]);
+}
+
+#[test]
+fn where_there_are_no_names_of_tasks_shells_are_told_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.wasm");
+    fs::write(&broken, "no module").unwrap();
+    let broken = broken.to_str().unwrap();
+    for words in [
+        &["run"][..],
+        &["run", "-t"],
+        &["run", "missing.wasm", "-t"],
+        &["run", broken, "-t"],
+        &["run", folder.path().to_str().unwrap(), "-t"],
+        &["run", "factorizer", "--trusted-cwasm", "-t"],
+        &[
+            "run",
+            "factorizer",
+            "--no-cache",
+            "--load-timeout",
+            "1ns",
+            "-t",
+        ],
+        &["run", "factorizer", "--", "-t"],
+        &["run", "--help", "-t"],
+        &["list", "-t"],
+        &["unknown"],
+        &[],
+    ] {
+        check_task_names(words, &[]);
+    }
+}
+
+/// What bash offers for the last of these words, of the program's command line.
+#[track_caller]
+fn check_bash(words: &[&str], offered: &[&str]) {
+    let script = r#"
+        source <("$1" completions bash)
+        complete -p wasmpool
+        COMP_WORDS=("$@")
+        COMP_CWORD=$(($# - 1))
+        _wasmpool_tasks "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-c", script, "bash"]);
+    let bash = bash.arg(env!("CARGO_BIN_EXE_wasmpool")).args(words);
+    let run = Run::of(bash.output().unwrap());
+    let (registration, found) = run.assert_code(0).stdout.split_once('\n').unwrap();
+    assert!(
+        registration.contains("-F _wasmpool_tasks "),
+        "{registration}"
+    );
+    assert_eq!(found.lines().collect::<Vec<_>>(), offered);
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn bash_completes_the_names_of_tasks() {
+    check_bash(
+        &["run", "factorizer", "-t", ""],
+        &["factorize", "factorize_many", "is_prime"],
+    );
+    check_bash(&["run", "factorizer", "--task", "is"], &["is_prime"]);
+    check_bash(&["run", "missing", "-t", ""], &[""]);
+    check_bash(&["run", "--isolation", "w"], &["worker"]);
+    check_bash(&["com"], &["compile", "completions"]);
+}
+
+#[test]
+fn zsh_and_fish_ask_for_the_names_of_tasks() {
+    let zsh = run(&["completions", "zsh"]).assert_code(0).stdout.clone();
+    // Both forms of the option, of both commands that have it.
+    assert_eq!(zsh.matches(":NAME:_wasmpool_tasks'").count(), 4);
+    let fish = run(&["completions", "fish"]).assert_code(0).stdout.clone();
+    assert_eq!(fish.matches("$typed[1] __task-names").count(), 2);
+}
+
 #[test]
 fn manual_pages_are_written_for_the_program_and_each_command() {
     let folder = tempfile::tempdir().unwrap();
@@ -901,6 +1009,31 @@ fn manual_pages_are_written_for_the_program_and_each_command() {
     run(&["man", file.to_str().unwrap()])
         .assert_code(3)
         .assert_stderr("cannot write the manual pages to");
+}
+
+#[test]
+fn the_help_of_a_command_says_more_than_the_list_of_commands() {
+    for (command, brief, more) in [
+        ("run", "Run a task over inputs", "Prints one line of JSON"),
+        (
+            "compile",
+            "Compile a module",
+            "It is checked no more than any other",
+        ),
+        (
+            "bench",
+            "Measure what isolation costs",
+            "take turns in rounds",
+        ),
+        ("new", "Make a guest that builds", "It has one task"),
+    ] {
+        let long = run(&[command, "--help"]);
+        assert!(long.stdout.starts_with(brief), "{}", long.stdout);
+        assert!(long.stdout.contains(more), "{}", long.stdout);
+        let short = run(&[command, "-h"]);
+        assert!(short.stdout.starts_with(brief), "{}", short.stdout);
+        assert!(!short.stdout.contains(more), "{}", short.stdout);
+    }
 }
 
 #[test]

@@ -17,8 +17,7 @@ Exit codes:
     2  the command line is invalid
     3  the module or a file cannot be used";
 
-/// Measures the cost of isolation on this machine, compared with native threads, processes and
-/// Python.
+/// Measure what isolation costs here, beside native threads, processes and Python
 ///
 /// All arms do the same work and alternate in rounds; results are checked. Prints a table for each
 /// question, and whether the project's targets are met.

@@ -27,20 +27,19 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+// A comment on a variant would take the place of all of the help that its arguments have.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a task over inputs, in parallel, each in a sandbox
     Run(Box<RunArgs>),
-    /// List the tasks of a module
     List(ListArgs),
-    /// Compile a module to native code ahead of time
     Compile(CompileArgs),
-    /// Measure the cost of isolation on this machine, compared with native threads, processes and
-    /// Python
     Bench(Box<BenchArgs>),
-    /// Create a guest that is ready to build and run
     New(NewArgs),
     /// Print a completion script for a shell
+    ///
+    /// In bash: `source <(wasmpool completions bash)`. The scripts for bash, zsh and fish complete
+    /// the names of tasks as well. For these they ask the program, which loads the module, and gives
+    /// up after a second where it is not in the cache.
     Completions {
         /// The shell
         shell: Shell,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+/// List the tasks of a module
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
     /// A module (`.wasm` or `.wat`), or the name of an included one: `factorizer`
@@ -18,7 +19,7 @@ pub(crate) struct ListArgs {
     pub(crate) code: CodeArgs,
 }
 
-/// Compiles a module to native code ahead of time, for deployments.
+/// Compile a module to native code ahead of time
 ///
 /// `wasmpool run --trusted-cwasm FILE` runs it, on machines of this kind, with this version of
 /// wasmpool. It is native code and runs unchecked: run only what you have compiled.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-/// Creates a guest that is ready to build and run.
+/// Make a guest that builds and runs at once
 ///
 /// It has one task, the prime factors of a number, as an example to replace, and a README with the
 /// commands to build and run it.

@@ -29,7 +29,7 @@ Examples:
   wasmpool run tool.wasm --input names.txt --dir /srv/data::/data:ro -- --sum /data/{}
   wasmpool run tool.wasm --input lines.txt --stdin -- --upper-case";
 
-/// Runs a task over inputs, in parallel, each in a sandbox.
+/// Run a task over inputs, in parallel, each in a sandbox
 ///
 /// Prints one line of JSON for each input, in their order:
 /// `{"index":0,"input":360, "output":[2,2,2,3,3,5]}`, or with an `error` that has a `kind` and a

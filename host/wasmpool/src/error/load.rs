@@ -27,7 +27,16 @@ pub enum LoadError {
          `cargo build --release --target wasm32-wasip2`"
     )]
     NotWasm,
-    /// The bytes are native code that was compiled ahead of time, not WebAssembly.
+    /// The module is one that the library can load only with a feature that it was built without.
+    #[error("this build of wasmpool has no support for {what}: enable the feature `{feature}`")]
+    #[non_exhaustive]
+    MissingFeature {
+        /// What the module is.
+        what: &'static str,
+        /// The feature.
+        feature: &'static str,
+    },
+    /// The bytes are native code that was compiled ahead of time.
     #[error(
         "compiled ahead of time: such a file is native code, which is loaded only when it is \
          named as trusted (`--trusted-cwasm`, `Pool::load_precompiled`); or load the `.wasm` that \
@@ -147,4 +156,21 @@ fn exports_hint(exports: &[String], uncallable: &[Uncallable]) -> String {
         reasons += &format!(" and {} more", uncallable.len() - REASONS);
     }
     format!("no function that the component exports can be a task ({reasons})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LoadError;
+
+    #[test]
+    fn a_missing_feature_is_named() {
+        let error = LoadError::MissingFeature {
+            what: "WebAssembly text",
+            feature: "wat",
+        };
+        assert_eq!(
+            error.to_string(),
+            "this build of wasmpool has no support for WebAssembly text: enable the feature `wat`"
+        );
+    }
 }

@@ -151,8 +151,9 @@ impl Pool {
         self.registry.sandbox.cache().state()
     }
 
-    /// Loads a module from a file: a component, a core module that is a program for WASI preview 1
-    /// or exports functions of numbers, or the text form of either (`.wat`).
+    /// Loads the module in a file: a component, or a core module that is a program for WASI preview 1
+    /// or exports functions of numbers; or the text form of one (`.wat`). Programs for preview 1 and the
+    /// text form each take a [feature](crate#features).
     ///
     /// Blocks while the module is read, compiled and asked for its tasks: about 1 second per
     /// megabyte, or the time to read the file if the cache has the code. While a module is held or

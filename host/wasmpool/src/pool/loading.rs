@@ -464,18 +464,19 @@ fn list(
                 sandbox.list(unlisted, &driver, &limits, control)
             })
             .map_err(internal_task)?;
-        // The watchdog does not watch this call, so this loop stops it and interrupts it until it
-        // ends.
-        let deadline = Instant::now() + timeout;
+        // No watchdog looks after this one, so it is stopped here, and interrupted until it ends.
+        // A moment too far away to be expressed never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        let left = || {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            left.unwrap_or(MAX_PAUSE)
+        };
         let mut pause = REPEAT_AFTER;
         loop {
             let patience = match control.is_forced() {
                 true => pause,
-                // Another thread may stop it, and its single interrupt may miss the guest.
-                false => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    left.min(MAX_PAUSE)
-                }
+                // Another thread may stop it, whose one interrupt may miss the guest.
+                false => left().min(MAX_PAUSE),
             };
             if is_done.recv_timeout(patience) != Err(RecvTimeoutError::Timeout) {
                 break;
@@ -483,7 +484,7 @@ fn list(
             if control.is_forced() {
                 sandbox.interrupt();
                 pause = MAX_PAUSE.min(2 * pause);
-            } else if Instant::now() >= deadline {
+            } else if left().is_zero() {
                 control.stop(StopReason::TimedOut);
             }
         }

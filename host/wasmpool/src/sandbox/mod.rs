@@ -8,6 +8,7 @@ mod bindings;
 mod blocking;
 mod cache;
 mod cache_state;
+mod core_module;
 mod ending;
 mod engine;
 mod exports;

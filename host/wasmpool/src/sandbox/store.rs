@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
-use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -15,6 +14,7 @@ use super::limiter::Limiter;
 use super::wasi::Capabilities;
 use super::wasi::captured::CapturedStreams;
 use super::wasi::network::{Lookups, Names, Network};
+use super::wasi::preview1;
 use super::wasi::program::Invocation;
 use super::wasi::rights;
 use super::wasi::time::VirtualTime;
@@ -42,13 +42,12 @@ pub(super) struct State {
     /// tenth of what a fresh instance costs.
     wasi: Option<WasiCtx>,
     /// The same for a program for preview 1.
-    preview1: Option<Box<WasiP1Ctx>>,
+    preview1: preview1::Context,
     /// Made with the context, or when the guest first looks a name up.
     network: OnceCell<Arc<Network>>,
     /// The look-ups of the pool, of a guest with rights to the network.
     lookups: Option<Arc<Lookups>>,
     table: ResourceTable,
-    max_handles: usize,
 }
 
 /// What the epoch callback answers when the task must stop.
@@ -87,11 +86,10 @@ pub(super) fn new(
         time,
         program: None,
         wasi: None,
-        preview1: None,
+        preview1: preview1::Context::new(max_handles),
         network: OnceCell::new(),
         lookups: has_network.then(|| Arc::clone(lookups)),
         table,
-        max_handles,
     };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
@@ -126,18 +124,18 @@ impl State {
         self.program = Some(program);
         // Of what ran before, an initializer.
         self.wasi = None;
-        self.preview1 = None;
+        self.preview1.forget();
     }
 
     /// WASI's context of a program for preview 1.
-    pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
-        self.preview1.get_or_insert_with(|| {
-            let grants = self.rights.grants();
-            let time = self.time.as_ref();
-            let mut context = rights::preview1(grants, self.program.take(), &self.output, time);
-            context.ctx().table.set_max_capacity(self.max_handles);
-            Box::new(context)
-        })
+    #[cfg(feature = "preview1")]
+    pub(super) fn preview1(&mut self) -> &mut wasmtime_wasi::p1::WasiP1Ctx {
+        self.preview1.get_or_make(
+            self.rights.grants(),
+            &mut self.program,
+            &self.output,
+            self.time.as_ref(),
+        )
     }
 
     /// What the guest was refused of the network in the task that has ended.

@@ -11,5 +11,7 @@ mod typed;
 pub use message_pack::{Arguments, IntoArguments, Value};
 pub(crate) use message_pack::{decode, decode_result, encode, encode_arguments};
 pub use signature::{Signature, Type, Uncallable};
-pub use typed::{ArgumentError, WaveError, json_form};
+#[cfg(feature = "wave")]
+pub use typed::WaveError;
+pub use typed::{ArgumentError, json_form};
 pub(crate) use typed::{decode as decode_typed, to_wave_cut};

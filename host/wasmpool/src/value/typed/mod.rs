@@ -18,22 +18,33 @@
 //! Programs without types for the values see the [JSON form](json_form).
 
 mod decode;
+#[cfg_attr(
+    not(feature = "wave"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "some of it is for what WAVE reads"
+    )
+)]
 mod encode;
 mod given;
 pub mod json_form;
 mod names;
 mod number;
 mod path;
-#[cfg(test)]
+#[cfg(all(test, feature = "wave"))]
 mod random;
 mod schema;
-#[cfg(test)]
+#[cfg(all(test, feature = "wave"))]
 mod tests;
+#[cfg(feature = "wave")]
 mod wave;
+mod wave_text;
 mod wire;
 
 pub(crate) use decode::{ANY_VALUE, decode};
 pub(crate) use encode::encode_arguments;
 pub use path::ArgumentError;
+#[cfg(feature = "wave")]
 pub use wave::WaveError;
-pub(crate) use wave::to_wave_cut;
+pub(crate) use wave_text::to_wave_cut;
