@@ -127,10 +127,14 @@ impl Pool {
     /// it took. The numbers add up, and reading them stops nobody.
     pub fn stats(&self) -> PoolStats {
         let Scheduler {
-            counters, timings, ..
+            queue,
+            counters,
+            timings,
+            ..
         } = &self.registry.scheduler;
         let (loads, loading) = self.loader.counts();
         PoolStats {
+            queued_bytes: queue.places.bytes(),
             loads,
             loading,
             ..counters.read(timings, self.allocation().clone())

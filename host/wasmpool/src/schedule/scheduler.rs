@@ -9,6 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use super::job::{Call, Settled};
+use super::places::Capacity;
 use super::queue::Queue;
 use super::stats::Counters;
 use super::timings::Timings;
@@ -54,7 +55,7 @@ pub(crate) trait Runner {
 pub(crate) struct Closed;
 
 impl Scheduler {
-    pub(crate) fn new(queue_capacity: usize, n_workers: usize) -> Self {
+    pub(crate) fn new(queue_capacity: impl Into<Capacity>, n_workers: usize) -> Self {
         Self {
             queue: Queue::new(queue_capacity, n_workers),
             watchdog: Watchdog::new(n_workers),
@@ -171,7 +172,9 @@ impl Scheduler {
         let lane = work.lane;
         // Tasks that wait for their next attempt fill the queue as others do. This one cannot
         // wait for a place, so the queue may hold one more for each worker.
-        work.permit = Some(self.queue.places.overdraw());
+        let mut permit = self.queue.places.overdraw();
+        permit.hold_bytes(work.argument_bytes());
+        work.permit = Some(permit);
         if job.put_back(work) && self.queue.defer(Arc::clone(job), lane, due).is_err() {
             // What was queued has just been cancelled, and so is this.
             job.cancel_queued();

@@ -153,7 +153,7 @@ where
         self.submit(reserved, &mut take);
     }
 
-    /// Submits as many of the inputs that were pulled as there are places for, and there is one
+    /// Submits as many of the inputs that were pulled as there is room for, and there is one
     /// input at the least. If there are no places, that input gets to hear why, and it is the
     /// last. Says how many have been dealt with.
     fn submit(
@@ -178,21 +178,27 @@ where
                 return 1;
             }
         };
-        let chunk = self.pulled.drain(..permits.len()).collect::<Vec<_>>();
+        let n_permits = permits.len();
+        let pulled = &*self.pulled.make_contiguous();
         // The arguments' own code runs there, and its panic is held back like the inputs'.
-        let submit = || self.pool.submit_reserved(&self.task, &chunk, permits);
+        let submit = || self.pool.submit_reserved(&self.task, pulled, permits);
         match catch_unwind(AssertUnwindSafe(submit)) {
-            Ok(submitted) => submitted
-                .into_iter()
-                .map(|outcome| outcome.map_err(SubmitErrorKind::into_task_error))
-                .for_each(take),
+            Ok(submitted) => {
+                let n_submitted = submitted.len();
+                self.pulled.drain(..n_submitted);
+                submitted
+                    .into_iter()
+                    .map(|outcome| outcome.map_err(SubmitErrorKind::into_task_error))
+                    .for_each(take);
+                n_submitted
+            }
             Err(panic) => {
                 self.panic = Some(panic);
                 self.input = None;
                 self.pulled.clear();
+                n_permits
             }
         }
-        chunk.len()
     }
 
     /// The size of the next chunk, if there may be one when there are `n_ahead` inputs.
