@@ -260,7 +260,7 @@ pub fn large_arguments_come_in_one_after_the_other() {
 
 /// The only one that waits gets in, whether the place or the bytes come back last.
 pub fn a_place_and_bytes_that_come_back_reach_the_only_one_who_waits() {
-    prove(|| {
+    check(|| {
         let capacity = Capacity {
             tasks: 2,
             bytes: Some(1),
