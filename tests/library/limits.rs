@@ -222,6 +222,7 @@ fn settings_out_of_range_name_the_setting_and_the_range() {
     );
     for builder in [
         Pool::builder().queue_capacity(0),
+        Pool::builder().queue_capacity_bytes(0),
         Pool::builder().max_tasks_per_instance(0),
     ] {
         let error = builder.build().unwrap_err().to_string();

@@ -63,6 +63,11 @@ claims! {
         a_woken_waiter_that_is_not_polled_blocks_no_thread,
         a_close_ends_all_waits,
         no_waiter_is_woken_without_a_place,
+        bytes_that_come_back_at_once_are_room_for_all_who_wait,
+        who_has_no_use_for_room_for_bytes_passes_it_on,
+        large_arguments_come_in_one_after_the_other,
+        a_place_and_bytes_that_come_back_reach_the_only_one_who_waits,
+        a_close_reaches_those_who_wait_for_bytes,
     }
     retrying {
         a_task_that_is_put_back_has_one_end,

@@ -11,7 +11,7 @@ use super::threads::ThreadSettings;
 use crate::call::Limits;
 use crate::error::BuildError;
 use crate::sandbox::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT, MemoryReset};
-use crate::schedule::{Isolation, Retry, trace};
+use crate::schedule::{Capacity, Isolation, Retry, trace};
 use crate::sync::Arc;
 
 /// The most workers that a pool may have. Each reserves address space for its instances; there is
@@ -33,6 +33,7 @@ pub struct PoolBuilder {
     workers: Option<usize>,
     max_suspended: usize,
     queue_capacity: usize,
+    queue_capacity_bytes: Option<usize>,
     isolation: Isolation,
     max_tasks_per_instance: Option<u64>,
     max_kept_memory: usize,
@@ -55,6 +56,7 @@ impl Default for PoolBuilder {
             workers: None,
             max_suspended: DEFAULT_MAX_SUSPENDED,
             queue_capacity: 1024,
+            queue_capacity_bytes: None,
             isolation: Isolation::default(),
             max_tasks_per_instance: None,
             max_kept_memory: usize::MAX,
@@ -101,6 +103,20 @@ impl PoolBuilder {
     /// Default: 1024.
     pub fn queue_capacity(mut self, tasks: usize) -> Self {
         self.queue_capacity = tasks;
+        self
+    }
+
+    /// With how many bytes of arguments the queue is full, with fewer tasks than its
+    /// [capacity](Self::queue_capacity); at least 1. The encoded arguments of all tasks that
+    /// wait for a worker count, those of running tasks do not. Default: no bound, and bytes are
+    /// not counted.
+    ///
+    /// While there are fewer bytes the queue takes a task of any size, so none is too large for
+    /// it or waits longer than smaller ones. So there may be more bytes than this: by the
+    /// arguments of one task for each thread that submits, and by those of tasks that cannot
+    /// wait for room, which are tried again or submitted in a callback.
+    pub fn queue_capacity_bytes(mut self, bytes: usize) -> Self {
+        self.queue_capacity_bytes = Some(bytes);
         self
     }
 
@@ -354,7 +370,13 @@ impl PoolBuilder {
         Pool::start(Settings {
             n_workers: check_range("workers", n_workers, 1..=MAX_WORKERS)?,
             max_suspended: check_range("max_suspended", self.max_suspended, 0..=MAX_SUSPENDED)?,
-            queue_capacity: check_range("queue_capacity", self.queue_capacity, 1..=usize::MAX)?,
+            queue_capacity: Capacity {
+                tasks: check_range("queue_capacity", self.queue_capacity, 1..=usize::MAX)?,
+                bytes: self
+                    .queue_capacity_bytes
+                    .map(|bytes| check_range("queue_capacity_bytes", bytes, 1..=usize::MAX))
+                    .transpose()?,
+            },
             isolation: self.isolation,
             max_tasks_per_instance: self
                 .max_tasks_per_instance
@@ -379,7 +401,7 @@ impl PoolBuilder {
 pub(crate) struct Settings {
     pub(crate) n_workers: usize,
     pub(crate) max_suspended: usize,
-    pub(crate) queue_capacity: usize,
+    pub(crate) queue_capacity: Capacity,
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
     pub(crate) max_kept_memory: usize,

@@ -128,10 +128,14 @@ impl Pool {
     /// with each other; reading them does not block the workers.
     pub fn stats(&self) -> PoolStats {
         let Scheduler {
-            counters, timings, ..
+            queue,
+            counters,
+            timings,
+            ..
         } = &self.registry.scheduler;
         let (loads, loading) = self.loader.counts();
         PoolStats {
+            queued_bytes: queue.places.bytes(),
             loads,
             loading,
             stuck: self.registry.scheduler.watchdog.n_stuck(),

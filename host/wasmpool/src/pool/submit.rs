@@ -12,6 +12,10 @@ use crate::sync::{Arc, Instant};
 use crate::task::Task;
 use crate::value::{Arguments, Signature};
 
+/// For how many tasks places are taken at once where bytes are counted: a few large ones may fill
+/// the queue, and the other places are given back.
+const CHUNK_BY_BYTES: usize = 256;
+
 impl Pool {
     /// Submits a task and returns its future. Blocks while the queue is full, except on the pool's
     /// own threads (in a callback), where it exceeds the queue's capacity instead.
@@ -146,8 +150,12 @@ impl Pool {
         let mut submitted = Vec::with_capacity(chunk.len());
         let mut left = chunk;
         while !left.is_empty() {
-            // As many as there is room for, but at least one.
-            let permits = match self.reserve_some(left.len(), Blocking::Forever) {
+            // As many as there is room for, and one at the least.
+            let wanted = match self.registry.scheduler.queue.places.bytes() {
+                Some(_) => left.len().min(CHUNK_BY_BYTES),
+                None => left.len(),
+            };
+            let permits = match self.reserve_some(wanted, Blocking::Forever) {
                 Ok(permits) => permits,
                 Err(no_room) => {
                     let kind = SubmitErrorKind::from(no_room);
@@ -155,14 +163,16 @@ impl Pool {
                     break;
                 }
             };
-            let (now, later) = left.split_at(permits.len());
-            left = later;
-            submitted.extend(self.submit_reserved(task, now, permits));
+            let n_before = submitted.len();
+            submitted.extend(self.submit_reserved(task, left, permits));
+            left = &left[submitted.len() - n_before..];
         }
         submitted
     }
 
-    /// Submits several tasks together, with permits reserved before.
+    /// Submits several tasks together, into places that were taken before. Gives an outcome for
+    /// each of them, and one at the least: those for which there is a place, up to the one whose
+    /// arguments fill the queue. The places of the others are given back.
     pub(crate) fn submit_reserved<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -171,12 +181,17 @@ impl Pool {
     ) -> Vec<Result<TaskFuture<Out>, SubmitErrorKind>> {
         let limits = match self.limits_of(task) {
             Ok(limits) => limits,
-            Err(kind) => return chunk.iter().map(|_| Err(kind.clone())).collect(),
+            Err(kind) => return permits.iter().map(|_| Err(kind.clone())).collect(),
         };
-        let tasks = chunk.iter().zip(permits);
-        let tasks = tasks
-            .map(|(arguments, permit)| self.queued_task(task, arguments, limits, permit))
-            .collect::<Vec<_>>();
+        let places = &self.registry.scheduler.queue.places;
+        let mut tasks = Vec::with_capacity(permits.len());
+        for (arguments, permit) in chunk.iter().zip(permits) {
+            // Those that came before are not in the queue yet: nothing may wait for room here.
+            if !tasks.is_empty() && !places.is_below_mark() {
+                break;
+            }
+            tasks.push(self.queued_task(task, arguments, limits, permit));
+        }
         let good = tasks.iter().flatten().map(Arc::clone).collect::<Vec<_>>();
         let pushed = match good.is_empty() {
             true => Ok(()),
@@ -247,7 +262,7 @@ impl Pool {
         task: &Task<Args, Out>,
         arguments: &Args,
         limits: Limits,
-        permit: Permit,
+        mut permit: Permit,
     ) -> Result<JobRef, SubmitErrorKind> {
         let arguments = task
             .encode(arguments)
@@ -258,6 +273,7 @@ impl Pool {
                 "the arguments have {size} bytes, over the payload limit of {limit}"
             )));
         }
+        permit.hold_bytes(size);
         let options = task.options();
         let retry = options.own_retry().or(self.registry.retry);
         let job = WorkItem {

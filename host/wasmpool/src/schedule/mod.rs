@@ -22,7 +22,7 @@ mod worker;
 pub(crate) use callbacks::CallbackThread;
 pub use job::TaskState;
 pub(crate) use job::{Job, Settled};
-pub(crate) use places::{Blocking, Permit, PermitWaiter, ReserveError};
+pub(crate) use places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
 pub use retry::Retry;
 pub(crate) use scheduler::{Closed, Scheduler};
 pub use shutdown::Shutdown;

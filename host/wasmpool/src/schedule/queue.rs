@@ -24,7 +24,7 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::places::Places;
+use super::places::{Capacity, Places};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, lock, spin};
 
@@ -115,7 +115,7 @@ const PATIENCE: u32 = 8;
 impl<T: QueueEntry> Queue<T> {
     /// A queue with room for `capacity` entries, for workers 0 to `n_workers` less one. At most
     /// `max_suspended` entries are out at once.
-    pub(crate) fn new(capacity: usize, n_workers: usize, max_suspended: usize) -> Self {
+    pub(crate) fn new(capacity: impl Into<Capacity>, n_workers: usize, max_suspended: usize) -> Self {
         Self {
             local_queues: (0..n_workers)
                 .map(|_| {
@@ -145,7 +145,7 @@ impl<T: QueueEntry> Queue<T> {
             }),
             may_have_entries: AtomicBool::new(false),
             not_empty: Condvar::new(),
-            places: Arc::new(Places::new(capacity)),
+            places: Arc::new(Places::new(capacity.into())),
             max_suspended,
         }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::active_call::{ActiveCall, CallCell, CallEnd, CallFuture, Ready};
 use super::job::{Call, Settled};
+use super::places::Capacity;
 use super::queue::Queue;
 use super::stats::Counters;
 use super::timings::Timings;
@@ -75,7 +76,11 @@ pub(crate) trait Runner {
 pub(crate) struct Closed;
 
 impl Scheduler {
-    pub(crate) fn new(queue_capacity: usize, n_workers: usize, max_suspended: usize) -> Self {
+    pub(crate) fn new(
+        queue_capacity: impl Into<Capacity>,
+        n_workers: usize,
+        max_suspended: usize,
+    ) -> Self {
         Self {
             queue: Arc::new(Queue::new(queue_capacity, n_workers, max_suspended)),
             watchdog: Watchdog::new(n_workers),
@@ -349,7 +354,9 @@ impl Scheduler {
         let lane = work.lane;
         // Tasks that wait for their next attempt fill the queue as others do. This one cannot
         // wait for a place, so the queue may hold one more for each worker.
-        work.permit = Some(self.queue.places.overdraw());
+        let mut permit = self.queue.places.overdraw();
+        permit.hold_bytes(work.argument_bytes());
+        work.permit = Some(permit);
         let ready = Ready::Task(Arc::clone(job));
         if job.put_back(work) && self.queue.defer(ready, lane, due).is_err() {
             // What was queued has just been cancelled, and so is this.

@@ -26,6 +26,10 @@ pub struct PoolStats {
     pub accepted: u64,
     /// Tasks that wait for a worker.
     pub queued: u64,
+    /// How many bytes the encoded arguments of tasks have that wait for a worker, or are just being
+    /// submitted. Counted where there is a bound,
+    /// [`queue_capacity_bytes`](crate::PoolBuilder::queue_capacity_bytes), and `None` elsewhere.
+    pub queued_bytes: Option<usize>,
     /// Tasks that a worker runs: never more than there are workers.
     pub running: u64,
     /// Tasks that have started and hold no worker: they wait in the host, or for a worker to go on
@@ -160,7 +164,8 @@ impl Counters {
             utilization,
             uptime,
             allocation,
-            // Of the pool, which knows its threads and modules.
+            // Of the pool, which knows its queue, its threads and its modules.
+            queued_bytes: None,
             loads: 0,
             loading: 0,
         }

@@ -33,6 +33,13 @@ pub(crate) struct WorkItem {
     pub(crate) permit: Option<Permit>,
 }
 
+impl WorkItem {
+    /// What it adds to the bytes of the queue.
+    pub(crate) fn argument_bytes(&self) -> usize {
+        self.arguments.len()
+    }
+}
+
 /// A job, as the queue, its worker and its future share it.
 pub(crate) type JobRef = Arc<Job<WorkItem>>;
 

@@ -23,7 +23,7 @@ mod work_item;
 
 pub(crate) use active_call::{CallEnd, CallFuture};
 pub(crate) use job::{Call, Job, Settled, TaskState};
-pub(crate) use places::{Blocking, Permit, PermitWaiter, ReserveError};
+pub(crate) use places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
 pub(crate) use queue::{Queue, QueueEntry};
 pub(crate) use retry::Retry;
 pub(crate) use scheduler::{Closed, Runner, Scheduler};

@@ -22,6 +22,13 @@ pub(crate) struct WorkItem {
     pub(crate) permit: Option<Permit>,
 }
 
+impl WorkItem {
+    /// What it adds to the bytes of the queue.
+    pub(crate) fn argument_bytes(&self) -> usize {
+        1
+    }
+}
+
 /// A task in the queue.
 pub(crate) type JobRef = Arc<Job<WorkItem>>;
 

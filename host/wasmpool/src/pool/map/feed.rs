@@ -153,9 +153,9 @@ where
         self.submit(reserved, &mut take);
     }
 
-    /// Submits as many of the pulled inputs as there are permits; at least one input must have
-    /// been pulled. Without permits, that input gets the error, and it is the last. Returns how
-    /// many inputs were used up.
+    /// Submits as many of the inputs that were pulled as there is room for, and there is one
+    /// input at the least. If there are no places, that input gets to hear why, and it is the
+    /// last. Says how many have been dealt with.
     fn submit(
         &mut self,
         reserved: Result<Vec<Permit>, ReserveError>,
@@ -178,21 +178,27 @@ where
                 return 1;
             }
         };
-        let chunk = self.pulled.drain(..permits.len()).collect::<Vec<_>>();
-        // This runs the arguments' own code, whose panic is held back like that of the inputs.
-        let submit = || self.pool.submit_reserved(&self.task, &chunk, permits);
+        let n_permits = permits.len();
+        let pulled = &*self.pulled.make_contiguous();
+        // The arguments' own code runs there, and its panic is held back like the inputs'.
+        let submit = || self.pool.submit_reserved(&self.task, pulled, permits);
         match catch_unwind(AssertUnwindSafe(submit)) {
-            Ok(submitted) => submitted
-                .into_iter()
-                .map(|outcome| outcome.map_err(SubmitErrorKind::into_task_error))
-                .for_each(take),
+            Ok(submitted) => {
+                let n_submitted = submitted.len();
+                self.pulled.drain(..n_submitted);
+                submitted
+                    .into_iter()
+                    .map(|outcome| outcome.map_err(SubmitErrorKind::into_task_error))
+                    .for_each(take);
+                n_submitted
+            }
             Err(panic) => {
                 self.panic = Some(panic);
                 self.input = None;
                 self.pulled.clear();
+                n_permits
             }
         }
-        chunk.len()
     }
 
     /// The size of the next chunk, if there are inputs and the window has room behind `n_ahead` of
