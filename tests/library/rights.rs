@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -246,6 +247,122 @@ fn a_guest_cannot_leave_a_granted_folder() {
         assert_eq!(fs::read_to_string(tree.inside("file")).unwrap(), "open");
         tree.assert_untouched();
     });
+}
+
+fn make_fifo(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success());
+}
+
+#[test]
+fn special_files_are_not_opened() {
+    let pool = pool();
+    for_each_program(&pool, |_, module| {
+        let tree = Tree::new();
+        make_fifo(&tree.inside("fifo"));
+        make_fifo(&tree.inside("sub/fifo"));
+        symlink("sub/fifo", tree.inside("link")).unwrap();
+        symlink("link", tree.inside("sub/up")).unwrap();
+        symlink("../link", tree.inside("sub/up_and_down")).unwrap();
+        let _socket = UnixListener::bind(tree.inside("socket")).unwrap();
+        let rights = tree.rights(Access::ReadWrite);
+        let rights = rights.dir("/dev", "/dev", Access::ReadWrite).unwrap();
+        for (path, kind) in [
+            ("/data/fifo", "a FIFO"),
+            ("/data/sub/../fifo", "a FIFO"),
+            ("/data/sub/fifo", "a FIFO"),
+            ("/data/link", "a FIFO"),
+            ("/data/sub/up_and_down", "a FIFO"),
+            ("/data/socket", "a socket"),
+            ("/dev/null", "a character device"),
+            ("/dev/zero", "a character device"),
+        ] {
+            for arguments in [
+                &["read", path][..],
+                &["write", path, "x"],
+                &["append", path, "x"],
+                &["truncate", path],
+            ] {
+                let child = start(&pool, &module, &rights, arguments);
+                let outcome = child.wait_timeout(LONG).expect("nobody waits for it");
+                let output = outcome.unwrap();
+                let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+                refused(output);
+                assert!(stderr.contains("not permitted"), "{stderr}");
+                let report = child.task().report().unwrap();
+                assert_eq!(report.refused, [format!("open `{path}`, {kind}")]);
+            }
+        }
+        // They are there all the same.
+        let run = |arguments: &[&str]| run(&pool, &module, &rights, arguments);
+        allowed(run(&["list", "/data/sub"]), "fifo\nup\nup_and_down\n");
+        allowed(run(&["rename", "/data/fifo", "/data/sub/moved"]), "");
+        allowed(run(&["remove", "/data/sub/moved"]), "");
+        allowed(run(&["read", "/data/file"]), "open");
+    });
+}
+
+#[test]
+fn special_files_are_opened_where_they_were_granted() {
+    let pool = pool();
+    for_each_program(&pool, |_, module| {
+        let tree = Tree::new();
+        make_fifo(&tree.inside("fifo"));
+        let rights = Capabilities::new();
+        let rights = rights.dir_with_special_files("/dev", "/dev", Access::ReadWrite);
+        let inside = tree.root().join("inside");
+        let rights = rights.unwrap();
+        let rights = rights.dir_with_special_files(inside, "/data", Access::ReadOnly);
+        let rights = rights.unwrap();
+        let start = |arguments: &[&str]| start(&pool, &module, &rights, arguments);
+        let run = |arguments: &[&str]| run(&pool, &module, &rights, arguments);
+        allowed(run(&["read", "/dev/null"]), "");
+        allowed(run(&["write", "/dev/null", "x"]), "");
+        allowed(run(&["append", "/dev/null", "x"]), "");
+        allowed(run(&["reread", "/dev/zero", "1000", "3"]), "3\n");
+        // It has no positions, at which WASI reads.
+        let child = start(&["read", "/data/fifo"]);
+        let outcome = child.wait_timeout(LONG).expect("nobody waits for it");
+        refused(outcome.unwrap());
+        assert!(child.task().report().unwrap().refused.is_empty());
+        // The other right holds as well.
+        refused(run(&["write", "/data/file", "x"]));
+    });
+}
+
+#[test]
+fn a_file_that_becomes_a_fifo_meanwhile_is_not_waited_for() {
+    let bench = Bench::with_workers(1);
+    for_each_program(&bench.pool, |_, module| {
+        let tree = Tree::new();
+        let (file, fifo) = (tree.inside("swapped"), tree.inside("fifo"));
+        let (name, spare) = (tree.inside("sub/file"), tree.inside("spare"));
+        fs::write(&file, "open").unwrap();
+        make_fifo(&fifo);
+        fs::hard_link(&file, &name).unwrap();
+        let rights = tree.rights(Access::ReadWrite);
+        let reads = ["reread", "/data/sub/file", "4", "20000"];
+        let child = start(&bench.pool, &module, &rights, &reads);
+        // One after the other takes its name.
+        let mut swaps = 0;
+        let output = loop {
+            for original in [&fifo, &file] {
+                fs::hard_link(original, &spare).unwrap();
+                fs::rename(&spare, &name).unwrap();
+            }
+            swaps += 1;
+            if let Some(outcome) = child.wait_timeout(Duration::ZERO) {
+                break outcome.unwrap();
+            }
+        };
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        let opened = stdout.trim().parse::<u32>().unwrap();
+        assert!(
+            swaps > 0 && opened > 0,
+            "{swaps} swaps, opened {opened} times"
+        );
+    });
+    bench.assert_healthy();
 }
 
 #[test]

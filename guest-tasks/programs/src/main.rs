@@ -95,6 +95,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             RandomState::new().build_hasher().finish()
         )?,
         ("read", [path]) => stdout.write_all(&fs::read(path)?)?,
+        // Opens a file so many times, reads so many bytes of it each time, and closes it. Says
+        // how often that went well.
+        ("reread", [path, bytes, times]) => {
+            let mut buffer = vec![0; bytes.parse()?];
+            let mut read = || fs::File::open(path)?.read_exact(&mut buffer);
+            let times = 0..times.parse::<u32>()?;
+            writeln!(stdout, "{}", times.filter(|_| read().is_ok()).count())?;
+        }
         ("write", [path, text]) => fs::write(path, text)?,
         ("append", [path, text]) => {
             let mut file = fs::OpenOptions::new().append(true).open(path)?;

@@ -2,9 +2,9 @@
 //! `callbacks.rs`, and for the sandbox's engine. The steps of the protocol are the library's own
 //! (`scheduler.rs`).
 
+use std::future::poll_fn;
 use std::sync::Mutex as Untracked;
 use std::sync::atomic::AtomicUsize as UntrackedUsize;
-use std::future::poll_fn;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -206,7 +206,10 @@ impl Registry {
     pub(crate) fn work(self: &Arc<Self>) {
         *lock(&self.n_left) += 1;
         let index = self.next_worker.fetch_add(1, Ordering::SeqCst);
-        self.serve(WorkerId { index, generation: 0 });
+        self.serve(WorkerId {
+            index,
+            generation: 0,
+        });
     }
 
     /// What a worker thread does until the queue is closed and empty, or it is given up.

@@ -185,7 +185,7 @@ fn full_of_bytes() -> (Items, Mutex<Option<Permit>>) {
         tasks: 10,
         bytes: Some(100),
     };
-    let queue = Items::new(capacity, 1);
+    let queue = Items::new(capacity, 1, 0);
     let mut permit = queue.places.reserve(Blocking::Never).expect("it is empty");
     permit.hold_bytes(1_000);
     (queue, Mutex::new(Some(permit)))
@@ -265,7 +265,7 @@ pub fn a_place_and_bytes_that_come_back_reach_the_only_one_who_waits() {
             tasks: 2,
             bytes: Some(1),
         };
-        let queue = Items::new(capacity, 1);
+        let queue = Items::new(capacity, 1, 0);
         let permits = [(); 2].map(|()| queue.places.reserve(Blocking::Never));
         let [small, large] = permits.map(|permit| permit.expect("there are two"));
         let mut large = large;

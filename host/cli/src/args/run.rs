@@ -177,17 +177,18 @@ impl RunArgs {
 #[command(next_help_heading = "Rights (a guest has none but these)")]
 pub(crate) struct RightsArgs {
     /// Grant access to a folder, under the name GUEST or its own; `:ro` at the end makes it
-    /// read-only. A guest that may write can leave symbolic links there that lead out of the
+    /// read-only, and `:special` lets guests open the FIFOs and devices in it, which are refused
+    /// otherwise. A guest that may write can leave symbolic links there that lead out of the
     /// folder: guests do not follow them, but other programs do
-    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro]")]
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro][:special]")]
     pub(crate) dirs: Vec<String>,
 
     /// Set an environment variable; without a value, pass on that of this process
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,
 
-    /// Grant TCP connections to a name or address. Refused network operations are listed in the
-    /// output line as `refused`
+    /// Grant TCP connections to a name or address. Refused operations on the network and on folders
+    /// are listed in the output line as `refused`
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) allow_net: Vec<String>,
 

@@ -19,8 +19,11 @@ pub(crate) fn granted(args: &RightsArgs) -> Result<Option<Capabilities>> {
     } = args;
     let mut rights = Capabilities::new();
     for text in dirs {
-        let (host, guest, access) = dir(text);
-        let granted = rights.dir(host, guest, access);
+        let (host, guest, access, files) = dir(text);
+        let granted = match files {
+            Files::Regular => rights.dir(host, guest, access),
+            Files::All => rights.dir_with_special_files(host, guest, access),
+        };
         rights = granted.map_err(|error| Problem::Unusable(error.into()))?;
     }
     for text in env {
@@ -48,14 +51,29 @@ pub(crate) fn granted(args: &RightsArgs) -> Result<Option<Capabilities>> {
     Ok((!is_nothing).then_some(rights))
 }
 
-/// `HOST::GUEST`, or one name for both; with `:ro` at the end if it is read-only.
-fn dir(text: &str) -> (&Path, &str, Access) {
-    let (names, access) = match text.strip_suffix(":ro") {
-        Some(names) => (names, Access::ReadOnly),
-        None => (text, Access::ReadWrite),
-    };
+/// Which files of a folder may be opened.
+#[derive(Debug, PartialEq)]
+enum Files {
+    Regular,
+    /// FIFOs and devices, too.
+    All,
+}
+
+/// `HOST::GUEST`, or one name for both; with `:ro` at the end if it is read-only, and with
+/// `:special` if its special files may be opened.
+fn dir(text: &str) -> (&Path, &str, Access, Files) {
+    let (mut names, mut access, mut files) = (text, Access::ReadWrite, Files::Regular);
+    loop {
+        if let Some(rest) = names.strip_suffix(":ro") {
+            (names, access) = (rest, Access::ReadOnly);
+        } else if let Some(rest) = names.strip_suffix(":special") {
+            (names, files) = (rest, Files::All);
+        } else {
+            break;
+        }
+    }
     let (host, guest) = names.split_once("::").unwrap_or((names, names));
-    (Path::new(host), guest, access)
+    (Path::new(host), guest, access, files)
 }
 
 fn own_variable(name: &str) -> Result<String> {
@@ -73,18 +91,18 @@ mod tests {
 
     #[test]
     fn a_folder_has_a_name_on_each_side() {
-        let check = |text, host, guest, access| {
-            assert_eq!(dir(text), (Path::new(host), guest, access));
+        let check = |text, host, guest, access, files| {
+            assert_eq!(dir(text), (Path::new(host), guest, access, files));
         };
-        check("data", "data", "data", Access::ReadWrite);
-        check("data:ro", "data", "data", Access::ReadOnly);
-        check("/srv/data::/data", "/srv/data", "/data", Access::ReadWrite);
-        check(
-            "/srv/data::/data:ro",
-            "/srv/data",
-            "/data",
-            Access::ReadOnly,
-        );
-        check("a:b::c:d:ro", "a:b", "c:d", Access::ReadOnly);
+        let (read_only, read_write) = (Access::ReadOnly, Access::ReadWrite);
+        let regular = || Files::Regular;
+        check("data", "data", "data", read_write, regular());
+        check("data:ro", "data", "data", read_only, regular());
+        check("/srv::/data", "/srv", "/data", read_write, regular());
+        check("/srv::/data:ro", "/srv", "/data", read_only, regular());
+        check("a:b::c:d:ro", "a:b", "c:d", read_only, regular());
+        check("/dev:special", "/dev", "/dev", read_write, Files::All);
+        check("/dev::d:ro:special", "/dev", "d", read_only, Files::All);
+        check("/dev::d:special:ro", "/dev", "d", read_only, Files::All);
     }
 }

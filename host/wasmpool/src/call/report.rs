@@ -35,10 +35,11 @@ pub struct TaskReport {
     pub peak_memory: usize,
     /// The fuel that it used, if the pool meters fuel.
     pub fuel: Option<u64>,
-    /// The network operations that it was refused, such as `connect to 10.0.0.1:80` or ``look up
-    /// `example.org` ``: the first 16 distinct ones. A guest without any
-    /// [right](crate::Capabilities::net) to the network cannot open a socket, so only its name
-    /// look-ups are listed.
+    /// What it was refused: network operations such as `connect to 10.0.0.1:80` or ``look up
+    /// `example.org` ``, and special files of its folders such as ``open `/data/pipe`, a FIFO``; the
+    /// first 16 distinct ones of both. A guest without any [right](crate::Capabilities::net) to
+    /// the network cannot open a socket, so only its name look-ups are listed. A file that was
+    /// found from an opened folder has its path from there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
     /// What it wrote to standard output.

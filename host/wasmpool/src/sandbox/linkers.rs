@@ -5,7 +5,7 @@ use wasmtime::{Engine, component};
 
 use super::bindings::wasmpool::task::context;
 use super::store::State;
-use super::wasi::{network, preview1, time};
+use super::wasi::{files, network, preview1, time};
 
 /// The functions of the host that guests are joined with when they are loaded.
 pub(super) struct Linkers {
@@ -19,6 +19,7 @@ impl Linkers {
     pub(super) fn new(engine: &Engine) -> wasmtime::Result<Self> {
         let mut components = component::Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
+        files::preview2::add_to_linker(&mut components)?;
         network::add_to_linker(&mut components)?;
         time::add_to_linker(&mut components)?;
         context::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;

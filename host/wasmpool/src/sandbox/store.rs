@@ -4,8 +4,10 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::fs::FileType;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
+use wasmtime_wasi::filesystem::Dir;
 use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -13,6 +15,7 @@ use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
 use super::wasi::Capabilities;
 use super::wasi::captured::CapturedStreams;
+use super::wasi::files::{Folders, Refusals};
 use super::wasi::network::{Lookups, Names, Network};
 use super::wasi::preview1;
 use super::wasi::program::Invocation;
@@ -43,6 +46,8 @@ pub(super) struct State {
     wasi: Option<WasiCtx>,
     /// The same for a program for preview 1.
     preview1: preview1::Context,
+    /// What the guest was refused in its folders, in the task that runs now.
+    refused_files: Refusals,
     /// Made with the context, or when the guest first looks a name up.
     network: OnceCell<Arc<Network>>,
     /// The look-ups of the pool, of a guest with rights to the network.
@@ -87,6 +92,7 @@ pub(super) fn new(
         program: None,
         wasi: None,
         preview1: preview1::Context::new(max_handles),
+        refused_files: Refusals::default(),
         network: OnceCell::new(),
         lookups: has_network.then(|| Arc::clone(lookups)),
         table,
@@ -105,6 +111,7 @@ pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, control: &Arc<C
     let state = store.data_mut();
     state.output.begin(control);
     state.control = Arc::clone(control);
+    state.refused_files.clear();
     state.limiter.set_limit(limits.memory);
     // Bounds what one call copies out of the guest. A guest has no more than its memory, so
     // this only meets one that hands out the same bytes over and over.
@@ -130,6 +137,14 @@ impl State {
     /// WASI's context of a program for preview 1.
     #[cfg(feature = "preview1")]
     pub(super) fn preview1(&mut self) -> &mut wasmtime_wasi::p1::WasiP1Ctx {
+        &mut self.preview1_with_directories().context
+    }
+
+    /// The same, with the directories that the program has open.
+    #[cfg(feature = "preview1")]
+    pub(super) fn preview1_with_directories(
+        &mut self,
+    ) -> &mut super::wasi::files::preview1::Preview1 {
         self.preview1.get_or_make(
             self.rights.grants(),
             &mut self.program,
@@ -138,10 +153,23 @@ impl State {
         )
     }
 
-    /// What the guest was refused of the network in the task that has ended.
+    /// The folders that the guest was granted.
+    pub(super) fn folders(&self) -> Option<&Folders> {
+        self.rights.grants().map(|grants| &grants.folders)
+    }
+
+    /// Notes that the guest wanted to open a special file.
+    pub(super) fn refuse_file(&mut self, dir: &Dir, path: &str, kind: FileType) {
+        let folders = self.rights.grants().map(|grants| &grants.folders);
+        self.refused_files.add(folders, dir, path, kind);
+    }
+
+    /// What the guest was refused of the network and of files in the task that has ended.
     pub(super) fn take_refused(&self) -> Vec<String> {
         let network = self.network.get();
-        network.map_or_else(Vec::new, |network| network.take_refused())
+        let mut refused = network.map_or_else(Vec::new, |network| network.take_refused());
+        refused.extend_from_slice(self.refused_files.as_slice());
+        refused
     }
 
     /// Looks names up for the guest.

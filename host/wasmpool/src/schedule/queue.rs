@@ -115,7 +115,11 @@ const PATIENCE: u32 = 8;
 impl<T: QueueEntry> Queue<T> {
     /// A queue with room for `capacity` entries, for workers 0 to `n_workers` less one. At most
     /// `max_suspended` entries are out at once.
-    pub(crate) fn new(capacity: impl Into<Capacity>, n_workers: usize, max_suspended: usize) -> Self {
+    pub(crate) fn new(
+        capacity: impl Into<Capacity>,
+        n_workers: usize,
+        max_suspended: usize,
+    ) -> Self {
         Self {
             local_queues: (0..n_workers)
                 .map(|_| {
@@ -240,7 +244,11 @@ impl<T: QueueEntry> Queue<T> {
     }
 
     fn note_highest_lane(&self, entries: &Entries<T>) {
-        let highest = entries.lanes.iter().position(Lane::has_entry).unwrap_or(LANES);
+        let highest = entries
+            .lanes
+            .iter()
+            .position(Lane::has_entry)
+            .unwrap_or(LANES);
         self.highest_lane.store(highest, Ordering::Relaxed);
     }
 

@@ -102,14 +102,12 @@ impl Counters {
 
     /// A task that runs leaves its worker, to wait.
     pub(crate) fn suspend(&self) {
-        self.alive
-            .fetch_add(SUSPENDED - RUNNING, Ordering::Relaxed);
+        self.alive.fetch_add(SUSPENDED - RUNNING, Ordering::Relaxed);
     }
 
     /// A suspended task has a worker again.
     pub(crate) fn resume(&self) {
-        self.alive
-            .fetch_sub(SUSPENDED - RUNNING, Ordering::Relaxed);
+        self.alive.fetch_sub(SUSPENDED - RUNNING, Ordering::Relaxed);
     }
 
     /// A task goes back into the queue.

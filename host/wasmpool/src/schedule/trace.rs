@@ -130,7 +130,12 @@ impl Drop for CallSpan {
 
 pub(crate) fn worker_given_up(worker: usize) {
     #[cfg(feature = "tracing")]
-    contain_panic(|| warn!(worker, "a stopped task blocks its thread, which is replaced"));
+    contain_panic(|| {
+        warn!(
+            worker,
+            "a stopped task blocks its thread, which is replaced"
+        )
+    });
 }
 
 pub(crate) fn pool_built(workers: usize, allocation: &Allocation) {

@@ -7,7 +7,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use super::rights::{Folders, Opened};
+use super::files::Folders;
+use super::rights::Opened;
 use crate::sync::Arc;
 
 /// What a guest may use of the host: folders, variables, addresses. Nothing by default.
@@ -82,6 +83,8 @@ pub(crate) struct DirGrant {
     pub(crate) host: PathBuf,
     pub(crate) guest: String,
     pub(crate) access: Access,
+    /// Whether the guest may open FIFOs, sockets and devices in it.
+    pub(crate) has_special_files: bool,
     /// What was there when it was granted.
     pub(crate) opened: Opened,
 }
@@ -122,7 +125,14 @@ impl Capabilities {
     /// Not bounded is how much a guest writes, and the files that it has open count against
     /// this process's own limit (each instance may hold about a thousand handles). Files are
     /// read and written on the worker's own thread: while a file operation blocks (a network
-    /// file system, a named pipe that nobody writes to) the guest cannot be stopped.
+    /// file system) the guest cannot be stopped.
+    ///
+    /// Special files in the folder (FIFOs, sockets, devices) cannot be opened, whatever links lead
+    /// to them: the guest is told `not-permitted`, and the report says which, see
+    /// [`TaskReport::refused`](crate::TaskReport::refused). They are not opened for a look either,
+    /// except that on systems other than Linux one that takes the place of another file at that
+    /// moment is opened, without waiting for it, and closed.
+    /// [`dir_with_special_files`](Self::dir_with_special_files) grants them.
     ///
     /// # Errors
     ///
@@ -133,16 +143,49 @@ impl Capabilities {
         guest: impl Into<String>,
         access: Access,
     ) -> Result<Self, GrantError> {
+        self.grant_dir(host.as_ref(), guest.into(), access, false)
+    }
+
+    /// As [`dir`](Self::dir), and the guest may open the special files that are in the folder:
+    /// devices, and FIFOs.
+    ///
+    /// For devices that are read and written like files, such as `/dev/zero` or a disk. Opening
+    /// does not wait: a FIFO that nobody reads cannot be opened for writing. Since WASI reads and
+    /// writes files at positions, what has none, FIFOs and terminals, can be opened but neither
+    /// read nor written.
+    ///
+    /// What a device does when it is opened, read or written is not bounded, nor how long it
+    /// takes.
+    ///
+    /// # Errors
+    ///
+    /// As [`dir`](Self::dir).
+    pub fn dir_with_special_files(
+        self,
+        host: impl AsRef<Path>,
+        guest: impl Into<String>,
+        access: Access,
+    ) -> Result<Self, GrantError> {
+        self.grant_dir(host.as_ref(), guest.into(), access, true)
+    }
+
+    fn grant_dir(
+        self,
+        path: &Path,
+        guest: String,
+        access: Access,
+        has_special_files: bool,
+    ) -> Result<Self, GrantError> {
         let mut grants = self.0.map_or_else(Grants::default, Arc::unwrap_or_clone);
-        let path = host.as_ref();
         let failed = |source| GrantError::Dir {
             path: path.to_owned(),
             source,
         };
         grants.dirs.push(DirGrant {
             host: path.to_owned(),
-            guest: guest.into(),
+            guest,
             access,
+            has_special_files,
             opened: Opened::open(path).map_err(failed)?,
         });
         grants.folders = Folders::open(&grants.dirs).map_err(failed)?;

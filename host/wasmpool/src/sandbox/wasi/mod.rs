@@ -3,6 +3,7 @@
 
 mod capabilities;
 pub(super) mod captured;
+pub(super) mod files;
 pub(super) mod network;
 #[cfg_attr(not(feature = "preview1"), path = "no_preview1.rs")]
 pub(super) mod preview1;

@@ -2,8 +2,8 @@
 //! by functions of numbers and pointers. Those for the version before it (`wasi_unstable`) are
 //! the same under another name.
 //!
-//! The functions come from the makers of the engine. Two things are ours: the exit code, which is
-//! whatever the program says, and waiting, which never blocks the worker's thread.
+//! The functions come from the makers of the engine. Three things are ours: the exit code, which is
+//! whatever the program says; waiting, and opening files, which never block the worker's thread.
 //!
 //! Without the feature `preview1`, `no_preview1.rs` is in the place of this file.
 
@@ -21,6 +21,7 @@ use wiggle::{GuestMemory, GuestPtr};
 
 use super::capabilities::Grants;
 use super::captured::CapturedStreams;
+use super::files::{self, preview1::Preview1};
 use super::program::Invocation;
 use super::rights;
 use super::time::VirtualTime;
@@ -30,7 +31,7 @@ use crate::sync::Instant;
 
 /// WASI's context of a program, made when the program first asks for something of it.
 pub(crate) struct Context {
-    made: Option<Box<WasiP1Ctx>>,
+    made: Option<Box<Preview1>>,
     max_handles: usize,
 }
 
@@ -52,13 +53,13 @@ impl Context {
         program: &mut Option<Invocation>,
         output: &CapturedStreams,
         time: Option<&VirtualTime>,
-    ) -> &mut WasiP1Ctx {
+    ) -> &mut Preview1 {
         self.made.get_or_insert_with(|| {
             let mut context = rights::builder(grants, program.take(), output, time).build_p1();
             // Such programs know no network.
             *context.ctx().ctx.filesystem() = rights::folders(grants);
             context.ctx().table.set_max_capacity(self.max_handles);
-            Box::new(context)
+            Box::new(Preview1::new(context, grants.map(|grants| &grants.folders)))
         })
     }
 }
@@ -73,6 +74,9 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         linker.func_wrap(wasi, "proc_exit", |code: i32| -> wasmtime::Result<()> {
             Err(I32Exit(code).into())
         })?;
+    }
+    for wasi in WASI {
+        files::preview1::add_to_linker(linker, wasi)?;
     }
     let [current, before] = WASI;
     linker.func_wrap_async(current, "poll_oneoff", |mut caller, (a, b, c, d)| {

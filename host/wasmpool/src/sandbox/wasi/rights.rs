@@ -3,7 +3,6 @@
 //! Knows nothing of when an instance lives.
 
 use std::convert::Infallible;
-use std::fmt;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -12,9 +11,9 @@ use rand_core::TryRng;
 use rustix::fs::{Mode, OFlags};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
-use super::capabilities::{Access, DirGrant, Grants};
+use super::capabilities::Grants;
 use super::captured::{CapturedStreams, Stream};
 use super::network::Network;
 use super::program::Invocation;
@@ -41,7 +40,7 @@ impl Opened {
 
     /// A path that leads to the folder. Where `/proc` is missing it is `path`, by which it was
     /// opened, if that still leads there.
-    fn path(&self, path: &Path) -> io::Result<PathBuf> {
+    pub(super) fn path(&self, path: &Path) -> io::Result<PathBuf> {
         let of_process = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
         if of_process.exists() {
             return Ok(of_process);
@@ -52,37 +51,6 @@ impl Opened {
         } else {
             Err(io::Error::other("another folder has taken its place"))
         }
-    }
-}
-
-/// Folders that were granted, opened. Clones are of the same.
-#[derive(Clone, Default)]
-pub(crate) struct Folders(WasiFilesystemCtx);
-
-impl Folders {
-    pub(crate) fn open(grants: &[DirGrant]) -> io::Result<Self> {
-        let mut builder = WasiCtx::builder();
-        // File operations run on the worker's own thread. The other way, a pool of threads
-        // for them, costs two context switches each, and leaves an operation behind that goes
-        // on after its task was stopped.
-        builder.allow_blocking_current_thread(true);
-        for grant in grants {
-            let permissions = match grant.access {
-                Access::ReadOnly => FsPerms::ReadOnly,
-                Access::ReadWrite => FsPerms::ReadWrite,
-            };
-            // WASI's context takes paths only, and cannot be added to.
-            let path = grant.opened.path(&grant.host)?;
-            let opened = builder.preopened_dir(path, &grant.guest, permissions);
-            opened.map_err(|error| error.downcast().unwrap_or_else(io::Error::other))?;
-        }
-        Ok(Self(std::mem::take(builder.build().filesystem())))
-    }
-}
-
-impl fmt::Debug for Folders {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Folders").finish_non_exhaustive()
     }
 }
 
@@ -108,7 +76,7 @@ pub(crate) fn context(
 }
 
 pub(super) fn folders(grants: Option<&Grants>) -> WasiFilesystemCtx {
-    grants.map_or_else(Default::default, |grants| grants.folders.0.clone())
+    grants.map_or_else(Default::default, |grants| grants.folders.context.clone())
 }
 
 /// What contexts of both versions have, but for folders and the network.

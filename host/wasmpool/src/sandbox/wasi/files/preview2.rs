@@ -1,0 +1,138 @@
+//! Opens files for components, by the functions of WASI 0.2.
+
+use cap_primitives::fs::FollowSymlinks;
+use rustix::fs::Timestamps;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi::WasiView as _;
+use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemView as _};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorFlags, ErrorCode, HostDescriptor as _, NewTimestamp, OpenFlags, PathFlags,
+};
+
+use super::{Denied, Request};
+use crate::sandbox::store::State;
+
+/// The interfaces that open files, of the version that `wasmtime_wasi` has.
+const PREOPENS: &str = "wasi:filesystem/preopens@0.2.12";
+const TYPES: &str = "wasi:filesystem/types@0.2.12";
+
+type Opening = (
+    Resource<Descriptor>,
+    PathFlags,
+    String,
+    OpenFlags,
+    DescriptorFlags,
+);
+type SettingTimes = (
+    Resource<Descriptor>,
+    PathFlags,
+    String,
+    NewTimestamp,
+    NewTimestamp,
+);
+
+/// Puts the functions that open files into the place of WASI's own.
+pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Store<'a> = StoreContextMut<'a, State>;
+
+    linker.allow_shadowing(true);
+    let mut preopens = linker.instance(PREOPENS)?;
+    preopens.func_wrap("get-directories", |mut store: Store<'_>, (): ()| {
+        Ok((store.data_mut().granted_folders()?,))
+    })?;
+    let mut types = linker.instance(TYPES)?;
+    types.func_wrap(
+        "[method]descriptor.open-at",
+        |mut store: Store<'_>, opening: Opening| Ok((store.data_mut().open_at(opening)?,)),
+    )?;
+    types.func_wrap_async(
+        "[method]descriptor.set-times-at",
+        |mut store: Store<'_>, setting: SettingTimes| {
+            Box::new(async move { Ok((store.data_mut().set_times_at(setting).await?,)) })
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+impl State {
+    fn granted_folders(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        let folders = self.folders().map(|folders| folders.all().to_owned());
+        let table = self.ctx().table;
+        let folders = folders.unwrap_or_default().into_iter();
+        folders
+            .map(|(dir, name)| Ok((table.push(Descriptor::Dir(dir))?, name)))
+            .collect()
+    }
+
+    fn dir(&mut self, dir: &Resource<Descriptor>) -> wasmtime::Result<Result<Dir, ErrorCode>> {
+        Ok(match self.ctx().table.get(dir)? {
+            Descriptor::Dir(dir) => Ok(dir.clone()),
+            Descriptor::File(_) => Err(ErrorCode::NotDirectory),
+        })
+    }
+
+    fn open_at(
+        &mut self,
+        (dir, path_flags, path, open_flags, flags): Opening,
+    ) -> wasmtime::Result<Result<Resource<Descriptor>, ErrorCode>> {
+        let dir = match self.dir(&dir)? {
+            Ok(dir) => dir,
+            Err(code) => return Ok(Err(code)),
+        };
+        let request = Request {
+            path,
+            follow: follow(path_flags),
+            open_flags,
+            flags,
+        };
+        match super::open_at(&dir, &request) {
+            Ok(opened) => Ok(Ok(self.ctx().table.push(opened)?)),
+            Err(denied) => Ok(Err(self.denied(&dir, &request.path, &denied))),
+        }
+    }
+
+    async fn set_times_at(
+        &mut self,
+        (dir, path_flags, path, accessed, modified): SettingTimes,
+    ) -> wasmtime::Result<Result<(), ErrorCode>> {
+        if !path_flags.contains(PathFlags::SYMLINK_FOLLOW) {
+            // That opens nothing.
+            let mut filesystem = self.filesystem();
+            let set = filesystem.set_times_at(dir, path_flags, path, accessed, modified);
+            return match set.await {
+                Ok(()) => Ok(Ok(())),
+                Err(error) => Ok(Err(error.downcast()?)),
+            };
+        }
+        let dir = match self.dir(&dir)? {
+            Ok(dir) => dir,
+            Err(code) => return Ok(Err(code)),
+        };
+        let set = || {
+            let times = Timestamps {
+                last_access: super::timestamp(accessed)?,
+                last_modification: super::timestamp(modified)?,
+            };
+            super::set_times(&dir, path.as_ref(), &times)
+        };
+        Ok(set().map_err(|denied| denied.code()))
+    }
+
+    /// What a guest is told that may not open something. Notes it where that is for its rights.
+    pub(super) fn denied(&mut self, dir: &Dir, path: &str, denied: &Denied) -> ErrorCode {
+        if let Denied::Special(kind) = denied {
+            self.refuse_file(dir, path, *kind);
+        }
+        denied.code()
+    }
+}
+
+fn follow(flags: PathFlags) -> FollowSymlinks {
+    if flags.contains(PathFlags::SYMLINK_FOLLOW) {
+        FollowSymlinks::Yes
+    } else {
+        FollowSymlinks::No
+    }
+}
