@@ -76,9 +76,19 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "N")]
     pub(crate) workers: Option<usize>,
 
+    /// How many tasks may wait in the host (for a sleep, a connection) beside those that run; a task
+    /// beyond them keeps its worker while it waits [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_suspended: Option<usize>,
+
     /// Stop a task that runs longer, such as `5s` or `200ms`
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
+
+    /// Stop a task that computes longer; time that it waits (for a sleep, a connection) is not
+    /// counted
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) compute_timeout: Option<Duration>,
 
     /// Fail a task that waits longer for a worker
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]

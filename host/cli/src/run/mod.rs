@@ -174,6 +174,12 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(timeout) = args.timeout {
         builder = builder.task_timeout(timeout);
     }
+    if let Some(tasks) = args.max_suspended {
+        builder = builder.max_suspended(tasks);
+    }
+    if let Some(timeout) = args.compute_timeout {
+        builder = builder.compute_timeout(timeout);
+    }
     if let Some(timeout) = args.queue_timeout {
         builder = builder.queue_timeout(timeout);
     }
@@ -234,6 +240,8 @@ fn drive(
     let (news_sender, news) = crossbeam_channel::unbounded();
     let chunk_size = usize::from(args.chunk);
     let n_places = UNDER_WAY.max(UNDER_WAY_PER_WORKER * chunk_size * pool.workers());
+    // Those that wait in the host take no part in what keeps the workers busy.
+    let n_places = n_places + pool.max_suspended();
     let submitting = Arc::new(Mutex::new(()));
     let (place_sender, places) = crossbeam_channel::bounded(n_places);
     let reader = Reader {

@@ -119,6 +119,11 @@ impl Pool {
         self.threads.n_workers()
     }
 
+    /// How many tasks may be suspended at once.
+    pub fn max_suspended(&self) -> usize {
+        self.registry.scheduler.queue.max_suspended()
+    }
+
     /// How many tasks are in the queue.
     pub fn queued(&self) -> usize {
         self.registry.scheduler.queue.places.taken()

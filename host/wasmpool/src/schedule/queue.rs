@@ -181,6 +181,10 @@ impl<T: QueueEntry> Queue<T> {
         Ok(())
     }
 
+    pub(crate) fn max_suspended(&self) -> usize {
+        self.max_suspended
+    }
+
     /// Announces that an entry will come back, which a worker has taken: until then the queue is
     /// not empty. Says whether there is room for it; if not, it must not leave its worker.
     pub(crate) fn try_suspend(&self) -> bool {
