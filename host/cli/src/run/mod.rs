@@ -177,6 +177,10 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(timeout) = args.queue_timeout {
         builder = builder.queue_timeout(timeout);
     }
+    if let Some(size) = args.queue_bytes {
+        let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        builder = builder.queue_capacity_bytes(bytes);
+    }
     if let Some(grace) = args.grace {
         builder = builder.stop_grace(grace);
     }
