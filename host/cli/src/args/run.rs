@@ -84,8 +84,8 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) queue_timeout: Option<Duration>,
 
-    /// Read no more inputs while queued arguments have so many bytes,
-    /// such as `64MiB` [default: no bound]
+    /// Read no more inputs while the queued arguments have this size, such as `64MiB`
+    /// [default: no bound]
     #[arg(long, value_name = "SIZE")]
     pub(crate) queue_bytes: Option<ByteSize>,
 
