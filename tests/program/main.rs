@@ -463,6 +463,36 @@ fn any_chunk_size_gives_the_same_output() {
 }
 
 #[test]
+fn a_bound_in_bytes_gives_the_same_output_and_holds_up_no_stop() {
+    let input = (0..500).map(|n| format!("{n}\n")).collect::<String>();
+    let args = [
+        "run",
+        "factorizer",
+        "--input",
+        "-",
+        "-w",
+        "2",
+        "--chunk",
+        "7",
+    ];
+    let with = |options: &[&str]| {
+        let run = run_with_input(&[&args[..], options].concat(), &input);
+        run.assert_code(0);
+        run.stdout
+    };
+    assert_eq!(with(&["--queue-bytes", "1"]), with(&[]));
+    let none = run(&["run", "factorizer", "1", "--queue-bytes", "0"]);
+    none.assert_code(2)
+        .assert_stderr("queue_capacity_bytes: 0 is out of range");
+
+    // The third input waits for room when the first one fails.
+    let args = ["run", misbehaving(), "-t", "spin", "1", "2", "3", "-w", "1"];
+    let limits = ["--queue-bytes", "1", "--timeout", "100ms", "--fail-fast"];
+    let stopped = run(&[&args[..], &limits[..]].concat());
+    stopped.assert_code(1).assert_stdout("{\"index\":0,");
+}
+
+#[test]
 fn a_chunk_does_not_wait_for_later_inputs() {
     let mut child = start(&["run", "factorizer", "--input", "-", "--chunk", "100"]);
     let mut stdin = child.stdin.take().unwrap();

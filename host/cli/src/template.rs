@@ -13,7 +13,7 @@ const PLACE: &str = "{}";
 pub(crate) struct Template {
     /// The program's own name is the first.
     pub(crate) arguments: Vec<String>,
-    input_is_stdin: bool,
+    pub(crate) input_is_stdin: bool,
 }
 
 impl Template {

@@ -94,6 +94,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) queue_timeout: Option<Duration>,
 
+    /// Read no more inputs while the queued arguments have this size, such as `64MiB`
+    /// [default: no bound]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) queue_bytes: Option<ByteSize>,
+
     /// How long a task may run on after a stop request, to return early [default: 0s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) grace: Option<Duration>,

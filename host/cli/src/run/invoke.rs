@@ -42,6 +42,7 @@ fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a Ta
         Ok(Input {
             text: input::quoted(call),
             arguments: Ok(arguments.collect::<serde_json::Result<_>>()?),
+            file_bytes: 0,
         })
     });
     Ok((task, Inputs::of(inputs.collect::<anyhow::Result<_>>()?)))

@@ -8,10 +8,10 @@ mod interrupt;
 mod invoke;
 mod output;
 mod program;
+mod progress;
 mod rights;
 mod tally;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use crossbeam_channel::{Receiver, Sender, select_biased};
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::value::RawValue;
 use wasmpool::{
     Isolation, MemoryReset, Pool, Retry, Shutdown, Task, TaskError, TaskFuture, TaskInfo,
@@ -30,7 +30,8 @@ use wasmpool::{
 
 use self::interrupt::Interrupt;
 use self::output::{Outcome, Output};
-use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally, rate};
+use self::progress::{Length, Progress};
+use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
 use crate::args::{IsolationArg, MemoryResetArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Input, Inputs, Shape};
@@ -46,17 +47,28 @@ const UNDER_WAY_PER_WORKER: usize = 4;
 /// A task whose types are not known.
 type AnyTask = Task<Vec<serde_json::Value>, Value>;
 
+/// Which input it is.
+#[derive(Clone, Copy)]
+struct Position {
+    index: u64,
+    /// How much of the file it takes up.
+    file_bytes: u64,
+}
+
+/// What is submitted of an input.
+type Submission = (Position, Box<RawValue>, Vec<serde_json::Value>);
+
 /// A message from the reader or a worker to the main thread.
 enum News {
     /// A task has ended.
     Ended {
-        index: u64,
+        input: Position,
         line: Vec<u8>,
         error: Option<TaskError>,
         cost: Cost,
     },
     /// An input did not become a task.
-    NoTask { index: u64, line: Vec<u8> },
+    NoTask { input: Position, line: Vec<u8> },
     /// Reading the inputs failed.
     ReadFailed(io::Error),
 }
@@ -183,6 +195,10 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(timeout) = args.queue_timeout {
         builder = builder.queue_timeout(timeout);
     }
+    if let Some(size) = args.queue_bytes {
+        let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        builder = builder.queue_capacity_bytes(bytes);
+    }
     if let Some(grace) = args.grace {
         builder = builder.stop_grace(grace);
     }
@@ -244,6 +260,7 @@ fn drive(
     let n_places = n_places + pool.max_suspended();
     let submitting = Arc::new(Mutex::new(()));
     let (place_sender, places) = crossbeam_channel::bounded(n_places);
+    let progress = progress(args, source.inputs.file_size());
     let reader = Reader {
         pool: pool.clone(),
         task: source.task.clone(),
@@ -270,7 +287,7 @@ fn drive(
             Output::ordered(stdout)
         },
         places,
-        progress: progress_bar(args),
+        progress,
         tally,
         read_error: None,
     };
@@ -293,7 +310,7 @@ fn drive(
             })
         }
     };
-    writer.progress.finish_and_clear();
+    writer.progress.clear();
     match stopped {
         Ok(stopped) => Ok((stopped, writer.read_error)),
         // An error that is not a problem means that the output was closed.
@@ -333,15 +350,18 @@ impl Reader {
                 && match input {
                     Ok(Input {
                         text,
-                        arguments: Ok(arguments),
+                        arguments,
+                        file_bytes,
                     }) => {
-                        chunk.push((index, text, arguments));
-                        true
+                        let input = Position { index, file_bytes };
+                        match arguments {
+                            Ok(arguments) => {
+                                chunk.push((input, text, arguments));
+                                true
+                            }
+                            Err(problem) => self.refuse(input, &text, &problem),
+                        }
                     }
-                    Ok(Input {
-                        text,
-                        arguments: Err(problem),
-                    }) => self.refuse(index, &text, &problem),
                     Err(error) => {
                         self.submit(&mut chunk);
                         let _ = self.news.send(News::ReadFailed(error));
@@ -357,33 +377,33 @@ impl Reader {
     }
 
     /// Reports an invalid input. Returns whether more inputs are wanted.
-    fn refuse(&self, index: u64, text: &RawValue, problem: &str) -> bool {
-        let line = output::bad_line(index, text, BAD_INPUT, problem);
-        self.news.send(News::NoTask { index, line }).is_ok()
+    fn refuse(&self, input: Position, text: &RawValue, problem: &str) -> bool {
+        let line = output::bad_line(input.index, text, BAD_INPUT, problem);
+        self.news.send(News::NoTask { input, line }).is_ok()
     }
 
     /// Submits the chunk and empties it. Returns whether more inputs are wanted.
-    fn submit(&self, chunk: &mut Vec<(u64, Box<RawValue>, Vec<serde_json::Value>)>) -> bool {
+    fn submit(&self, chunk: &mut Vec<Submission>) -> bool {
         let (names, arguments): (Vec<_>, Vec<_>) = chunk
             .drain(..)
-            .map(|(index, text, arguments)| ((index, text), arguments))
+            .map(|(input, text, arguments)| ((input, text), arguments))
             .unzip();
         let _submitting = self.submitting.lock();
         let submitted = self.pool.submit_all(&self.task, arguments);
         names
             .into_iter()
             .zip(submitted)
-            .all(|((index, text), submitted)| match submitted {
+            .all(|((input, text), submitted)| match submitted {
                 Ok(future) => {
-                    self.tell_when_done(index, text, &future);
+                    self.tell_when_done(input, text, &future);
                     true
                 }
                 Err(refused) if refused.is_shut_down() => false,
-                Err(refused) => self.refuse(index, &text, &refused.to_string()),
+                Err(refused) => self.refuse(input, &text, &refused.to_string()),
             })
     }
 
-    fn tell_when_done(&self, index: u64, text: Box<RawValue>, future: &TaskFuture<Value>) {
+    fn tell_when_done(&self, input: Position, text: Box<RawValue>, future: &TaskFuture<Value>) {
         let (news, details, is_program) = (self.news.clone(), self.details, self.is_program);
         future.on_done(move |future| {
             let outcome = match is_program {
@@ -393,8 +413,8 @@ impl Reader {
             let report = future.report().expect("a task that has ended has a report");
             // Fails only when the main thread has stopped.
             let _ = news.send(News::Ended {
-                index,
-                line: output::line(index, &text, &outcome, report, details),
+                input,
+                line: output::line(input.index, &text, &outcome, report, details),
                 error: outcome.error().cloned(),
                 cost: Cost::of(report),
             });
@@ -406,7 +426,7 @@ impl Reader {
 struct Writer<'a> {
     output: Output<BufWriter<io::Stdout>>,
     places: Receiver<()>,
-    progress: ProgressBar,
+    progress: Progress,
     tally: &'a mut Tally,
     read_error: Option<io::Error>,
 }
@@ -457,19 +477,19 @@ impl Writer<'_> {
     }
 
     fn write(&mut self, item: News) -> io::Result<()> {
-        let (index, line) = match item {
+        let (input, line) = match item {
             News::Ended {
-                index,
+                input,
                 line,
                 error,
                 cost,
             } => {
                 self.tally.count(error.as_ref(), &cost);
-                (index, line)
+                (input, line)
             }
-            News::NoTask { index, line } => {
+            News::NoTask { input, line } => {
                 self.tally.count_failure(BAD_INPUT);
-                (index, line)
+                (input, line)
             }
             News::ReadFailed(error) => {
                 // Ends the inputs; earlier ones still run.
@@ -477,44 +497,26 @@ impl Writer<'_> {
                 return Ok(());
             }
         };
-        let written = self.output.put(index, line)?;
+        let written = self.output.put(input.index, line)?;
         // Frees one place for each written line, which the reader has reserved.
         self.places.iter().take(written).for_each(drop);
-        self.progress.set_position(self.tally.n_tasks());
-        if self.tally.n_failed() > 0 {
-            self.progress
-                .set_message(format!(", {} failed", self.tally.n_failed()));
-        }
+        let (n_tasks, n_failed) = (self.tally.n_tasks(), self.tally.n_failed());
+        self.progress.advance(input.file_bytes, n_tasks, n_failed);
         Ok(())
     }
 }
 
-/// A bar on standard error, hidden unless that is a terminal and the output is not.
-fn progress_bar(args: &RunArgs) -> ProgressBar {
+/// Shows the progress on standard error, if that is a terminal and the output is not.
+fn progress(args: &RunArgs, file_size: Option<u64>) -> Progress {
     let is_wanted = !args.no_progress && !args.quiet && !io::stdout().is_terminal();
     if !is_wanted || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+        return Progress::hidden();
     }
-    let (bar, template) = match args.input {
-        // The length of a file or stream is not known before its end.
-        Some(_) => (
-            ProgressBar::no_length(),
-            "{spinner} {human_pos} tasks ({rate}){msg}",
-        ),
-        None => (
-            ProgressBar::new(args.inputs.len() as u64),
-            "{wide_bar} {human_pos}/{human_len} tasks ({rate}, {eta} left){msg}",
-        ),
-    };
-    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-    let style = style.with_key(
-        "rate",
-        |state: &ProgressState, text: &mut dyn fmt::Write| {
-            // Writing to the bar cannot be reported if it fails.
-            let _ = text.write_str(&rate(state.per_sec()));
-        },
-    );
-    bar.with_style(style)
+    Progress::on_stderr(match (&args.input, file_size) {
+        (None, _) => Length::Tasks(args.inputs.len() as u64),
+        (Some(_), Some(bytes)) => Length::Bytes(bytes),
+        (Some(_), None) => Length::Unknown,
+    })
 }
 
 /// Creates the report's file before the run, so that an error shows before the work.
