@@ -109,7 +109,7 @@ def draw(report):
         share = (math.log10(seconds) - first) / (last - first)
         return LEFT + share * (WIDTH - LEFT - RIGHT)
 
-    title = "What a task costs that does next to nothing"
+    title = "The cost of a trivial task"
     scale = "Round trip of one task, median. Logarithmic scale: each line is 10 times the one before."
     told = [f"{name}: {time(value)}" for (_, name), value in zip(BARS, values)]
     bottom = TOP + STEP * len(BARS)

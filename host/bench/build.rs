@@ -1,4 +1,4 @@
-//! Tells the crate what it is compiled with, which its reports name.
+//! Passes the compiler's version and flags to the crate, for its reports.
 
 use std::env;
 use std::path::Path;
@@ -17,8 +17,8 @@ fn main() {
 
     let level = env::var("OPT_LEVEL").expect("cargo sets OPT_LEVEL");
     let target = env::var("TARGET").expect("cargo sets TARGET");
-    // The profiles of the repository say how the native functions are compiled. Elsewhere it is
-    // for the program that is built to say.
+    // In the repository the profile sets the codegen units. Elsewhere the installed program's
+    // profile does.
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-tasks");
     let units = match repository.is_dir() {
         true => "one codegen unit",

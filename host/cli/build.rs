@@ -1,4 +1,4 @@
-//! Tells the program where the SDK for guests lies, if it is built in the repository.
+//! Compiles in the folder of the SDK for guests, if the program is built in the repository.
 
 use std::path::Path;
 

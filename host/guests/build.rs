@@ -1,8 +1,8 @@
-//! Builds the guests of `guest-tasks/` with a cargo of its own, for `wasm32-wasip2`, and the
-//! programs for `wasm32-wasip1` as well.
+//! Builds the guests of `guest-tasks/` by a separate cargo call, for `wasm32-wasip2`, and the
+//! programs also for `wasm32-wasip1`.
 //!
-//! The published package, which is without `guest-tasks/`, has them in `wasm/` as they were built
-//! for its release.
+//! The published package has no `guest-tasks/`; it has the guests in `wasm/`, built for its
+//! release.
 
 use std::env;
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ const GUESTS: &[Guest] = &[
         package: "wasmpool-kernels",
         ..Guest::named("kernels")
     },
-    // There to fail: its backtraces name source lines.
+    // Fails on purpose; its backtraces name source lines.
     Guest {
         profile: "guest-with-lines",
         flags: &[LARGE_STACK],
@@ -36,31 +36,31 @@ const GUESTS: &[Guest] = &[
     Guest::named("tour"),
 ];
 
-/// How the guests are compiled, beyond their profile: such that loops do more in each round, and
-/// functions more in each call. A computing guest looks once a round and once a call whether it
-/// must stop, and that look is most of what the sandbox costs it. `docs/guests.md` has the same for
-/// users, in its section on compiler flags.
+/// Compiler flags of the guests, beyond their profile: they unroll loops and inline functions. A
+/// computing guest checks once per iteration and once per call whether it must stop, and this
+/// check is most of the sandbox's cost. `docs/guests.md` describes them for users, in its section
+/// on compiler flags.
 ///
-/// Not `-unroll-count`, which does more of it: it is made for LLVM's own tests, and with LLVM 22
-/// it compiles the kernel `fannkuch` to code that never ends, natively too.
+/// Not `-unroll-count`, which unrolls more: it is meant for LLVM's own tests, and LLVM 22 compiles
+/// the kernel `fannkuch` with it to an endless loop, natively too.
 const FLAGS: &[&str] = &[
     "-Ctarget-feature=+simd128",
-    // Vectorized loops, which LLVM leaves as they are for WebAssembly.
+    // Unrolls vectorized loops, which LLVM does not do for WebAssembly.
     "-Cllvm-args=-force-vector-interleave=8",
-    // What such loops leave over, in vectors as well as far as it goes.
+    // Vectorizes the remainder of such loops too.
     "-Cllvm-args=-enable-epilogue-vectorization -epilogue-vectorization-force-VF=2",
-    // The others, up to a size, if there is one way out of them.
+    // Unrolls other loops with a single exit, up to a size.
     "-Cllvm-args=-unroll-runtime",
     "-Cllvm-args=-unroll-allow-partial -unroll-partial-threshold=300",
-    // Twice and more what LLVM would take into the caller.
+    // More than twice LLVM's default threshold for inlining.
     "-Cllvm-args=-inline-threshold=600",
-    // Instead of 1 MiB: all of a small guest's memory is then overwritten when it is reset, and
-    // none of it has to be asked back from the kernel. Rust puts the stack first, so one that is
-    // exhausted leaves the memory, which traps, and never runs into the data.
+    // Instead of 1 MiB: the whole memory of a small guest is then reset by overwriting, without a
+    // system call. Rust puts the stack first, so an overflow leaves the memory, which traps, and
+    // never overwrites data.
     "-Clink-arg=-zstack-size=65536",
 ];
 
-/// For the guest that recurses without end, on purpose: what ends it is the host's limit.
+/// For the guest that recurses endlessly on purpose, so that the host's limit ends it.
 const LARGE_STACK: &str = "-Clink-arg=-zstack-size=1048576";
 
 const PREVIEW_1: &str = "wasm32-wasip1";
@@ -68,13 +68,13 @@ const PREVIEW_2: &str = "wasm32-wasip2";
 
 struct Guest {
     name: &'static str,
-    /// Where its crate lies in `guest-tasks/`, and the name of the file that cargo makes.
+    /// The folder of its crate in `guest-tasks/`, and the name of the file that cargo makes.
     folder: &'static str,
     /// The name of its crate's package.
     package: &'static str,
     target: &'static str,
     profile: &'static str,
-    /// Flags behind [`FLAGS`]: of two that contradict, the linker takes the last.
+    /// Flags after [`FLAGS`]: of two that conflict, the linker uses the last.
     flags: &'static [&'static str],
 }
 
@@ -90,7 +90,7 @@ impl Guest {
         }
     }
 
-    /// Where its copy lies in the folder of the guests.
+    /// The path of its copy in the folder of the guests.
     fn path_in(&self, guests_dir: &Path) -> PathBuf {
         guests_dir.join(self.name).with_extension("wasm")
     }
@@ -151,7 +151,7 @@ fn build_all(root: &Path, guests_dir: &Path) {
     }
 }
 
-/// Builds one guest and says where it is.
+/// Builds one guest and returns its path.
 fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
     let Guest {
         folder,
@@ -161,6 +161,8 @@ fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
         flags,
         ..
     } = guest;
+    let flags = FLAGS.iter().chain(*flags).map(ToString::to_string);
+    let flags = flags.chain(path_flags(root, build_dir));
     let cargo = env::var_os("CARGO").expect("cargo sets CARGO");
     let mut command = Command::new(cargo);
     command
@@ -168,10 +170,10 @@ fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
         .args(["build", "--package", package, "--target", target])
         .args(["--profile", profile, "--target-dir"])
         .arg(build_dir)
-        // Goes before all other ways to give flags.
+        // Overrides all other ways to set flags.
         .env(
             "CARGO_ENCODED_RUSTFLAGS",
-            [FLAGS, flags].concat().join("\u{1F}"),
+            flags.collect::<Vec<_>>().join("\u{1F}"),
         );
     // The outer build's flags and wrappers are meant for the host.
     for variable in [
@@ -194,6 +196,36 @@ fn build(root: &Path, build_dir: &Path, guest: &Guest) -> PathBuf {
         .with_extension("wasm")
 }
 
+/// Flags that leave the folders of this machine out of what is compiled: panics and line tables name
+/// source files, and two builds of the same sources are to be the same.
+fn path_flags(root: &Path, build_dir: &Path) -> impl Iterator<Item = String> {
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let cargo_home = cargo_home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    let sources = PathBuf::from(rustc(&["--print", "sysroot"])).join("lib/rustlib/src/rust");
+    let version = rustc(&["--version", "--verbose"]);
+    let commit = version
+        .lines()
+        .find_map(|line| line.strip_prefix("commit-hash: "));
+    // Of two that fit, the compiler takes the last.
+    [
+        (Some(root.to_owned()), "/wasmpool".to_owned()),
+        (Some(build_dir.to_owned()), "/target".to_owned()),
+        (cargo_home, "/cargo".to_owned()),
+        // Where the sources of the standard library are not installed, they have this name.
+        (
+            Some(sources),
+            format!("/rustc/{}", commit.unwrap_or("unknown")),
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(folder, name)| {
+        // What does not exist yet occurs nowhere, or by the name that it is given here.
+        let folder = folder?;
+        let folder = folder.canonicalize().unwrap_or(folder);
+        Some(format!("--remap-path-prefix={}={name}", folder.display()))
+    })
+}
+
 /// Puts a copy of `built` at `copy`, in one step: another build may be reading it.
 fn replace(built: &Path, copy: &Path) {
     let temporary = copy.with_extension(format!("{}.tmp", std::process::id()));
@@ -201,16 +233,10 @@ fn replace(built: &Path, copy: &Path) {
     fs::rename(&temporary, copy).unwrap_or_else(|error| panic!("{}: {error}", copy.display()));
 }
 
-/// Makes sure that the toolchain in use can build for the sandbox.
+/// Checks that the toolchain can build for the target.
 fn ensure_target(target: &str) {
-    let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
-    let installed = || {
-        let output = Command::new(&rustc)
-            .args(["--print", "target-libdir", "--target", target])
-            .output()
-            .expect("rustc runs");
-        Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir()
-    };
+    let installed =
+        || Path::new(&rustc(&["--print", "target-libdir", "--target", target])).is_dir();
     if installed() {
         return;
     }
@@ -222,6 +248,14 @@ fn ensure_target(target: &str) {
         "the guests need the Rust target {target}: run `rustup target add {target}`, or \
          install the package of your distribution that has it"
     );
+}
+
+/// What the compiler says of itself.
+fn rustc(args: &[&str]) -> String {
+    let rustc = env::var_os("RUSTC").expect("cargo sets RUSTC");
+    let output = Command::new(rustc).args(args).output();
+    let output = output.expect("rustc runs").stdout;
+    String::from_utf8_lossy(&output).trim().to_owned()
 }
 
 /// The target directory that this build script's own output lies in.

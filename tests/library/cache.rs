@@ -99,16 +99,16 @@ fn other_settings_of_the_engine_have_entries_of_their_own() {
 
 #[test]
 fn a_damaged_entry_is_compiled_anew() {
-    a_damaged_file_is_made_anew("cwasm");
+    check_damaged_file_is_replaced("cwasm");
 }
 
 #[test]
-fn a_component_is_asked_anew_if_its_answer_is_damaged() {
-    a_damaged_file_is_made_anew("tasks");
+fn tasks_are_listed_again_if_their_cache_entry_is_damaged() {
+    check_damaged_file_is_replaced("tasks");
 }
 
 #[test]
-fn a_component_is_asked_anew_within_a_smaller_memory_limit() {
+fn tasks_are_listed_again_under_a_smaller_memory_limit() {
     let folder = tempfile::tempdir().unwrap();
     load(Pool::builder().cache_folder(folder.path()));
     let small = Pool::builder()
@@ -122,7 +122,7 @@ fn a_component_is_asked_anew_within_a_smaller_memory_limit() {
     assert!(matches!(loaded, Err(LoadError::List(_))), "{loaded:?}");
 }
 
-fn a_damaged_file_is_made_anew(extension: &str) {
+fn check_damaged_file_is_replaced(extension: &str) {
     let folder = tempfile::tempdir().unwrap();
     load(Pool::builder().cache_folder(folder.path()));
     let entry = &files(folder.path(), extension)[0];
@@ -150,12 +150,12 @@ fn a_damaged_file_is_made_anew(extension: &str) {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_costs_nothing_but_time() {
+fn a_folder_that_cannot_be_created_fails_no_load() {
     check_refused(Path::new("/proc/no/such/folder"), &["is not used"]);
 }
 
 #[test]
-fn a_file_in_the_place_of_the_folder_costs_nothing_but_time() {
+fn a_file_in_place_of_the_folder_fails_no_load() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cache");
     fs::write(&file, "mine").unwrap();
@@ -196,7 +196,7 @@ fn a_folder_below_one_that_others_can_write_to_is_not_used() {
 }
 
 #[test]
-fn a_folder_behind_a_link_is_looked_at_where_it_is() {
+fn a_folder_behind_a_link_is_checked_at_its_target() {
     let folder = tempfile::tempdir().unwrap();
     let (cache, link) = (folder.path().join("cache"), folder.path().join("link"));
     load(Pool::builder().cache_folder(&cache));
@@ -217,7 +217,7 @@ fn give_away(path: &Path) -> bool {
 }
 
 #[test]
-fn what_belongs_to_another_user_is_not_used() {
+fn a_folder_of_another_user_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
     // As `sudo -E` has it, which leaves the user's home folder to root.
     let home = folder.path().join("home");
@@ -276,7 +276,7 @@ fn an_entry_of_another_user_is_compiled_anew() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_is_read_and_said() {
+fn a_read_only_folder_is_used_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let builder = || Pool::builder().cache_folder(folder.path());
     load(builder());
@@ -295,7 +295,7 @@ fn a_folder_that_cannot_be_written_is_read_and_said() {
 }
 
 #[test]
-fn what_was_not_used_for_longest_goes() {
+fn the_least_recently_used_entry_is_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let builder = || Pool::builder().cache_folder(folder.path());
     load(builder());
@@ -377,7 +377,7 @@ fn precompile(pool: &Pool, folder: &Path) -> PathBuf {
 
 #[test]
 #[allow(unsafe_code)]
-fn what_was_compiled_ahead_of_time_runs_in_a_pool_of_the_same_settings() {
+fn precompiled_code_runs_in_a_pool_of_the_same_settings() {
     let folder = tempfile::tempdir().unwrap();
     let build = || Pool::builder().workers(1).no_cache().build().unwrap();
     let file = precompile(&build(), folder.path());
@@ -393,7 +393,7 @@ fn what_was_compiled_ahead_of_time_runs_in_a_pool_of_the_same_settings() {
 
 #[test]
 #[allow(unsafe_code)]
-fn what_was_compiled_for_other_settings_is_refused_with_the_reason() {
+fn precompiled_code_for_other_settings_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let pool = Pool::builder().workers(1).no_cache().build().unwrap();
     let file = precompile(&pool, folder.path());

@@ -54,7 +54,7 @@ fn a_wait_for_the_first_is_over_when_one_has_ended() {
 }
 
 #[test]
-fn a_wait_for_the_first_failure_passes_over_cancelled_ones() {
+fn a_wait_for_the_first_failure_ignores_cancelled_tasks() {
     let bench = Bench::with_workers(2);
     let [done, failed, cancelled, running] = one_of_each(&bench);
     let waited = wait([&running, &failed, &done], Until::FirstFailure, None);
@@ -67,7 +67,7 @@ fn a_wait_for_the_first_failure_passes_over_cancelled_ones() {
 }
 
 #[test]
-fn a_wait_that_times_out_is_no_error() {
+fn a_wait_that_times_out_is_not_an_error() {
     let bench = Bench::with_workers(1);
     let running = bench.spinning();
     let queued = bench.submit::<u64, u64>("recall", 1);
@@ -80,7 +80,7 @@ fn a_wait_that_times_out_is_no_error() {
 }
 
 #[test]
-fn a_future_that_comes_twice_counts_once() {
+fn a_duplicate_future_counts_once() {
     let bench = Bench::with_workers(1);
     let future = bench.submit::<u64, u64>("recall", 1);
     assert_eq!(
@@ -93,7 +93,7 @@ fn a_future_that_comes_twice_counts_once() {
 }
 
 #[test]
-fn futures_of_several_pools_come_in_the_order_of_their_ends() {
+fn futures_of_several_pools_come_in_order_of_completion() {
     let (one, other) = (Bench::with_workers(1), Bench::with_workers(1));
     let first = one.spinning();
     let second = other.spinning();
@@ -114,7 +114,7 @@ fn futures_of_several_pools_come_in_the_order_of_their_ends() {
 }
 
 #[test]
-fn when_the_time_is_up_the_ended_come_first_and_then_how_many_have_not() {
+fn ended_futures_come_before_the_timeout_error() {
     let bench = Bench::with_workers(2);
     let [done, failed, cancelled, running] = one_of_each(&bench);
     let all = [&running, &done, &failed, &cancelled];
@@ -144,7 +144,7 @@ fn a_hundred_tasks_that_end_at_once_lose_no_wake_up() {
 }
 
 #[test]
-fn whoever_waits_is_told_before_callbacks_run() {
+fn waiting_threads_are_woken_before_callbacks_run() {
     let bench = Bench::with_workers(1);
     // The callback blocks until the one who waits has come back and takes what it sends.
     let with_callback = || {

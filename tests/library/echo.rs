@@ -12,7 +12,7 @@ use crate::support::{Random, Seed};
 const DEPTH: u64 = 4;
 
 #[test]
-fn random_values_of_random_types_come_back_as_they_went() {
+fn random_values_of_random_types_are_returned_unchanged() {
     let pool = Pool::builder()
         .workers(1)
         .no_cache()

@@ -5,7 +5,7 @@ use wasmpool::{Progress, Retry, TaskEvent, TaskOptions};
 use crate::support::{Bench, within_long};
 
 #[test]
-fn progress_and_output_come_in_their_order_and_then_the_end() {
+fn events_come_in_order_and_then_the_end() {
     let bench = Bench::with_workers(1);
     let tour = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
     let sum_to = tour.task::<(u64,), u64>("sum_to").unwrap();
@@ -42,7 +42,7 @@ fn progress_and_output_come_in_their_order_and_then_the_end() {
 }
 
 #[test]
-fn a_listener_that_does_not_listen_slows_nobody_and_is_told_what_it_missed() {
+fn a_slow_listener_slows_no_task_and_counts_missed_events() {
     let bench = Bench::with_workers(1);
     let blocker = bench.spinning();
     let future = bench.submit::<_, usize>("flood", 2_000);
@@ -58,7 +58,7 @@ fn a_listener_that_does_not_listen_slows_nobody_and_is_told_what_it_missed() {
 }
 
 #[test]
-fn a_cancel_ends_the_listening_at_once() {
+fn a_cancel_ends_the_events_at_once() {
     let bench = Bench::with_workers(1);
     let future = bench.submit::<_, u64>("ignore_stop", 1);
     let mut events = future.events();
@@ -73,7 +73,7 @@ fn a_cancel_ends_the_listening_at_once() {
 }
 
 #[test]
-fn every_attempt_is_heard() {
+fn events_of_every_attempt_are_received() {
     let bench = Bench::with_workers(1);
     let blocker = bench.spinning();
     let options = TaskOptions::new().retry(Retry::times(2));

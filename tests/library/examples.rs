@@ -51,7 +51,7 @@ fn check(text: &str, beginnings: &[&str]) {
 }
 
 #[test]
-fn factorize_comes_to_the_same_in_all_ways() {
+fn factorize_has_the_same_results_in_all_ways() {
     let (code, text) = run("factorize", &["50", factorizer()]);
     assert_eq!(code, Some(0));
     let workers = std::thread::available_parallelism().unwrap();
@@ -83,7 +83,7 @@ fn the_guest_of_the_batch_fails_now_and_then() {
 }
 
 #[test]
-fn batch_counts_what_crashes_and_what_hangs() {
+fn batch_counts_crashes_and_timeouts() {
     // `now_and_then` fails twice in a thousand inputs.
     let (code, text) = run("batch", &["3000", misbehaving()]);
     assert_eq!(code, Some(1));
@@ -129,7 +129,7 @@ fn tenants_have_rights_limits_and_budgets_of_their_own() {
 }
 
 #[test]
-fn async_tokio_cancels_what_nobody_waits_for() {
+fn async_tokio_cancels_tasks_of_dropped_futures() {
     let (code, text) = run("async_tokio", &[factorizer()]);
     assert_eq!(code, Some(0));
     let slow = (1_u64 << 61) - 1;

@@ -75,7 +75,7 @@ fn a_task_that_returns_an_error_as_its_value_has_succeeded() {
 }
 
 #[test]
-fn a_guest_s_words_are_cut_to_what_somebody_reads() {
+fn a_guest_s_message_is_cut() {
     let error = check("fail", "ä".repeat(1 << 20), Kind::Failed);
     assert!(
         error.message().len() < 20 << 10,
@@ -115,7 +115,7 @@ fn lines_are_looked_up_only_when_asked_for() {
 }
 
 #[test]
-fn unreachable_code_traps_and_has_no_last_words() {
+fn unreachable_code_traps_without_output() {
     let error = check("unreachable", 1, Kind::Trap(TrapCode::Unreachable));
     assert_eq!(error.message(), "trapped: unreachable code reached");
 }
@@ -154,12 +154,12 @@ fn endless_growth_meets_the_memory_limit() {
 }
 
 #[test]
-fn a_result_that_is_no_messagepack_fails_its_task_alone() {
+fn a_result_that_is_not_messagepack_fails_only_its_task() {
     check("bad_bytes", 5, Kind::BadResult);
 }
 
 #[test]
-fn endless_computing_burns_the_fuel() {
+fn endless_computing_exhausts_the_fuel() {
     let bench = Bench::new(
         Pool::builder()
             .workers(1)
@@ -172,7 +172,7 @@ fn endless_computing_burns_the_fuel() {
 }
 
 #[test]
-fn the_same_task_burns_the_same_fuel() {
+fn the_same_task_uses_the_same_fuel() {
     let bench = Bench::new(Pool::builder().workers(2).fuel_limit(1_000_000_000));
     let factorize = bench.factorize();
     let fuel = || {
@@ -186,7 +186,7 @@ fn the_same_task_burns_the_same_fuel() {
 }
 
 #[test]
-fn bad_arguments_name_the_argument_and_cost_no_worker() {
+fn bad_arguments_name_the_argument_and_end_no_worker() {
     let error = check("spin", "seven", Kind::BadArguments);
     assert_eq!(
         error.message(),
@@ -205,7 +205,7 @@ fn bad_arguments_name_the_argument_and_cost_no_worker() {
 }
 
 #[test]
-fn arguments_that_cannot_be_encoded_are_given_back() {
+fn arguments_that_cannot_be_encoded_are_returned() {
     /// Fails to serialize.
     struct Secret;
     impl Serialize for Secret {
@@ -225,7 +225,7 @@ fn arguments_that_cannot_be_encoded_are_given_back() {
 }
 
 #[test]
-fn a_panic_of_the_caller_s_own_types_costs_no_place_and_no_outcome() {
+fn a_panic_in_the_caller_s_types_loses_no_place_and_no_outcome() {
     /// Panics when it is written, and when it is read.
     #[derive(Debug)]
     struct Bomb;
@@ -254,7 +254,7 @@ fn a_panic_of_the_caller_s_own_types_costs_no_place_and_no_outcome() {
 }
 
 #[test]
-fn a_result_of_another_type_is_the_caller_s_failure_alone() {
+fn reading_a_result_as_another_type_does_not_fail_the_task() {
     let bench = Bench::with_workers(1);
     let as_text = bench
         .factorizer
@@ -267,7 +267,7 @@ fn a_result_of_another_type_is_the_caller_s_failure_alone() {
 }
 
 #[test]
-fn a_few_failures_among_many_tasks_stay_a_few() {
+fn a_few_failures_affect_no_other_task() {
     let bench = Bench::with_workers(2);
     let futures = (0..16_u64).map(|n| match n % 4 {
         3 => bench.submit::<_, u64>("panic", n.to_string()),
@@ -283,7 +283,7 @@ fn a_few_failures_among_many_tasks_stay_a_few() {
 }
 
 #[test]
-fn an_error_can_be_looked_at_many_times_by_many_threads() {
+fn an_error_can_be_read_many_times_by_many_threads() {
     let bench = Bench::with_workers(1);
     let future = bench.submit::<_, Value>("fail", "once");
     std::thread::scope(|scope| {
@@ -306,7 +306,7 @@ fn the_kinds_have_names_for_programs() {
 }
 
 #[test]
-fn a_panic_in_a_host_function_fails_its_task_alone() {
+fn a_panic_in_a_host_function_fails_only_its_task() {
     /// A program's log, which fails when a guest asks for a timer.
     struct Log(AtomicBool);
     impl Subscriber for Log {

@@ -130,7 +130,7 @@ fn every_export_is_a_task_with_its_signature() {
 }
 
 #[test]
-fn short_names_do_where_they_are_unique() {
+fn short_names_are_accepted_where_they_are_unique() {
     let module = load(&pool());
     let name = |short| module.find(short).map(|task| task.name.clone());
     let sum = "my:own/shapes@1.2.0#sum";
@@ -155,7 +155,7 @@ fn short_names_do_where_they_are_unique() {
 }
 
 #[test]
-fn a_function_of_a_resource_says_that_it_is_one() {
+fn a_function_of_a_resource_is_refused_as_one() {
     let component = br#"(component
         (type $counter (resource (rep i32)))
         (core module $m
@@ -213,7 +213,7 @@ fn arguments_and_results_are_serde_values() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_before_it_is_queued_and_given_back() {
+fn arguments_that_do_not_fit_are_refused_before_queueing_and_returned() {
     let pool = pool();
     let module = load(&pool);
     let sum = module.task::<(Value,), f64>("sum").unwrap();
@@ -255,7 +255,7 @@ fn an_error_that_a_function_returns_is_the_task_s_own_failure() {
 }
 
 #[test]
-fn a_function_that_is_tried_again_is_given_its_arguments_again() {
+fn a_retried_function_gets_its_arguments_again() {
     const REFUSES: &str = r#"(component
         (core module $module
             (memory (export "memory") 1)
@@ -282,7 +282,7 @@ fn a_function_that_is_tried_again_is_given_its_arguments_again() {
 }
 
 #[test]
-fn large_bytes_and_texts_come_back_as_they_went() {
+fn large_bytes_and_texts_are_returned_unchanged() {
     let pool = pool();
     let module = load(&pool);
     let large = (0..16 << 20)
@@ -298,7 +298,7 @@ fn large_bytes_and_texts_come_back_as_they_went() {
 }
 
 #[test]
-fn what_a_guest_returns_out_of_its_bounds_is_its_own_failure() {
+fn an_invalid_result_is_the_guest_s_failure() {
     let pool = pool();
     let module = load(&pool);
     for name in ["far", "unaligned", "badly"] {
@@ -312,7 +312,7 @@ fn what_a_guest_returns_out_of_its_bounds_is_its_own_failure() {
 }
 
 #[test]
-fn instances_are_kept_or_not_as_for_other_tasks() {
+fn isolation_applies_to_functions_as_to_other_tasks() {
     for (isolation, expected) in [(Isolation::Task, [1, 1]), (Isolation::Worker, [1, 2])] {
         let builder = Pool::builder().workers(1).no_cache();
         let pool = builder.isolation(isolation).build().unwrap();
@@ -351,7 +351,7 @@ struct Summary {
 }
 
 #[test]
-fn a_component_that_others_tools_made_takes_and_gives_types_of_our_own() {
+fn a_component_of_other_tools_takes_and_returns_types_of_the_caller() {
     let pool = pool();
     let module = pool.load_bytes(wasmpool_guests::SHAPES.wasm).unwrap();
     let triangle = || Shape::Polygon([(0.0, 0.0), (4.0, 0.0), (0.0, 3.0)].map(corner).into());

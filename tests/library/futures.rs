@@ -32,7 +32,7 @@ fn a_future_is_queued_then_running_then_done() {
 fn stage<Out>(future: &TaskFuture<Out>) -> u8 {
     match future.state() {
         TaskState::Queued => 0,
-        TaskState::Running => 1,
+        TaskState::Running | TaskState::Suspended => 1,
         TaskState::Done => 2,
         other => panic!("{other:?}"),
     }
@@ -83,7 +83,7 @@ fn states_only_go_forward_and_no_more_run_than_there_are_workers() {
 }
 
 #[test]
-fn a_cancel_that_races_the_end_has_one_winner_and_every_look_agrees() {
+fn a_cancel_that_races_the_end_has_one_consistent_outcome() {
     let bench = Bench::with_workers(1);
     let factorize = bench.factorize();
     let (mut cancelled, mut finished) = (0, 0);
@@ -125,7 +125,7 @@ fn a_cancel_that_races_the_end_has_one_winner_and_every_look_agrees() {
 }
 
 #[test]
-fn a_wait_without_patience_says_so_and_disturbs_nothing() {
+fn a_wait_that_times_out_does_not_affect_the_task() {
     let bench = Bench::with_workers(1);
     let running = bench.spinning();
     let behind = bench.submit::<_, u64>("recall", 3);
@@ -243,7 +243,7 @@ fn callbacks_run_once_in_order_for_every_end() {
 }
 
 #[test]
-fn a_panicking_callback_ends_there() {
+fn a_panicking_callback_does_not_stop_the_others() {
     let bench = Bench::with_workers(1);
     let running = bench.spinning();
     let future = bench.submit::<_, u64>("recall", 1);
@@ -342,7 +342,7 @@ fn a_callback_may_wait_for_its_own_future_together_with_others() {
 }
 
 #[test]
-fn a_panicking_waker_costs_no_worker() {
+fn a_panicking_waker_ends_no_worker() {
     struct Panics;
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {
@@ -361,7 +361,7 @@ fn a_panicking_waker_costs_no_worker() {
 }
 
 #[test]
-fn a_result_can_be_read_where_it_lies() {
+fn a_result_can_be_read_without_a_copy() {
     let bench = Bench::with_workers(1);
     let future = bench.submit::<_, String>("echo", "the same text");
     let (first, second) = (future.wait_as::<&str>(), future.wait_as::<&str>());
@@ -372,7 +372,7 @@ fn a_result_can_be_read_where_it_lies() {
 }
 
 #[test]
-fn a_blocking_callback_of_an_expired_task_costs_no_timeout() {
+fn a_blocking_callback_of_an_expired_task_delays_no_timeout() {
     let bench = Bench::with_workers(1);
     let running = bench.spinning();
     let short = TaskOptions::new().queue_timeout(Duration::from_millis(20));
@@ -438,7 +438,7 @@ fn callbacks_run_on_threads_with_the_names_of_the_pool() {
 }
 
 #[test]
-fn threads_of_workers_are_as_the_embedder_wants_them() {
+fn worker_threads_have_the_embedder_s_settings() {
     let (sender, events) = mpsc::channel();
     let exits = sender.clone();
     let name = || std::thread::current().name().unwrap().to_owned();

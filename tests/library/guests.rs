@@ -114,7 +114,7 @@ fn every_guest_is_named_by_a_test() {
 }
 
 #[test]
-fn a_guest_says_what_its_tasks_take_and_do() {
+fn a_guest_lists_the_parameters_and_docs_of_its_tasks() {
     let bench = Bench::with_workers(1);
     let factorize = bench.factorize();
     assert_eq!(factorize.info().params, ["n"]);
@@ -218,7 +218,7 @@ fn a_task_reference_is_checked_when_it_is_made() {
 }
 
 #[test]
-fn a_wrong_number_of_arguments_is_told_by_the_guest() {
+fn a_wrong_number_of_arguments_is_reported_by_the_guest() {
     let bench = Bench::with_workers(1);
     let any = bench
         .factorizer

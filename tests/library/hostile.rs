@@ -268,7 +268,7 @@ fn a_start_function_that_traps_fails_the_load_with_its_cause() {
 }
 
 #[test]
-fn a_module_that_never_comes_to_life_is_given_up() {
+fn a_module_that_never_starts_is_not_loaded() {
     for text in [
         "(func $start (loop $again (br $again))) (start $start)",
         r#"(func (export "wasmpool:task/tasks@0.1.0#list") (result i32)
@@ -284,7 +284,7 @@ fn a_module_that_never_comes_to_life_is_given_up() {
 }
 
 #[test]
-fn the_start_of_its_instance_is_on_a_task_s_bill() {
+fn the_start_of_the_instance_counts_towards_the_task() {
     let component = component(
         "(global $n (mut i32) (i32.const 0))
          (func $start (loop $again

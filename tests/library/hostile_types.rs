@@ -106,7 +106,7 @@ fn check_uncallable(types: &str, result: &str, reason: &str) {
 }
 
 #[test]
-fn types_that_are_a_hundred_thousand_when_written_out_cost_no_memory() {
+fn types_that_expand_to_a_hundred_thousand_take_no_memory() {
     in_own_process(|| {
         let before = peak_memory();
         let name = "a".repeat(100_000);
@@ -147,7 +147,7 @@ fn tower() -> (String, String) {
 }
 
 #[test]
-fn a_result_that_grows_on_its_way_out_meets_the_payload_limit() {
+fn a_result_that_is_larger_in_the_host_meets_the_payload_limit() {
     in_own_process(|| {
         let (types, element) = tower();
         let list = list_of(14_000_000);
@@ -175,7 +175,7 @@ fn a_result_that_grows_on_its_way_out_meets_the_payload_limit() {
 }
 
 #[test]
-fn a_result_is_stopped_on_its_way_out() {
+fn a_stop_takes_effect_while_a_result_is_copied_out() {
     let (types, element) = tower();
     let text = component(&types, &format!("(list {element})"), &list_of(14_000_000));
     let bench = Bench::new(Pool::builder().workers(1).payload_limit(usize::MAX));
@@ -191,7 +191,7 @@ fn a_result_is_stopped_on_its_way_out() {
 }
 
 #[test]
-fn an_error_is_written_out_no_further_than_it_is_kept() {
+fn an_error_is_formatted_no_further_than_it_is_kept() {
     in_own_process(|| {
         let types = named(&format!(r#"(enum "{}")"#, long_name()));
         let data = format!("\\01\\00\\00\\00{}", list_of(1_000_000));
@@ -210,7 +210,7 @@ fn an_error_is_written_out_no_further_than_it_is_kept() {
 }
 
 #[test]
-fn a_text_that_is_an_error_is_cut() {
+fn an_error_of_text_is_cut() {
     let data = format!("\\01\\00\\00\\00{}", list_of(1_000_000));
     let (pool, module) = load(&component("", "(result (error string))", &data));
     let error = call::<Value>(&pool, &module).unwrap_err();
@@ -218,7 +218,7 @@ fn a_text_that_is_an_error_is_cut() {
 }
 
 #[test]
-fn a_result_is_not_read_into_far_more_than_it_is() {
+fn decoding_a_result_allocates_a_bounded_amount() {
     in_own_process(|| {
         let before = peak_memory();
         let check = |types: &str, read: fn(&Pool, &TaskModule) -> Option<TaskError>| {
@@ -252,7 +252,7 @@ fn a_result_is_not_read_into_far_more_than_it_is() {
 }
 
 #[test]
-fn types_of_the_caller_that_have_the_names_are_read_without_a_limit() {
+fn caller_types_with_names_are_decoded_without_a_limit() {
     #[derive(Debug, Deserialize)]
     enum Only {
         #[serde(rename = "an-only-case")]

@@ -28,7 +28,7 @@ fn recall(bench: &Bench, module: &TaskModule) -> wasmpool::TaskFuture<u64> {
 }
 
 #[test]
-fn it_runs_with_its_arguments_before_the_first_task_of_each_instance() {
+fn an_initializer_runs_with_its_arguments_before_the_first_task_of_each_instance() {
     // Under isolation by task each has an instance of its own.
     let bench = Bench::with_workers(2);
     let module = beginning_with(&bench, "remember", 7, TaskOptions::new());
@@ -42,7 +42,7 @@ fn it_runs_with_its_arguments_before_the_first_task_of_each_instance() {
 }
 
 #[test]
-fn a_warm_instance_runs_it_once() {
+fn a_warm_instance_runs_the_initializer_once() {
     let builder = Pool::builder().workers(1).isolation(Isolation::Worker);
     let bench = Bench::new(builder.max_tasks_per_instance(3));
     let module = beginning_with(&bench, "remember", 7, TaskOptions::new());
@@ -73,7 +73,7 @@ fn a_warm_instance_runs_it_once() {
 }
 
 #[test]
-fn one_that_fails_fails_queued_and_later_tasks_with_its_cause() {
+fn a_failed_initializer_fails_queued_and_later_tasks_with_its_cause() {
     for isolation in [Isolation::Task, Isolation::Worker] {
         let bench = Bench::new(Pool::builder().workers(2).isolation(isolation));
         let module = beginning_with(&bench, "panic", "no rules", TaskOptions::new());
@@ -93,7 +93,7 @@ fn one_that_fails_fails_queued_and_later_tasks_with_its_cause() {
 }
 
 #[test]
-fn one_that_failed_is_not_run_for_every_task() {
+fn a_failed_initializer_is_not_run_for_every_task() {
     let bench = Bench::with_workers(1);
     let options = TaskOptions::new().task_timeout(Duration::from_millis(50));
     // Each run would take its 50 ms: two hundred of them ten seconds.
@@ -111,7 +111,7 @@ fn one_that_failed_is_not_run_for_every_task() {
 }
 
 #[test]
-fn one_that_failed_is_tried_again_after_a_pause() {
+fn a_failed_initializer_is_retried_after_a_pause() {
     let bench = Bench::with_workers(2);
     let module = loop {
         let works_from = SystemTime::now() + Duration::from_secs(2);
@@ -136,7 +136,7 @@ fn one_that_failed_is_tried_again_after_a_pause() {
 }
 
 #[test]
-fn it_has_a_time_limit_of_its_own() {
+fn an_initializer_has_a_time_limit_of_its_own() {
     let builder = Pool::builder().workers(1);
     let bench = Bench::new(builder.task_timeout(Duration::from_millis(1_000)));
     for name in ["spin", "sleep"] {
@@ -157,7 +157,7 @@ fn it_has_a_time_limit_of_its_own() {
 }
 
 #[test]
-fn a_cancel_during_it_is_the_task_s_end_and_not_its_failure() {
+fn a_cancel_during_the_initializer_cancels_the_task_and_is_no_failure() {
     let bench = Bench::with_workers(1);
     let module = beginning_with(&bench, "sleep", 200, TaskOptions::new());
     let future = recall(&bench, &module);
@@ -168,7 +168,7 @@ fn a_cancel_during_it_is_the_task_s_end_and_not_its_failure() {
 }
 
 #[test]
-fn a_pool_is_terminated_during_it_at_once() {
+fn a_pool_is_terminated_at_once_during_an_initializer() {
     let bench = Bench::with_workers(1);
     let module = beginning_with(&bench, "spin", 1, TaskOptions::new());
     let future = recall(&bench, &module);
@@ -178,7 +178,7 @@ fn a_pool_is_terminated_during_it_at_once() {
 }
 
 #[test]
-fn one_that_comes_back_in_its_grace_period_has_run_too_long_all_the_same() {
+fn an_initializer_that_returns_in_its_grace_period_has_still_timed_out() {
     let bench = Bench::with_workers(1);
     let options = TaskOptions::new()
         .task_timeout(Duration::from_millis(30))
@@ -210,7 +210,7 @@ fn only_a_task_of_the_module_can_be_its_initializer() {
 }
 
 #[test]
-fn a_guest_that_leaves_in_order_when_its_task_is_cancelled_has_not_failed() {
+fn an_initializer_that_returns_after_a_cancel_has_not_failed() {
     let builder = Pool::builder().workers(1);
     let bench = Bench::new(builder.stop_grace(LONG));
     // It fails by itself when it is asked to stop.
@@ -227,7 +227,7 @@ fn a_guest_that_leaves_in_order_when_its_task_is_cancelled_has_not_failed() {
 }
 
 #[test]
-fn one_with_a_fuel_limit_needs_a_pool_that_meters_fuel() {
+fn an_initializer_with_a_fuel_limit_needs_a_pool_that_meters_fuel() {
     let bench = Bench::with_workers(1);
     let module = beginning_with(
         &bench,

@@ -241,7 +241,7 @@ fn memory_is_reset_page_by_page_only_where_that_was_asked_for() {
 }
 
 #[test]
-fn the_search_for_marks_finds_them_where_they_are() {
+fn the_search_for_marks_finds_existing_marks() {
     let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
     let planted = bench.call::<_, usize>("plant", 100);
     assert!(bench.call::<_, usize>("dig", 1) >= planted);

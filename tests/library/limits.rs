@@ -71,7 +71,7 @@ fn a_smaller_stack_is_exhausted_sooner() {
 /// The guests are linked with 64 KiB of stack for what does not fit into registers. It lies first in
 /// the memory, so that who needs more meets its begin and no data.
 #[test]
-fn a_small_stack_that_is_used_up_ends_the_task_alone() {
+fn an_exhausted_small_stack_fails_only_the_task() {
     let pool = Pool::builder().workers(1).build().unwrap();
     for_each_program(&pool, |name, module| {
         let descend = |kib: &str| {
@@ -136,7 +136,7 @@ fn handles_are_limited() {
 }
 
 #[test]
-fn output_is_cut_to_its_end_and_never_fatal() {
+fn output_keeps_its_end_and_never_fails_a_task() {
     for isolation in [Isolation::Task, Isolation::Worker] {
         let bench = Bench::new(
             Pool::builder()
@@ -176,7 +176,7 @@ fn a_result_over_the_payload_limit_fails_its_task() {
 }
 
 #[test]
-fn arguments_over_the_payload_limit_are_given_back() {
+fn arguments_over_the_payload_limit_are_returned() {
     let bench = Bench::new(Pool::builder().workers(1).payload_limit(1 << 10));
     let text = "x".repeat(2 << 10);
     let task = bench.task::<String, u64>("panic");
@@ -190,7 +190,7 @@ fn arguments_over_the_payload_limit_are_given_back() {
 }
 
 #[test]
-fn a_large_result_makes_the_trip() {
+fn a_large_result_arrives() {
     let bench = Bench::with_workers(2);
     let result = bench.call::<_, Bytes>("huge_result", 64);
     assert!(result == Bytes(vec![0xAA; 64 << 20]));
@@ -222,6 +222,7 @@ fn settings_out_of_range_name_the_setting_and_the_range() {
     );
     for builder in [
         Pool::builder().queue_capacity(0),
+        Pool::builder().queue_capacity_bytes(0),
         Pool::builder().max_tasks_per_instance(0),
     ] {
         let error = builder.build().unwrap_err().to_string();
@@ -239,10 +240,13 @@ fn the_default_number_of_workers_is_the_available_parallelism() {
 }
 
 #[test]
-fn a_timeout_too_long_to_be_expressed_is_none() {
+fn a_timeout_too_long_for_an_instant_is_no_timeout() {
     let bench = Bench::new(
         Pool::builder()
             .workers(1)
+            // So that the modules are asked for their tasks, under the same limits.
+            .no_cache()
+            .load_timeout(Duration::MAX)
             .task_timeout(Duration::MAX)
             .queue_timeout(Duration::MAX),
     );

@@ -46,7 +46,7 @@ fn a_core_module_is_refused_with_the_way_to_a_component() {
 }
 
 #[test]
-fn a_core_module_that_wants_more_than_wasi_is_refused_by_what_it_wants() {
+fn a_core_module_with_unknown_imports_is_refused_with_their_names() {
     let wasi = "(import \"wasi_snapshot_preview1\" \"sched_yield\" (func (result i32)))";
     let foreign = "(import \"env\" \"print\" (func)) (import \"js\" \"memory\" (memory 1))";
     let start = "(func (export \"_start\"))";
@@ -121,7 +121,7 @@ fn our_interface_with_other_types_is_refused() {
 }
 
 #[test]
-fn an_import_that_nobody_offers_is_named() {
+fn an_unknown_import_is_named() {
     check(
         b"(component
             (import \"wasi:http/types@0.2.0\" (instance))
@@ -253,7 +253,7 @@ fn threads_that_load_one_bad_module_at_once_get_the_same_error() {
 }
 
 #[test]
-fn modules_that_never_list_their_tasks_hold_up_no_other() {
+fn modules_that_never_list_their_tasks_delay_no_other() {
     let pool = patient().build().unwrap();
     let slow = begin(&pool, 0..7);
     wait_until(|| pool.stats().loads == 7);
@@ -268,7 +268,7 @@ fn modules_that_never_list_their_tasks_hold_up_no_other() {
 }
 
 #[test]
-fn a_load_that_takes_too_long_is_given_up_with_the_remedy() {
+fn a_load_that_times_out_names_the_remedy() {
     let builder = patient().load_timeout(Duration::from_millis(200));
     let pool = builder.build().unwrap();
     within_long(move || {
@@ -285,7 +285,7 @@ fn a_load_that_takes_too_long_is_given_up_with_the_remedy() {
 }
 
 #[test]
-fn more_loads_than_places_wait_within_their_timeout() {
+fn excess_loads_wait_within_their_timeout() {
     let builder = patient().load_timeout(LONG);
     let pool = builder.build().unwrap();
     let mut slow = begin(&pool, 0..8);
@@ -306,7 +306,7 @@ fn more_loads_than_places_wait_within_their_timeout() {
 }
 
 #[test]
-fn a_compilation_for_which_nobody_waits_goes_on_into_the_cache() {
+fn an_abandoned_compilation_ends_in_the_cache() {
     let folder = tempfile::tempdir().unwrap();
     let pool = Pool::builder().workers(1).cache_folder(folder.path());
     let pool = pool.build().unwrap();
@@ -343,7 +343,7 @@ fn a_module_is_loaded_from_async_code_without_a_runtime() {
 }
 
 #[test]
-fn who_gives_a_load_up_takes_it_from_nobody_else() {
+fn abandoning_a_load_does_not_cancel_it_for_others() {
     let pool = Pool::builder().workers(1).no_cache().build().unwrap();
     let wasm = wasmpool_guests::FACTORIZER.wasm;
     let mut dropped = pool.load_bytes_async(wasm);

@@ -31,6 +31,7 @@ mod stats;
 mod stopping;
 mod stress;
 mod support;
+mod suspension;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod traits;

@@ -84,7 +84,7 @@ fn chunks_of(inputs: usize) -> TaskOptions {
 }
 
 #[test]
-fn any_chunk_size_gives_the_same() {
+fn any_chunk_size_has_the_same_outcomes() {
     let bench = Bench::with_workers(2);
     let expected = (0..100_u64).map(factorizer::factorize).collect::<Vec<_>>();
     for size in [1, 7, 99, 100, 101, 5_000, usize::MAX] {
@@ -122,7 +122,7 @@ fn in_a_chunk_every_item_has_its_own_outcome_and_timeout() {
 }
 
 #[test]
-fn a_stuck_item_of_a_chunk_holds_up_no_other() {
+fn a_stuck_item_of_a_chunk_delays_no_other() {
     let bench = Bench::with_workers(2);
     // One worker takes the whole chunk, and gets stuck with its first item.
     let sleep = bench.task::<u64, u64>("sleep").with(chunks_of(40));
@@ -178,7 +178,7 @@ fn a_map_s_timeout_cancels_what_has_not_ended() {
 }
 
 #[test]
-fn a_map_that_is_done_in_time_notices_no_timeout() {
+fn a_map_that_ends_in_time_has_no_timeout() {
     let bench = Bench::with_workers(2);
     let outcomes = bench.pool.map(&bench.factorize(), 0..200_u64);
     assert_eq!(
@@ -202,7 +202,7 @@ fn lists_of_arguments_are_zipped() {
 }
 
 #[test]
-fn inputs_that_panic_lose_nothing_that_came_before() {
+fn inputs_that_panic_lose_no_earlier_outcome() {
     let bench = Bench::with_workers(2);
     for (size, at) in [(1, 0), (1, 100), (7, 10), (30, 100)] {
         let factorize = bench.factorize().with(chunks_of(size));
@@ -249,7 +249,7 @@ fn after_a_shutdown_accepted_items_come_and_then_a_clear_error() {
 }
 
 #[test]
-fn unordered_outcomes_come_each_once_with_the_place_of_their_input() {
+fn unordered_outcomes_come_once_with_the_index_of_their_input() {
     let bench = Bench::with_workers(2);
     let inputs = (0..1_000_u64).map(|n| n * 1_001);
     let mut seen = vec![false; 1_000];
@@ -267,7 +267,7 @@ fn unordered_outcomes_come_each_once_with_the_place_of_their_input() {
 }
 
 #[test]
-fn a_slow_task_holds_up_nothing_but_itself() {
+fn a_slow_task_delays_only_its_own_outcome() {
     let bench = Bench::with_workers(2);
     // The first would take an hour; endless inputs go by it.
     let inputs = std::iter::once(3_600_000).chain(std::iter::repeat(0_u64));
@@ -310,7 +310,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
-fn a_stream_gives_what_a_map_gives_without_blocking() {
+fn a_stream_yields_the_outcomes_of_a_map_without_blocking() {
     // The queue has no room for most of the window, and two streams share it.
     let bench = Bench::new(Pool::builder().workers(2).queue_capacity(3));
     let factorize = bench.factorize();
@@ -344,7 +344,7 @@ fn a_stream_that_finds_no_room_is_woken_when_there_is() {
 }
 
 #[test]
-fn a_stream_that_has_found_room_stands_in_nobody_s_way() {
+fn a_stream_with_room_blocks_no_other_submitter() {
     within_long(|| {
         let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
         let running = bench.spinning();
@@ -403,7 +403,7 @@ fn dropping_a_stream_cancels_its_tasks() {
 }
 
 #[test]
-fn a_map_into_a_full_queue_does_not_block_before_it_is_asked() {
+fn a_map_into_a_full_queue_does_not_block_before_next() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let running = bench.spinning();
     let queued = bench.submit::<_, u64>("recall", 0);
@@ -467,7 +467,7 @@ fn a_map_over_the_outcomes_of_a_map_ends_in_a_queue_of_one_place() {
 }
 
 #[test]
-fn inputs_that_are_pulled_hold_no_place_in_the_queue() {
+fn pulled_inputs_hold_no_place_in_the_queue() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let recall = bench.task::<u64, u64>("recall");
     // Each input submits a task of its own, for which there is room if none is held.

@@ -12,7 +12,7 @@ use crate::support::Bench;
 const SHORT: Duration = Duration::from_millis(30);
 
 #[test]
-fn limits_of_a_task_stand_in_for_the_pool_s() {
+fn limits_of_a_task_override_the_pool_s() {
     let builder = Pool::builder()
         .workers(1)
         .fuel_limit(1 << 40)
@@ -58,7 +58,7 @@ fn limits_of_a_task_stand_in_for_the_pool_s() {
 }
 
 #[test]
-fn a_limit_holds_for_a_warm_instance_too_and_for_one_task() {
+fn a_limit_applies_to_one_task_of_a_warm_instance() {
     let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
     bench.call::<_, u64>("remember", 1);
     let allocate = bench.task::<u64, u64>("allocate");
@@ -77,7 +77,7 @@ fn a_limit_holds_for_a_warm_instance_too_and_for_one_task() {
 }
 
 #[test]
-fn fuel_is_refused_where_it_is_not_metered() {
+fn a_fuel_limit_is_refused_if_fuel_is_not_metered() {
     let bench = Bench::with_workers(1);
     let task = bench.factorize().with(TaskOptions::new().fuel_limit(1));
     let refused = bench.pool.submit(&task, (6,)).unwrap_err();
@@ -154,7 +154,7 @@ fn a_warm_instance_has_the_limits_of_the_task_that_it_serves() {
 }
 
 #[test]
-fn options_errors_and_reports_survive_being_written_down() {
+fn options_errors_and_reports_can_be_serialized() {
     let options = TaskOptions::new()
         .task_timeout(SHORT)
         .memory_limit(1 << 20)

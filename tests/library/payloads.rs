@@ -31,7 +31,7 @@ fn assert_echoes(bench: &Bench, text: &str) {
 }
 
 #[test]
-fn sixty_four_mebibytes_go_there_and_come_back() {
+fn sixty_four_mebibytes_make_a_round_trip() {
     let bench = Bench::with_workers(1);
     let text = large_text();
     assert_eq!(text.len(), LARGE);
@@ -53,7 +53,7 @@ fn a_task_with_a_large_payload_is_cancelled_and_timed_out_cleanly() {
 }
 
 #[test]
-fn a_large_payload_is_stopped_at_any_point_of_its_way() {
+fn a_task_with_a_large_payload_is_stopped_at_any_point() {
     let bench = Bench::with_workers(1);
     let text = large_text();
     let echo = bench.task::<&str, String>("echo");

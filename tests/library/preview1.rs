@@ -88,7 +88,7 @@ fn the_memory_is_the_program_s_own() {
 }
 
 #[test]
-fn a_memory_that_cannot_grow_is_enough() {
+fn a_program_may_have_a_memory_that_cannot_grow() {
     let text = program(
         r#"(memory (export "memory") 1 1)
         (data (i32.const 0) "\08\00\00\00\02\00\00\00ok")
@@ -99,7 +99,7 @@ fn a_memory_that_cannot_grow_is_enough() {
 }
 
 #[test]
-fn a_start_section_may_ask_the_host_for_something() {
+fn a_start_section_may_call_the_host() {
     let text = program(
         r#"(memory (export "memory") 1)
         (data (i32.const 0) "\08\00\00\00\02\00\00\00ok")
@@ -113,7 +113,7 @@ fn a_start_section_may_ask_the_host_for_something() {
 
 /// The errors are those of the standard: 8 is `badf`.
 #[test]
-fn nothing_cannot_be_written_to_what_is_not_open() {
+fn an_empty_write_to_a_closed_descriptor_fails() {
     let pool = pool();
     for (descriptor, expected) in [(1, 0), (2, 0), (9, 8)] {
         let text = program(&format!(
@@ -126,7 +126,7 @@ fn nothing_cannot_be_written_to_what_is_not_open() {
 }
 
 #[test]
-fn exit_codes_are_whole() {
+fn exit_codes_have_32_bits() {
     let pool = pool();
     for code in [0, 1, 125, 126, 255, 256, 1000, 65_536, i32::MAX, -1] {
         let text = program(&format!(
@@ -327,7 +327,7 @@ fn a_program_that_only_sleeps_is_stopped() {
 /// A deterministic program waits for three times: an hour of the monotonic clock, two hours by the
 /// wall clock, and half an hour from now. The last comes first, and alone; the clock has moved by it.
 #[test]
-fn a_deterministic_program_is_told_the_earliest_of_its_times() {
+fn a_deterministic_program_gets_its_earliest_timer_first() {
     let pool = pool();
     for (wasi, size, clock) in [
         ("wasi_snapshot_preview1", 48, 16),
@@ -374,7 +374,7 @@ fn a_deterministic_program_is_told_the_earliest_of_its_times() {
 }
 
 #[test]
-fn a_core_module_that_is_no_program_offers_its_functions_of_numbers() {
+fn a_core_module_that_is_not_a_program_offers_its_functions_of_numbers() {
     let pool = pool();
     let module = pool
         .load_bytes(
@@ -438,7 +438,7 @@ fn a_core_module_that_is_no_program_offers_its_functions_of_numbers() {
 }
 
 #[test]
-fn several_memories_and_tables_and_none_are_enough() {
+fn modules_may_have_several_memories_and_tables_or_none() {
     let pool = pool();
     for items in [
         "",
@@ -463,7 +463,7 @@ fn several_memories_and_tables_and_none_are_enough() {
 }
 
 #[test]
-fn a_start_that_takes_something_is_refused() {
+fn a_start_function_with_parameters_is_refused() {
     let error = pool()
         .load_bytes(b"(module (func (export \"_start\") (param i32)))")
         .unwrap_err();

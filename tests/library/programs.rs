@@ -68,7 +68,7 @@ fn a_program_gets_its_arguments_environment_and_input() {
 }
 
 #[test]
-fn each_run_is_its_own() {
+fn each_run_has_an_instance_of_its_own() {
     let warm = Pool::builder().workers(1).isolation(Isolation::Worker);
     let pool = warm.build().unwrap();
     for_each_program(&pool, |name, module| {
@@ -129,7 +129,7 @@ fn a_panic_is_a_trap_in_the_words_of_the_program() {
 }
 
 #[test]
-fn the_output_is_whole_up_to_its_limit() {
+fn the_output_is_complete_up_to_its_limit() {
     let pool = Pool::builder()
         .workers(1)
         .output_limit(1000)
@@ -207,7 +207,7 @@ fn a_program_is_stopped_like_every_task() {
 }
 
 #[test]
-fn a_program_is_a_plain_task_beneath() {
+fn a_program_is_an_ordinary_task() {
     type Arguments = (Vec<String>, Vec<(String, String)>, Option<ByteBuf>);
     let pool = pool();
     for_each_program(&pool, |name, module| {
@@ -276,7 +276,7 @@ fn only_a_program_has_command_lines() {
     assert!(matches!(error, TaskRefError::NoProgram { .. }));
     assert_eq!(
         error.to_string(),
-        "the module is no program: it exports no `wasi:cli/run`; its tasks are `factorize`, \
+        "the module is not a program: it exports no `wasi:cli/run`; its tasks are `factorize`, \
          `factorize_many`, `is_prime`"
     );
     for_each_program(&bench.pool, |name, module| {
@@ -310,7 +310,7 @@ fn a_core_module_comes_from_the_cache() {
 }
 
 #[test]
-fn a_program_that_wants_nothing_runs() {
+fn a_program_without_imports_runs() {
     let pool = pool();
     let module = b"(module (memory (export \"memory\") 1) (func (export \"_start\")))";
     let module = pool.load_bytes(module).unwrap();

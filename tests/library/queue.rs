@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use wasmpool::{Pool, SubmitErrorKind, Until, wait};
+use wasmpool::{Pool, Retry, SubmitErrorKind, Task, TaskOptions, TaskState, Until, wait};
 
 use crate::support::{Bench, LONG, within_long};
 
@@ -99,7 +99,7 @@ fn a_hundred_thousand_tiny_submits_from_several_threads_all_complete() {
 }
 
 #[test]
-fn no_task_waits_for_a_worker_that_is_not_free_while_another_is() {
+fn no_task_waits_for_a_busy_worker_while_another_is_free() {
     // Between the outcome and the next task a worker calls back and clears the instance away.
     // How long the latter takes nobody can choose or see; a callback takes as long as it
     // likes, on the same thread and at the same stage.
@@ -168,7 +168,7 @@ fn async_submitters_wait_for_room_without_blocking_their_thread() {
 }
 
 #[test]
-fn an_async_submitter_that_gives_up_takes_no_place_and_no_turn() {
+fn a_dropped_async_submitter_takes_no_place_and_no_turn() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let running = bench.spinning();
     let recall = bench.task::<u64, u64>("recall");
@@ -194,7 +194,7 @@ fn an_async_submitter_that_gives_up_takes_no_place_and_no_turn() {
 }
 
 #[test]
-fn an_async_submitter_hears_of_a_shutdown_and_gets_its_arguments_back() {
+fn a_shutdown_returns_the_arguments_of_an_async_submitter() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let running = bench.spinning();
     let recall = bench.task::<u64, u64>("recall");
@@ -246,7 +246,7 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
 }
 
 #[test]
-fn tasks_that_are_submitted_together_have_each_a_future_or_a_refusal() {
+fn tasks_submitted_together_each_have_a_future_or_an_error() {
     // More than the queue takes at once.
     let bench = Bench::new(
         Pool::builder()
@@ -291,7 +291,7 @@ impl Wake for CountedWakes {
 }
 
 #[test]
-fn async_submitters_do_not_wake_each_other_for_nothing() {
+fn async_submitters_cause_no_needless_wakes() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let running = bench.spinning();
     let recall = bench.task::<u64, u64>("recall");
@@ -326,7 +326,7 @@ fn async_submitters_do_not_wake_each_other_for_nothing() {
 }
 
 #[test]
-fn a_waker_that_panics_harms_nobody() {
+fn a_panicking_waker_affects_no_other_task() {
     struct Panics;
     impl Wake for Panics {
         fn wake(self: Arc<Self>) {
@@ -357,4 +357,232 @@ fn a_waker_that_panics_harms_nobody() {
     bench.pool.close();
     assert!(waiting.as_mut().poll(&mut context).is_ready());
     running.cancel();
+}
+
+/// A pool of one worker whose queue is full with so many bytes, and a task that takes any text.
+fn bounded_in_bytes(bytes: usize) -> (Bench, Task<(String,), Vec<i64>>) {
+    let bench = Bench::new(Pool::builder().workers(1).queue_capacity_bytes(bytes));
+    let tour = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
+    let parse = tour.task("parse_numbers").unwrap();
+    (bench, parse)
+}
+
+/// A text of so many bytes that is read as one number.
+fn padded(number: usize, bytes: usize) -> String {
+    format!("{number:0bytes$}")
+}
+
+/// More than there is around a text when it is encoded.
+const AROUND: usize = 16;
+
+fn queued_bytes(pool: &Pool) -> usize {
+    pool.stats().queued_bytes.expect("there is a bound")
+}
+
+#[test]
+fn a_queue_full_of_bytes_returns_the_arguments() {
+    let (bench, parse) = bounded_in_bytes(10_000);
+    let running = bench.spinning();
+    assert_eq!(queued_bytes(&bench.pool), 0, "what runs does not count");
+    let submit = |number, bytes| bench.pool.try_submit(&parse, (padded(number, bytes),));
+    let queued = [submit(1, 6_000).unwrap(), submit(2, 6_000).unwrap()];
+    let held = queued_bytes(&bench.pool);
+    assert!((12_000..12_000 + 2 * AROUND).contains(&held), "{held}");
+
+    let refused = submit(3, 1).unwrap_err();
+    assert!(refused.is_full());
+    assert_eq!(refused.into_arguments(), (padded(3, 1),));
+    let patience = Duration::from_millis(20);
+    let refused = bench
+        .pool
+        .submit_timeout(&parse, (padded(4, 1),), patience)
+        .unwrap_err();
+    assert!(refused.is_full());
+    assert_eq!(queued_bytes(&bench.pool), held, "the refused hold nothing");
+
+    // A cancelled task gives its bytes back at once.
+    let [first, second] = queued;
+    assert!(first.cancel());
+    let third = submit(3, 1).unwrap();
+    running.cancel();
+    assert_eq!(second.wait().unwrap(), [2]);
+    assert_eq!(third.wait().unwrap(), [3]);
+    assert_eq!(queued_bytes(&bench.pool), 0);
+}
+
+#[test]
+fn arguments_larger_than_the_bound_in_bytes_are_accepted() {
+    let (bench, parse) = bounded_in_bytes(1);
+    let running = bench.spinning();
+    let large = bench.pool.try_submit(&parse, (padded(1, 5_000),)).unwrap();
+    assert!(queued_bytes(&bench.pool) > 5_000);
+    let refused = bench.pool.try_submit(&parse, (padded(2, 1),)).unwrap_err();
+    assert!(refused.is_full());
+    running.cancel();
+    assert_eq!(large.wait().unwrap(), [1]);
+}
+
+#[test]
+fn arguments_that_are_refused_hold_no_bytes() {
+    let builder = Pool::builder().workers(1).payload_limit(1_000);
+    let bench = Bench::new(builder.queue_capacity_bytes(100));
+    let running = bench.spinning();
+    let tour = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
+    let parse = tour.task::<(String,), Vec<i64>>("parse_numbers").unwrap();
+    let refused = bench.pool.submit(&parse, (padded(1, 2_000),)).unwrap_err();
+    assert!(matches!(refused.kind(), SubmitErrorKind::BadArguments(_)));
+    assert_eq!(queued_bytes(&bench.pool), 0);
+    let queued = bench.pool.try_submit(&parse, (padded(2, 10),)).unwrap();
+    running.cancel();
+    assert_eq!(queued.wait().unwrap(), [2]);
+}
+
+#[test]
+fn submit_waits_until_the_queue_has_room_for_bytes() {
+    let (bench, parse) = bounded_in_bytes(1_000);
+    let running = bench.spinning();
+    let large = bench.pool.submit(&parse, (padded(1, 5_000),)).unwrap();
+    let (pool, task) = (bench.pool.clone(), parse.clone());
+    let submitter = std::thread::spawn(move || pool.submit(&task, (padded(2, 5_000),)));
+    running.cancel();
+    assert_eq!(large.wait().unwrap(), [1]);
+    let submitted = within_long(move || submitter.join().unwrap()).unwrap();
+    assert_eq!(submitted.wait().unwrap(), [2]);
+}
+
+#[test]
+fn bytes_that_come_back_at_once_are_room_for_all_who_wait_in_their_order() {
+    let (bench, parse) = bounded_in_bytes(1_000);
+    let running = bench.spinning();
+    let large = bench.pool.submit(&parse, (padded(0, 5_000),)).unwrap();
+    let counts = [(); 4].map(|()| Arc::new(CountedWakes::default()));
+    // The third one fills the queue again: its size gives it no other turn.
+    let sizes = [10, 10, 5_000, 10];
+    let mut waiting = [0, 1, 2, 3].map(|place| {
+        let arguments = (padded(place, sizes[place]),);
+        Box::pin(bench.pool.submit_async(&parse, arguments))
+    });
+    let mut poll = |place: usize| {
+        let waker = Waker::from(Arc::clone(&counts[place]));
+        let mut context = Context::from_waker(&waker);
+        waiting[place].as_mut().poll(&mut context)
+    };
+    for place in 0..4 {
+        assert!(poll(place).is_pending());
+    }
+    let wakes = || {
+        let wakes = counts
+            .each_ref()
+            .map(|count| count.0.load(Ordering::SeqCst));
+        wakes.to_vec()
+    };
+    assert!(large.cancel());
+    assert_eq!(wakes(), [1, 0, 0, 0], "the first in line");
+    let mut submitted = Vec::new();
+    // Each tells the next one, as soon as it has its place, and if there is room.
+    for (place, expected) in [[1, 1, 0, 0], [1, 1, 1, 0], [1, 1, 1, 0]]
+        .into_iter()
+        .enumerate()
+    {
+        let Poll::Ready(Ok(future)) = poll(place) else {
+            panic!("there is room");
+        };
+        submitted.push(future);
+        assert_eq!(wakes(), expected);
+    }
+    assert!(poll(3).is_pending());
+    assert!(submitted[2].cancel());
+    assert_eq!(wakes(), [1, 1, 1, 1]);
+    let Poll::Ready(Ok(last)) = poll(3) else {
+        panic!("there is room");
+    };
+    running.cancel();
+    assert_eq!(last.wait().unwrap(), [3]);
+}
+
+#[test]
+fn maps_and_chunks_stay_below_the_bound_in_bytes_but_for_one_task() {
+    const BOUND: usize = 10_000;
+    const SIZE: usize = 3_000;
+    let (bench, parse) = bounded_in_bytes(BOUND);
+    let pool = &bench.pool;
+    let check = || assert!(queued_bytes(pool) < BOUND + SIZE + AROUND);
+    let inputs = || {
+        (0..200)
+            .map(|number| padded(number, SIZE))
+            .inspect(|_| check())
+    };
+    for chunk in [1, 50] {
+        let options = TaskOptions::new().chunk_size(chunk.try_into().unwrap());
+        let parse = parse.clone().with(options);
+        for (number, outcome) in pool.map(&parse, inputs()).enumerate() {
+            check();
+            assert_eq!(outcome.unwrap(), [number as i64]);
+        }
+        let mut numbers = pool
+            .map_unordered(&parse, inputs())
+            .map(|(_, outcome)| outcome.unwrap()[0])
+            .collect::<Vec<_>>();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..200));
+    }
+    let submitted = pool.submit_all(&parse, inputs().map(|text| (text,)));
+    check();
+    assert_eq!(submitted.len(), 200);
+    for (number, submitted) in submitted.into_iter().enumerate() {
+        assert_eq!(submitted.unwrap().wait().unwrap(), [number as i64]);
+    }
+    assert_eq!(queued_bytes(pool), 0);
+}
+
+#[test]
+fn tasks_that_wait_for_another_attempt_fill_the_queue_with_their_bytes() {
+    let retry = Retry::times(1).backoff(LONG);
+    let builder = Pool::builder().workers(1).queue_capacity_bytes(1_000);
+    let bench = Bench::new(builder.retry(retry));
+    let panic = bench.task::<String, ()>("panic");
+    let failing = bench.pool.submit(&panic, (padded(0, 5_000),)).unwrap();
+    // Until it waits for its second attempt.
+    let deadline = Instant::now() + LONG;
+    while bench.pool.stats().run_time.count == 0 || failing.state() != TaskState::Queued {
+        assert!(Instant::now() < deadline, "it is not put back");
+        std::thread::yield_now();
+    }
+    assert!(queued_bytes(&bench.pool) > 5_000);
+    let recall = bench.task::<u64, u64>("recall");
+    assert!(bench.pool.try_submit(&recall, (1,)).unwrap_err().is_full());
+    assert!(failing.cancel());
+    let accepted = bench.pool.try_submit(&recall, (1,)).unwrap();
+    assert_eq!(accepted.wait().unwrap(), 1);
+}
+
+#[test]
+fn a_callback_submits_into_a_queue_full_of_bytes_and_does_not_wait() {
+    let (bench, parse) = bounded_in_bytes(1);
+    let running = bench.spinning();
+    let first = bench.submit::<u64, u64>("recall", 1);
+    let (told, is_told) = mpsc::channel();
+    let (release, is_released) = mpsc::channel::<()>();
+    let (sender, submitted) = mpsc::channel();
+    let (pool, task) = (bench.pool.clone(), parse.clone());
+    // Called on the thread of the only worker.
+    first.on_done(move |_| {
+        told.send(()).unwrap();
+        is_released.recv().unwrap();
+        sender.send(pool.submit(&task, (padded(3, 100),))).unwrap();
+    });
+    running.cancel();
+    is_told.recv_timeout(LONG).unwrap();
+    let second = bench.pool.try_submit(&parse, (padded(2, 100),)).unwrap();
+    assert!(queued_bytes(&bench.pool) > 100);
+    release.send(()).unwrap();
+    let third = submitted.recv_timeout(LONG).unwrap().unwrap();
+    assert_eq!(second.wait().unwrap(), [2]);
+    assert_eq!(third.wait().unwrap(), [3]);
+}
+
+#[test]
+fn bytes_are_not_counted_without_a_bound() {
+    let bench = Bench::with_workers(1);
+    assert_eq!(bench.pool.stats().queued_bytes, None);
 }

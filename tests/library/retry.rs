@@ -17,7 +17,7 @@ fn attempts<Out>(future: &TaskFuture<Out>) -> u32 {
 }
 
 #[test]
-fn a_task_is_tried_as_often_as_it_was_told() {
+fn a_task_is_retried_the_given_number_of_times() {
     let bench = Bench::with_workers(1);
     let panic = bench.task::<&str, ()>("panic");
     for retries in [0, 1, 3] {
@@ -40,7 +40,7 @@ fn a_task_is_tried_as_often_as_it_was_told() {
 }
 
 #[test]
-fn a_task_that_comes_round_has_succeeded() {
+fn a_task_that_succeeds_at_a_retry_has_succeeded() {
     let bench = Bench::with_workers(1);
     let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let soon = u64::try_from(clock.as_millis()).unwrap() + 100;
@@ -54,7 +54,7 @@ fn a_task_that_comes_round_has_succeeded() {
 }
 
 #[test]
-fn timeouts_and_chosen_kinds_are_tried_again_and_no_others() {
+fn timeouts_and_chosen_kinds_are_retried_and_no_others() {
     let bench = Bench::with_workers(1);
     let check = |name: &str, options: TaskOptions, expected: u32| {
         let task = bench.task::<u64, u64>(name).with(options);
@@ -80,7 +80,7 @@ fn timeouts_and_chosen_kinds_are_tried_again_and_no_others() {
 }
 
 #[test]
-fn the_pool_s_retry_stands_where_a_task_has_none_of_its_own() {
+fn the_pool_s_retry_applies_to_tasks_without_their_own() {
     let bench = Bench::new(Pool::builder().workers(1).retry(Retry::times(1)));
     let task = bench.task::<&str, ()>("panic");
     let of_pool = bench.pool.submit(&task, ("now",)).unwrap();
@@ -119,7 +119,7 @@ fn a_queue_timeout_is_for_the_first_wait_only() {
 }
 
 #[test]
-fn a_shutdown_makes_the_attempts_that_are_left_without_a_wait() {
+fn a_shutdown_makes_the_remaining_attempts_without_a_wait() {
     let retry = Retry::times(2).backoff(Duration::from_secs(50));
     let bench = Bench::new(Pool::builder().workers(1).retry(retry));
     let future = bench.submit::<_, ()>("panic", "now");
@@ -129,7 +129,7 @@ fn a_shutdown_makes_the_attempts_that_are_left_without_a_wait() {
 }
 
 #[test]
-fn a_terminated_pool_tries_nothing_again() {
+fn a_terminated_pool_retries_no_task() {
     let retry = Retry::times(1_000_000).backoff(Duration::from_millis(1));
     let bench = Bench::new(Pool::builder().workers(2).retry(retry));
     let task = bench.task::<&str, ()>("panic");
@@ -173,7 +173,7 @@ fn a_pool_ends_in_time_also_if_its_guests_fail_on_purpose() {
 }
 
 #[test]
-fn a_task_that_fails_while_the_queue_is_cancelled_is_not_tried_again() {
+fn a_task_that_fails_while_the_queue_is_cancelled_is_not_retried() {
     let retry = Retry::times(u32::MAX);
     let bench = Bench::new(Pool::builder().workers(2).retry(retry));
     let futures = [(); 4].map(|()| bench.submit::<_, ()>("panic", "again and again"));

@@ -87,7 +87,7 @@ impl Tree {
 }
 
 #[test]
-fn without_rights_there_is_nothing() {
+fn a_program_without_rights_has_no_access() {
     let (pool, tree) = (pool(), Tree::new());
     let nothing = Capabilities::new();
     let path = tree.inside("file");
@@ -188,7 +188,7 @@ fn a_folder_that_is_read_only_stays_as_it_is() {
 }
 
 #[test]
-fn nobody_leaves_a_granted_folder() {
+fn a_guest_cannot_leave_a_granted_folder() {
     let pool = pool();
     for_each_program(&pool, |_, module| {
         let tree = Tree::new();
@@ -366,7 +366,7 @@ fn a_file_that_becomes_a_fifo_meanwhile_is_not_waited_for() {
 }
 
 #[test]
-fn two_folders_are_two() {
+fn two_granted_folders_are_separate() {
     let pool = pool();
     for_each_program(&pool, |_, module| {
         let tree = Tree::new();
@@ -384,7 +384,7 @@ fn two_folders_are_two() {
 }
 
 #[test]
-fn what_was_opened_is_granted() {
+fn the_folder_that_was_opened_is_granted() {
     let tree = Tree::new();
     let rights = tree.rights(Access::ReadOnly);
     fs::rename(tree.inside(""), tree.root().join("renamed")).unwrap();
@@ -397,7 +397,7 @@ fn what_was_opened_is_granted() {
 }
 
 #[test]
-fn what_is_no_folder_is_not_granted() {
+fn only_a_folder_can_be_granted() {
     let tree = Tree::new();
     for path in [tree.inside("file"), tree.inside("missing")] {
         let refused = Capabilities::new().dir(&path, "/data", Access::ReadOnly);
@@ -411,7 +411,7 @@ fn what_is_no_folder_is_not_granted() {
 }
 
 #[test]
-fn the_environment_is_what_was_given() {
+fn the_environment_has_only_the_granted_variables() {
     let pool = pool();
     let rights = Capabilities::new().env("A", "granted").env("B", "granted");
     for_each_program(&pool, |_, module| {
@@ -427,7 +427,7 @@ fn the_environment_is_what_was_given() {
 }
 
 #[test]
-fn rights_are_for_all_kinds_of_tasks() {
+fn rights_apply_to_all_kinds_of_tasks() {
     let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
     let rights = Capabilities::new().env("RIGHT", "granted");
     let plain = bench.task::<&str, String>("escape");
@@ -669,7 +669,7 @@ fn a_deterministic_guest_sees_nothing_of_its_task() {
 }
 
 #[test]
-fn numbers_are_the_same_bit_by_bit_where_that_was_asked_for() {
+fn deterministic_numbers_are_bit_identical() {
     // Two NaN with signs and payloads of their own, and what their sum is.
     let component = br#"(component
         (core module $m
@@ -696,7 +696,7 @@ fn numbers_are_the_same_bit_by_bit_where_that_was_asked_for() {
 }
 
 #[test]
-fn rights_do_not_tell_secrets() {
+fn debug_output_of_rights_has_no_secrets() {
     let rights = Capabilities::new().env("PASSWORD", "hunter2");
     let text = format!("{rights:?}");
     assert!(

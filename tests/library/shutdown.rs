@@ -10,7 +10,7 @@ use wasmpool::{
 use crate::support::{Bench, wait_until_running, within_long};
 
 #[test]
-fn a_graceful_shutdown_finishes_what_was_accepted() {
+fn a_graceful_shutdown_finishes_accepted_tasks() {
     let bench = Bench::with_workers(2);
     let factorize = bench.factorize();
     let futures = (0..200)
@@ -23,7 +23,7 @@ fn a_graceful_shutdown_finishes_what_was_accepted() {
 }
 
 #[test]
-fn failures_during_a_graceful_shutdown_hang_nothing() {
+fn failures_do_not_hang_a_graceful_shutdown() {
     for isolation in [Isolation::Task, Isolation::Worker] {
         let builder = Pool::builder().workers(2).isolation(isolation);
         let bench = Bench::new(builder.memory_limit(32 << 20));
@@ -94,7 +94,9 @@ fn closing_does_not_wait_and_accepted_work_is_still_done() {
 
 #[test]
 fn a_cancelling_shutdown_cancels_the_queued_and_finishes_the_running() {
-    let bench = Arc::new(Bench::with_workers(1));
+    // The one that sleeps keeps the only worker.
+    let builder = Pool::builder().workers(1).max_suspended(0);
+    let bench = Arc::new(Bench::new(builder));
     let running = bench.submit::<_, u64>("sleep", 100);
     wait_until_running(&running);
     let queued = (0..10)
@@ -111,8 +113,9 @@ fn a_cancelling_shutdown_cancels_the_queued_and_finishes_the_running() {
 #[test]
 fn terminating_stops_the_running_and_cancels_the_queued() {
     let bench = Arc::new(Bench::with_workers(2));
-    let running = [bench.spinning(), bench.submit("sleep", 3_600_000)];
-    wait_until_running(&running[1]);
+    let waiting = bench.submit("sleep", 3_600_000);
+    wait_until_running(&waiting);
+    let running = [waiting, bench.spinning(), bench.spinning()];
     let queued = bench.submit::<_, u64>("recall", 1);
     let pool = Arc::clone(&bench);
     within_long(move || pool.pool.shutdown(Shutdown::Terminate));
@@ -125,7 +128,7 @@ fn terminating_stops_the_running_and_cancels_the_queued() {
 }
 
 #[test]
-fn terminating_stops_what_runs_before_it_calls_anybody_back() {
+fn terminating_stops_running_tasks_before_it_runs_callbacks() {
     let bench = Arc::new(Bench::with_workers(1));
     let running = bench.spinning();
     let queued = bench.submit::<_, u64>("recall", 1);
@@ -138,7 +141,7 @@ fn terminating_stops_what_runs_before_it_calls_anybody_back() {
 }
 
 #[test]
-fn terminating_releases_who_waits_in_a_graceful_shutdown() {
+fn terminating_ends_a_blocked_graceful_shutdown() {
     let bench = Arc::new(Bench::with_workers(1));
     let running = bench.spinning();
     let graceful = Arc::clone(&bench);
@@ -212,7 +215,7 @@ fn ten_thousand_queued_tasks_are_terminated_at_once() {
 }
 
 #[test]
-fn shutting_down_does_not_hang_after_any_beginning() {
+fn shutting_down_never_hangs() {
     within_long(|| {
         Pool::builder()
             .workers(1)

@@ -25,7 +25,7 @@ fn check(stats: &PoolStats) {
 }
 
 #[test]
-fn the_numbers_tell_where_each_task_is() {
+fn the_counts_show_the_state_of_each_task() {
     let bench = Bench::with_workers(2);
     let running = [bench.spinning(), bench.spinning()];
     let queued = (0..5)
@@ -56,7 +56,7 @@ fn the_numbers_tell_where_each_task_is() {
 }
 
 #[test]
-fn the_numbers_add_up_at_any_moment() {
+fn the_counts_are_consistent_at_any_moment() {
     let bench = Bench::new(Pool::builder().workers(2).queue_capacity(32));
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -88,7 +88,7 @@ fn the_numbers_add_up_at_any_moment() {
 }
 
 #[test]
-fn times_are_distributed_over_the_tasks_that_have_run() {
+fn run_times_cover_the_tasks_that_have_run() {
     let bench = Bench::with_workers(1);
     let idle = bench.pool.stats();
     assert_eq!((idle.run_time.count, idle.utilization), (0, 0.0));
@@ -109,7 +109,7 @@ fn times_are_distributed_over_the_tasks_that_have_run() {
 }
 
 #[test]
-fn a_worker_that_is_busy_counts_while_it_is() {
+fn utilization_includes_running_tasks() {
     let bench = Bench::with_workers(2);
     let running = bench.spinning();
     let first = bench.pool.stats();

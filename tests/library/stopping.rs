@@ -46,7 +46,7 @@ fn a_task_that_never_ends_is_timed_out_and_its_worker_goes_on() {
 }
 
 #[test]
-fn a_spinning_guest_that_was_stopped_tells_where_it_was() {
+fn a_stopped_spinning_guest_has_a_backtrace() {
     let builder = Pool::builder().workers(1).task_timeout(SHORT);
     let bench = Bench::new(builder.backtrace_lines());
     let error = bench.submit::<_, u64>("spin", 1).wait().unwrap_err();
@@ -60,7 +60,7 @@ fn a_spinning_guest_that_was_stopped_tells_where_it_was() {
 }
 
 #[test]
-fn ten_spinning_tasks_and_then_a_good_one_on_the_same_thread() {
+fn a_worker_thread_survives_ten_stopped_tasks() {
     let bench = Bench::new(Pool::builder().workers(1).task_timeout(SHORT));
     let patient = TaskOptions::new().task_timeout(LONG);
     let recall = bench.task::<u64, u64>("recall").with(patient.clone());
@@ -147,7 +147,7 @@ fn a_cancelled_queued_task_never_starts() {
 }
 
 #[test]
-fn cancelling_what_has_ended_changes_nothing() {
+fn cancelling_an_ended_task_changes_nothing() {
     let bench = Bench::with_workers(1);
     let future = bench.submit::<_, u64>("recall", 5);
     assert_eq!(future.wait().unwrap(), 5);
@@ -156,7 +156,7 @@ fn cancelling_what_has_ended_changes_nothing() {
 }
 
 #[test]
-fn stopping_one_task_disturbs_no_neighbour() {
+fn stopping_one_task_affects_no_other() {
     let bench = Bench::with_workers(2);
     // 2^61 - 1 has no small factor: this computes for a while, through all the stops.
     let is_prime = bench.factorizer.task::<(u64,), bool>("is_prime").unwrap();
@@ -200,7 +200,7 @@ fn a_queue_timeout_ends_tasks_that_wait_while_all_workers_are_busy() {
 }
 
 #[test]
-fn a_guest_knows_how_much_time_it_has_and_who_runs_it() {
+fn a_guest_sees_its_time_left_and_its_worker() {
     let whereabouts = |builder: wasmpool::PoolBuilder| {
         let pool = builder.build().unwrap();
         let module = pool.load(wasmpool_guests::TOUR.path()).unwrap();
@@ -242,7 +242,7 @@ fn progress_reaches_the_caller_of_a_running_task() {
 }
 
 #[test]
-fn a_guest_that_honours_a_stop_leaves_in_its_grace_period() {
+fn a_guest_that_honours_a_stop_returns_within_its_grace_period() {
     let builder = Pool::builder().workers(1).task_timeout(SHORT);
     let bench = Bench::new(builder.stop_grace(LONG));
     let future = bench.submit::<_, u64>("honour_stop", 7);
@@ -261,7 +261,7 @@ fn a_guest_that_honours_a_stop_leaves_in_its_grace_period() {
 }
 
 #[test]
-fn a_guest_that_looks_away_is_halted_when_its_grace_period_is_over() {
+fn a_guest_that_ignores_a_stop_is_halted_after_its_grace_period() {
     let grace = Duration::from_millis(80);
     let builder = Pool::builder().workers(1).task_timeout(SHORT);
     let bench = Bench::new(builder.stop_grace(grace));

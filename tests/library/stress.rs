@@ -195,7 +195,7 @@ fn check(seed: u64) {
 }
 
 #[test]
-fn whatever_happens_each_accepted_task_ends_once_and_is_counted() {
+fn each_accepted_task_ends_once_and_is_counted() {
     for seed in 1..=20 {
         within_long(move || check(seed));
     }

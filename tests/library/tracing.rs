@@ -115,7 +115,7 @@ impl Subscriber for PanicsAt {
 }
 
 /// Tasks settle as they would without the subscriber, and the pool ends.
-fn check_that_it_costs_nothing(subscriber: PanicsAt) {
+fn check_that_tasks_settle(subscriber: PanicsAt) {
     std::panic::set_hook(Box::new(|_| {}));
     tracing::subscriber::set_global_default(subscriber).unwrap();
     let bench = Bench::with_workers(2);
@@ -128,26 +128,26 @@ fn check_that_it_costs_nothing(subscriber: PanicsAt) {
 }
 
 #[test]
-fn a_subscriber_that_panics_at_a_span_costs_no_task_and_no_worker() {
-    in_own_process(|| check_that_it_costs_nothing(PanicsAt::NewSpan));
+fn a_subscriber_that_panics_at_a_span_ends_no_task_and_no_worker() {
+    in_own_process(|| check_that_tasks_settle(PanicsAt::NewSpan));
 }
 
 #[test]
-fn a_subscriber_that_panics_at_an_event_costs_no_task_and_no_worker() {
-    in_own_process(|| check_that_it_costs_nothing(PanicsAt::Event));
+fn a_subscriber_that_panics_at_an_event_ends_no_task_and_no_worker() {
+    in_own_process(|| check_that_tasks_settle(PanicsAt::Event));
 }
 
 #[test]
-fn a_subscriber_that_panics_when_a_span_is_entered_costs_no_task_and_no_worker() {
-    in_own_process(|| check_that_it_costs_nothing(PanicsAt::Enter));
+fn a_subscriber_that_panics_when_a_span_is_entered_ends_no_task_and_no_worker() {
+    in_own_process(|| check_that_tasks_settle(PanicsAt::Enter));
 }
 
 #[test]
-fn a_subscriber_that_panics_when_a_span_is_left_costs_no_task_and_no_worker() {
-    in_own_process(|| check_that_it_costs_nothing(PanicsAt::Exit));
+fn a_subscriber_that_panics_when_a_span_is_left_ends_no_task_and_no_worker() {
+    in_own_process(|| check_that_tasks_settle(PanicsAt::Exit));
 }
 
 #[test]
-fn a_subscriber_that_panics_when_a_span_is_closed_costs_no_task_and_no_worker() {
-    in_own_process(|| check_that_it_costs_nothing(PanicsAt::Close));
+fn a_subscriber_that_panics_when_a_span_is_closed_ends_no_task_and_no_worker() {
+    in_own_process(|| check_that_tasks_settle(PanicsAt::Close));
 }

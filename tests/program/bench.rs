@@ -187,7 +187,7 @@ fn without_python_its_arms_are_skipped_and_the_others_are_not() {
 }
 
 #[test]
-fn a_question_that_there_is_not_is_refused_with_the_list() {
+fn an_unknown_question_is_refused_with_the_list() {
     let run = run(&["bench", "--filter", "speed"]);
     run.assert_code(2)
         .assert_stderr("speed")
@@ -209,7 +209,7 @@ fn the_questions_are_listed() {
 }
 
 #[test]
-fn a_task_of_ones_own_is_measured_beside_a_command() {
+fn an_own_task_is_compared_with_a_command() {
     let inputs = ["--module", "factorizer", "--input", "360", "97"];
     // `test` is given the input as its argument, and finds that there is one.
     let report = report_of(&[&inputs[..], &["--against", "test -n {}"]].concat());
@@ -223,7 +223,7 @@ fn a_task_of_ones_own_is_measured_beside_a_command() {
 }
 
 #[test]
-fn a_command_without_a_place_for_the_input_reads_it() {
+fn a_command_without_a_placeholder_reads_the_input() {
     let inputs = ["--module", "factorizer", "--input", "360"];
     report_of(&[&inputs[..], &["--against", "grep -qx 360"]].concat());
     run(&quick(
@@ -234,7 +234,7 @@ fn a_command_without_a_place_for_the_input_reads_it() {
 }
 
 #[test]
-fn a_task_of_ones_own_that_fails_is_told_and_not_measured() {
+fn an_own_task_that_fails_is_reported_and_not_measured() {
     run(&quick(&[
         "--module",
         misbehaving(),

@@ -31,7 +31,7 @@ fn arguments_are_json_and_are_checked_before_anything_runs() {
 }
 
 #[test]
-fn options_at_the_end_may_be_left_out() {
+fn options_at_the_end_may_be_omitted() {
     let scene = r#"{"shapes":[{"circle":0},{"rect":[4,2]}]}"#;
     let (alone, listed) = (scene.to_owned(), format!("[{scene}]"));
     let in_units = format!(r#"[{scene}, 2]"#);
@@ -43,7 +43,7 @@ fn options_at_the_end_may_be_left_out() {
 }
 
 #[test]
-fn a_call_is_written_as_wave_has_it() {
+fn a_call_is_written_in_wave() {
     let call = "summarize({name: some(\"a\"), shapes: [rect((1.5, 2)), circle(0)]}, some(0.5))";
     let run_it = |call: &str| run(&["run", shapes(), "--invoke", call]);
     let lines = run_it(call).assert_code(0).lines();
@@ -84,7 +84,7 @@ fn the_list_says_the_types_of_functions() {
 }
 
 #[test]
-fn what_was_compiled_ahead_is_run_only_if_it_is_trusted_and_fits() {
+fn precompiled_code_runs_only_if_it_is_trusted_and_fits() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("shapes.cwasm");
     let file = file.to_str().unwrap();
@@ -173,7 +173,7 @@ fn a_short_result_of_long_names_is_not_written_out() {
 }
 
 #[test]
-fn what_a_guest_says_is_no_command_to_the_terminal() {
+fn text_of_a_guest_cannot_control_the_terminal() {
     const WORDS: &str = "\x1b[2J\x7f\u{9b}2J\u{202e}";
     let folder = tempfile::tempdir().unwrap();
     let module = hostile(folder.path());
@@ -194,7 +194,7 @@ fn what_a_guest_says_is_no_command_to_the_terminal() {
 }
 
 #[test]
-fn what_a_file_says_is_no_command_to_the_terminal() {
+fn text_of_a_file_cannot_control_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     // The parser shows the line that it does not understand.
     let file = folder.path().join("broken.wat");

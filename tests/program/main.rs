@@ -139,7 +139,7 @@ fn inputs_become_lines_in_their_order() {
 }
 
 #[test]
-fn ten_thousand_numbers_are_factorized_as_an_independent_computation_says() {
+fn ten_thousand_factorizations_match_an_independent_computation() {
     let mut numbers = vec![0, 1, 2, 3, 4, u64::MAX, u64::MAX - 1];
     // Primes and their neighbours at the square root of what fits, and the largest below
     // 2^32; a prime near 2^63 and a square of a large prime, which take longest.
@@ -253,7 +253,7 @@ fn a_panic_s_message_is_in_its_line() {
 }
 
 #[test]
-fn details_tell_what_a_task_cost_and_where_it_was() {
+fn details_have_resource_usage_and_backtrace() {
     let run = run(&["run", "--details", tour(), "-t", "print", "\"hello\""]);
     let report = &run.assert_code(0).lines()[0]["report"];
     assert_eq!(report["stdout"], "hello\n");
@@ -269,7 +269,7 @@ fn details_tell_what_a_task_cost_and_where_it_was() {
 }
 
 #[test]
-fn a_cache_that_cannot_be_used_is_said_once_and_costs_nothing_else() {
+fn an_unusable_cache_is_reported_once_and_fails_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cache");
     fs::write(&file, "mine").unwrap();
@@ -285,7 +285,7 @@ fn a_cache_that_cannot_be_used_is_said_once_and_costs_nothing_else() {
 
 /// The lines of its source are kept in native code of its own, but only where there are any.
 #[test]
-fn details_compile_no_module_anew_that_has_no_lines() {
+fn details_do_not_recompile_a_module_without_lines() {
     let folder = tempfile::tempdir().unwrap();
     let cache = folder.path().join("cache");
     let entries = |more: &[&str]| {
@@ -329,7 +329,7 @@ fn a_bad_line_is_its_own_error_with_its_number() {
 }
 
 #[test]
-fn several_parameters_are_an_array_and_none_needs_no_input() {
+fn several_parameters_are_an_array_and_no_parameters_need_no_input() {
     let run = run(&[
         "run",
         tour(),
@@ -394,7 +394,7 @@ fn inputs_come_from_a_file_too() {
     let broken = self::run(&["run", "factorizer", "6", "--input", folder]);
     broken
         .assert_code(3)
-        .assert_stderr("cannot read the input any further");
+        .assert_stderr("reading the input failed");
     assert_eq!(broken.lines()[0]["output"], json!([2, 3]));
     broken.assert_stderr("1 task: 1 ok");
 
@@ -463,7 +463,37 @@ fn any_chunk_size_gives_the_same_output() {
 }
 
 #[test]
-fn a_chunk_is_not_held_back_for_inputs_that_are_yet_to_come() {
+fn a_bound_in_bytes_gives_the_same_output_and_holds_up_no_stop() {
+    let input = (0..500).map(|n| format!("{n}\n")).collect::<String>();
+    let args = [
+        "run",
+        "factorizer",
+        "--input",
+        "-",
+        "-w",
+        "2",
+        "--chunk",
+        "7",
+    ];
+    let with = |options: &[&str]| {
+        let run = run_with_input(&[&args[..], options].concat(), &input);
+        run.assert_code(0);
+        run.stdout
+    };
+    assert_eq!(with(&["--queue-bytes", "1"]), with(&[]));
+    let none = run(&["run", "factorizer", "1", "--queue-bytes", "0"]);
+    none.assert_code(2)
+        .assert_stderr("queue_capacity_bytes: 0 is out of range");
+
+    // The third input waits for room when the first one fails.
+    let args = ["run", misbehaving(), "-t", "spin", "1", "2", "3", "-w", "1"];
+    let limits = ["--queue-bytes", "1", "--timeout", "100ms", "--fail-fast"];
+    let stopped = run(&[&args[..], &limits[..]].concat());
+    stopped.assert_code(1).assert_stdout("{\"index\":0,");
+}
+
+#[test]
+fn a_chunk_does_not_wait_for_later_inputs() {
     let mut child = start(&["run", "factorizer", "--input", "-", "--chunk", "100"]);
     let mut stdin = child.stdin.take().unwrap();
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
@@ -480,7 +510,7 @@ fn a_chunk_is_not_held_back_for_inputs_that_are_yet_to_come() {
 }
 
 #[test]
-fn tasks_that_trap_are_tried_again_when_told_so() {
+fn tasks_that_trap_are_retried_with_the_flag() {
     let attempts = |options: &[&str]| {
         let args = ["run", misbehaving(), "-t", "panic", "now", "--details"];
         let run = run(&[&args[..], options].concat());
@@ -494,7 +524,7 @@ fn tasks_that_trap_are_tried_again_when_told_so() {
 }
 
 #[test]
-fn a_run_stops_when_so_many_have_failed() {
+fn a_run_stops_after_the_maximum_of_failures() {
     let input = "x\n".repeat(5_000);
     let args = [
         "run",
@@ -522,7 +552,7 @@ fn a_run_stops_when_so_many_have_failed() {
 }
 
 #[test]
-fn the_report_s_latencies_have_no_ceiling() {
+fn the_report_s_latencies_are_not_clipped() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("report.json");
     let path = file.to_str().unwrap();
@@ -619,7 +649,7 @@ fn limits_are_set_by_flags() {
 }
 
 #[test]
-fn isolation_says_what_tasks_share() {
+fn the_isolation_flag_sets_what_tasks_share() {
     let outputs = |args: &[&str]| {
         let common = ["run", misbehaving(), "-t", "remember", "-w", "1"];
         let run = run(&[&common[..], args, &["1", "2", "3", "4"]].concat());
@@ -744,7 +774,7 @@ fn interrupt(child: &Child) {
 
 #[cfg(unix)]
 #[test]
-fn an_interrupt_writes_what_is_done_and_the_summary() {
+fn an_interrupt_writes_finished_lines_and_the_summary() {
     // The first input is done at once, the second never, and the stream stays open.
     let mut child = start(&["run", misbehaving(), "-t", "sleep", "-i", "-", "-w", "2"]);
     let mut stdin = child.stdin.take().unwrap();
@@ -769,7 +799,7 @@ fn an_interrupt_writes_what_is_done_and_the_summary() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn an_idle_pool_wakes_nobody() {
+fn an_idle_pool_wakes_no_thread() {
     /// How often the threads of a process have been switched to.
     fn switches(process: u32) -> Vec<(PathBuf, u64)> {
         let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
@@ -869,6 +899,114 @@ fn completions_are_printed_for_the_usual_shells() {
     }
 }
 
+/// What the program tells a shell that completes the name of a task.
+#[track_caller]
+fn check_task_names(words: &[&str], names: &[&str]) {
+    let run = run(&[&["__task-names"], words].concat());
+    run.assert_code(0);
+    assert_eq!(run.stdout.lines().collect::<Vec<_>>(), names);
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn names_of_tasks_are_told_to_shells() {
+    let factorizer = ["factorize", "factorize_many", "is_prime"];
+    check_task_names(&["run", "factorizer", "-t"], &factorizer);
+    let options = [
+        "run",
+        "--timeout",
+        "5s",
+        "--quiet",
+        "factorizer",
+        "6",
+        "--task",
+    ];
+    check_task_names(&options, &factorizer);
+    check_task_names(
+        &["run", "factorizer", "--timeout", "later", "-t"],
+        &factorizer,
+    );
+    check_task_names(&["bench", "--module", "factorizer", "-t"], &factorizer);
+    let shapes = wasmpool_guests::SHAPES.path().to_str().unwrap();
+    check_task_names(&["run", shapes, "-t"], &["area", "summarize"]);
+}
+
+#[test]
+fn where_there_are_no_names_of_tasks_shells_are_told_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let broken = folder.path().join("broken.wasm");
+    fs::write(&broken, "no module").unwrap();
+    let broken = broken.to_str().unwrap();
+    for words in [
+        &["run"][..],
+        &["run", "-t"],
+        &["run", "missing.wasm", "-t"],
+        &["run", broken, "-t"],
+        &["run", folder.path().to_str().unwrap(), "-t"],
+        &["run", "factorizer", "--trusted-cwasm", "-t"],
+        &[
+            "run",
+            "factorizer",
+            "--no-cache",
+            "--load-timeout",
+            "1ns",
+            "-t",
+        ],
+        &["run", "factorizer", "--", "-t"],
+        &["run", "--help", "-t"],
+        &["list", "-t"],
+        &["unknown"],
+        &[],
+    ] {
+        check_task_names(words, &[]);
+    }
+}
+
+/// What bash offers for the last of these words, of the program's command line.
+#[track_caller]
+fn check_bash(words: &[&str], offered: &[&str]) {
+    let script = r#"
+        source <("$1" completions bash)
+        complete -p wasmpool
+        COMP_WORDS=("$@")
+        COMP_CWORD=$(($# - 1))
+        _wasmpool_tasks "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        printf '%s\n' "${COMPREPLY[@]}"
+    "#;
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-c", script, "bash"]);
+    let bash = bash.arg(env!("CARGO_BIN_EXE_wasmpool")).args(words);
+    let run = Run::of(bash.output().unwrap());
+    let (registration, found) = run.assert_code(0).stdout.split_once('\n').unwrap();
+    assert!(
+        registration.contains("-F _wasmpool_tasks "),
+        "{registration}"
+    );
+    assert_eq!(found.lines().collect::<Vec<_>>(), offered);
+    assert_eq!(run.stderr, "");
+}
+
+#[test]
+fn bash_completes_the_names_of_tasks() {
+    check_bash(
+        &["run", "factorizer", "-t", ""],
+        &["factorize", "factorize_many", "is_prime"],
+    );
+    check_bash(&["run", "factorizer", "--task", "is"], &["is_prime"]);
+    check_bash(&["run", "missing", "-t", ""], &[""]);
+    check_bash(&["run", "--isolation", "w"], &["worker"]);
+    check_bash(&["com"], &["compile", "completions"]);
+}
+
+#[test]
+fn zsh_and_fish_ask_for_the_names_of_tasks() {
+    let zsh = run(&["completions", "zsh"]).assert_code(0).stdout.clone();
+    // Both forms of the option, of both commands that have it.
+    assert_eq!(zsh.matches(":NAME:_wasmpool_tasks'").count(), 4);
+    let fish = run(&["completions", "fish"]).assert_code(0).stdout.clone();
+    assert_eq!(fish.matches("$typed[1] __task-names").count(), 2);
+}
+
 #[test]
 fn manual_pages_are_written_for_the_program_and_each_command() {
     let folder = tempfile::tempdir().unwrap();
@@ -904,6 +1042,31 @@ fn manual_pages_are_written_for_the_program_and_each_command() {
 }
 
 #[test]
+fn the_help_of_a_command_says_more_than_the_list_of_commands() {
+    for (command, brief, more) in [
+        ("run", "Run a task over inputs", "Prints one line of JSON"),
+        (
+            "compile",
+            "Compile a module",
+            "It is checked no more than any other",
+        ),
+        (
+            "bench",
+            "Measure what isolation costs",
+            "take turns in rounds",
+        ),
+        ("new", "Make a guest that builds", "It has one task"),
+    ] {
+        let long = run(&[command, "--help"]);
+        assert!(long.stdout.starts_with(brief), "{}", long.stdout);
+        assert!(long.stdout.contains(more), "{}", long.stdout);
+        let short = run(&[command, "-h"]);
+        assert!(short.stdout.starts_with(brief), "{}", short.stdout);
+        assert!(!short.stdout.contains(more), "{}", short.stdout);
+    }
+}
+
+#[test]
 fn the_help_lists_the_exit_codes() {
     for args in [&["--help"][..], &["run", "--help"]] {
         let run = run(args);
@@ -916,7 +1079,7 @@ fn the_help_lists_the_exit_codes() {
 }
 
 #[test]
-fn a_module_that_takes_too_long_to_load_is_given_up() {
+fn a_module_that_takes_too_long_to_load_is_refused() {
     let late = run(&[
         "run",
         "factorizer",
@@ -1012,7 +1175,7 @@ mod programs {
     }
 
     #[test]
-    fn the_input_is_the_last_argument_where_it_has_no_place() {
+    fn the_input_is_the_last_argument_without_a_placeholder() {
         for_each_program(|program| {
             let name = Path::new(program).file_name().unwrap().to_str().unwrap();
             let run = run_with_input(
@@ -1046,7 +1209,7 @@ mod programs {
     }
 
     #[test]
-    fn bytes_that_are_no_text_are_not_lost() {
+    fn bytes_that_are_not_text_are_kept() {
         for_each_program(|program| {
             let output = run(&["run", program, "--", "bytes"]).lines()[0]["output"].clone();
             assert_eq!(output["stdout_base64"], "/wD+");
@@ -1088,7 +1251,7 @@ mod programs {
 
     /// A process has eight bits for its code; what does not fit is a failure all the same.
     #[test]
-    fn an_exit_code_of_more_than_eight_bits_is_no_success() {
+    fn an_exit_code_of_more_than_eight_bits_is_a_failure() {
         let codes = ["256", "1000", "-1"];
         let run = run(&[&["run", preview_1()][..], &codes, &["--", "exit"]].concat());
         let lines = run.assert_code(1).lines();
@@ -1128,7 +1291,7 @@ mod programs {
     }
 
     #[test]
-    fn a_program_with_the_streams_to_itself_is_as_if_started_alone() {
+    fn a_program_with_inherited_streams_behaves_as_if_started_natively() {
         let args = ["run", preview_1(), "--inherit-stdio", "--", "cat"];
         let run = run_with_input(&args, "as it\nis");
         assert_eq!(run.assert_code(0).stdout, "as it\nis");
@@ -1239,7 +1402,7 @@ mod programs {
     }
 
     #[test]
-    fn what_was_refused_of_the_network_is_said() {
+    fn refused_network_operations_are_listed() {
         let program = wasmpool_guests::PROGRAMS.path().to_str().unwrap();
         let run = run(&["run", program, "example.org", "--", "lookup"]);
         let line = &run.assert_code(1).lines()[0];
@@ -1273,7 +1436,7 @@ mod programs {
     }
 
     #[test]
-    fn rights_are_for_tasks_too() {
+    fn rights_apply_to_tasks_too() {
         let args = [
             "run",
             misbehaving(),

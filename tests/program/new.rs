@@ -64,7 +64,7 @@ fn a_new_guest_without_the_sdk_builds_and_runs() {
 }
 
 #[test]
-fn a_new_guest_stands_on_its_own() {
+fn a_new_guest_is_self_contained() {
     let folder = tempfile::tempdir().unwrap();
     for language in LANGUAGES {
         new_in(folder.path(), &[language, "--lang", language]).assert_code(0);
@@ -96,7 +96,7 @@ fn a_guest_may_be_made_in_folders_that_do_not_exist() {
 }
 
 #[test]
-fn what_exists_is_not_overwritten() {
+fn an_existing_folder_is_not_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("rules"), "mine").unwrap();
     new_in(folder.path(), &["rules"])
@@ -118,7 +118,7 @@ fn a_name_that_no_crate_can_have_is_refused() {
 }
 
 #[test]
-fn the_sdk_may_lie_elsewhere() {
+fn the_sdk_may_be_elsewhere() {
     let folder = tempfile::tempdir().unwrap();
     new_in(folder.path(), &["rules", "--sdk", "."])
         .assert_code(2)

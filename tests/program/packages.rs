@@ -48,6 +48,38 @@ fn packages_carry_the_licences() {
 }
 
 #[test]
+fn the_guests_name_no_folder_of_the_machine_that_built_them() {
+    let guests = wasmpool_guests::FACTORIZER.path().parent().unwrap();
+    let home = std::env::home_dir().unwrap();
+    let folders = [&repository().canonicalize().unwrap(), guests, &home]
+        .map(|folder: &Path| format!("{}/", folder.display()));
+    let folders = [&folders[..], &["/.cargo/".into(), "/.rustup/".into()]].concat();
+    let mut looked_at = 0;
+    for guest in fs::read_dir(guests).unwrap() {
+        let guest = guest.unwrap().path();
+        if guest
+            .extension()
+            .is_none_or(|extension| extension != "wasm")
+        {
+            continue;
+        }
+        looked_at += 1;
+        let bytes = fs::read(&guest).unwrap();
+        for folder in &folders {
+            let place = bytes
+                .windows(folder.len())
+                .position(|part| part == folder.as_bytes());
+            let context = place.map(|place| {
+                let end = bytes.len().min(place + 100);
+                String::from_utf8_lossy(&bytes[place..end])
+            });
+            assert_eq!(context, None, "{}", guest.display());
+        }
+    }
+    assert!(looked_at > 0);
+}
+
+#[test]
 fn the_kernel_factorize_divides_as_the_factorizer_does() {
     check(
         "guest-tasks/kernels/src/division.rs",

@@ -1,6 +1,6 @@
 //! Trial division.
 //!
-//! Knows nothing of tasks: the kernel `factorize` is this same file, compiled into another guest.
+//! Does not know tasks: the kernel `factorize` is the same file, compiled into another guest.
 
 /// The prime factors of `n` with multiplicity, ascending; none for 0 and 1.
 pub(crate) fn factorize(n: u64) -> Vec<u64> {
@@ -15,7 +15,7 @@ pub(crate) fn factorize(n: u64) -> Vec<u64> {
     factors
 }
 
-/// The smallest divisor of `n` but 1, where none is below `candidate`.
+/// The smallest divisor of `n` above 1, if none is below `candidate`.
 pub(crate) fn smallest_divisor(n: u64, mut candidate: u64) -> u64 {
     if n.is_multiple_of(2) {
         return 2;
@@ -27,8 +27,8 @@ pub(crate) fn smallest_divisor(n: u64, mut candidate: u64) -> u64 {
             return candidate;
         }
         if quotient < candidate {
-            // It is beyond the square root of `n`, which is prime then. The quotient tells
-            // so without squaring a number that may not fit.
+            // `candidate` is above the square root of `n`, so `n` is prime. Comparing with the
+            // quotient avoids the overflow of a square.
             return n;
         }
         candidate += 2;

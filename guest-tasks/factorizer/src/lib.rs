@@ -1,8 +1,8 @@
 //! The reference task: prime factors by trial division, as in Eli Bendersky's article
 //! "Parallelizing CPU-bound tasks with concurrent.futures" (2013).
 //!
-//! As a component these functions are tasks; compiled natively they are an ordinary
-//! library, the baseline that the sandbox is measured against. They know nothing of pools.
+//! As a component these functions are tasks; compiled natively they are an ordinary library, the
+//! baseline of the benchmark. They do not know pools.
 
 mod division;
 

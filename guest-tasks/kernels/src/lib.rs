@@ -1,12 +1,11 @@
-//! Small programs that compute, to measure the sandbox against native code.
+//! Small computing programs, to compare the sandbox with native code.
 //!
-//! One file for each kernel. As a component each is a task; compiled natively the same source
-//! is what the tasks are measured against. All are plain safe Rust as one would write it: no
-//! intrinsics, no assembly, nothing that one side has and the other has not.
+//! One file for each kernel. As a component each is a task; compiled natively the same source is
+//! the baseline. All are plain safe Rust: no intrinsics, no assembly, nothing that only one side
+//! has.
 //!
-//! A kernel makes its own input from a size and answers with a checksum, so that nothing but
-//! computing is measured and both sides can be seen to have done the same. They know nothing
-//! of pools and clocks.
+//! A kernel makes its own input from a size and returns a checksum, so that only computing is
+//! measured and both sides can be compared. Kernels do not know pools or clocks.
 
 mod byte_histogram;
 mod factorize;
@@ -24,16 +23,16 @@ mod word_count;
 pub struct Kernel {
     /// The name of the task.
     pub name: &'static str,
-    /// What it does, in a few words.
+    /// A short description.
     pub doc: &'static str,
-    /// Does it, and returns the checksum of what came out.
+    /// Runs the kernel, and returns the checksum of its output.
     pub run: fn(u64) -> u64,
-    /// A size at which it takes 5 to 10 milliseconds natively on a processor of 2024; of the
-    /// permutations of nine numbers, 20.
+    /// A size at which it takes 5 to 10 milliseconds natively on a processor of 2024 (`fannkuch`:
+    /// 20).
     pub size: u64,
 }
 
-/// Writes the tasks and their native twins from one list, so that neither side lacks one.
+/// Makes the tasks and the native functions from one list, so that neither side lacks one.
 macro_rules! kernels {
     ($(#[doc = $doc:tt] $name:ident($size:literal))*) => {
         /// All kernels.

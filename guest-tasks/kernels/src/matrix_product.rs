@@ -18,7 +18,7 @@ fn product(a: &[f64], b: &[f64], n: usize) -> Vec<f64> {
         return product;
     }
     for (sums, a_row) in product.chunks_exact_mut(n).zip(a.chunks_exact(n)) {
-        // Row by row of `b`, so that memory is read as it lies.
+        // Row by row of `b`, so that memory is read sequentially.
         for (factor, b_row) in a_row.iter().zip(b.chunks_exact(n)) {
             for (sum, value) in sums.iter_mut().zip(b_row) {
                 *sum += factor * value;

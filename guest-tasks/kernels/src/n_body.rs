@@ -75,7 +75,7 @@ fn energy_after(steps: u64) -> f64 {
         body.velocity = body.velocity.map(|velocity| velocity * YEAR);
         body.mass *= SOLAR_MASS;
     }
-    // Such that the whole stays where it is.
+    // So that the total momentum is zero.
     for axis in 0..3 {
         let momentum = bodies.iter().map(|body| body.velocity[axis] * body.mass);
         bodies[0].velocity[axis] = -momentum.sum::<f64>() / SOLAR_MASS;

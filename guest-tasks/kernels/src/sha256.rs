@@ -1,7 +1,7 @@
-//! SHA-256, as FIPS 180-4 writes it: rotations and additions of 32-bit words.
+//! SHA-256 as in FIPS 180-4: rotations and additions of 32-bit words.
 //!
-//! Written here and not taken from a crate, since those use the processor's own instructions
-//! for it natively and have none to use in a sandbox.
+//! Not taken from a crate, since those use special instructions of the processor natively, which a
+//! sandbox does not have.
 
 use crate::random::Random;
 

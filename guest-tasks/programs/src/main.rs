@@ -1,7 +1,7 @@
-//! A command-line program as there are many: it knows nothing of wasmpool. A subcommand for
-//! each thing that programs do, built for preview 1 and preview 2 of WASI, and natively.
+//! An ordinary command line program, which does not know wasmpool. It has a subcommand for each
+//! feature of WASI programs, and is built for preview 1, for preview 2 and natively.
 //!
-//! What goes wrong is said on standard error, and the exit code is 1.
+//! Errors go to standard error, with exit code 1.
 
 use std::collections::hash_map::RandomState;
 use std::env;
@@ -57,7 +57,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let bytes = vec![0xAA_u8; mebibytes.parse::<usize>()? << 20];
             writeln!(stdout, "{}", black_box(bytes).len())?;
         }
-        // So many bytes on standard output, and as many on standard error.
+        // Writes this many bytes to standard output, and as many to standard error.
         ("flood", [bytes]) => {
             let line = [b'x'; 1000];
             let mut left = bytes.parse::<usize>()?;
@@ -80,7 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let elapsed = started.elapsed().as_nanos();
             writeln!(stdout, "{} {elapsed}", since_1970.as_nanos())?;
         }
-        // So many KiB of its stack at once.
+        // Uses this many KiB of its stack at once.
         ("descend", [kib]) => writeln!(stdout, "{}", descend(kib.parse()?))?,
         // How far both clocks move while it sleeps, in nanoseconds.
         ("nap", [milliseconds]) => {
@@ -108,7 +108,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let mut file = fs::OpenOptions::new().append(true).open(path)?;
             file.write_all(text.as_bytes())?;
         }
-        // What is in a folder, sorted.
+        // The entries of a folder, sorted.
         ("list", [path]) => {
             let mut names = Vec::new();
             for entry in fs::read_dir(path)? {
@@ -153,7 +153,7 @@ fn count(stdout: &mut impl io::Write, text: &str) -> io::Result<()> {
     writeln!(stdout, "{} {words} {}", text.lines().count(), text.len())
 }
 
-/// Takes so many KiB of the stack, and returns as much.
+/// Uses `kib` KiB of the stack, and returns `kib`.
 fn descend(kib: usize) -> usize {
     if kib == 0 {
         return 0;

@@ -1,10 +1,10 @@
-//! What the code that [`tasks`](crate::tasks) writes calls. Not for people.
+//! Called by the code that [`tasks`](crate::tasks) generates. Not a public API.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
 
-/// The contract, as Rust types. Generated, and therefore with `unsafe` of its own.
+/// The contract as Rust types. Generated code, which contains `unsafe`.
 #[cfg(target_arch = "wasm32")]
 #[allow(unsafe_code, missing_docs, clippy::all)]
 pub mod bindings {
@@ -20,7 +20,7 @@ pub mod bindings {
 #[cfg(target_arch = "wasm32")]
 pub use bindings::export_world;
 
-/// One task: what callers see of it, and how it is called.
+/// One task: its description for callers, and the function that calls it.
 pub struct TaskEntry {
     pub name: &'static str,
     pub params: &'static [&'static str],
@@ -28,7 +28,7 @@ pub struct TaskEntry {
     pub call: fn(&mut Arguments<'_>) -> Result<Vec<u8>, CallFailure>,
 }
 
-/// Why a call came to no result, as the contract tells them apart.
+/// Why a call failed, as the contract distinguishes it.
 #[derive(Debug)]
 pub enum CallFailure {
     BadArguments(String),
@@ -45,8 +45,7 @@ pub struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    /// Looks at the array that holds the arguments, and whether it has as many as the task
-    /// has parameters.
+    /// Reads the header of the array of arguments, and checks their number.
     pub fn new(mut bytes: &'a [u8], params: &[&str]) -> Result<Self, CallFailure> {
         let count = rmp::decode::read_array_len(&mut bytes).map_err(|_| {
             CallFailure::BadArguments("the arguments are not a MessagePack array".to_owned())
@@ -75,7 +74,7 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// What is wrong with an argument, in the words of its author and not of its encoding.
+/// Describes what is wrong with an argument in terms of its value, not of its encoding.
 fn describe(error: &rmp_serde::decode::Error, expected: &str) -> String {
     use rmp::Marker;
     use rmp_serde::decode::Error;
@@ -141,8 +140,8 @@ mod guest {
         }
 
         fn call(name: String, args: Vec<u8>) -> Result<Vec<u8>, tasks::Failure> {
-            // std's own hook ends with a note about `RUST_BACKTRACE`, which no user of a
-            // sandbox can set; the host has the backtrace anyway.
+            // The default hook ends with a note about `RUST_BACKTRACE`, which cannot be set in a
+            // sandbox; the host has the backtrace anyway.
             std::panic::set_hook(Box::new(|panic| eprintln!("{panic}")));
             let task = T::TASKS
                 .iter()

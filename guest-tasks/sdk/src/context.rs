@@ -1,18 +1,18 @@
-//! What a running task may ask of its host; every function returns at once.
+//! Functions of the host for a running task. All return at once.
 //!
-//! Outside of WebAssembly there is no host: nobody asks to stop, nobody reads the progress,
-//! the worker is number 0 and time does not run out.
+//! Outside of WebAssembly there is no host: no stop is requested, progress is ignored, the worker
+//! is 0 and there is no timeout.
 
 use std::time::Duration;
 
 #[cfg(target_arch = "wasm32")]
 use crate::__private::bindings::wasmpool::task::context as host;
 
-/// Whether the host asked this task to stop: it was cancelled, its time is up, or the pool
-/// shuts down.
+/// Whether the host has requested a stop: the task was cancelled or timed out, or the pool shuts
+/// down.
 ///
-/// A task that looks at it can leave with what it has. One that does not is stopped by
-/// force when its grace period is over, which is at once unless the pool gives one.
+/// A task that checks it can return early with a partial result. A task that does not return is
+/// halted when its grace period is over: at once, unless the pool sets one.
 pub fn is_stop_requested() -> bool {
     #[cfg(target_arch = "wasm32")]
     return host::is_stop_requested();
@@ -20,8 +20,8 @@ pub fn is_stop_requested() -> bool {
     false
 }
 
-/// Says how far the task has come: `done` of `total` units of its own choice, without a
-/// total where it is not known. Only the newest report is kept.
+/// Reports progress: `done` of `total` units of the task's choice, or no total if it is unknown.
+/// The pool keeps only the newest report.
 pub fn report_progress(done: u64, total: Option<u64>) {
     #[cfg(target_arch = "wasm32")]
     host::report_progress(done, total);
@@ -29,7 +29,7 @@ pub fn report_progress(done: u64, total: Option<u64>) {
     let _ = (done, total);
 }
 
-/// The index of the worker that runs this task: 0 up to the number of workers less one.
+/// The index of the worker that runs this task, from 0.
 pub fn worker() -> u32 {
     #[cfg(target_arch = "wasm32")]
     return host::worker();
@@ -37,7 +37,7 @@ pub fn worker() -> u32 {
     0
 }
 
-/// How long this task may still run, with the clock's resolution; none if it has no timeout.
+/// How long this task may still run; `None` if it has no timeout.
 pub fn time_left() -> Option<Duration> {
     #[cfg(target_arch = "wasm32")]
     return host::time_left().map(Duration::from_nanos);

@@ -1,15 +1,15 @@
-//! A task's own error, on its way to the caller.
+//! A task's own error.
 
 use std::fmt::Display;
 
-/// Why a task failed: a sentence for people and a word for programs.
+/// Why a task failed: a message for people and a code for programs.
 ///
-/// Return `Result<T, Failure>` where callers should tell errors apart by their code; any
-/// other error type that can be displayed becomes a failure without a code, by `?` or by
-/// being returned.
+/// Return `Result<T, Failure>` if callers should distinguish errors by their code. Any other error
+/// type that implements `Display` becomes a failure without a code, through `?` or as the returned
+/// error.
 ///
-/// Like `anyhow::Error` it does not implement [`Display`] or [`std::error::Error`] itself,
-/// which is what lets every error convert into it.
+/// Like `anyhow::Error` it does not implement [`Display`] or [`std::error::Error`] itself, so that
+/// every error can convert into it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     pub(crate) code: String,
@@ -25,12 +25,12 @@ impl Failure {
         }
     }
 
-    /// The word for programs; empty if there is none.
+    /// The code for programs; empty if there is none.
     pub fn code(&self) -> &str {
         &self.code
     }
 
-    /// The sentence for people.
+    /// The message for people.
     pub fn message(&self) -> &str {
         &self.message
     }

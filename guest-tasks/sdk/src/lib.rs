@@ -1,9 +1,8 @@
-//! Write a Rust function, export it as a task for [wasmpool](https://crates.io/crates/wasmpool).
+//! Exports Rust functions as tasks for [wasmpool](https://crates.io/crates/wasmpool).
 //!
-//! A guest is a library crate of type `cdylib` with one module marked [`tasks`]. Every
-//! `pub fn` of that module is a task: its name, the names of its parameters and its doc
-//! comment are what callers see. Parameters and results are any [serde] types. Here is the
-//! whole of such a crate:
+//! A guest is a library crate of type `cdylib` with one module marked [`tasks`]. Every `pub fn` of
+//! that module is a task: callers see its name, the names of its parameters and its doc comment.
+//! Parameters and results are any [serde] types. A complete guest:
 //!
 //! ```
 //! #[wasmpool_guest::tasks]
@@ -59,22 +58,21 @@
 //!
 //! # What a task may do
 //!
-//! - Return a value, or a `Result` whose error side becomes the task's own failure: its
-//!   [`Display`](std::fmt::Display) text is the message, and a [`Failure`] has a code too.
-//!   The macro sees the word `Result`, so write it in the signature, aliased or not
-//!   (`io::Result<T>` is fine).
-//! - Panic, run out of memory, never end: that fails the one call. The panic's message and
-//!   whatever went to standard error reach the caller.
-//! - Print: standard output and standard error are captured, bounded, and attached to the
+//! - Return a value, or a `Result` whose error becomes the task's failure: its
+//!   [`Display`](std::fmt::Display) text is the message, and a [`Failure`] also has a code. The
+//!   macro looks for the word `Result` in the signature; a path such as `io::Result<T>` is fine.
+//! - Panic, run out of memory, loop for ever: this fails only the one call. The caller gets the
+//!   panic's message and the end of standard error.
+//! - Print: standard output and standard error are captured up to a limit and are part of the
 //!   task's report.
-//! - Keep state in statics. Under the default isolation each call starts from a fresh
-//!   instance and finds none; with one instance per worker it finds what an earlier call on
-//!   the same worker left.
+//! - Keep state in statics. Under the default isolation each call has a fresh instance without
+//!   earlier state; with one instance per worker a call sees the state of earlier calls on the
+//!   same worker.
 //!
-//! It has no files, no network, no environment and no arguments unless the pool grants them.
+//! A task has no files, no network, no environment and no arguments unless the pool grants them.
 //!
-//! Compiled for anything but WebAssembly the module stays as it is written, so tasks are
-//! tested with an ordinary `cargo test`; [`context`] then answers that nobody is waiting.
+//! Compiled for other targets than WebAssembly, the module is unchanged, so an ordinary
+//! `cargo test` tests the tasks; [`context`] then returns defaults.
 
 #[doc(hidden)]
 pub mod __private;
@@ -84,10 +82,10 @@ mod failure;
 pub use failure::Failure;
 /// Exports every `pub fn` of a module as a task.
 ///
-/// Goes on an inline module, once per guest. Functions that are not `pub`, types and
-/// imports stay what they are. A task has concrete parameter and return types; each
-/// parameter has a plain name and implements [`serde::Deserialize`] (borrowed `&str` and
-/// `&[u8]` are read in place), the result implements [`serde::Serialize`].
+/// Applies to an inline module, once per guest. Functions that are not `pub`, types and imports
+/// are unchanged. A task has concrete parameter and return types. Each parameter has a plain name
+/// and implements [`serde::Deserialize`] (borrowed `&str` and `&[u8]` are read in place); the
+/// result implements [`serde::Serialize`].
 ///
-/// See the [crate's documentation](crate) for a whole guest.
+/// See the [crate's documentation](crate) for a complete guest.
 pub use wasmpool_guest_macros::tasks;

@@ -1,4 +1,4 @@
-//! A tour of what the SDK offers: start here to write your own.
+//! A tour of the SDK's features: start here to write your own guest.
 
 #[wasmpool_guest::tasks]
 mod tasks {

@@ -1,4 +1,4 @@
-//! A run: who takes part, what is asked, and what was found.
+//! A run: its arms, its questions, and its samples.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use crate::failure::Failure;
 use crate::plan::{Pace, Topic};
 use crate::rounds::{self, Contestant, Samples};
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Progress {
-    /// What is being asked.
+    /// The current question.
     pub topic: Topic,
-    /// Turns of this question that are over.
+    /// How many turns of this question are done.
     pub done: usize,
-    /// Turns that it has.
+    /// How many turns the question has.
     pub turns: usize,
 }
 
-/// What questions are asked with.
+/// The state that questions are asked with.
 pub(crate) struct Bench<'a> {
     pub(crate) site: Site,
     pub(crate) pace: Pace,
     pub(crate) rounds: usize,
-    /// Who takes no part, and why.
+    /// The arms that do not take part, and why.
     pub(crate) missing: BTreeMap<Arm, String>,
     pub(crate) progress: &'a mut dyn FnMut(Progress),
     pub(crate) failures: Vec<String>,
@@ -32,7 +32,7 @@ pub(crate) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// Those of the wanted arms that take part, set up. One that cannot be is noted.
+    /// Sets up those of the wanted arms that take part. Records the ones that fail.
     pub(crate) fn set_up<T>(
         &mut self,
         topic: Topic,
@@ -55,7 +55,7 @@ impl Bench<'_> {
         arms
     }
 
-    /// Has the contestants take turns.
+    /// Runs the contestants in turns.
     pub(crate) fn play(&mut self, topic: Topic, contestants: Vec<Contestant<'_>>) -> Vec<Samples> {
         let turns = rounds::turns(contestants.len(), self.rounds);
         let mut done = 0;
@@ -69,7 +69,7 @@ impl Bench<'_> {
         played.samples
     }
 
-    /// For how long something small is done again and again in each round.
+    /// For how long something small is repeated in each round.
     pub(crate) fn stretch(&self) -> Duration {
         match self.pace {
             Pace::Quick => Duration::from_millis(4),
@@ -93,7 +93,7 @@ impl Findings {
             .extend(samples.map(|samples| (question.to_owned(), samples)));
     }
 
-    /// What the arm did with the subject, round by round.
+    /// The samples of the arm for the subject, by round.
     pub(crate) fn find(&self, question: &str, subject: &str, arm: Arm) -> Option<&[f64]> {
         let found = self.0.iter().find(|(id, samples)| {
             id == question && samples.subject == subject && samples.arm == arm
@@ -101,7 +101,7 @@ impl Findings {
         found.map(|(_, samples)| samples.values.as_slice())
     }
 
-    /// The subjects of a question that the arm was given, in order.
+    /// The subjects of a question that the arm has samples for, in order.
     pub(crate) fn subjects(&self, question: &str, arm: Arm) -> Vec<&str> {
         let of_arm = self
             .0
@@ -113,7 +113,7 @@ impl Findings {
     }
 }
 
-/// What one took for each of what the other took, round by round.
+/// The ratios of two arms' samples, by round.
 pub(crate) fn ratios(over: &[f64], under: &[f64]) -> Vec<f64> {
     over.iter()
         .zip(under)

@@ -1,8 +1,8 @@
-//! What goes wrong in one arm: it costs that arm its rows and nobody else anything.
+//! The failure of one arm: it has no rows then, and the other arms go on.
 
 use std::fmt;
 
-/// Why an arm gave up, or what was wrong with what it gave.
+/// Why an arm gave up, or what was wrong with its result.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure(pub(crate) String);
 
@@ -12,7 +12,8 @@ impl Failure {
     }
 }
 
-/// Every error will do: nobody looks further than at its words. (So this is no error itself.)
+/// Converts from every error; only the message is kept. (So `Failure` itself cannot implement
+/// `Error`.)
 impl<E: std::error::Error> From<E> for Failure {
     fn from(error: E) -> Self {
         Self(error.to_string())
@@ -25,12 +26,12 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Compares what an arm gave with what the function itself gives here.
+/// Compares an arm's result with the expected one.
 pub(crate) fn check<T: PartialEq + fmt::Debug>(got: &T, expected: &T) -> Result<(), Failure> {
     if got == expected {
         return Ok(());
     }
     Err(Failure(format!(
-        "a wrong result: {got:?} in the place of {expected:?}"
+        "a wrong result: {got:?} instead of {expected:?}"
     )))
 }

@@ -1,4 +1,4 @@
-//! What is computed: the same functions here and in the guest.
+//! The kernels: the same functions natively and in the guest.
 
 pub(crate) use kernels::Kernel;
 
@@ -10,9 +10,9 @@ pub(crate) fn all() -> impl Iterator<Item = Kernel> {
     kernels::KERNELS.iter().copied()
 }
 
-/// The numbers that the factorizer is given: those of the article that it comes from, one after
-/// the other from just below 10^12 in steps of 2, so that some are prime and take long.
-/// (E. Bendersky, "Parallelizing CPU-bound tasks with concurrent.futures", 2013.)
+/// The inputs of the factorizer: the numbers of the article that it comes from, in steps of 2 from
+/// just below 10^12, some of which are prime and take long. (E. Bendersky, "Parallelizing
+/// CPU-bound tasks with concurrent.futures", 2013.)
 pub(crate) fn article_numbers(count: usize) -> Vec<u64> {
     (999_999_999_999..).step_by(2).take(count).collect()
 }

@@ -1,15 +1,15 @@
-//! What isolation costs: wasmpool beside native threads, native processes and Python.
+//! The cost of isolation: wasmpool compared with native threads, native processes and Python.
 //!
-//! [`run`] asks the questions of a [`Plan`] and gives a [`Report`], which is plain data. The
-//! same work is done by all arms: a pool of native threads, wasmpool with warm and with fresh
-//! instances, a pool of native processes behind pipes, a native process for each task, and
-//! Python's process pools. All of them take turns in rounds, in another order each time, so
-//! that what disturbs the machine disturbs all of them; ratios are taken round by round. What
-//! comes out of a task is compared with what the function itself gives.
+//! [`run`] measures the questions of a [`Plan`] and returns a [`Report`], which is plain data. All
+//! arms do the same work: a pool of native threads, wasmpool with warm and with fresh instances, a
+//! pool of native processes behind pipes, a native process for each task, and Python's process
+//! pools. The arms alternate in rounds, in another order each time, so that disturbances of the
+//! machine affect all of them; ratios are computed per round. Results of tasks are compared with
+//! those of the native function.
 //!
-//! Prints nothing. Everything that is wasmpool goes through its public API.
+//! Prints nothing. Uses only the public API of wasmpool.
 //!
-//! Arms that are processes are the program `wasmpool` once more: it calls [`as_worker`] before
+//! Arms with processes start the program `wasmpool` again, which calls [`as_worker`] before
 //! anything else.
 
 #![forbid(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Where and with what a run is made.
+//! The machine and the software of a run.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ use crate::bench::Bench;
 use crate::failure::Failure;
 use crate::report::Machine;
 
-/// Looks at the machine. The load is filled in here twice: it is what it was before.
+/// Describes the machine. Both loads are those before the run.
 pub(crate) fn look(python: Option<&str>, bench: &Bench<'_>) -> Machine {
-    // What a machine does not tell is left at nothing.
+    // Facts that the machine does not report stay empty.
     let mut system = System::new().ok();
     if let Some(system) = &mut system {
         system.refresh_memory();
@@ -86,7 +86,7 @@ fn settings(bench: &Bench<'_>) -> Vec<(String, String)> {
         .to_vec()
 }
 
-/// Processes that are this program cost what it takes to map it.
+/// The start of a process of this program includes mapping it.
 fn program_size(program: &Path) -> String {
     let size = std::fs::metadata(program).map_or(0, |metadata| metadata.len());
     format!(
@@ -100,7 +100,7 @@ fn memory_of_instances(site: &Site) -> String {
     pool.map_or_else(|failure: Failure| failure.0, |pool| allocation(&pool))
 }
 
-/// Where the memory of instances comes from, and how it is made clean.
+/// Where the memory of instances comes from, and how it is reset.
 fn allocation(pool: &Pool) -> String {
     match pool.allocation() {
         Allocation::Pooled {
@@ -108,7 +108,7 @@ fn allocation(pool: &Pool) -> String {
         } => "pooled, reset page by page (`PAGEMAP_SCAN`), which is not the default".to_owned(),
         Allocation::Pooled { .. } => "pooled, reset as a whole: the default".to_owned(),
         Allocation::OnDemand { reason } => format!("on demand: {reason}"),
-        // The library may learn more ways.
+        // The library may add more ways.
         other => format!("{other:?}"),
     }
 }

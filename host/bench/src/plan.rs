@@ -1,37 +1,36 @@
-//! What a run is to do.
+//! The plan of a run.
 
 use std::path::PathBuf;
 
 use crate::statistics::MIN_ROUNDS;
 
-/// What a run is to do.
+/// The plan of a run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// Rounds of all arms: [`MIN_ROUNDS`](crate::MIN_ROUNDS) to [`MAX_ROUNDS`].
     pub rounds: usize,
-    /// How much is done in a round.
+    /// The amount of work in a round.
     pub pace: Pace,
-    /// How many tasks run at once, at the least 1.
+    /// How many tasks run at once; at least 1.
     pub workers: usize,
-    /// What is asked, in the order of [`Topic::ALL`].
+    /// The questions, in the order of [`Topic::ALL`].
     pub topics: Vec<Topic>,
-    /// The program `wasmpool`, which arms start once more: it must begin with
-    /// [`as_worker`](crate::as_worker).
+    /// The program `wasmpool`, which arms start again: it must call
+    /// [`as_worker`](crate::as_worker) first.
     pub program: PathBuf,
 }
 
-/// How much is done in a round.
+/// The amount of work in a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Little: with its own number of rounds all questions in less than half a minute.
+    /// Little: with its default number of rounds all questions take less than half a minute.
     Quick,
-    /// Enough for small differences: all questions in about two minutes.
+    /// Enough to see small differences: all questions take about two minutes.
     Full,
 }
 
 impl Pace {
-    /// The rounds that a run has, unless it is told: 12, and quick ones the least that there
-    /// is an interval for.
+    /// The default number of rounds: 12, or for quick runs the least that has an interval.
     pub fn rounds(self) -> usize {
         match self {
             Self::Quick => MIN_ROUNDS,
@@ -40,34 +39,34 @@ impl Pace {
     }
 }
 
-/// Rounds that a run may have.
+/// The most rounds of a run.
 pub const MAX_ROUNDS: usize = 1000;
 
-/// A question, by the name that `--filter` knows.
+/// A question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
-    /// What a task costs that does nothing.
+    /// The cost of a trivial task.
     Dispatch,
-    /// What computing costs.
+    /// The cost of computing.
     Compute,
-    /// What it costs to begin.
+    /// The cost of starting.
     Start,
-    /// What bytes cost.
+    /// The cost of payloads.
     Payload,
-    /// How soon a task that is stopped is gone.
+    /// How soon a stopped task has ended.
     Stopping,
     /// How much memory workers and instances take.
     Memory,
-    /// What a crash costs the others.
+    /// The cost of a crash to other tasks.
     Blast,
-    /// What more workers bring.
+    /// The gain of more workers.
     Scaling,
-    /// The user's own task: not of [`Topic::ALL`].
+    /// The user's own task; not in [`Topic::ALL`].
     Own,
 }
 
 impl Topic {
-    /// All that can be asked of any machine.
+    /// All questions that need no task of the user.
     pub const ALL: &[Self] = &[
         Self::Dispatch,
         Self::Compute,
@@ -79,7 +78,7 @@ impl Topic {
         Self::Scaling,
     ];
 
-    /// What `--filter` calls it.
+    /// Its name in `--filter`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Dispatch => "dispatch",
@@ -94,22 +93,22 @@ impl Topic {
         }
     }
 
-    /// The question that `--filter` calls so.
+    /// The question with this name in `--filter`.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|topic| topic.name() == name)
     }
 
-    /// What it asks, in a few words.
+    /// The question as a title.
     pub fn title(self) -> &'static str {
         match self {
-            Self::Dispatch => "What does a task cost that does next to nothing?",
+            Self::Dispatch => "What does a trivial task cost?",
             Self::Compute => "What does computing cost?",
-            Self::Start => "What does it cost to begin?",
-            Self::Payload => "How fast do bytes go there and back?",
-            Self::Stopping => "How soon is a task gone that is stopped?",
+            Self::Start => "What does starting cost?",
+            Self::Payload => "How fast do payloads make a round trip?",
+            Self::Stopping => "How soon does a stopped task end?",
             Self::Memory => "How much memory does a worker take?",
-            Self::Blast => "What does a crash cost the others?",
-            Self::Scaling => "What do more workers bring?",
+            Self::Blast => "How many other tasks does a crash fail?",
+            Self::Scaling => "How does throughput grow with workers?",
             Self::Own => "What does your own task cost?",
         }
     }

@@ -1,20 +1,20 @@
-//! Rounds: all contestants of a question take turns, in another order each time, so that what
-//! disturbs the machine disturbs all of them.
+//! Rounds: all contestants of a question alternate, in another order each time, so that
+//! disturbances of the machine affect all of them.
 //!
-//! Knows nothing of what they do.
+//! Does not know what they do.
 
 use std::time::{Duration, Instant};
 
 use crate::arms::Arm;
 use crate::failure::Failure;
 
-/// Does something so many times and says how long that took.
+/// Does something a number of times and returns the time.
 type Repeated<'a> = Box<dyn FnMut(usize) -> Result<Duration, Failure> + 'a>;
 
-/// Does something once and says what came of it, a value for each subject.
+/// Does something once and returns a value for each subject.
 type Once<'a> = Box<dyn FnMut() -> Result<Vec<f64>, Failure> + 'a>;
 
-/// One arm with one subject, or with several that are measured together.
+/// One arm with one subject, or with several subjects that are measured together.
 pub(crate) struct Contestant<'a> {
     subjects: Vec<String>,
     arm: Arm,
@@ -24,17 +24,17 @@ pub(crate) struct Contestant<'a> {
 }
 
 enum Measure<'a> {
-    /// So often that it takes a while; the value is the seconds of one time.
+    /// Repeated to fill a stretch of time; the value is the seconds of one repetition.
     Repeated {
         run: Repeated<'a>,
         stretch: Duration,
         times: usize,
     },
-    /// Once in a round; the values are what it says.
+    /// Once in a round; it returns the values.
     Once(Once<'a>),
 }
 
-/// What one arm did with one subject, round by round: seconds or bytes, less is better.
+/// The values of one arm for one subject, by round: seconds or bytes, less is better.
 #[derive(Debug, Clone)]
 pub(crate) struct Samples {
     pub(crate) subject: String,
@@ -42,16 +42,16 @@ pub(crate) struct Samples {
     pub(crate) values: Vec<f64>,
 }
 
-/// What came of the rounds of a question.
+/// The results of the rounds of a question.
 #[derive(Default)]
 pub(crate) struct Played {
     pub(crate) samples: Vec<Samples>,
-    /// Who gave up, and why.
+    /// The arms that gave up, and why.
     pub(crate) failures: Vec<String>,
 }
 
 impl<'a> Contestant<'a> {
-    /// Something that is done again and again for about `stretch` in each round.
+    /// A contestant that is repeated for about `stretch` in each round.
     pub(crate) fn repeated(
         subject: impl Into<String>,
         arm: Arm,
@@ -66,7 +66,7 @@ impl<'a> Contestant<'a> {
         Self::new(vec![subject.into()], arm, measure)
     }
 
-    /// Something that is done once in each round, and says itself what it measured.
+    /// A contestant that runs once in each round and returns its own measurement.
     pub(crate) fn single(
         subject: impl Into<String>,
         arm: Arm,
@@ -75,7 +75,7 @@ impl<'a> Contestant<'a> {
         Self::several(&[&subject.into()], arm, move || Ok(vec![run()?]))
     }
 
-    /// The same with several subjects: it says one value for each, in their order.
+    /// As [`single`](Self::single), with one value for each of several subjects, in their order.
     pub(crate) fn several(
         subjects: &[&str],
         arm: Arm,
@@ -94,7 +94,7 @@ impl<'a> Contestant<'a> {
         }
     }
 
-    /// Runs apart from the rounds, and finds out how often fits into a stretch.
+    /// Runs before the rounds, and finds how many repetitions fill a stretch.
     fn warm_up(&mut self) {
         let warmed = match &mut self.measure {
             Measure::Once(run) => run().map(drop),
@@ -155,7 +155,7 @@ impl Contestant<'_> {
     }
 }
 
-/// Has everybody warm up, and then take turns for so many rounds. Calls `tick` at each turn.
+/// Warms up all contestants, then runs them in turns for the rounds. Calls `tick` at each turn.
 pub(crate) fn play(
     mut contestants: Vec<Contestant<'_>>,
     rounds: usize,
@@ -165,7 +165,7 @@ pub(crate) fn play(
         contestant.warm_up();
         tick();
     }
-    // The same orders in every run, which are as good as any.
+    // A fixed seed: every run has the same orders.
     let mut random = fastrand::Rng::with_seed(1);
     let mut order = (0..contestants.len()).collect::<Vec<_>>();
     for _ in 0..rounds {
@@ -179,7 +179,7 @@ pub(crate) fn play(
     for contestant in contestants {
         contestant.finish(&mut played);
     }
-    // By subject, in the order in which subjects came up first.
+    // By subject, in order of first appearance.
     let subjects = played.samples.iter().map(|samples| samples.subject.clone());
     let subjects = subjects.collect::<Vec<_>>();
     let first = |samples: &Samples| subjects.iter().position(|name| *name == samples.subject);
@@ -192,7 +192,7 @@ pub(crate) fn turns(n_contestants: usize, rounds: usize) -> usize {
     n_contestants * (rounds + 1)
 }
 
-/// Takes the time of something that has a result.
+/// Measures the time of something that has a result.
 pub(crate) fn clocked<T>(
     run: impl FnOnce() -> Result<T, Failure>,
 ) -> Result<(Duration, T), Failure> {
@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everybody_is_in_every_round_and_in_no_fixed_order() {
+    fn all_contestants_are_in_every_round_in_changing_order() {
         let turns = RefCell::new(Vec::new());
         let contestant = |arm: Arm| {
             let turns = &turns;
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_together_is_shown_by_subject() {
+    fn subjects_measured_together_have_samples_of_their_own() {
         let both = |arm| Contestant::several(&["time", "count"], arm, || Ok(vec![1.0, 2.0]));
         let played = play(vec![both(Arm::Warm), both(Arm::Fresh)], 6, || ());
         let rows = played.samples.iter();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_gives_up_is_named_and_the_others_go_on() {
+    fn a_contestant_that_gives_up_is_reported_and_the_others_go_on() {
         let mut left = 3;
         let quitter = Contestant::single("subject", Arm::Python, || {
             left -= 1;

@@ -20,7 +20,7 @@ use crate::targets;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BenchError {
-    /// A setting that makes no sense.
+    /// An invalid setting.
     #[error("`{setting}`: {problem}")]
     Setting {
         /// The setting.
@@ -28,25 +28,24 @@ pub enum BenchError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The folder for compiled modules and scripts cannot be made.
-    #[error("cannot make a temporary folder")]
+    /// The folder for compiled modules and scripts cannot be created.
+    #[error("cannot create a temporary folder")]
     Folder(#[source] std::io::Error),
-    /// The user's own task, or the command beside it, cannot be run.
+    /// The user's own task, or the command to compare with, cannot be run.
     #[error("{0}")]
     OwnTask(String),
 }
 
-/// Asks the questions of a plan, and tells how far it is.
+/// Measures the questions of a plan, and reports its progress.
 ///
-/// Blocks for as long as that takes: about two minutes for everything, with [`Pace::Quick`]
-/// less than half of one. What an arm does wrong costs that arm its rows, and is among the
-/// report's failures.
+/// Blocks until it is done: about two minutes for all questions, or less than half a minute with
+/// [`Pace::Quick`]. An arm that fails has no rows and is listed in the report's failures.
 ///
 /// [`Pace::Quick`]: crate::Pace::Quick
 ///
 /// # Errors
 ///
-/// If the plan makes no sense, or there is no place for temporary files.
+/// If a setting of the plan is invalid, or a temporary folder cannot be created.
 pub fn run(plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Report, BenchError> {
     report(plan, progress, |bench| {
         let topics = Topic::ALL.iter();
@@ -56,9 +55,9 @@ pub fn run(plan: &Plan, progress: &mut dyn FnMut(Progress)) -> Result<Report, Be
     })
 }
 
-/// Measures a task of the user's own, and a command beside it.
+/// Measures the user's own task, and a command to compare with.
 ///
-/// Blocks and tells as [`run`] does; the plan's topics are not asked.
+/// Blocks and reports progress as [`run`] does; ignores the plan's topics.
 ///
 /// # Errors
 ///
@@ -134,14 +133,14 @@ fn check(plan: &Plan) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// Who takes no part in this run.
+/// The arms that do not take part in this run.
 fn missing(python: &Result<String, Failure>) -> BTreeMap<Arm, String> {
     let mut missing = BTreeMap::new();
     if let Err(failure) = python {
         let pythons = Arm::ALL.iter().filter(|arm| arm.is_python());
         missing.extend(pythons.map(|arm| (*arm, failure.to_string())));
     }
-    // Where the kernel cannot do it, the arm would measure the default once more.
+    // Without support of the kernel, the arm would measure the default again.
     let page_wise = sandbox::builder(Arm::PageWise, 1).build();
     let is_page_wise = page_wise.is_ok_and(|pool| {
         matches!(
@@ -159,7 +158,7 @@ fn missing(python: &Result<String, Failure>) -> BTreeMap<Arm, String> {
     missing
 }
 
-/// Those that are in the tables, and those that could not be.
+/// The arms that are in the tables, and those that could not take part.
 fn arms(bench: &Bench<'_>, questions: &[Question]) -> Vec<report::Arm> {
     let rows = || questions.iter().flat_map(|question| &question.rows);
     let takes_part = |arm: &Arm| rows().any(|row| row.arm == arm.id());
@@ -175,31 +174,31 @@ fn arms(bench: &Bench<'_>, questions: &[Question]) -> Vec<report::Arm> {
 
 fn caveats(machine: &report::Machine) -> Vec<String> {
     let mut caveats = vec![
-        "Ratios hold on other machines, times do not.".to_owned(),
+        "Expect similar ratios on other machines, but other times.".to_owned(),
         "The interval is of the median: where intervals of two arms overlap, the arms may be \
          equally fast."
             .to_owned(),
-        "Limits, epoch checks, reports and captured output are on in wasmpool's arms, as users \
-         have them. The other arms have none of that."
+        "wasmpool's arms have limits, epoch checks, reports and captured output, as users have \
+         them. The other arms have none of these."
             .to_owned(),
-        "The guests are compiled with flags that have loops do more in each round, since a guest \
-         looks once a round whether it must stop. Native code has no such need and is compiled \
-         without them; with them and with link-time optimization it is about 6 % faster."
+        "The guests are compiled with flags that unroll loops, since a guest checks once per \
+         iteration whether it must stop. Native code is compiled without these flags; with them \
+         and with link-time optimization it is about 6 % faster."
             .to_owned(),
-        "The native processes are this program once more, which is larger than a program that \
-         does nothing else; the table of starts has `true` beside it."
+        "The native processes are this program again, which is larger than a minimal program; \
+         the table of starts includes `true` for comparison."
             .to_owned(),
     ];
     let busiest = machine.load[0].max(machine.load[1]);
     if machine.load[0] > 0.5 * machine.parallelism as f64 {
         caveats.push(format!(
-            "The machine was busy with other things: its load was {busiest:.1} on {} threads.",
+            "The machine was busy with other work: its load was {busiest:.1} on {} threads.",
             machine.parallelism
         ));
     }
     if cfg!(debug_assertions) {
         caveats.push(
-            "This program was compiled with debug assertions: do not believe its figures."
+            "This program was compiled with debug assertions: its figures are not meaningful."
                 .to_owned(),
         );
     }

@@ -1,11 +1,11 @@
-//! What becomes of the values of the rounds: medians, and how sure they are.
+//! Statistics of the values of the rounds: medians and confidence intervals.
 //!
-//! Knows nothing of what the values are.
+//! Does not know what the values are.
 
 /// The fewest values for which there is a 95 % interval of the median.
 pub const MIN_ROUNDS: usize = 6;
 
-/// The middle of the values; of an even number of them the mean of the two in the middle.
+/// The median; of an even number of values the mean of the two in the middle.
 pub(crate) fn median(values: &[f64]) -> f64 {
     let sorted = sorted(values);
     let middle = sorted.len() / 2;
@@ -15,17 +15,16 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// A confidence interval of the median, of 95 % at the least and free of assumptions on how the
-/// values are distributed: from one of the sorted values to another one.
+/// A confidence interval of the median, of at least 95 %, without assumptions on the distribution
+/// of the values: from one of the sorted values to another one.
 ///
-/// Each value is below the true median with a chance of one half, so how many of them are is
-/// binomial, and the interval from the value number `k` (from 0) to the one as far from the
-/// other end misses it if `k` or fewer are, or `k` or fewer are not. The largest such `k` is
-/// taken. Source: J.-Y. Le Boudec, *Performance Evaluation of Computer and Communication
+/// Each value is below the true median with probability one half, so the number of such values is
+/// binomial. The interval from the value at index `k` to the one as far from the other end misses
+/// the median if `k` or fewer values are below it, or `k` or fewer are above. The largest `k` for
+/// 95 % is used. Source: J.-Y. Le Boudec, *Performance Evaluation of Computer and Communication
 /// Systems*, theorem 2.1, and the table for the median in its appendix A.
 ///
-/// Of fewer than [`MIN_ROUNDS`] values, for which there is none, it is from the least to the
-/// greatest.
+/// For fewer than [`MIN_ROUNDS`] values there is no such interval; the result is the whole range.
 pub(crate) fn interval(values: &[f64]) -> [f64; 2] {
     let sorted = sorted(values);
     let rank = interval_rank(sorted.len());
@@ -34,10 +33,11 @@ pub(crate) fn interval(values: &[f64]) -> [f64; 2] {
 
 /// The `k` of [`interval`].
 fn interval_rank(n_values: usize) -> usize {
-    /// What may lie outside, at both ends together.
+    /// The probability of a miss, at both ends together.
     const MISSED: f64 = 0.05;
     let mut rank = 0;
-    // The chance that exactly `index` values are below the median, and that so many or fewer are.
+    // The probability that exactly `index` values are below the median, and that at most `index`
+    // are.
     let mut chance = 0.5_f64.powi(i32::try_from(n_values).expect("nobody waits for so many"));
     let mut at_most = chance;
     for index in 1..n_values / 2 {

@@ -6,17 +6,17 @@ use crate::report::{Ratio, Row};
 use crate::rounds::Samples;
 use crate::statistics::{interval, max, median, min};
 
-/// What the samples of a question are shown as.
+/// How the samples of a question are shown.
 pub(crate) struct Shown<'a> {
-    /// Whom the others of a subject are compared with.
+    /// The arm that the others are compared with.
     pub(crate) baseline: Option<Arm>,
-    /// What is divided by a subject's samples: with bytes, bytes in a second come out. None
-    /// where the samples are shown as they are.
+    /// The amount that is divided by a subject's samples, which gives a rate. `None` if the
+    /// samples are shown as they are.
     pub(crate) amount: Option<&'a dyn Fn(&str) -> f64>,
 }
 
-/// One row for each arm and subject, in the order of the samples. Ratios are of the samples
-/// themselves: of time, also where the values say how much is done in a second.
+/// One row for each arm and subject, in the order of the samples. Ratios are of the samples, so of
+/// time, even if the values are rates.
 pub(crate) fn rows(samples: &[Samples], shown: &Shown<'_>) -> Vec<Row> {
     let row = |of_arm: &Samples| {
         let amount = shown.amount.map(|amount| amount(&of_arm.subject));
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_round_by_round() {
-        // Both are disturbed in the second round, and the ratio is not.
+        // A disturbance of both in the second round does not change the ratio.
         let all = [
             samples(Arm::Fresh, &[1.0, 10.0, 1.0]),
             samples(Arm::Process, &[2.0, 20.0, 4.0]),

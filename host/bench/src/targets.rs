@@ -1,4 +1,4 @@
-//! Where the project wants to be, and how that is computed from what was found.
+//! The targets of the project, and how they are computed from the findings.
 
 use crate::arms::Arm;
 use crate::bench::{Findings, ratios};
@@ -6,7 +6,7 @@ use crate::questions::{compute, subjects};
 use crate::report::Target;
 use crate::statistics::{geometric_mean, median};
 
-/// Where the project wants to be.
+/// A target of the project.
 struct Goal {
     what: &'static str,
     wanted: Wanted,
@@ -25,11 +25,11 @@ type Place = (&'static str, &'static str, Arm);
 
 #[derive(Clone, Copy)]
 enum Figure {
-    /// What the first took for each of the second's, the median over the rounds.
+    /// The ratio of the first to the second, the median over the rounds.
     Ratio(Place, Place),
-    /// The median over the rounds, in so many of its units.
+    /// The median over the rounds, in multiples of a unit.
     Value(Place, f64),
-    /// Of the kernels' ratios of two arms.
+    /// The geometric mean of the kernels' ratios of two arms.
     KernelsMean(Arm, Arm),
     KernelsWorst(Arm, Arm),
 }
@@ -115,16 +115,16 @@ const GOALS: &[Goal] = &[
         remark: "whole programs, from their start to their end",
     },
     Goal {
-        what: "16 MiB there and back / three plain copies of it",
+        what: "16 MiB round trip / three plain copies",
         wanted: Wanted::Most(1.5),
         measured: Figure::Ratio(
             ("payload", subjects::LARGEST, Arm::Warm),
             ("payload", subjects::LARGEST, Arm::Copies),
         ),
-        remark: "copies into memory that is there already",
+        remark: "copies into allocated memory",
     },
     Goal {
-        what: "16 MiB through a function that the component exports / through our own contract",
+        what: "16 MiB through an exported function / through the contract",
         wanted: Wanted::Most(2.0),
         measured: Figure::Ratio(
             ("payload", subjects::LARGEST, Arm::Function),
@@ -140,8 +140,7 @@ const GOALS: &[Goal] = &[
     },
 ];
 
-/// Compares the goals with what was found. Those of questions that were not asked have no
-/// figure.
+/// Compares the goals with the findings. Goals of questions that were not asked have no value.
 pub(crate) fn compare(findings: &Findings) -> Vec<Target> {
     let compare = |goal: &Goal| {
         let measured = goal.measured.find(findings);
@@ -221,14 +220,14 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_found_nothing_meets_and_misses_nothing() {
+    fn a_run_without_findings_meets_and_misses_no_target() {
         let targets = compare(&Findings::default());
         assert_eq!(targets.len(), GOALS.len());
         assert!(targets.iter().all(|target| target.met.is_none()));
     }
 
     #[test]
-    fn what_was_found_is_compared_round_by_round() {
+    fn findings_are_compared_by_round() {
         let (process, fresh) = (
             (DISPATCH, subjects::ONE_BY_ONE, Arm::Process),
             (DISPATCH, subjects::ONE_BY_ONE, Arm::Fresh),

@@ -1,13 +1,13 @@
-//! How measured values are written for people: `12.3 µs`, `1.50 MiB/s`, `1.08×`.
+//! Formats measured values: `12.3 µs`, `1.50 MiB/s`, `1.08×`.
 //!
-//! Knows nothing of where they are shown. The units are those of a [`Question`](crate::Question).
+//! Does not know where they are shown. The units are those of a [`Question`](crate::Question).
 
-/// What stands where there is no number.
+/// The text for a missing number.
 const NOTHING: &str = "–";
 
-/// The value in its unit, with three digits that count: `12.3 µs`.
+/// The value in its unit, with three significant digits: `12.3 µs`.
 ///
-/// `unit` is `s`, `B`, `B/s`, `1/s` or empty; any other one is written behind the number as it is.
+/// `unit` is `s`, `B`, `B/s`, `1/s` or empty; any other unit is written as it is.
 pub fn value(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return NOTHING.to_owned();
@@ -16,7 +16,7 @@ pub fn value(value: f64, unit: &str) -> String {
     step.label(&step.digits(value))
 }
 
-/// The value in its unit, without zeros that say nothing: `10 µs`. For axes.
+/// The value in its unit, without trailing zeros: `10 µs`. For axes.
 pub fn short(value: f64, unit: &str) -> String {
     if !value.is_finite() {
         return NOTHING.to_owned();
@@ -25,7 +25,7 @@ pub fn short(value: f64, unit: &str) -> String {
     step.label(trimmed(&step.digits(value)))
 }
 
-/// As [`short`], with the prefix that `like` has: `0.5 ms` beside `1 ms`, and a bare `0`.
+/// As [`short`], with the prefix of `like`: `0.5 ms` beside `1 ms`, and a bare `0`.
 pub(crate) fn short_like(value: f64, like: f64, unit: &str) -> String {
     if value == 0.0 {
         return "0".to_owned();
@@ -46,7 +46,7 @@ pub fn interval(ends: [f64; 2], unit: &str) -> String {
     step.label(&format!("{low}{dash}{high}"))
 }
 
-/// How many times as much: `1.08×`, `12.3k×`, and `1/457` for what is a small part.
+/// A ratio: `1.08×`, `12.3k×`, and `1/457` if it is small.
 pub fn ratio(ratio: f64) -> String {
     match ratio.abs() {
         size if !size.is_finite() => NOTHING.to_owned(),
@@ -57,25 +57,25 @@ pub fn ratio(ratio: f64) -> String {
     }
 }
 
-/// Both ends as [`ratio`] has them: `1.05–1.12×`.
+/// Both ends as by [`ratio`]: `1.05–1.12×`.
 pub fn ratios(ends: [f64; 2]) -> String {
     if !ends.iter().all(|end| end.is_finite()) {
         return NOTHING.to_owned();
     }
     let [low, high] = ends.map(ratio);
-    // The sign is written once where both have it.
+    // The sign is written once if both have it.
     match low.strip_suffix('×') {
         Some(number) if high.ends_with('×') => format!("{number}–{high}"),
         _ => format!("{low}–{high}"),
     }
 }
 
-/// A span of time that people wait for: `2 min 5 s`.
+/// A duration in minutes and seconds: `2 min 5 s`.
 pub fn span(seconds: f64) -> String {
     if !seconds.is_finite() || seconds < 59.5 {
         return value(seconds, "s");
     }
-    // Saturates, as `as` does: nobody waits for that long.
+    // The cast saturates.
     let seconds = seconds.round() as u64;
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
     match hours {
@@ -84,7 +84,7 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-/// How much of the unit one step of its prefixes is: what an axis has its round numbers in.
+/// The size of a prefix step of the unit, in which an axis has round numbers.
 pub(crate) fn step(value: f64, unit: &str) -> f64 {
     Step::of(value, unit).factor
 }
@@ -97,16 +97,16 @@ pub(crate) fn is_binary(unit: &str) -> bool {
 /// A unit with its prefix: `µs`.
 struct Step<'a> {
     factor: f64,
-    /// What stands behind the number, with the space if it wants one.
+    /// The text behind the number, with a space if it needs one.
     suffix: &'a str,
-    /// What the unit is if it has no prefixes.
+    /// The unit itself if it has no prefixes.
     unknown: &'a str,
-    /// Whether there is nothing smaller than one of it, as with bytes.
+    /// Whether the unit is indivisible, as bytes are.
     whole: bool,
 }
 
 impl<'a> Step<'a> {
-    /// The largest step that the value is at least one of, once it is rounded.
+    /// The largest step that is not larger than the rounded value.
     fn of(value: f64, unit: &'a str) -> Self {
         let steps: &[(f64, &str)] = match unit {
             "s" => &[(1e-9, " ns"), (1e-6, " µs"), (1e-3, " ms"), (1.0, " s")],
@@ -124,18 +124,18 @@ impl<'a> Step<'a> {
                 (1_073_741_824.0, " GiB/s"),
                 (1_099_511_627_776.0, " TiB/s"),
             ],
-            // Tasks for each second are read by the digit up to a few thousand.
+            // Rates of tasks are written in full up to a few thousand.
             "1/s" => &[(1.0, "/s"), (1e4, " k/s"), (1e6, " M/s"), (1e9, " G/s")],
             _ => &[(1.0, ""), (1e6, " M"), (1e9, " G")],
         };
-        // 999.96 µs are written as a millisecond, so they are taken for one.
+        // 999.96 µs rounds to 1 ms, so it has that step.
         let size = value.abs() * 1.0005;
         let &(factor, suffix) = steps
             .iter()
             .rev()
             .find(|(factor, _)| size >= *factor)
             .unwrap_or(if value == 0.0 {
-                // Nothing is nothing of the unit itself.
+                // Zero has the unit without a prefix.
                 steps
                     .iter()
                     .find(|(factor, _)| *factor == 1.0)
@@ -167,7 +167,7 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Three digits that count, more only before the point.
+/// Three significant digits, more only before the point.
 fn digits(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
@@ -184,7 +184,7 @@ fn digits(value: f64) -> String {
     }
 }
 
-/// Without the zeros at the end of a fraction.
+/// Without trailing zeros of a fraction.
 fn trimmed(number: &str) -> &str {
     if number.contains('.') && !number.contains('e') {
         number.trim_end_matches('0').trim_end_matches('.')
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn three_digits_count() {
+    fn values_have_three_significant_digits() {
         check(12.34e-6, "s", "12.3 µs");
         check(1.0, "s", "1.00 s");
         check(0.999_96, "s", "1.00 s");
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn axes_have_no_zeros_that_say_nothing() {
+    fn axes_have_no_trailing_zeros() {
         assert_eq!(short(1e-5, "s"), "10 µs");
         assert_eq!(short(2.5e-3, "s"), "2.5 ms");
         assert_eq!(short(1024.0, "B"), "1 KiB");

@@ -1,7 +1,7 @@
 //! This program as the worker of an arm, in a process of its own.
 //!
-//! A program that measures looks for [`SUBCOMMAND`] before it does anything else, so that such
-//! a process costs little more than any other; see [`as_worker`].
+//! A program looks for [`SUBCOMMAND`] before it does anything else, so that a worker process
+//! starts fast; see [`as_worker`].
 
 use std::ffi::OsString;
 use std::hint::black_box;
@@ -18,8 +18,8 @@ use crate::questions::memory;
 
 /// Acts as the worker of an arm, if that is what this process was started for.
 ///
-/// A program that calls [`run`](crate::run) calls this first, before it parses its arguments,
-/// and ends with the code that it gets.
+/// A program that calls [`run`](crate::run) must call this first, before it parses its arguments,
+/// and exit with the returned code.
 pub fn as_worker(mut args: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     if args.nth(1)? != SUBCOMMAND {
         return None;
@@ -56,7 +56,7 @@ fn act(args: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Answers calls until the input ends, or nobody reads the answers.
+/// Answers calls until the input ends or the output is closed.
 fn serve() {
     let (mut calls, mut results) = (io::stdin().lock(), io::stdout().lock());
     let (mut message, mut answer) = (Vec::new(), Vec::new());
@@ -87,13 +87,13 @@ fn serve() {
     }
 }
 
-/// Without a core dump, which would take longer than anything that is measured.
+/// Ends the process without a core dump, which would take longer than the measurement.
 fn crash() -> ! {
     std::process::exit(101)
 }
 
-/// Computes for longer than anybody waits, and not for ever: whoever would end this process may
-/// be ended first.
+/// Computes for longer than any caller waits, but not for ever: the process that should kill this
+/// one may be killed first.
 fn spin() {
     let end = Instant::now() + Duration::from_secs(60);
     let mut counter = 1_u64;

@@ -1,4 +1,4 @@
-//! `wasmpool compile`: a module to native code, ahead of time.
+//! `wasmpool compile`: compiles a module to native code ahead of time.
 
 #[cfg(unix)]
 use std::fs::Permissions;
@@ -15,7 +15,7 @@ use crate::ending::{Ending, Problem, Result};
 use crate::module;
 
 pub(crate) fn compile(args: &CompileArgs) -> Result<Ending> {
-    // Code fits pools whose guests are compiled alike: these are the settings that tell.
+    // Code fits only pools with the same settings of the compiler, which these are.
     let mut builder = Pool::builder().workers(1).no_cache();
     if args.deterministic {
         builder = builder.deterministic_numbers();
@@ -41,15 +41,15 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<Ending> {
     Ok(Ending::AllOk)
 }
 
-/// Writes a file under a name of chance beside `path` and renames it: another process may be
-/// running what is there, and nobody can have put a link where it is written.
+/// Writes a file under a random name beside `path` and renames it: another process may be running
+/// the old file, and nobody can have put a link at the random name.
 fn write_in_one_step(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    // As for any file that the program writes; the umask takes off what the user wants off.
+    // The usual mode of a new file, which the umask restricts.
     #[cfg(unix)]
     builder.permissions(Permissions::from_mode(0o666));
     let mut file = builder.tempfile_in(folder)?;

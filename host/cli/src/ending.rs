@@ -1,4 +1,4 @@
-//! How a run of the program can end, and the exit code of each.
+//! How the program can end, and the exit code of each case.
 
 use std::io;
 use std::process::ExitCode;
@@ -8,17 +8,17 @@ use std::process::ExitCode;
 pub(crate) enum Ending {
     /// Every task succeeded.
     AllOk,
-    /// Some task failed, or an input was no input.
+    /// Some task failed, or an input was invalid.
     SomeFailed,
-    /// The command line asks for something that makes no sense.
+    /// The command line is invalid.
     Usage,
     /// The module or the input cannot be used.
     Unusable,
     /// The user interrupted it.
     Interrupted,
-    /// Nobody reads the output any more.
+    /// The reader of the output has closed it.
     PipeClosed,
-    /// The program that ran in its place exited with this code.
+    /// The WASI program that had the standard streams exited with this code.
     Exited(u8),
 }
 
@@ -36,7 +36,7 @@ impl From<Ending> for ExitCode {
     }
 }
 
-/// Why the program could not do what it was asked to.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) enum Problem {
     Usage(anyhow::Error),
@@ -60,7 +60,7 @@ impl Problem {
 
 pub(crate) type Result<T> = std::result::Result<T, Problem>;
 
-/// How a command ends that has nothing to do but write.
+/// The ending of a command that only writes.
 pub(crate) fn of_writing(written: io::Result<()>) -> Result<Ending> {
     match written {
         Ok(()) => Ok(Ending::AllOk),

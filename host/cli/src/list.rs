@@ -1,4 +1,4 @@
-//! `wasmpool list`: what a module has to offer.
+//! `wasmpool list`: the tasks of a module.
 
 use std::io::{self, BufWriter, Write};
 
@@ -47,7 +47,7 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// Writes one task after the other: what is made of the types of all is never there at once.
+/// Writes one task after the other, so that the schemas of only one are in memory.
 fn write_tasks<S: Serializer>(
     tasks: &[TaskInfo],
     serializer: S,
@@ -66,7 +66,7 @@ struct ListedTask<'a> {
     types: Option<Types>,
 }
 
-/// The types of an exported function: as WIT has them, and as schemas of their JSON.
+/// The types of an exported function: in WIT, and as JSON Schemas.
 #[derive(Serialize)]
 struct Types {
     signature: String,

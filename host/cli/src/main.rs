@@ -3,6 +3,7 @@
 mod args;
 mod bench;
 mod compile;
+mod completions;
 mod ending;
 mod input;
 mod list;
@@ -16,13 +17,16 @@ mod visible;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
 
 use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
-    // Before anything else: as a worker that is measured the program has one thing to do.
+    // Before anything else: `wasmpool bench` starts this program as a worker process.
     if let Some(code) = wasmpool_bench::as_worker(std::env::args_os()) {
+        return code;
+    }
+    if let Some(code) = completions::as_completer(std::env::args_os()) {
         return code;
     }
     let args = Args::parse();
@@ -33,15 +37,11 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::bench(&args),
         Command::New(args) => new::new(&args),
         Command::Man { folder } => man::man(folder.as_deref()),
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Args::command(), "wasmpool", &mut script);
-            ending::of_writing(io::stdout().write_all(&script))
-        }
+        Command::Completions { shell } => completions::completions(shell),
     };
     ended
         .unwrap_or_else(|problem| {
-            // Nobody may be there to read it.
+            // Standard error may be closed.
             let error = visible::printable_lines(&format!("{:#}", problem.error()));
             let _ = writeln!(io::stderr(), "error: {error}");
             problem.ending()

@@ -1,6 +1,6 @@
 //! `wasmpool man`: the help texts as manual pages.
 //!
-//! Knows no command; what it writes comes from the definition of the command line.
+//! Does not know the commands: the pages are made from the definition of the command line.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -14,7 +14,7 @@ use crate::args::Args;
 use crate::ending::{self, Ending, Problem, Result};
 
 pub(crate) fn man(folder: Option<&Path>) -> Result<Ending> {
-    // The page of `wasmpool help` would say nothing.
+    // A page of `wasmpool help` would be empty.
     let command = Args::command().disable_help_subcommand(true);
     let Some(folder) = folder else {
         let mut page = Vec::new();

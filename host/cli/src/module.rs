@@ -1,4 +1,4 @@
-//! From what the user calls a module to a loaded one, and to the task that is meant.
+//! From the module's name on the command line to the loaded module and its task.
 
 use std::borrow::Cow;
 use std::fs;
@@ -14,13 +14,13 @@ use crate::args::CodeArgs;
 use crate::ending::{Problem, Result};
 use crate::visible::printable;
 
-/// How often a spinner turns.
+/// The time between two frames of a spinner.
 const SPINNER_TICK: Duration = Duration::from_millis(100);
 
-/// The guests that come along with the program.
+/// The guests that are included in the program.
 const EMBEDDED: &[wasmpool_guests::Guest] = &[wasmpool_guests::FACTORIZER];
 
-/// Tells the builder where compiled modules are kept, and how long loading may take.
+/// Sets where compiled modules are kept, and how long loading may take.
 pub(crate) fn with_cache(builder: PoolBuilder, args: &CodeArgs) -> PoolBuilder {
     let builder = match args.load_timeout {
         Some(timeout) => builder.load_timeout(timeout),
@@ -37,15 +37,15 @@ pub(crate) fn with_cache(builder: PoolBuilder, args: &CodeArgs) -> PoolBuilder {
     }
 }
 
-/// Says on standard error that compiled modules are not kept, if they were to be.
+/// Warns on standard error if compiled modules should be kept but cannot be.
 pub(crate) fn tell_of_cache(pool: &Pool) {
     if let Some(problem) = pool.cache().problem() {
-        // Nobody may be there to read it.
+        // Standard error may be closed.
         let _ = writeln!(io::stderr(), "warning: {}", printable(&problem));
     }
 }
 
-/// Whose problem it is that a pool cannot be built.
+/// Classifies the error of building a pool: usage or environment.
 pub(crate) fn pool_problem(error: BuildError) -> Problem {
     let is_usage = matches!(error, BuildError::Setting { .. });
     let error = anyhow::Error::new(error);
@@ -56,7 +56,8 @@ pub(crate) fn pool_problem(error: BuildError) -> Problem {
     }
 }
 
-/// The bytes of the module in a file, or of the embedded one of that name. A file comes first.
+/// The bytes of the module in a file, or of the included one of that name. A file takes
+/// precedence.
 pub(crate) fn read(name: &str) -> Result<Cow<'static, [u8]>> {
     let embedded = EMBEDDED.iter().find(|guest| guest.name == name);
     match embedded {
@@ -68,15 +69,15 @@ pub(crate) fn read(name: &str) -> Result<Cow<'static, [u8]>> {
     }
 }
 
-/// Whether the module may tell files and lines: it has a table of lines, or is native code, which
-/// is taken by how it was made.
+/// Whether the module may have files and lines: it has a line table, or is native code, for which
+/// this must match how it was compiled.
 pub(crate) fn may_have_lines(name: &str, args: &CodeArgs) -> bool {
     const TABLE: &[u8] = b".debug_line";
     let has_table = |bytes: &[u8]| bytes.windows(TABLE.len()).any(|part| part == TABLE);
     args.trusted_cwasm || read(name).is_ok_and(|bytes| has_table(&bytes))
 }
 
-/// Loads a module. While that takes long, `spinner` says so.
+/// Loads a module. Shows `spinner` if that takes long.
 pub(crate) fn load(
     pool: &Pool,
     name: &str,
@@ -84,9 +85,8 @@ pub(crate) fn load(
     spinner: ProgressBar,
 ) -> Result<TaskModule> {
     let loaded = if args.trusted_cwasm {
-        // SAFETY: the user has said by the flag's name that the file can be trusted, which is
-        // all that anybody can say of native code; that it is not changed meanwhile is asked
-        // for in its help.
+        // SAFETY: by the flag `--trusted-cwasm` the user vouches for the file: that
+        // `wasmpool compile` has made it, and that it is not changed meanwhile.
         #[allow(unsafe_code)]
         unsafe {
             pool.load_precompiled(name)
@@ -102,7 +102,7 @@ pub(crate) fn load(
     usable(loaded, name)
 }
 
-/// Whose problem it is that a module cannot be loaded.
+/// Classifies the error of loading a module.
 pub(crate) fn usable(
     loaded: std::result::Result<TaskModule, LoadError>,
     name: &str,
@@ -112,13 +112,13 @@ pub(crate) fn usable(
         .map_err(Problem::Unusable)
 }
 
-/// What shows that a module is being compiled.
+/// Shows that a module is being compiled.
 pub(crate) fn spinner() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
     ProgressBar::new_spinner().with_style(style.expect("the template is well-formed"))
 }
 
-/// The task that is asked for, or the one that is obviously meant.
+/// The requested task, or the obvious one.
 pub(crate) fn choose_task<'a>(
     module: &'a TaskModule,
     module_name: &str,
@@ -140,8 +140,7 @@ pub(crate) fn choose_task<'a>(
     }
 }
 
-/// The only task; or those that the module is named after, as `factorizer` is after
-/// `factorize`.
+/// The only task; or those whose name begins the module's name, as `factorize` does `factorizer`.
 fn obvious_tasks<'a>(tasks: &'a [TaskInfo], module_name: &str) -> Vec<&'a TaskInfo> {
     let stem = Path::new(module_name).file_stem().unwrap_or_default();
     let stem = stem.to_string_lossy().replace('-', "_");
@@ -149,7 +148,7 @@ fn obvious_tasks<'a>(tasks: &'a [TaskInfo], module_name: &str) -> Vec<&'a TaskIn
     tasks.iter().filter(is_namesake).collect()
 }
 
-/// The names of the first tasks, as far as anybody reads them.
+/// The names of the first tasks, for a message.
 fn names(tasks: &[TaskInfo]) -> String {
     const SHOWN: usize = 16;
     const LONGEST: usize = 256;

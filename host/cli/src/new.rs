@@ -1,8 +1,9 @@
-//! `wasmpool new`: writes a guest that builds and runs at once.
+//! `wasmpool new`: writes a guest that is ready to build and run.
 //!
-//! The guests of `guest-tasks/languages` are the templates, and `guest-tasks/README.md` has the
-//! commands: what is written here is what is shown and tested there. `templates/` links to them,
-//! for the program's package; no file there is called `Cargo.toml`, since cargo would leave it out.
+//! The templates are the guests of `guest-tasks/languages`, and the commands come from
+//! `guest-tasks/README.md`, so both are tested. `templates/` links to these files, for the
+//! program's package; no file there is called `Cargo.toml`, since cargo would leave it out of the
+//! package.
 
 use std::fs;
 use std::io::{self, Write};
@@ -27,11 +28,11 @@ const TOOLCHAIN: (&str, &str) = (
     "[toolchain]\nchannel = \"stable\"\ntargets = [\"wasm32-wasip2\"]\n",
 );
 
-/// Where the SDK lay when this program was built; nowhere if it was built from its package.
+/// The folder of the SDK when this program was built; `None` if it was built from its package.
 const SDK: Option<&str> = option_env!("WASMPOOL_SDK_FOLDER");
 
 impl Language {
-    /// Its section in the README of `guest-tasks`.
+    /// The heading of its section in the README of `guest-tasks`.
     fn heading(self) -> &'static str {
         match self {
             Self::Rust => "Rust with the SDK",
@@ -42,7 +43,7 @@ impl Language {
         }
     }
 
-    /// What a guest in it is made of, the source first.
+    /// The files of a guest, the source first.
     fn files(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Rust => &[
@@ -79,7 +80,7 @@ impl Language {
         }
     }
 
-    /// What follows the source in its section: how to build and run it.
+    /// The rest of its section after the source: how to build and run it.
     fn instructions(self) -> &'static str {
         let heading = format!("\n### {}\n", self.heading());
         let (_, section) = COMMANDS.split_once(&heading).expect("it has one for each");
@@ -104,7 +105,7 @@ pub(crate) fn new(args: &NewArgs) -> Result<Ending> {
         _ => String::new(),
     };
 
-    // In the repository the WIT file lies beside the folders of the languages.
+    // In the repository the WIT file is beside the folders of the languages.
     let adapt = |text: &str| text.replace("../factorize.wit", "factorize.wit");
     let instructions = adapt(args.lang.instructions()).replace(
         "release/factorize.wasm",
@@ -129,7 +130,7 @@ pub(crate) fn new(args: &NewArgs) -> Result<Ending> {
     ending::of_writing(say_what_is_next(&mut stdout, folder, &instructions))
 }
 
-/// Words that cargo or the compiler would take for something else than this guest.
+/// Names that have another meaning for cargo or the compiler.
 const RESERVED: &[&str] = &[
     "abstract",
     "alloc",
@@ -213,7 +214,7 @@ fn check_name(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The SDK as `Cargo.toml` names it: the one in a folder, in a git repository, or the published one
+/// The dependency on the SDK in `Cargo.toml`: a folder, a git repository, or the published crate
 /// of this program's version.
 fn sdk_source(place: Option<&str>) -> Result<String> {
     let Some(place) = place else {
@@ -223,7 +224,7 @@ fn sdk_source(place: Option<&str>) -> Result<String> {
         return Ok(format!("{{ git = {} }}", quoted(place)));
     }
     let folder = Path::new(place);
-    // What lies elsewhere is told apart by its name from what does not lie there any more.
+    // Reading the package's name distinguishes the SDK from other folders and from missing ones.
     let is_sdk = fs::read_to_string(folder.join("Cargo.toml"))
         .is_ok_and(|manifest| manifest.contains("name = \"wasmpool-guest\""));
     if !is_sdk {
@@ -241,12 +242,12 @@ fn sdk_source(place: Option<&str>) -> Result<String> {
     Ok(format!("{{ path = {path} }}"))
 }
 
-/// A string of TOML; those of JSON are among them.
+/// A TOML string: JSON strings are valid TOML.
 fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Makes the folder, which must not exist, and the files in it.
+/// Creates the folder, which must not exist, and its files.
 fn write(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     let made = match folder.parent() {
         Some(parent) => fs::create_dir_all(parent).and_then(|()| fs::create_dir(folder)),
@@ -274,10 +275,10 @@ fn write(folder: &Path, files: &[(&str, String)]) -> Result<()> {
     Ok(())
 }
 
-/// The commands of the README, the folder first.
+/// Prints the commands of the README, with a `cd` first.
 fn say_what_is_next(stdout: &mut impl Write, folder: &Path, instructions: &str) -> io::Result<()> {
     let folder = folder.display();
-    writeln!(stdout, "made `{folder}`; its README.md says more. Next:\n")?;
+    writeln!(stdout, "created `{folder}`; see its README.md. Next:\n")?;
     writeln!(stdout, "    cd {folder}")?;
     for block in instructions.split("```sh\n").skip(1) {
         let commands = block.split("```").next().unwrap_or_default();
@@ -294,7 +295,7 @@ mod tests {
 
     use super::*;
 
-    /// Who reads the README reads what `wasmpool new` writes.
+    /// The README shows exactly the files that `wasmpool new` writes.
     #[test]
     fn the_readme_shows_the_templates() {
         for language in Language::value_variants() {

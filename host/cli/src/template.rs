@@ -1,4 +1,4 @@
-//! From an input of a program to its command line.
+//! From an input to the command line of a program.
 
 use std::path::Path;
 
@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 
 use crate::args::RunArgs;
 
-/// Where the input goes in an argument.
+/// The placeholder of the input in an argument.
 const PLACE: &str = "{}";
 
-/// A command line with places for the input.
+/// A command line with placeholders for the input.
 pub(crate) struct Template {
     /// The program's own name is the first.
     pub(crate) arguments: Vec<String>,
-    input_is_stdin: bool,
+    pub(crate) input_is_stdin: bool,
 }
 
 impl Template {
@@ -38,7 +38,7 @@ impl Template {
         if self.input_is_stdin {
             let mut stdin = line.to_owned();
             stdin.push(b'\n');
-            // JSON has no bytes: they are numbers on their way where they are no text.
+            // JSON has no bytes: input that is not UTF-8 is passed as numbers.
             let stdin = String::from_utf8(stdin)
                 .map_or_else(|error| json!(error.into_bytes()), Value::String);
             return Ok(vec![json!(self.arguments), json!([]), stdin]);
@@ -70,12 +70,12 @@ mod tests {
     }
 
     #[test]
-    fn the_input_goes_where_it_is_told_or_to_the_end() {
+    fn the_input_replaces_the_placeholder_or_is_the_last_argument() {
         check(&["wc"], "a b", &["wc", "a b"]);
         check(&["wc", "-l"], "a b", &["wc", "-l", "a b"]);
         check(&["wc", "{}", "-l"], "a b", &["wc", "a b", "-l"]);
         check(&["wc", "x={},{}"], "a", &["wc", "x=a,a"]);
-        // The program's name is none of its places.
+        // The program's name is not a placeholder.
         check(&["{}", "-l"], "a", &["{}", "-l", "a"]);
     }
 }

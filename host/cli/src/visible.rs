@@ -1,15 +1,15 @@
-//! What guests and files say, made fit for a terminal, which obeys some characters.
+//! Text of guests and files, escaped for a terminal, which interprets some characters.
 //!
-//! Knows nothing of what they say.
+//! Does not know what the text says.
 
 use std::io::{self, Write};
 
-/// A name or a line, with what a terminal obeys escaped as in `\u{1b}`.
+/// A name or a line, with the characters that a terminal interprets escaped as in `\u{1b}`.
 pub(crate) fn printable(text: &str) -> String {
     escaped(text, |_| false)
 }
 
-/// The same of a text that may have several lines and tabs.
+/// As [`printable`], but keeps line breaks and tabs.
 pub(crate) fn printable_lines(text: &str) -> String {
     escaped(text, |character| matches!(character, '\n' | '\t'))
 }
@@ -25,25 +25,25 @@ fn escaped(text: &str, is_kept: impl Fn(char) -> bool) -> String {
     visible
 }
 
-/// Whether a terminal does something for the character: control characters, and those that change
-/// the direction in which text is written, by which a line can be made to read as another one.
+/// Whether a terminal interprets the character: control characters, and those that change the
+/// direction of text, which can disguise a line.
 fn is_obeyed(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Below this character JSON has escaped what is to be escaped.
+/// The first character that JSON does not escape and a terminal may interpret.
 const DELETE: char = '\u{7f}';
 
-/// Whether JSON has nothing more to escape, as most has.
+/// Whether the JSON needs no more escapes, as usual.
 fn is_escaped(json: &[u8]) -> bool {
-    // To the end in any case: so it is done for many bytes at a time.
+    // No early exit, so that the loop is vectorized.
     json.iter()
         .fold(true, |all, &byte| all & (char::from(byte) < DELETE))
 }
 
-/// What [`VisibleJson`] makes of JSON that was written as a whole.
+/// Escapes complete JSON, as [`VisibleJson`] does.
 pub(crate) fn visible_json(json: Vec<u8>) -> Vec<u8> {
     if is_escaped(&json) {
         return json;
@@ -53,8 +53,8 @@ pub(crate) fn visible_json(json: Vec<u8>) -> Vec<u8> {
     written.map_or(json, |()| visible)
 }
 
-/// Passes JSON on. JSON escapes only a part of what a terminal obeys: the rest, which can stand
-/// in its texts alone, is escaped here. The meaning stays the same.
+/// Writes JSON. JSON escapes only some of the characters that a terminal interprets: the others,
+/// which occur only in strings, are escaped here. The meaning stays the same.
 pub(crate) struct VisibleJson<W>(pub(crate) W);
 
 impl<W: Write> Write for VisibleJson<W> {
@@ -67,7 +67,7 @@ impl<W: Write> Write for VisibleJson<W> {
         if is_escaped(json) {
             return self.0.write_all(json);
         }
-        // Whoever writes JSON writes whole characters.
+        // JSON is written in whole characters.
         let mut rest = std::str::from_utf8(json).map_err(io::Error::other)?;
         while let Some(at) = rest.find(|character| character >= DELETE && is_obeyed(character)) {
             let (before, from) = rest.split_at(at);
@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_keeps_its_meaning_and_has_nothing_that_a_terminal_obeys() {
+    fn json_keeps_its_meaning_without_characters_that_a_terminal_interprets() {
         let text = "a\x1b[2J\x7f\u{80}\u{9f}\u{a0}é\u{9b}\u{202e}\u{2069}\u{61c}\u{200f}日";
         let mut json = Vec::new();
         serde_json::to_writer_pretty(VisibleJson(&mut json), &[text]).unwrap();
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_terminal_obeys_is_shown() {
+    fn characters_that_a_terminal_interprets_are_escaped() {
         assert_eq!(printable("a\x1b[2J\nb\u{9b}"), "a\\u{1b}[2J\\u{a}b\\u{9b}");
         assert_eq!(printable_lines("a\r\n\tb\u{202e}"), "a\\u{d}\n\tb\\u{202e}");
     }

@@ -1,7 +1,7 @@
 //! The guests of `guest-tasks/`, built to components by the build script.
 //!
-//! Knows their bytes and where copies of them lie (`target/guests/NAME.wasm`, or inside of the
-//! published package); knows nothing of what they do.
+//! Has their bytes and the paths of copies (`target/guests/NAME.wasm`, or inside of the published
+//! package). Does not know what they do.
 
 #![forbid(unsafe_code)]
 
@@ -18,9 +18,9 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Where a copy of the component lies, for programs that take a path.
+    /// The path of a copy of the component, for programs that take a path.
     ///
-    /// It is a path of the build. A program that is installed elsewhere uses the bytes.
+    /// The path is that of the build. An installed program must use the bytes instead.
     pub fn path(&self) -> &'static Path {
         Path::new(self.path)
     }

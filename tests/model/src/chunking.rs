@@ -25,7 +25,7 @@ fn push<const N: usize>(queue: &Items, names: [usize; N]) -> Result<(), ReserveE
 /// from whose local, and whenever the queue closes.
 pub fn chunks_come_out_once() {
     check(|| {
-        let queue = Items::new(100, 3);
+        let queue = Items::new(100, 3, 0);
         let accepted: Names = Untracked::default();
         let popped: Names = Untracked::default();
         let submit = |names: [usize; 3]| {
@@ -59,9 +59,9 @@ pub fn chunks_come_out_once() {
 /// A worker that is stuck with the first entry of its chunk holds up none of the others,
 /// whether somebody looks out for them, sleeps, or is busy at first. Nothing but the push
 /// wakes anybody.
-pub fn a_stuck_worker_holds_up_nothing_but_its_entry() {
+pub fn a_stuck_worker_delays_only_its_entry() {
     check(|| {
-        let queue = Items::new(100, 3);
+        let queue = Items::new(100, 3, 0);
         let served = Gathering::new();
         let (first, others) = (1, 3);
         let work = |worker| {
@@ -88,7 +88,7 @@ pub fn a_stuck_worker_holds_up_nothing_but_its_entry() {
 /// the entries waits while a worker has nothing to do, however they are cut into chunks.
 fn check_all_are_served(push_all: fn(&Items) -> Result<(), ReserveError>) {
     check(move || {
-        let queue = Items::new(100, 3);
+        let queue = Items::new(100, 3, 0);
         let started = Gathering::new();
         let work = |worker| {
             let item = queue.pop(worker).expect("it is open");
@@ -107,12 +107,12 @@ fn check_all_are_served(push_all: fn(&Items) -> Result<(), ReserveError>) {
 }
 
 /// See [`check_all_are_served`].
-pub fn of_one_chunk_every_idle_worker_takes_some() {
+pub fn every_idle_worker_takes_entries_of_one_chunk() {
     check_all_are_served(|queue| push(queue, [1, 2, 3]));
 }
 
 /// See [`check_all_are_served`].
-pub fn of_two_chunks_every_idle_worker_takes_some() {
+pub fn every_idle_worker_takes_entries_of_two_chunks() {
     check_all_are_served(|queue| {
         push(queue, [1, 2])?;
         push(queue, [3])
@@ -123,7 +123,7 @@ pub fn of_two_chunks_every_idle_worker_takes_some() {
 /// entry: four are stuck at the end.
 pub fn late_chunks_reach_workers_that_slept_through_the_first() {
     check(|| {
-        let queue = Items::new(100, 4);
+        let queue = Items::new(100, 4, 0);
         let started = Gathering::new();
         let work = |worker| {
             let item = queue.pop(worker).expect("it is open");
@@ -152,9 +152,9 @@ pub fn late_chunks_reach_workers_that_slept_through_the_first() {
 
 /// What a drain takes no worker gets, and what no worker has got a drain takes, also from
 /// the local of a worker that does not come again.
-pub fn a_drain_leaves_nothing_on_a_shelf() {
+pub fn a_drain_leaves_nothing_in_a_local_queue() {
     check(|| {
-        let queue = Items::new(100, 2);
+        let queue = Items::new(100, 2, 0);
         let out: Names = Untracked::default();
         let work = |worker| {
             if let Some(item) = queue.pop(worker) {

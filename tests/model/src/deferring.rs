@@ -35,7 +35,7 @@ fn in_milliseconds(milliseconds: u64) -> Instant {
 /// then without a wait, also those that are deferred later.
 pub fn a_deferred_entry_comes_once_and_not_early() {
     check(|| {
-        let queue = Items::new(100, 2);
+        let queue = Items::new(100, 2, 0);
         let is_closing = AtomicBool::new(false);
         let popped: Names = Untracked::default();
         // By name.
@@ -76,7 +76,7 @@ pub fn a_deferred_entry_comes_once_and_not_early() {
 /// the earlier of two.
 pub fn a_sleeper_wakes_for_a_deferred_entry() {
     check(|| {
-        let queue = Items::new(100, 1);
+        let queue = Items::new(100, 1, 0);
         let dues = [in_milliseconds(5), in_milliseconds(2)];
         together([
             &|| {
@@ -96,9 +96,9 @@ pub fn a_sleeper_wakes_for_a_deferred_entry() {
 
 /// Nobody sleeps past a deferred entry: two workers, and each is stuck with what it takes
 /// until the other one has something too, an entry that is deferred or one that is not.
-pub fn nobody_sleeps_past_a_deferred_entry() {
+pub fn no_worker_sleeps_past_a_deferred_entry() {
     check(|| {
-        let queue = Items::new(100, 2);
+        let queue = Items::new(100, 2, 0);
         let started = Gathering::new();
         let work = |worker| {
             assert!(queue.pop(worker).expect("it is open").take());
@@ -115,10 +115,10 @@ pub fn nobody_sleeps_past_a_deferred_entry() {
 }
 
 /// The same with two deferred entries, due at different times or at the same.
-pub fn nobody_sleeps_past_two_deferred_entries() {
+pub fn no_worker_sleeps_past_two_deferred_entries() {
     for waits in [[2, 2], [4, 2], [2, 4]] {
         check(move || {
-            let queue = Items::new(100, 3);
+            let queue = Items::new(100, 3, 0);
             let started = Gathering::new();
             let work = |worker| {
                 assert!(queue.pop(worker).expect("it is open").take());
@@ -140,7 +140,7 @@ pub fn nobody_sleeps_past_two_deferred_entries() {
 /// back to the worker.
 pub fn a_drain_takes_deferred_entries() {
     check(|| {
-        let queue = Items::new(100, 2);
+        let queue = Items::new(100, 2, 0);
         let out: Names = Untracked::default();
         let note = |item: &Arc<Item>| out.lock().unwrap().push(item.name);
         let items = [0, 1, 2, 3, 4].map(|name| item(&queue, name));

@@ -51,5 +51,6 @@ pub mod queueing;
 pub mod retrying;
 pub mod settling;
 pub mod stopping;
+pub mod suspending;
 pub mod waiting;
 pub mod watching;

@@ -13,7 +13,11 @@ use crate::sync::Arc;
 
 /// Checks that all who listen to a task of the pool hear its end, while the pool is open and
 /// its workers have nothing else to do.
-fn check_end_is_heard(guest: Guest, limits: fn() -> Limits, end: fn(&Registry, &TaskFuture<u8>)) {
+fn check_listeners_see_the_end(
+    guest: Guest,
+    limits: fn() -> Limits,
+    end: fn(&Registry, &TaskFuture<u8>),
+) {
     check(move || {
         let registry = Registry::new(2, 10);
         let again = Retry::times(1).on([TaskErrorKind::Failed, TaskErrorKind::TimedOut]);
@@ -51,42 +55,42 @@ fn with_timeouts() -> Limits {
 }
 
 /// The end of a task that succeeds, which it may do while somebody begins to listen.
-pub fn a_success_is_heard() {
-    check_end_is_heard(Guest::Short, Registry::limits, |_, _| ());
+pub fn listeners_see_a_success() {
+    check_listeners_see_the_end(Guest::Short, Registry::limits, |_, _| ());
 }
 
 /// The end of a task that is tried again, wherever its first attempt has run: nothing that
 /// is left of that holds up those who listen.
-pub fn the_end_of_a_second_attempt_is_heard() {
-    check_end_is_heard(Guest::Failing, Registry::limits, |_, _| ());
-    check_end_is_heard(Guest::Endless, with_timeouts, |_, _| ());
+pub fn listeners_see_the_end_of_a_second_attempt() {
+    check_listeners_see_the_end(Guest::Failing, Registry::limits, |_, _| ());
+    check_listeners_see_the_end(Guest::Endless, with_timeouts, |_, _| ());
 }
 
 /// A cancel, in the queue, between attempts, or while it runs.
-pub fn a_cancel_is_heard() {
+pub fn listeners_see_a_cancel() {
     let cancel = |_: &Registry, future: &TaskFuture<u8>| {
         future.cancel();
     };
-    check_end_is_heard(Guest::Endless, Registry::limits, cancel);
-    check_end_is_heard(Guest::Failing, Registry::limits, cancel);
+    check_listeners_see_the_end(Guest::Endless, Registry::limits, cancel);
+    check_listeners_see_the_end(Guest::Failing, Registry::limits, cancel);
 }
 
 /// The end of the whole pool.
-pub fn a_termination_is_heard() {
-    check_end_is_heard(Guest::Waiting, Registry::limits, |registry, _| {
+pub fn listeners_see_a_termination() {
+    check_listeners_see_the_end(Guest::Waiting, Registry::limits, |registry, _| {
         registry.terminate()
     });
 }
 
 /// Who begins to listen just when the task ends hears the end, and nobody
 /// is kept that nobody dismisses.
-pub fn who_begins_to_listen_at_the_end_hears_it() {
+pub fn a_listener_added_at_the_end_sees_the_end() {
     check(|| {
         let counters: Arc<Counters> = Arc::default();
         counters.accept(1);
         let job = Job::new((), None, counters);
         let call = registry::start(&job).expect("it is queued");
-        together([&|| job.settle(registry::success()), &|| {
+        together([&|| registry::settle(&job, registry::success()), &|| {
             let (listener, events) = TaskEvents::channel();
             job.add_listener(listener);
             // Ends, or nobody would.

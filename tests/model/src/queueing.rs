@@ -50,9 +50,9 @@ pub(crate) fn sorted(names: Names) -> Vec<usize> {
 
 /// With submitters that block for room and a queue that closes meanwhile, every entry that
 /// was accepted comes out once, and everybody comes home.
-pub fn what_was_accepted_comes_out_once() {
+pub fn accepted_entries_come_out_once() {
     check(|| {
-        let queue = Queue::new(1, N_WORKERS);
+        let queue = Queue::new(1, N_WORKERS, 0);
         let accepted: Names = Untracked::default();
         let popped: Names = Untracked::default();
         let submit = |names: [usize; 2]| {
@@ -89,7 +89,7 @@ pub fn what_was_accepted_comes_out_once() {
 /// close, and room for all.
 pub fn every_push_reaches_a_worker() {
     check(|| {
-        let queue = Queue::new(100, N_WORKERS);
+        let queue = Queue::new(100, N_WORKERS, 0);
         let popped: Names = Untracked::default();
         let submit = |names: [usize; 2]| {
             for name in names {
@@ -117,7 +117,7 @@ pub fn every_push_reaches_a_worker() {
 /// The only worker gets the only entry, whether it looks out for it or sleeps.
 pub fn a_push_reaches_the_only_worker() {
     prove(|| {
-        let queue = Queue::new(1, N_WORKERS);
+        let queue = Queue::new(1, N_WORKERS, 0);
         let permit = Mutex::new(queue.places.reserve(Blocking::Never).ok());
         together([&|| assert!(queue.pop(0).is_some()), &|| {
             let permit = lock(&permit).take().expect("one thread takes it");
@@ -129,7 +129,7 @@ pub fn a_push_reaches_the_only_worker() {
 /// The only submitter that waits gets the only place when that is given back.
 pub fn a_freed_place_reaches_the_only_submitter() {
     prove(|| {
-        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
         let permit = Mutex::new(queue.places.reserve(Blocking::Never).ok());
         together([&|| drop(lock(&permit).take()), &|| {
             assert!(queue.places.reserve(Blocking::Forever).is_ok());
@@ -140,7 +140,7 @@ pub fn a_freed_place_reaches_the_only_submitter() {
 /// A submitter that waits for room is sent home by a close.
 pub fn a_close_reaches_the_only_submitter() {
     prove(|| {
-        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
         let _permit = queue.places.reserve(Blocking::Never).unwrap();
         together([&|| queue.close(), &|| {
             let refused = queue.places.reserve(Blocking::Forever);
@@ -150,9 +150,9 @@ pub fn a_close_reaches_the_only_submitter() {
 }
 
 /// Two workers that come back for more are served to the end.
-pub fn workers_that_come_again_are_served() {
+pub fn workers_that_pop_again_are_served() {
     check(|| {
-        let queue = Queue::new(100, N_WORKERS);
+        let queue = Queue::new(100, N_WORKERS, 0);
         let submit = || {
             for name in 0..4 {
                 let permit = queue.places.reserve(Blocking::Never).unwrap();
@@ -173,7 +173,7 @@ pub fn workers_that_come_again_are_served() {
 /// entry dies in the queue: no worker is there.
 pub fn a_dead_entry_gives_its_place_to_a_submitter() {
     check(|| {
-        let queue = Queue::new(1, N_WORKERS);
+        let queue = Queue::new(1, N_WORKERS, 0);
         let n_alive = UntrackedUsize::new(0);
         let n_submitted = AtomicUsize::new(0);
         let submit = || {
@@ -195,7 +195,7 @@ pub fn a_dead_entry_gives_its_place_to_a_submitter() {
 /// that waits without a limit.
 pub fn a_timed_out_submitter_swallows_no_wake_up() {
     check(|| {
-        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
         let permit = Mutex::new(Some(queue.places.reserve(Blocking::Never).unwrap()));
         together([
             &|| drop(lock(&permit).take()),
@@ -216,9 +216,9 @@ pub fn a_timed_out_submitter_swallows_no_wake_up() {
 }
 
 /// Who goes over the capacity takes a place that has to come back before others get one.
-pub fn an_overdrawn_queue_lets_nobody_in_before_it_is_in_order() {
+pub fn an_overdrawn_queue_accepts_nothing_before_it_is_balanced() {
     check(|| {
-        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
         let n_submitters = UntrackedUsize::new(0);
         let submit = || {
             let permit = queue.places.reserve(Blocking::Forever).unwrap();
@@ -236,11 +236,11 @@ pub fn an_overdrawn_queue_lets_nobody_in_before_it_is_in_order() {
 }
 
 /// A close wakes submitters that wait for room and workers that wait for entries.
-pub fn a_close_wakes_everybody() {
+pub fn a_close_wakes_submitters_and_workers() {
     check(|| {
-        let full: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let full: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
         let _permit = full.places.reserve(Blocking::Never).unwrap();
-        let empty: Queue<Arc<Item>> = Queue::new(1, N_WORKERS);
+        let empty: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
         let submit = || {
             let refused = full.places.reserve(Blocking::Forever);
             assert!(matches!(refused, Err(ReserveError::Closed)));

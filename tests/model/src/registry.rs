@@ -2,21 +2,22 @@
 //! `callbacks.rs`, and for the sandbox's engine. The steps of the protocol are the library's own
 //! (`scheduler.rs`).
 
+use std::future::poll_fn;
 use std::sync::Mutex as Untracked;
 use std::sync::atomic::AtomicUsize as UntrackedUsize;
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::call::{Allocation, Control, Interrupt, Limits, Progress, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::schedule::{
-    Blocking, Call, Closed, Job, JobRef, Permit, PoolStats, ReserveError, Retry, Runner, Scheduler,
-    Settled, Timings, WorkItem,
+    Blocking, Call, CallEnd, CallFuture, Closed, Guard, Job, JobRef, Left, Permit, PoolStats,
+    ReserveError, Retry, Runner, Scheduler, Settled, Timings, WorkItem, WorkerId,
 };
-use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{self, Sender};
-use crate::sync::{Arc, Instant, Weak, thread};
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 
 /// Where the memory comes from of instances that there are not.
 pub(crate) const ALLOCATION: Allocation = Allocation::Pooled {
@@ -32,6 +33,10 @@ pub(crate) enum Guest {
     Endless,
     /// Waits in the host until it is stopped.
     Waiting,
+    /// Waits in the host until [`Registry::end_pause`].
+    Pausing,
+    /// Blocks its thread until [`Registry::unblock`], whatever is asked of it.
+    Stuck,
     /// Ends by itself, with an error.
     Failing,
 }
@@ -53,8 +58,20 @@ pub(crate) struct Registry {
     /// The engine's: guests look at their stop request when it has moved.
     epoch: AtomicU64,
     next_worker: AtomicUsize,
+    /// Worker threads that have not ended, without those that were given up.
+    n_left: Mutex<usize>,
+    none_left: Condvar,
+    /// Whether guests that pause go on, and who is to be woken then.
+    is_pause_over: AtomicBool,
+    pausing: Mutex<Vec<Waker>>,
+    /// Whether guests that are stuck come back.
+    is_unblocked: Mutex<bool>,
+    unblocked: Condvar,
     /// How often a task was started.
     pub(crate) n_attempts: UntrackedUsize,
+    /// How many threads were given up. The model checker lets any time pass, so also one that is
+    /// only slow may be.
+    pub(crate) n_given_up: UntrackedUsize,
     /// Guests that were stopped. The lock is the standard library's, which the model checker
     /// does not see: nothing that it sees may be done under it.
     pub(crate) halts: Untracked<Vec<Halt>>,
@@ -78,11 +95,26 @@ impl Interrupt for Registry {
 
 impl Registry {
     pub(crate) fn new(n_workers: usize, queue_capacity: usize) -> Arc<Self> {
+        Self::with_max_suspended(n_workers, queue_capacity, 10)
+    }
+
+    pub(crate) fn with_max_suspended(
+        n_workers: usize,
+        queue_capacity: usize,
+        max_suspended: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            scheduler: Scheduler::new(queue_capacity, n_workers),
+            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended),
             epoch: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
+            n_left: Mutex::new(0),
+            none_left: Condvar::new(),
+            is_pause_over: AtomicBool::new(false),
+            pausing: Mutex::default(),
+            is_unblocked: Mutex::default(),
+            unblocked: Condvar::new(),
             n_attempts: UntrackedUsize::new(0),
+            n_given_up: UntrackedUsize::new(0),
             halts: Untracked::default(),
         })
     }
@@ -170,49 +202,97 @@ impl Registry {
         self.scheduler.push(tasks, LANE, limits.queue_timeout)
     }
 
-    /// What a worker thread does until the queue is closed and empty.
+    /// What the thread of one more worker does.
     pub(crate) fn work(self: &Arc<Self>) {
+        *lock(&self.n_left) += 1;
         let index = self.next_worker.fetch_add(1, Ordering::SeqCst);
-        let mut worker = Worker {
-            registry: self,
+        self.serve(WorkerId {
             index,
-            left: None,
+            generation: 0,
+        });
+    }
+
+    /// What a worker thread does until the queue is closed and empty, or it is given up.
+    fn serve(self: &Arc<Self>, worker: WorkerId) {
+        let mut runner = Worker {
+            registry: self,
             kept: None,
         };
-        self.scheduler.work(index, &mut worker);
+        self.scheduler.work(worker, &mut runner);
+        if self.scheduler.watchdog.is_current(worker) {
+            self.leave();
+        }
     }
 
-    fn call(
-        &self,
-        worker: usize,
-        job: &WorkItem,
-        control: &Arc<Control>,
-        started: Instant,
-    ) -> Result<Vec<u8>, TaskError> {
-        let deadline = job.limits.deadline(started);
-        self.scheduler.watchdog.begin(worker, control, deadline);
-        if self.run_guest(job.guest, control) {
-            return match job.guest {
-                Guest::Failing => Err(TaskError::new(TaskErrorKind::Failed, "failed")),
-                Guest::Short | Guest::Endless | Guest::Waiting => Ok(vec![RESULT]),
+    fn leave(&self) {
+        let mut n_left = lock(&self.n_left);
+        *n_left -= 1;
+        if *n_left == 0 {
+            self.none_left.notify_all();
+        }
+    }
+
+    fn wait_for_workers(&self) {
+        let mut n_left = lock(&self.n_left);
+        while *n_left > 0 {
+            n_left = match sync::wait(&self.none_left, n_left, None) {
+                Ok(n_left) | Err(n_left) => n_left,
             };
         }
-        let at = Instant::now();
-        let reason = control.stop_reason();
-        let reason = reason.expect("nobody halts without a reason");
-        let halt = Halt {
-            at,
-            reason,
-            force_at: control.force_at(),
-            deadline,
-        };
-        self.halts.lock().unwrap().push(halt);
-        Err(stopped(reason))
     }
 
-    /// As the sandbox and its driver run a guest. Says whether it came to its end, or was
-    /// stopped.
-    fn run_guest(&self, guest: Guest, control: &Control) -> bool {
+    /// Has the guests go on that pause.
+    pub(crate) fn end_pause(&self) {
+        self.is_pause_over.store(true, Ordering::SeqCst);
+        let pausing = std::mem::take(&mut *lock(&self.pausing));
+        pausing.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has the guests come back that are stuck.
+    pub(crate) fn unblock(&self) {
+        *lock(&self.is_unblocked) = true;
+        self.unblocked.notify_all();
+    }
+
+    fn block(&self) {
+        let mut is_unblocked = lock(&self.is_unblocked);
+        while !*is_unblocked {
+            is_unblocked = match sync::wait(&self.unblocked, is_unblocked, None) {
+                Ok(guard) | Err(guard) => guard,
+            };
+        }
+    }
+
+    async fn call(self: Arc<Self>, guest: Guest, control: Arc<Control>) -> CallEnd {
+        let deadline = control.deadline();
+        let came_to_its_end = self.run_guest(guest, &control).await;
+        let outcome = if came_to_its_end {
+            match guest {
+                Guest::Failing => Err(TaskError::new(TaskErrorKind::Failed, "failed")),
+                _ => Ok(vec![RESULT]),
+            }
+        } else {
+            let at = Instant::now();
+            let reason = control.stop_reason();
+            let reason = reason.expect("nobody halts without a reason");
+            let halt = Halt {
+                at,
+                reason,
+                force_at: control.force_at(),
+                deadline,
+            };
+            self.halts.lock().unwrap().push(halt);
+            Err(stopped(reason))
+        };
+        CallEnd {
+            outcome,
+            report: TaskReport::default(),
+            left: Some(control),
+        }
+    }
+
+    /// As the sandbox runs a guest. Says whether it came to its end, or was stopped.
+    async fn run_guest(&self, guest: Guest, control: &Control) -> bool {
         control.report_progress(PROGRESS);
         let mut epoch_deadline = self.epoch.load(Ordering::SeqCst) + 1;
         if control.is_forced() {
@@ -232,19 +312,31 @@ impl Registry {
                 }
             },
             Guest::Waiting => {
-                wait_for_force(control);
+                poll_fn(|_| match control.is_forced() {
+                    true => Poll::Ready(()),
+                    false => Poll::Pending,
+                })
+                .await;
                 false
             }
+            Guest::Pausing => {
+                poll_fn(|context| {
+                    if control.is_forced() {
+                        return Poll::Ready(false);
+                    }
+                    lock(&self.pausing).push(context.waker().clone());
+                    match self.is_pause_over.load(Ordering::SeqCst) {
+                        true => Poll::Ready(true),
+                        false => Poll::Pending,
+                    }
+                })
+                .await
+            }
+            Guest::Stuck => {
+                self.block();
+                !control.is_forced()
+            }
         }
-    }
-
-    /// What the watchdog's thread does. Tasks whose callbacks are to be called go to `callbacks`.
-    fn keep_watchdog(&self, callbacks: &Sender<JobRef>) {
-        let call_back = |task| {
-            let is_sent = callbacks.send(task).is_ok();
-            assert!(is_sent, "the callbacks' thread lasts longer");
-        };
-        self.scheduler.watchdog.run(|| self.move_epoch(), call_back);
     }
 
     fn move_epoch(&self) {
@@ -272,16 +364,28 @@ impl Registry {
                     task.call_back();
                 }
             });
-            let watchdog = scope.spawn(move || self.keep_watchdog(&sender));
-            let workers = (0..workers).map(|_| scope.spawn(|| self.work()));
-            let workers = workers.collect::<Vec<_>>();
+            let watchdog = scope.spawn(move || {
+                let start = |worker| {
+                    scope.spawn(move || self.serve(worker));
+                };
+                let mut guard = WatchdogGuard {
+                    registry: self,
+                    callbacks: &sender,
+                    start,
+                };
+                self.scheduler.watchdog.run(&mut guard);
+            });
+            *lock(&self.n_left) += workers;
+            for _ in 0..workers {
+                let index = self.next_worker.fetch_add(1, Ordering::SeqCst);
+                let generation = 0;
+                scope.spawn(move || self.serve(WorkerId { index, generation }));
+            }
             for thread in threads.map(|thread| scope.spawn(thread)) {
                 thread.join().expect("the thread does not panic");
             }
             self.scheduler.queue.close();
-            for worker in workers {
-                worker.join().expect("the worker does not panic");
-            }
+            self.wait_for_workers();
             self.scheduler.watchdog.close();
             watchdog.join().expect("the watchdog does not panic");
             callbacks.join().expect("callbacks' panics are contained");
@@ -289,12 +393,35 @@ impl Registry {
     }
 }
 
+/// As the pool's.
+struct WatchdogGuard<'a, Start> {
+    registry: &'a Registry,
+    /// Tasks whose callbacks are to be called.
+    callbacks: &'a Sender<JobRef>,
+    start: Start,
+}
+
+impl<Start: FnMut(WorkerId)> Guard for WatchdogGuard<'_, Start> {
+    fn interrupt(&mut self) {
+        self.registry.move_epoch();
+    }
+
+    fn call_back(&mut self, task: JobRef) {
+        let is_sent = self.callbacks.send(task).is_ok();
+        assert!(is_sent, "the callbacks' thread lasts longer");
+    }
+
+    fn replace(&mut self, worker: WorkerId) -> bool {
+        self.registry.n_given_up.fetch_add(1, Ordering::SeqCst);
+        // It counts in the place of the other one.
+        (self.start)(worker);
+        true
+    }
+}
+
 /// As the library's worker, with modelled guests.
 struct Worker<'a> {
     registry: &'a Arc<Registry>,
-    index: usize,
-    /// Of the call that has just ended.
-    left: Option<Arc<Control>>,
     /// What ran last stays in a warm instance.
     kept: Option<Arc<Control>>,
 }
@@ -305,30 +432,51 @@ impl Runner for Worker<'_> {
         registry
     }
 
-    fn run(
+    fn begin(
         &mut self,
         _task: &JobRef,
         call: &mut Call<WorkItem>,
         started: Instant,
-        _report: &mut TaskReport,
-    ) -> Result<Vec<u8>, TaskError> {
-        let Registry { n_attempts, .. } = &**self.registry;
-        n_attempts.fetch_add(1, Ordering::SeqCst);
-        self.left = Some(Arc::clone(&call.control));
-        let work = &call.payload;
-        self.registry.call(self.index, work, &call.control, started)
+    ) -> (CallFuture, ()) {
+        let registry = Arc::clone(self.registry);
+        registry.n_attempts.fetch_add(1, Ordering::SeqCst);
+        let WorkItem { guest, limits, .. } = &call.payload;
+        call.control.set_deadline(limits.deadline(started));
+        let future = registry.call(*guest, Arc::clone(&call.control));
+        (Box::pin(future), ())
     }
 
-    fn ended(&mut self, _error: Option<&TaskError>, _report: &TaskReport, _is_last: bool) {}
+    fn poll(
+        &mut self,
+        future: &mut CallFuture,
+        _span: &(),
+        context: &mut Context<'_>,
+    ) -> Poll<CallEnd> {
+        future.as_mut().poll(context)
+    }
 
-    fn clear_away(&mut self) {
-        self.kept = self.left.take();
+    fn wait_begins(&mut self) {}
+
+    fn ended(
+        &mut self,
+        _span: (),
+        _left: &mut Left,
+        _error: Option<&TaskError>,
+        _report: &TaskReport,
+        _is_last: bool,
+    ) {
+    }
+
+    fn before_callbacks(&mut self) {}
+
+    fn clear_away(&mut self, left: Left) {
+        self.kept = left;
     }
 }
 
-/// As the sandbox's driver waits for a guest that waits in the host.
+/// As a scheduler lets a guest wait in the host.
 pub(crate) fn wait_for_force(control: &Control) {
-    block_on(std::future::poll_fn(|context| {
+    block_on(poll_fn(|context| {
         control.wake_on_force(context.waker());
         if control.is_forced() {
             Poll::Ready(())
@@ -341,7 +489,7 @@ pub(crate) fn wait_for_force(control: &Control) {
 fn stopped(reason: StopReason) -> TaskError {
     let kind = match reason {
         StopReason::Cancelled => TaskErrorKind::Cancelled,
-        StopReason::TimedOut => TaskErrorKind::TimedOut,
+        StopReason::TimedOut | StopReason::ComputeTimedOut => TaskErrorKind::TimedOut,
         StopReason::ShutDown => TaskErrorKind::ShutDown,
     };
     TaskError::new(kind, "stopped")
@@ -394,4 +542,11 @@ pub(crate) fn success() -> Settled {
 /// A moment that is some milliseconds away.
 pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_millis(2)
+}
+
+/// Settles a task as a worker does.
+pub(crate) fn settle<P>(job: &Job<P>, settled: Settled) {
+    if job.settle(settled) {
+        job.call_back();
+    }
 }

@@ -48,7 +48,7 @@ pub fn a_task_that_is_put_back_has_one_end() {
                 assert_eq!(call.attempt, number);
                 lock(&controls).push(call.control);
                 if number == ATTEMPTS {
-                    job.settle(registry::success());
+                    registry::settle(&job, registry::success());
                 } else if !job.put_back(()) {
                     assert!(job.settled().is_some());
                     return;
@@ -119,7 +119,7 @@ pub fn a_stop_that_comes_late_hits_no_later_attempt() {
 
 /// A put-back and a cancel: either the task has ended and its last attempt is stopped, or it
 /// died in the queue.
-pub fn a_cancel_meets_a_task_on_its_way_back() {
+pub fn a_cancel_and_a_put_back_leave_one_end() {
     prove(|| {
         let counters: Arc<Counters> = Arc::default();
         let job = queued_cell(&counters);
@@ -163,9 +163,12 @@ pub fn every_attempt_has_all_its_time() {
                 ],
             );
             let report = future.report().expect("it is done");
-            assert_eq!(report.attempts, ATTEMPTS);
             let halts = registry.halts.lock().unwrap();
-            assert_eq!(halts.len(), ATTEMPTS as usize);
+            // One whose thread was given up is not tried again.
+            if registry.n_given_up.load(Ordering::SeqCst) == 0 {
+                assert_eq!(report.attempts, ATTEMPTS);
+                assert_eq!(halts.len(), ATTEMPTS as usize);
+            }
             for halt in halts.iter() {
                 assert_eq!(halt.reason, StopReason::TimedOut);
                 assert!(halt.at >= halt.deadline.expect("it has one"));

@@ -25,7 +25,7 @@ fn end_of(job: &Job<()>) -> Option<TaskErrorKind> {
 
 /// A worker, a cancel and a queue timeout race for one task, and all of them, and everybody
 /// who waits, agree on how it ended.
-pub fn of_rival_ends_one_wins() {
+pub fn one_of_several_competing_ends_wins() {
     check(|| {
         let job = queued_cell();
         let was_cancelled = flag();
@@ -41,7 +41,7 @@ pub fn of_rival_ends_one_wins() {
                 if let Some(started) = registry::start(&job) {
                     *attempt.lock().unwrap() = Some(started);
                     assert_ne!(job.task_state(), TaskState::Queued);
-                    job.settle(success());
+                    registry::settle(&job, success());
                     assert_eq!(job.task_state(), TaskState::Done);
                 }
             },
@@ -79,30 +79,30 @@ fn flag() -> AtomicBool {
 }
 
 /// Whoever waits for a task without a time limit wakes up when it ends.
-pub fn the_end_wakes_all_who_wait() {
+pub fn the_end_wakes_all_waiting_threads() {
     check(|| {
         let job = queued_cell();
         let wait = || assert!(job.wait(None).is_some());
-        together([&wait, &wait, &|| job.settle(success())]);
+        together([&wait, &wait, &|| registry::settle(&job, success())]);
     });
 }
 
 /// The same with one who waits.
-pub fn the_end_wakes_who_waits() {
+pub fn the_end_wakes_a_waiting_thread() {
     prove(|| {
         let job = queued_cell();
         together([&|| assert!(job.wait(None).is_some()), &|| {
-            job.settle(success());
+            registry::settle(&job, success());
         }]);
     });
 }
 
 /// Of two rival ends one wins, and each knows whether it did.
-pub fn of_a_cancel_and_an_end_one_wins() {
+pub fn either_a_cancel_or_an_end_wins() {
     prove(|| {
         let job = queued_cell();
         let was_cancelled = flag();
-        together([&|| job.settle(success()), &|| {
+        together([&|| registry::settle(&job, success()), &|| {
             was_cancelled.store(job.cancel("cancelled"), Ordering::SeqCst);
         }]);
         let is_cancelled = end_of(&job) == Some(TaskErrorKind::Cancelled);
@@ -121,7 +121,7 @@ pub fn a_wait_ends_with_the_task_or_with_the_time() {
                 None => assert!(Instant::now() >= deadline),
             }
         };
-        together([&wait, &wait, &|| job.settle(success())]);
+        together([&wait, &wait, &|| registry::settle(&job, success())]);
         // And also if nobody ends the task.
         let job = queued_cell();
         assert!(job.wait(Some(registry::soon())).is_none());
@@ -142,7 +142,7 @@ pub fn a_pending_poll_is_followed_by_a_wake() {
         let job = queued_cell();
         let last = std::sync::Arc::new(Woken(flag()));
         let is_pending = flag();
-        together([&|| job.settle(success()), &|| {
+        together([&|| registry::settle(&job, success()), &|| {
             let first = Waker::from(std::sync::Arc::new(Woken(flag())));
             if job.poll(&first).is_none() {
                 let polled = job.poll(&Waker::from(std::sync::Arc::clone(&last)));
@@ -180,7 +180,7 @@ pub fn callbacks_are_called_once_and_in_order() {
         together([
             &|| (0..2).for_each(add),
             &|| (10..12).for_each(add),
-            &|| job.settle(success()),
+            &|| registry::settle(&job, success()),
             &|| {
                 job.cancel("cancelled");
             },
@@ -208,7 +208,7 @@ pub fn an_observer_is_forgotten_or_told() {
                 n_told.fetch_add(worth, Ordering::SeqCst);
             }))
         });
-        together([&|| job.settle(success()), &|| {
+        together([&|| registry::settle(&job, success()), &|| {
             job.forget_observer(numbers[1]);
         }]);
         let n_told = (
@@ -239,7 +239,7 @@ pub fn observers_are_told_before_callbacks_run() {
             is_right.store(seen.load(Ordering::SeqCst) > 0, Ordering::SeqCst);
         }));
         observe();
-        together([&|| job.settle(success()), &observe]);
+        together([&|| registry::settle(&job, success()), &observe]);
         assert_eq!(n_told.load(Ordering::SeqCst), 2);
         assert!(was_told.load(Ordering::SeqCst));
     });
@@ -249,7 +249,7 @@ pub fn observers_are_told_before_callbacks_run() {
 pub fn an_awaited_cell_wakes_its_thread() {
     prove(|| {
         let job = queued_cell();
-        together([&|| job.settle(success()), &|| {
+        together([&|| registry::settle(&job, success()), &|| {
             let poll = |context: &mut Context<'_>| match job.poll(context.waker()) {
                 Some(settled) => Poll::Ready(settled.outcome.is_ok()),
                 None => Poll::Pending,

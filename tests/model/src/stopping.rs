@@ -48,7 +48,7 @@ pub fn the_first_reason_to_stop_counts() {
 }
 
 /// Of two reasons the first counts.
-pub fn of_two_reasons_the_first_counts() {
+pub fn the_first_of_two_reasons_counts() {
     prove(|| {
         let control = registry::control_of_nobody();
         let stop = |reason| {

@@ -207,7 +207,7 @@ pub fn a_cancel_at_the_deadline_leaves_the_grace() {
 
 /// A callback of a task that has expired waits for another task, which only its timeout ends:
 /// the watchdog goes on meanwhile.
-pub fn a_callback_that_waits_holds_up_no_timeout() {
+pub fn a_blocking_callback_delays_no_timeout() {
     check(|| {
         let registry = Registry::new(1, 2);
         let mut limits = Registry::limits();

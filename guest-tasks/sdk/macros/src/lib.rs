@@ -1,7 +1,7 @@
 //! The `tasks` attribute of `wasmpool-guest`, which documents it.
 //!
-//! Knows Rust syntax and the names that `wasmpool_guest::__private` gives it; knows nothing
-//! of WIT or MessagePack.
+//! Knows Rust syntax and the names in `wasmpool_guest::__private`. Does not know WIT or
+//! MessagePack.
 
 use proc_macro::TokenStream;
 use proc_macro2::{Ident, TokenStream as Tokens};
@@ -29,7 +29,7 @@ fn expand(options: &Tokens, module: &ItemMod) -> Result<Tokens> {
     let Some((_, items)) = &module.content else {
         return Err(Error::new(
             module.span(),
-            "`tasks` needs the functions in sight: write `mod tasks { ... }` with a body",
+            "`tasks` needs an inline module: write `mod tasks { ... }` with a body",
         ));
     };
     let entries = items
@@ -44,7 +44,7 @@ fn expand(options: &Tokens, module: &ItemMod) -> Result<Tokens> {
     if entries.is_empty() {
         return Err(Error::new(
             module.span(),
-            "no task here: every `pub fn` of this module becomes one",
+            "this module has no task: every `pub fn` becomes one",
         ));
     }
     let ItemMod {
@@ -55,11 +55,10 @@ fn expand(options: &Tokens, module: &ItemMod) -> Result<Tokens> {
         ident,
         ..
     } = module;
-    // The table stands inside the module, where the types of the parameters have the names
-    // that the author gave them.
+    // The table is inside the module, where the names of the parameters' types are in scope.
     Ok(quote! {
-        // The callers of a task are not in this crate; compiled for the host, as for a test,
-        // most tasks have none at all.
+        // Tasks are called from outside of this crate; compiled for the host, for example for a
+        // test, most have no caller.
         #[allow(unreachable_pub)]
         #[cfg_attr(not(target_arch = "wasm32"), allow(dead_code))]
         #(#attrs)* #vis #unsafety #mod_token #ident {
@@ -80,19 +79,19 @@ fn expand(options: &Tokens, module: &ItemMod) -> Result<Tokens> {
     })
 }
 
-/// The table entry of one task: its name, parameters and doc, and how to call it.
+/// The table entry of one task: its name, parameters and doc, and the function that calls it.
 fn entry(function: &ItemFn) -> Result<Tokens> {
     let signature = &function.sig;
     if let Some(asyncness) = &signature.asyncness {
         return Err(Error::new(
             asyncness.span(),
-            "a task is an ordinary function; it may block, which stops nobody but itself",
+            "a task cannot be `async`: write an ordinary function, which may block",
         ));
     }
     if !signature.generics.params.is_empty() {
         return Err(Error::new(
             signature.generics.span(),
-            "a task has concrete types: nobody is there to choose its generic parameters",
+            "a task cannot have generic parameters: use concrete types",
         ));
     }
     let parameters = signature
@@ -104,7 +103,7 @@ fn entry(function: &ItemFn) -> Result<Tokens> {
     let name_text = unraw(name);
     let doc = doc(&function.attrs);
     let parameter_names = parameters.iter().map(|(name, _)| name);
-    // The locals get names of their own, so that none hides the function or a type.
+    // The locals have generated names, so that none shadows the function or a type.
     let locals = (0..parameters.len())
         .map(|index| format_ident!("argument_{index}"))
         .collect::<Vec<_>>();
@@ -117,7 +116,7 @@ fn entry(function: &ItemFn) -> Result<Tokens> {
     } else {
         quote!(::wasmpool_guest::__private::encode)
     };
-    // A task that is not compiled has no entry either.
+    // A task that is disabled by `cfg` has no entry.
     let conditions = function
         .attrs
         .iter()
@@ -148,15 +147,15 @@ fn parameter(input: &FnArg) -> Result<(String, &Type)> {
         },
         FnArg::Receiver(receiver) => Err(Error::new(
             receiver.span(),
-            "a task is a free function: there is no `self` in a sandbox that was just made",
+            "a task is a free function and cannot take `self`",
         )),
     }
 }
 
 /// Whether the return type is written as a `Result`, with or without a path before it.
 ///
-/// The text decides, because a macro sees no types: an alias that hides the word is taken
-/// for a plain value.
+/// Only the text is checked, since a macro sees no types: an alias without the word counts as a
+/// plain value.
 fn returns_result(output: &ReturnType) -> bool {
     let ReturnType::Type(_, ty) = output else {
         return false;
@@ -164,7 +163,7 @@ fn returns_result(output: &ReturnType) -> bool {
     matches!(&**ty, Type::Path(path) if path.path.segments.last().is_some_and(|last| last.ident == "Result"))
 }
 
-/// The doc comment as Markdown, without the space that `///` leaves before each line.
+/// The doc comment as Markdown, without the space after `///`.
 fn doc(attributes: &[Attribute]) -> String {
     let lines = attributes.iter().filter_map(|attribute| {
         let Meta::NameValue(meta) = &attribute.meta else {

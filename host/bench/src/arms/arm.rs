@@ -1,21 +1,21 @@
-//! Who takes part, and what they are set up with.
+//! The arms of a comparison, and what they are set up with.
 
 use std::path::PathBuf;
 
 /// One way to run a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Arm {
-    /// A pool of threads that run the same function, compiled for this machine: the floor.
+    /// A pool of threads that run the same function as native code: the lower bound of the cost.
     Native,
     /// wasmpool, with one instance for each worker.
     Warm,
     /// wasmpool, with one instance for each task: the default.
     Fresh,
-    /// As fresh, with memory that is reset page by page.
+    /// As `Fresh`, with memory that is reset page by page.
     PageWise,
-    /// As warm, without the checks by which guests are stopped.
+    /// As `Warm`, without the checks at which guests are stopped.
     Unchecked,
-    /// As warm, through a function that the component exports instead of our contract.
+    /// As `Warm`, but through an exported function instead of the contract.
     Function,
     /// Worker processes of native code, behind pipes.
     Processes,
@@ -27,14 +27,14 @@ pub(crate) enum Arm {
     PythonPool,
     /// The program `true`: the least that a process costs.
     True,
-    /// Copying bytes, and nothing else: the least that a payload costs.
+    /// Only copying bytes: the least that a payload costs.
     Copies,
-    /// A command that the user gave.
+    /// The command of the user.
     Command,
 }
 
 impl Arm {
-    /// Those that take part in a run, in the order in which they are shown.
+    /// The arms of a run, in the order in which they are shown.
     pub(crate) const ALL: &[Self] = &[
         Self::Native,
         Self::Warm,
@@ -50,7 +50,7 @@ impl Arm {
         Self::Copies,
     ];
 
-    /// What rows call it.
+    /// Its id in the rows.
     pub(crate) fn id(self) -> &'static str {
         match self {
             Self::Native => "native",
@@ -69,21 +69,21 @@ impl Arm {
         }
     }
 
-    /// What people call it.
+    /// Its name for readers.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Native => "native threads: the same function, without any isolation",
             Self::Warm => "wasmpool, a warm instance for each worker",
             Self::Fresh => "wasmpool, a fresh instance for each task",
-            Self::PageWise => "the same, with `MemoryReset::PageWise`, which is not the default",
+            Self::PageWise => "as `fresh`, with `MemoryReset::PageWise`, which is not the default",
             Self::Unchecked => "wasmpool, warm instances without epoch checks",
-            Self::Function => "wasmpool, warm, through a function that the component exports",
+            Self::Function => "wasmpool, warm, through an exported function",
             Self::Processes => "native worker processes behind pipes",
             Self::Process => "a native process for each task",
             Self::Python => "Python's `ProcessPoolExecutor`",
             Self::PythonPool => "Python's `multiprocessing.Pool`",
             Self::True => "the program `true`, which does nothing",
-            Self::Copies => "three plain copies, and nothing else",
+            Self::Copies => "only three plain copies",
             Self::Command => "the command given with `--against`",
         }
     }
@@ -98,9 +98,9 @@ impl Arm {
 pub(crate) struct Site {
     /// How many tasks run at once.
     pub(crate) workers: usize,
-    /// The program that holds this code, which arms start once more as their worker.
+    /// This program, which arms start again as their worker.
     pub(crate) program: PathBuf,
-    /// A folder of this run alone: compiled modules, and the script for Python.
+    /// A folder for this run: compiled modules, and the script for Python.
     pub(crate) folder: PathBuf,
 }
 

@@ -1,4 +1,4 @@
-//! The ways to run a task that are compared, and what questions ask of all of them.
+//! The arms: the ways to run a task that are compared, and what they have in common.
 
 mod arm;
 pub(crate) mod native;

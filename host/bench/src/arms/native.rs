@@ -1,6 +1,7 @@
-//! Native threads: as plain a pool as there is, of a channel of closures.
+//! Native threads: a minimal pool on a channel of closures.
 //!
-//! It is the floor: no isolation, no limits, nothing can be stopped, and a crash ends all.
+//! The lower bound of the cost: no isolation, no limits, no task can be stopped, and a crash ends
+//! the process.
 
 use std::hint::black_box;
 use std::thread::{self, JoinHandle};
@@ -13,14 +14,14 @@ use crate::failure::Failure;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// A pool of threads. Dropping it lets them finish.
+/// A pool of threads. The drop blocks until they have finished all jobs.
 pub(crate) struct Threads {
-    /// None only while it is dropped.
+    /// `None` only during the drop.
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What a task will give.
+/// The future result of a task.
 pub(crate) struct Pending<T>(Receiver<T>);
 
 impl Threads {
@@ -42,7 +43,7 @@ impl Threads {
     ) -> Pending<T> {
         let (sender, result) = crossbeam_channel::bounded(1);
         let job = Box::new(move || {
-            // Nobody may be interested any more.
+            // The caller may have dropped the receiver.
             let _ = sender.send(run());
         });
         let jobs = self.jobs.as_ref().expect("it is not being dropped");
@@ -61,7 +62,7 @@ impl Drop for Threads {
     fn drop(&mut self) {
         self.jobs = None;
         for thread in self.threads.drain(..) {
-            // A task that panicked has been missed by who waited for it.
+            // The caller of a task that panicked has got an error.
             let _ = thread.join();
         }
     }

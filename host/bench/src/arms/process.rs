@@ -1,5 +1,5 @@
-//! A native process for each task: this program once more, with the task in its arguments and
-//! the result on its standard output.
+//! A native process for each task: this program again, with the task in its arguments and the
+//! result on its standard output.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::work::{Factorizes, How, digest};
 use super::worker;
 use crate::failure::Failure;
 
-/// Starts processes, as many at once as there are workers.
+/// Starts processes, as many at a time as there are workers.
 pub(crate) struct Spawner {
     site: Site,
     threads: Threads,
@@ -36,7 +36,7 @@ pub(crate) fn start(site: &Site, task: &[&str]) -> Result<Child, Failure> {
     Ok(child)
 }
 
-/// Starts a process with a task and waits for what it says.
+/// Runs a process with a task and returns its output.
 pub(crate) fn run(site: &Site, task: &[&str]) -> Result<String, Failure> {
     let output = start(site, task)?.wait_with_output()?;
     if !output.status.success() {
@@ -59,7 +59,7 @@ impl Factorizes for Spawner {
                 let results = numbers.iter().map(|&n| factorize(&self.site, n));
                 results.collect::<Result<Vec<_>, _>>()?
             }
-            // There are no chunks where each task has a process.
+            // A process per task has no chunks.
             How::Together | How::Chunks => {
                 let pending = numbers.iter().map(|&n| {
                     let site = self.site.clone();

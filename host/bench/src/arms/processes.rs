@@ -1,9 +1,9 @@
-//! A pool of native worker processes behind pipes: this program once more, which gets calls on
-//! its standard input and answers on its standard output, in MessagePack.
+//! A pool of native worker processes behind pipes: this program again, which reads calls from its
+//! standard input and answers on its standard output, in MessagePack.
 //!
-//! It is what a process costs without Python. A thread looks after each worker; small calls
-//! that are waiting are written together, so that the pool is a fast one; a worker that dies
-//! costs the task that it ran, and is replaced.
+//! Shows the cost of processes without Python. Each worker has a thread in the pool. Small waiting
+//! calls are written together, so that the pool is fast. When a worker dies, its task fails and
+//! the worker is replaced.
 
 use std::io::Write as _;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -19,14 +19,14 @@ use super::work::{CHUNK, Factorizes, How, digest};
 use super::worker;
 use crate::failure::Failure;
 
-/// Calls that are written together at the most.
+/// The most calls that are written together.
 const BATCH: usize = 16;
 
-/// A larger message is written alone: its worker must read all of it before anything else is
-/// sent, or both sides might write and nobody read.
+/// A larger message is written alone, so that the pool and the worker never both block in a write
+/// with full pipes.
 const SMALL: usize = 1 << 10;
 
-/// One worker process. Dropping it ends the process, whatever it does.
+/// One worker process. Dropping it kills the process.
 pub(crate) struct Worker {
     child: Child,
     results: ChildStdout,
@@ -43,7 +43,7 @@ impl Worker {
         Ok(Self { child, results })
     }
 
-    /// Sends a call and does not wait.
+    /// Sends a call without waiting for its result.
     pub(crate) fn tell(&mut self, call: &Call<'_>) -> Result<(), Failure> {
         let mut message = Vec::new();
         wire::write(&mut message, call);
@@ -56,9 +56,9 @@ impl Worker {
         decode(&self.receive()?)
     }
 
-    /// Ends the process, whatever it does, and waits until it is gone.
+    /// Kills the process and waits for its end.
     pub(crate) fn kill(&mut self) {
-        // Neither fails where the process is gone already.
+        // Errors mean that the process has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -97,11 +97,11 @@ struct Job {
     result: Sender<Result<Vec<u8>, Failure>>,
 }
 
-/// What a call will give.
+/// The future result of a call.
 pub(crate) struct Pending(Receiver<Result<Vec<u8>, Failure>>);
 
 impl Workers {
-    /// Starts the workers; one that cannot be started fails the calls that it gets.
+    /// Starts the workers. Calls to a worker that cannot be started fail.
     pub(crate) fn start(site: &Site) -> Self {
         let (sender, jobs) = crossbeam_channel::unbounded::<Job>();
         let look_after = |_| {
@@ -140,7 +140,7 @@ impl Pending {
     }
 }
 
-/// What the thread of a worker does until the pool is dropped.
+/// The body of a worker's thread, until the pool is dropped.
 fn look_after_worker(jobs: &Receiver<Job>, site: &Site) {
     let mut worker = Worker::start(site);
     let mut batch = Vec::new();
@@ -154,15 +154,14 @@ fn look_after_worker(jobs: &Receiver<Job>, site: &Site) {
             is_small = next.message.len() <= SMALL;
             batch.push(next);
         }
-        // A large one goes last, and so is read when all before it have been answered or fit
-        // into the pipe.
+        // A large call goes last, so the answers of those before it fit into the pipe.
         while !batch.is_empty() {
             let n_done = run_batch(&mut worker, &batch);
             let is_all = n_done == batch.len();
             batch.drain(..n_done);
             if !is_all {
-                // Answers come in order: the first that is missing was under way, and the ones
-                // behind it were not.
+                // Answers come in order: the first missing one was running, and those behind it
+                // were not.
                 let lost = batch.remove(0);
                 let _ = lost.result.send(Err(Failure::new("its worker died")));
                 worker = Worker::start(site);
@@ -171,7 +170,7 @@ fn look_after_worker(jobs: &Receiver<Job>, site: &Site) {
     }
 }
 
-/// Sends the calls and passes the answers on. Says how many there were.
+/// Sends the calls and passes the answers on. Returns how many were answered.
 fn run_batch(worker: &mut Result<Worker, Failure>, batch: &[Job]) -> usize {
     let Ok(worker) = worker else {
         return 0;
@@ -188,7 +187,7 @@ fn run_batch(worker: &mut Result<Worker, Failure>, batch: &[Job]) -> usize {
     }
     let answered = batch.iter().map_while(|job| {
         let answer = worker.receive().ok()?;
-        // Nobody may be interested any more.
+        // The caller may have dropped the receiver.
         let _ = job.result.send(Ok(answer));
         Some(())
     });

@@ -1,5 +1,5 @@
-//! Python's process pools: one Python process with one pool, told what to run, and answering
-//! with times that it took itself.
+//! Python's process pools: one Python process with one pool, which gets orders and answers with
+//! the times that it measured.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -18,8 +18,7 @@ use crate::failure::Failure;
 const PYTHON: &str = "python3";
 const SCRIPT: &str = include_str!("python.py");
 
-/// A Python process with a process pool. Dropping it ends both.
-/// One order at a time.
+/// A Python process with a process pool, for one order at a time. Dropping it ends both.
 pub(crate) struct Python(Mutex<Interpreter>);
 
 struct Interpreter {
@@ -27,7 +26,7 @@ struct Interpreter {
     answers: BufReader<ChildStdout>,
 }
 
-/// What Python says when it is done.
+/// Python's answer to an order.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Answer {
@@ -47,7 +46,7 @@ impl Python {
         Ok(Self(Mutex::new(Interpreter { child, answers })))
     }
 
-    /// Has it do something. What comes back is a time, and what the order is about.
+    /// Sends an order. Returns the measured time and the order's result.
     pub(crate) fn order(&self, way: &str, what: &Value) -> Result<(Duration, Value), Failure> {
         let mut python = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let orders = python.child.stdin.as_mut().expect("it is piped");
@@ -66,16 +65,16 @@ impl Python {
 
 impl Drop for Interpreter {
     fn drop(&mut self) {
-        // Closing its input ends it, in order, with its workers.
+        // Closing its input ends it and its workers in order.
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
 }
 
-/// The command that starts the script, but for what it is to do.
+/// The command that starts the script, without its arguments.
 pub(crate) fn command(arm: Arm, site: &Site) -> Result<Command, Failure> {
-    // A file and not a string: where Python starts its workers anew, and does not fork them,
-    // they load it again.
+    // A file, not a string: where Python spawns its workers instead of forking, they load it
+    // again.
     let script: PathBuf = site.folder.join("python.py");
     if !script.exists() {
         fs::write(&script, SCRIPT)?;
@@ -88,7 +87,7 @@ pub(crate) fn command(arm: Arm, site: &Site) -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// Python's version, if it is there and its process pools work.
+/// Python's version, if it is installed and its process pools work.
 pub(crate) fn version(site: &Site) -> Result<String, Failure> {
     let output = command(Arm::Python, site)?
         .arg("version")
@@ -110,7 +109,7 @@ impl Factorizes for Python {
             How::Together => "together",
             How::Chunks => "chunks",
         };
-        // The same number many times is said in few words.
+        // Many equal numbers are sent as one number and a count.
         let what = match numbers {
             [first, rest @ ..] if rest.iter().all(|n| n == first) => {
                 json!({"number": first, "times": numbers.len()})

@@ -1,5 +1,5 @@
-//! wasmpool itself, set up as its users have it: with a timeout, a limit of memory, reports and
-//! captured output.
+//! wasmpool itself, set up as users have it: with a timeout, a memory limit, reports and captured
+//! output.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -11,13 +11,13 @@ use super::arm::{Arm, Site};
 use super::work::{CHUNK, Factorizes, How, digest};
 use crate::failure::Failure;
 
-/// Longer than anything here runs, and what a user might have.
+/// Longer than any task here runs, and realistic for a user.
 pub(crate) const TASK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Enough for 16 MiB to be echoed.
+/// Enough to echo 16 MiB.
 pub(crate) const MEMORY_LIMIT: usize = 256 << 20;
 
-/// The settings of an arm, but for where modules are cached.
+/// The settings of an arm, except the cache folder.
 pub(crate) fn builder(arm: Arm, workers: usize) -> PoolBuilder {
     let builder = Pool::builder()
         .workers(workers)

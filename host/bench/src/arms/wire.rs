@@ -1,12 +1,11 @@
-//! What the worker processes are told and what they answer: a message is its length, four
-//! bytes, and so many bytes of MessagePack.
+//! The messages of worker processes: the length in four bytes, then as many bytes of MessagePack.
 
 use std::io::{self, Read};
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::Bytes;
 
-/// What a worker process can be asked to do.
+/// A call to a worker process.
 #[derive(Serialize, Deserialize)]
 pub(crate) enum Call<'a> {
     Factorize(u64),
@@ -14,15 +13,15 @@ pub(crate) enum Call<'a> {
     FactorizeMany(Vec<u64>),
     #[serde(borrow)]
     Echo(&'a Bytes),
-    /// Waits for so many milliseconds.
+    /// Sleeps for this many milliseconds.
     Sleep(u64),
-    /// Computes for longer than anybody waits.
+    /// Computes for longer than any caller waits.
     Spin,
     /// Ends the process at once.
     Crash,
 }
 
-/// Makes a message of a value.
+/// Appends a value as a message.
 pub(crate) fn write(message: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     message.clear();
     message.extend([0; 4]);

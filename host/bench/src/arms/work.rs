@@ -1,13 +1,13 @@
-//! The reference task: numbers to factorize, how they are handed over, and what must come out.
+//! The reference task: numbers to factorize, how they are submitted, and the expected result.
 
 use std::time::Duration;
 
 use crate::failure::{Failure, check};
 
-/// How tasks are handed over.
+/// How tasks are submitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum How {
-    /// The next one when the one before is done.
+    /// Each after the one before has ended.
     OneByOne,
     /// All at once, each a message of its own.
     Together,
@@ -20,10 +20,10 @@ pub(crate) const CHUNK: usize = 64;
 
 /// An arm that factorizes numbers, each a task.
 pub(crate) trait Factorizes {
-    /// Factorizes the numbers. Says how long it took, and the [`digest`] of the factors.
+    /// Factorizes the numbers. Returns the time and the [`digest`] of the factors.
     fn factorize(&self, numbers: &[u64], how: How) -> Result<(Duration, u64), Failure>;
 
-    /// Factorizes the numbers and compares what comes out. Says how long the first took.
+    /// Factorizes the numbers and checks the digest. Returns the time without the check.
     fn factorize_checked(&self, work: &Work, how: How) -> Result<Duration, Failure> {
         let (took, digest) = self.factorize(&work.numbers, how)?;
         check(&digest, &work.digest)?;
@@ -31,7 +31,7 @@ pub(crate) trait Factorizes {
     }
 }
 
-/// Numbers to factorize, and what must come out.
+/// Numbers to factorize, and the expected digest.
 pub(crate) struct Work {
     pub(crate) numbers: Vec<u64>,
     digest: u64,
@@ -49,10 +49,10 @@ impl Work {
     }
 }
 
-/// A task of next to nothing: one division, one factor.
+/// The input of a trivial task: one division, one factor.
 pub(crate) const TINY: u64 = 2;
 
-/// A number for the factors of numbers, to which the order of both matters. Python computes the
+/// A checksum of the factors of numbers, which depends on the order of both. Python computes the
 /// same.
 pub(crate) fn digest(results: impl IntoIterator<Item = impl AsRef<[u64]>>) -> u64 {
     let step = |digest: u64, value: u64| digest.wrapping_mul(31).wrapping_add(value);

@@ -10,9 +10,9 @@ use super::text::{counted, prose};
 use crate::report::{Question, Row};
 use crate::units;
 
-/// A table of more rows is folded until its reader wants it, but on paper.
+/// A table with more rows is folded at first, but not on paper.
 const OPEN_ROWS: usize = 24;
-/// How many bars of several subjects may share a chart.
+/// The most bars of several subjects in one chart.
 const ONE_CHART: usize = 16;
 
 pub(super) fn answer(question: &Question, id: &str, legend: &Legend<'_>) -> Markup {
@@ -36,7 +36,7 @@ pub(super) fn answer(question: &Question, id: &str, legend: &Legend<'_>) -> Mark
     }
 }
 
-/// The chart that fits the question: lines along sizes, else bars for each subject.
+/// The chart that fits the question: lines over sizes, otherwise bars for each subject.
 fn chart(question: &Question, id: &str, legend: &Legend<'_>) -> Markup {
     if let Some(lines) = Lines::of(question) {
         return markup! {
@@ -70,7 +70,7 @@ fn chart(question: &Question, id: &str, legend: &Legend<'_>) -> Markup {
     }
 }
 
-/// The charts of bars, each with the subject that stands above it.
+/// The bar charts, each with its subject as the title.
 fn panels<'a>(
     question: &'a Question,
     id: &str,
@@ -83,7 +83,7 @@ fn panels<'a>(
             .collect()
     };
     let all: Vec<&Row> = question.rows.iter().collect();
-    // Subjects of a row or two are rather one chart, in which they can be compared.
+    // Subjects with one or two rows share a chart, in which they can be compared.
     if subjects.len() > 1 && all.len() <= subjects.len() * 2 && all.len() <= ONE_CHART {
         let bars = Bars {
             title: question.title.clone(),
@@ -100,9 +100,8 @@ fn panels<'a>(
         };
         return vec![(None, bars)];
     }
-    // One subject far apart is enough for all charts of a question to be of one kind. Those of a
-    // logarithmic kind are then on one and the same scale; linear ones would make dots of the
-    // small subjects.
+    // If the values of one subject span decades, all charts of the question are logarithmic and
+    // share one scale; on a linear scale small subjects would be invisible.
     let is_log = subjects
         .iter()
         .any(|(_, rows)| scale::is_wide(&rows.iter().map(|row| row.median).collect::<Vec<_>>()));
@@ -128,8 +127,8 @@ fn panels<'a>(
         .collect()
 }
 
-/// How to read a chart: what the ratios in it are to, and how the grid lines of a logarithmic one
-/// grow.
+/// How to read a chart: the arm that ratios compare with, and the factor between logarithmic grid
+/// lines.
 fn reading(question: &Question, ratios_to: Option<&str>, growth: Option<f64>) -> String {
     let mut parts = vec![if question.more_is_better {
         "More is better.".to_owned()
@@ -151,7 +150,7 @@ fn reading(question: &Question, ratios_to: Option<&str>, growth: Option<f64>) ->
     parts.join(" ")
 }
 
-/// The arm that all ratios of the question are to, if it is one.
+/// The arm that all ratios of the question compare with, if there is a single one.
 fn measured_against(question: &Question) -> Option<&str> {
     let mut all = question
         .rows
@@ -172,7 +171,7 @@ fn table(question: &Question, legend: &Legend<'_>) -> Markup {
     markup! {
         details open[count <= OPEN_ROWS] {
             summary { "All values " span.count { (counted(count, "row", "rows")) } }
-            // A box that scrolls has to be reachable by keyboard, and then needs a name.
+            // A scrolling box must be reachable by keyboard, and then needs a name.
             div.scroll role="region" aria-label=(name) tabindex="0" {
                 table {
                     caption { (name) }
@@ -201,7 +200,7 @@ fn table(question: &Question, legend: &Legend<'_>) -> Markup {
                                     th scope="row" { span.arm-name {
                                             (legend.key(&row.arm))
                                             span.long { (legend.name(&row.arm)) }
-                                            // On a phone, where every pixel goes to the numbers.
+                                            // For phones, to leave room for the numbers.
                                             span.short { (row.arm) }
                                         } }
                                     td.number { b { (units::value(row.median, unit)) } }
@@ -229,7 +228,7 @@ fn table(question: &Question, legend: &Legend<'_>) -> Markup {
     }
 }
 
-/// The rows of each subject, both in the order in which they first come.
+/// The rows of each subject, both in order of first appearance.
 fn subjects(question: &Question) -> Vec<(&str, Vec<&Row>)> {
     let mut subjects: Vec<(&str, Vec<&Row>)> = Vec::new();
     for row in &question.rows {

@@ -1,7 +1,7 @@
-//! Horizontal bars: what the arms did with one subject.
+//! Horizontal bars: the arms' values for one subject.
 //!
-//! A chart has no `viewBox`: positions across are percentages and heights are pixels, so it is
-//! as wide as its place and its text keeps its size, on a phone as on a desk.
+//! A chart has no `viewBox`: horizontal positions are percentages and heights are pixels, so it is
+//! as wide as its container and its text keeps its size on every screen.
 
 use maud::{Markup, html};
 
@@ -11,20 +11,20 @@ use super::scale::Scale;
 use crate::report::{Question, Row};
 use crate::units;
 
-/// Percent of the width that the axis takes; the values are written behind the bars.
+/// The width of the axis in percent; the values are written behind the bars.
 const PLOT: f64 = 62.0;
-/// From one bar to the next.
+/// The distance from one bar to the next.
 const PITCH: f64 = 38.0;
 /// The middle of a bar, below the top of its strip.
 const MIDDLE: f64 = 24.0;
-/// How wide a chart is on a phone of 360 pixels: what all names and labels have to fit in.
+/// The width of a chart on a phone of 360 pixels, which all names and labels must fit in.
 pub(super) const WIDTH: f64 = 296.0;
-/// Labels of an axis, as far as there is room for them.
+/// The most labels of an axis.
 const TICKS: usize = 4;
 
-/// A chart of rows that are compared with each other, or with nothing.
+/// A chart of rows of one subject.
 pub(super) struct Bars<'a> {
-    /// What the chart is of, in words.
+    /// What the chart shows.
     pub(super) title: String,
     /// Unique in the page.
     pub(super) id: String,
@@ -65,7 +65,7 @@ impl Bars<'_> {
             .collect();
         let mut centres = labels.clone();
         if let Some((centre, label)) = centres.first_mut() {
-            // It begins at its grid line, not to stick out.
+            // It begins at its grid line, to stay inside.
             *centre += label::pixels(label, 11.0) / 2.0;
         }
         let stride = label::stride(&centres, 11.0);
@@ -90,15 +90,15 @@ impl Bars<'_> {
         let [low, high] = row.interval.map(|end| self.scale.position(end) * PLOT);
         let has_interval = row.interval.iter().all(|end| end.is_finite());
         let class = legend.class(&row.arm);
-        // The value stands behind whatever reaches farther.
+        // The value is placed behind the bar or the interval, whichever is longer.
         let behind = if has_interval { end.max(high) } else { end };
         html! {
             text.name x="0" y=(top + 12.0) { (label::fit(&bar.name, WIDTH, 12.0)) }
-            // Neither a bar nor a marker for a value that is not there.
+            // No bar and no marker for a missing value.
             @if row.median.is_finite() {
                 @if self.scale.is_log() {
-                    // A length from an end that was chosen says nothing, so there is only a stem.
-                    // A short interval is not to hide the marker, so it lies below.
+                    // On a logarithmic axis the length of a bar means nothing, so there is only a
+                    // stem. The interval lies below the marker, so that it does not hide it.
                     rect.stem.(class) x="0" y=(middle - 1.5) width=(percent(end)) height="3" {}
                     @if has_interval { (whisker("whisker", low, high, middle)) }
                     g class=(class) { (legend.marker(&row.arm, &percent(end), middle)) }
@@ -119,14 +119,14 @@ impl Bars<'_> {
         }
     }
 
-    /// The median of the arm that the other ones are measured against.
+    /// The median of the arm that the others are compared with.
     fn reference(&self) -> Option<f64> {
         let to = self.rows.iter().find_map(|bar| bar.row.ratio.as_ref())?;
         let reference = self.rows.iter().find(|bar| bar.row.arm == to.to)?;
         Some(reference.row.median).filter(|median| median.is_finite())
     }
 
-    /// All that the chart says, for those who do not see it.
+    /// The content of the chart as text, for screen readers.
     fn description(&self, question: &Question) -> String {
         let parts: Vec<String> = self
             .rows

@@ -1,9 +1,9 @@
-//! Texts of a chart: whether they fit, and how they keep out of each other's way.
+//! Texts of a chart: whether they fit, and how overlaps are avoided.
 //!
-//! Nothing tells how wide a text will be before a browser sets it, so widths are guessed, and
-//! guessed high: those of DejaVu Sans, which is wide, and what Linux falls back to.
+//! The width of a text is known only to the browser, so widths are estimated, from above: those of
+//! DejaVu Sans, a wide font and the fallback on Linux.
 
-/// The text, cut to about so many pixels, with dots where it was cut.
+/// The text, cut to about `pixels`, with an ellipsis where it was cut.
 pub(super) fn fit(text: &str, pixels: f64, font_size: f64) -> String {
     let room = pixels / font_size;
     if width(text) <= room {
@@ -20,7 +20,7 @@ pub(super) fn fit(text: &str, pixels: f64, font_size: f64) -> String {
     format!("{}…", cut.trim_end())
 }
 
-/// Every how many of the labels there is room for, if they are centred on those pixels.
+/// The stride at which centred labels fit beside each other.
 pub(super) fn stride(labels: &[(f64, &str)], font_size: f64) -> usize {
     let half = |text| pixels(text, font_size) / 2.0;
     let fit = |stride: &usize| {
@@ -38,7 +38,7 @@ pub(super) fn pixels(text: &str, font_size: f64) -> f64 {
     width(text) * font_size
 }
 
-/// How many times its own size a text is wide.
+/// The width of a text in ems.
 fn width(text: &str) -> f64 {
     text.chars().map(em).sum()
 }
@@ -50,19 +50,19 @@ fn em(char: char) -> f64 {
         'm' | 'w' | 'M' | 'W' | '@' | '%' | '…' | '—' => 1.0,
         'A'..='Z' | '<' | '>' | '=' | '+' | '&' | '#' | '~' => 0.84,
         ' '..='~' => 0.64,
-        // Everything else may be as wide as a character gets.
+        // Any other character may have the maximal width.
         _ => 1.1,
     }
 }
 
-/// Moves the labels as little as it takes for neighbours to be `gap` apart, from `low` on.
+/// Moves labels so that neighbours are at least `gap` apart, from `low` on.
 ///
-/// The result is in the order of the argument. Where they do not all fit they still keep apart.
+/// The result is in the order of the argument. Labels keep apart even if they do not all fit.
 pub(super) fn apart(wanted: &[f64], gap: f64, low: f64, high: f64) -> Vec<f64> {
     let mut order: Vec<usize> = (0..wanted.len()).collect();
     order.sort_by(|&a, &b| wanted[a].total_cmp(&wanted[b]));
     let mut placed = wanted.to_vec();
-    // Up from the bottom edge first, then down from the top one: the top one wins.
+    // First up from the bottom edge, then down from the top edge, which wins.
     let mut limit = high;
     for &index in order.iter().rev() {
         placed[index] = placed[index].min(limit);

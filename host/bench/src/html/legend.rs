@@ -1,7 +1,7 @@
 //! The arms by name, each with a colour and a marker of its own throughout the page.
 //!
-//! Colours are told apart by people who see few of them, as far as eight colours can be; nothing
-//! is told by colour alone.
+//! The eight colours are chosen for colour-blind readers, as far as possible; colour never carries
+//! information alone.
 
 use maud::{Markup, html};
 
@@ -17,7 +17,7 @@ impl<'a> Legend<'a> {
         Self(arms)
     }
 
-    /// What people call the arm. An arm that nobody introduced is called by its id.
+    /// The name of the arm. An arm without a description has its id as its name.
     pub(super) fn name(&self, id: &'a str) -> &'a str {
         match self.0.iter().find(|arm| arm.id == id) {
             Some(arm) if !arm.name.is_empty() => &arm.name,
@@ -25,12 +25,12 @@ impl<'a> Legend<'a> {
         }
     }
 
-    /// The class that gives the arm's marks their colour.
+    /// The CSS class of the arm's colour.
     pub(super) fn class(&self, id: &str) -> String {
         match self.index(id) {
             None => "arm".to_owned(),
             Some(index) if index < STYLES => format!("arm arm-{index}"),
-            // The colours begin anew, so the lines are dashed.
+            // The colours repeat, so the lines are dashed.
             Some(index) => format!("arm arm-{} again", index % STYLES),
         }
     }
@@ -55,7 +55,7 @@ impl<'a> Legend<'a> {
     }
 }
 
-/// The shapes that the markers use, to stand once in a page.
+/// The shapes of the markers, included once in a page.
 pub(super) fn shapes() -> Markup {
     html! {
         svg width="0" height="0" aria-hidden="true" style="position:absolute" {

@@ -1,4 +1,4 @@
-//! Lines: how the arms' values go with a size or a number of workers.
+//! Lines: the arms' values over a size or a number of workers.
 
 use maud::{Markup, html};
 
@@ -9,23 +9,23 @@ use super::scale::{self, Scale};
 use crate::report::{Question, Row};
 use crate::units;
 
-/// Percent of the width where the lines begin; the values of the grid lines are before it.
+/// Where the plot begins, in percent of the width; the labels of the grid lines are before it.
 const LEFT: f64 = 22.0;
-/// And where they end; the names of the lines are behind it.
+/// Where the plot ends, in percent of the width; the names of the lines are behind it.
 const RIGHT: f64 = 75.0;
-/// What the name of a line may take, on a phone of 360 pixels.
+/// The widest name of a line in pixels, on a phone of 360 pixels.
 const NAME: f64 = 66.0;
-/// From one name to the next.
+/// The least distance from one name to the next.
 const PITCH: f64 = 15.0;
-/// From the top of the chart to the top of the plot.
+/// The distance from the top of the chart to the top of the plot.
 const TOP: f64 = 18.0;
-/// As many values as there is room for beside each other's grid lines.
+/// The most labelled grid lines.
 const TICKS: usize = 8;
 
 /// A chart of rows whose subjects are quantities.
 pub(super) struct Lines<'a> {
     points: Vec<(f64, &'a Row)>,
-    /// What the quantities are of: `workers`.
+    /// The unit of the quantities: `workers`.
     along: String,
     is_bytes: bool,
     /// The arms in the order of their first rows.
@@ -33,7 +33,7 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    /// A chart, if every subject is a quantity of the same thing and at least two are different.
+    /// A chart, if all subjects are quantities of the same unit and at least two differ.
     pub(super) fn of(question: &'a Question) -> Option<Self> {
         let mut points = Vec::with_capacity(question.rows.len());
         let mut of = None;
@@ -68,7 +68,7 @@ impl<'a> Lines<'a> {
         })
     }
 
-    /// How the grid lines of the values grow, if their axis is logarithmic.
+    /// The factor between grid lines, if the axis of the values is logarithmic.
     pub(super) fn growth(&self, question: &Question) -> Option<f64> {
         self.scale(question).growth()
     }
@@ -113,7 +113,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The names of the lines, each beside the end of its own.
+    /// The names of the lines, each beside its line's end.
     fn names(&self, legend: &Legend<'_>, top: f64, bottom: f64, y: impl Fn(f64) -> f64) -> Markup {
         let ends: Vec<(&str, f64, f64)> = self
             .arms
@@ -130,7 +130,7 @@ impl<'a> Lines<'a> {
                 @if self.across(*quantity) < RIGHT {
                     line.leader x1=(self.x(*quantity)) x2=(percent(RIGHT)) y1=(y) y2=(y) {}
                 }
-                // A chart inside the chart, so that what follows can be in pixels.
+                // A nested chart, so that positions inside it are in pixels.
                 svg x=(percent(RIGHT)) y="0" overflow="visible" {
                     path.leader d={ "M7 " (y) "L13 " (at) } {}
                     text.end x="15" y=(at + 4.0) { (label::fit(arm, NAME, 11.0)) }
@@ -140,12 +140,12 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The axis of the quantities: as many of them as there is room for, and always the greatest.
+    /// The axis of the quantities: as many as fit, and always the greatest.
     fn quantities(&self, bottom: f64) -> Markup {
         let mut quantities: Vec<f64> = self.points.iter().map(|(quantity, _)| *quantity).collect();
         quantities.sort_by(f64::total_cmp);
         quantities.dedup();
-        // The greatest first: it is always shown.
+        // The greatest first, since it is always shown.
         quantities.reverse();
         let unit = if self.is_bytes { "B" } else { "" };
         let names: Vec<String> = quantities
@@ -171,7 +171,7 @@ impl<'a> Lines<'a> {
         }
     }
 
-    /// The points of an arm that were measured, by quantity.
+    /// The measured points of an arm, by quantity.
     fn line(&self, arm: &str) -> Vec<(f64, &'a Row)> {
         let mut line: Vec<_> = self
             .points
@@ -194,7 +194,8 @@ impl<'a> Lines<'a> {
         percent(self.across(quantity))
     }
 
-    /// Where the quantity is, in percent of the width. Far quantities are spaced by doublings.
+    /// The position of the quantity, in percent of the width. Widely spread quantities are spaced
+    /// logarithmically.
     fn across(&self, quantity: f64) -> f64 {
         let all = || self.points.iter().map(|(quantity, _)| *quantity);
         let (least, greatest) = (
@@ -231,8 +232,8 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// What a subject is a quantity of: `64 KiB` is 65536 bytes of nothing in particular, `2 workers`
-/// are two of `worker`.
+/// The quantity of a subject: `64 KiB` is 65536 bytes without a unit, `2 workers` is 2 of the unit
+/// `worker`.
 fn quantity(subject: &str) -> Option<(f64, bool, &str)> {
     let subject = subject.trim();
     let digits = subject

@@ -1,7 +1,7 @@
-//! A report as a page: one file that loads nothing, for a screen of any width and for paper.
+//! A report as an HTML page: one file that loads nothing, for screens of any width and for paper.
 //!
-//! Does no arithmetic on what was measured, but for where to draw it. All text of the report is
-//! escaped by `maud`; ids and links of the page are never made of it unchecked.
+//! Computes nothing from the samples but positions. `maud` escapes all text of the report; ids and
+//! links of the page are never made from it unchecked.
 
 mod answer;
 mod bars;
@@ -25,7 +25,7 @@ use crate::units;
 
 /// The report as one self-contained page of HTML.
 ///
-/// It needs no network and no script, and forbids itself both.
+/// It needs no network and no script, and its content security policy forbids both.
 pub fn html(report: &Report) -> String {
     let legend = Legend::new(&report.arms);
     let ids = ids(&report.questions);
@@ -35,12 +35,12 @@ pub fn html(report: &Report) -> String {
             head {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
-                // Whatever might slip in from a report: nothing is loaded and nothing runs.
+                // Whatever a report contains, nothing is loaded and nothing runs.
                 meta http-equiv="Content-Security-Policy"
                     content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
                 meta name="color-scheme" content="light dark";
                 meta name="generator" content="wasmpool bench";
-                // Else a browser asks the server for one.
+                // Otherwise a browser requests one from the server.
                 link rel="icon" href="data:,";
                 title { "What isolation costs · wasmpool bench, " (day(&report.started)) }
                 style { (PreEscaped(include_str!("style.css"))) }
@@ -60,7 +60,7 @@ pub fn html(report: &Report) -> String {
                     (caveats(&report.caveats))
                 }
                 footer {
-                    p { "Made by " code { "wasmpool bench" } ". All of it is in this file; it loads nothing." }
+                    p { "Made by " code { "wasmpool bench" } ". The page is self-contained and loads nothing." }
                 }
             }
         }
@@ -104,7 +104,7 @@ fn contents(report: &Report, ids: &[String]) -> Markup {
     }
 }
 
-/// What went wrong comes before everything else; mostly it is nothing.
+/// Failures come first; usually there are none.
 fn failures(failures: &[String]) -> Markup {
     markup! {
         @if !failures.is_empty() {
@@ -130,7 +130,7 @@ fn caveats(caveats: &[String]) -> Markup {
     }
 }
 
-/// The questions' ids in the page: of plain letters, and each of them once.
+/// The ids of the questions in the page: plain letters, and unique.
 fn ids(questions: &[Question]) -> Vec<String> {
     let mut taken = Vec::<String>::with_capacity(questions.len());
     for (index, question) in questions.iter().enumerate() {
@@ -147,7 +147,7 @@ fn ids(questions: &[Question]) -> Vec<String> {
             .collect();
         let id = format!("question-{plain}");
         taken.push(if taken.contains(&id) || plain.is_empty() {
-            // The dot keeps it apart from every id above.
+            // The dot makes it differ from every id above.
             format!("question.{index}")
         } else {
             id

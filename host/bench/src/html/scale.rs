@@ -1,11 +1,11 @@
-//! Where on an axis a value is, and where the axis has its grid lines.
+//! The position of values on an axis, and the grid lines of the axis.
 
 use crate::units;
 
-/// No axis has more grid lines, labelled or not.
+/// The most grid lines of an axis, labelled or not.
 const LINES: usize = 20;
 
-/// More than this between the least and the greatest value, and the axis is logarithmic.
+/// If the values span more decades than this, the axis is logarithmic.
 const DECADES: f64 = 2.0;
 
 /// An axis from its first to its last value.
@@ -22,26 +22,26 @@ pub(super) struct Scale {
 pub(super) struct Tick {
     /// From 0 to 1.
     pub(super) at: f64,
-    /// What is written at it, if there is room for that.
+    /// Its label, if there is room.
     pub(super) label: Option<String>,
 }
 
 impl Scale {
-    /// An axis that all of the values are on. It begins with zero, or is logarithmic.
+    /// An axis for all of the values. It begins at zero, or is logarithmic.
     pub(super) fn of(values: impl IntoIterator<Item = f64>, unit: &str) -> Self {
         let values: Vec<f64> = values.into_iter().filter(|v| v.is_finite()).collect();
         let is_log = is_wide(&values);
         Self::new(&values, unit, is_log)
     }
 
-    /// As [`of`](Self::of), but it is said whether it is logarithmic.
+    /// As [`of`](Self::of), with an explicit choice of a logarithmic axis.
     pub(super) fn new(values: &[f64], unit: &str, is_log: bool) -> Self {
         let positive = || values.iter().copied().filter(|v| v.is_finite() && *v > 0.0);
         let greatest = positive().fold(0.0, f64::max);
         let least = positive().fold(f64::INFINITY, f64::min);
         let is_log = is_log && greatest > 0.0;
         let (low, high) = if is_log {
-            // A power some way below the least value, so that its bar can be seen.
+            // A power somewhat below the least value, so that its bar is visible.
             let base: f64 = if units::is_binary(unit) { 2.0 } else { 10.0 };
             let low = base.powf((least * 0.8).log(base).floor());
             (low, (greatest * 1.04).max(low * base))
@@ -62,7 +62,7 @@ impl Scale {
         self.is_log
     }
 
-    /// Where the value is, from 0 to 1. What is not on the axis is at its end.
+    /// The position of the value, from 0 to 1. Values outside of the axis are at its end.
     pub(super) fn position(&self, value: f64) -> f64 {
         let position = if self.is_log {
             (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
@@ -76,7 +76,7 @@ impl Scale {
         }
     }
 
-    /// Grid lines at round values, at most so many of them with labels.
+    /// Grid lines at round values, at most `at_most` of them with labels.
     pub(super) fn ticks(&self, at_most: usize) -> Vec<Tick> {
         if !self.is_log {
             return self
@@ -104,12 +104,12 @@ impl Scale {
             .collect()
     }
 
-    /// How many times the one before a grid line is, if the axis is logarithmic.
+    /// The factor between grid lines, if the axis is logarithmic.
     pub(super) fn growth(&self) -> Option<f64> {
         self.is_log.then(|| self.log_growth())
     }
 
-    /// Tenfold, or 32-fold for bytes, unless that were too many lines.
+    /// Tenfold, or 32-fold for bytes, and larger if there were too many lines.
     fn log_growth(&self) -> f64 {
         let one = if units::is_binary(&self.unit) {
             32.0
@@ -121,7 +121,7 @@ impl Scale {
     }
 
     fn multiples(&self, at_most: usize) -> Vec<f64> {
-        // Round in the unit that people read: 512 KiB, not 500 000 bytes.
+        // Round in the displayed unit: 512 KiB, not 500 000 bytes.
         let factor = units::step(self.high, &self.unit);
         let rough = self.high / factor / at_most as f64;
         let magnitude = 10_f64.powf(rough.log10().floor());
@@ -138,7 +138,7 @@ impl Scale {
     }
 }
 
-/// Whether the values span so much that only a logarithmic axis shows them all.
+/// Whether the values span so many decades that only a logarithmic axis shows them all.
 pub(super) fn is_wide(values: &[f64]) -> bool {
     let positive = || values.iter().copied().filter(|v| v.is_finite() && *v > 0.0);
     let least = positive().fold(f64::INFINITY, f64::min);

@@ -1,4 +1,4 @@
-//! How the targets stand.
+//! The table of the targets.
 
 use maud::{Markup, html as markup};
 
@@ -6,7 +6,7 @@ use super::text::prose;
 use crate::report::Target;
 use crate::units;
 
-/// How a target stands.
+/// Whether a target is met.
 #[derive(Clone, Copy, PartialEq)]
 enum Standing {
     Met,
@@ -92,7 +92,7 @@ pub(super) fn targets(targets: &[Target]) -> Markup {
     }
 }
 
-/// What was measured, written as what was wanted is.
+/// The measured value, formatted like the wanted one.
 fn measured(target: &Target) -> String {
     match target.measured {
         None => "–".to_owned(),

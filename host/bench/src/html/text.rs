@@ -2,10 +2,10 @@
 
 use maud::{Markup, html as markup};
 
-/// A text with what stands in backticks as code.
+/// Text in which parts in backticks become code.
 pub(super) fn prose(text: &str) -> Markup {
     let parts: Vec<&str> = text.split('`').collect();
-    // One that has no other to close it stands for itself.
+    // A backtick without a closing one is literal.
     let closed = (parts.len() - 1) / 2 * 2;
     markup! {
         @for (index, part) in parts.iter().enumerate() {
@@ -25,7 +25,7 @@ pub(super) fn day(time: &str) -> &str {
     time.split_once('T').map_or(time, |(day, _)| day)
 }
 
-/// An RFC 3339 time in UTC, to the minute, as people write it. Anything else is left alone.
+/// An RFC 3339 time in UTC, formatted to the minute. Other text is unchanged.
 pub(super) fn moment(time: &str) -> String {
     match time.split_once('T') {
         Some((day, clock))

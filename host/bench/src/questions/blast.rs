@@ -1,4 +1,4 @@
-//! What a crash costs the others.
+//! The cost of a crash to other tasks.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ const NEXT: &str = "from the crash to the next good result";
 
 const TASKS: usize = 100;
 
-/// Which of them crashes: half of the others are done by then or are being done.
+/// The index of the task that crashes: half of the others have ended or are running by then.
 const CRASHES: usize = 50;
 
 const ARMS: &[Arm] = &[
@@ -39,14 +39,14 @@ const ARMS: &[Arm] = &[
     Arm::PythonPool,
 ];
 
-/// What a crash came to.
+/// The measured effect of a crash.
 struct Blast {
     others_failed: usize,
-    /// From when it is known to the next good result.
+    /// The time from when the outcomes are known to the next good result.
     recovery: Duration,
 }
 
-/// Where the tasks are.
+/// The arm that runs the tasks.
 enum Crowd {
     Threads(Site),
     Sandbox(Box<Sandbox>),
@@ -149,7 +149,7 @@ fn of_workers(workers: &Workers) -> Result<Blast, Failure> {
     })
 }
 
-/// A crash is the end of the whole program, which is therefore another one.
+/// A crash ends the whole program, so this runs in a process of its own.
 fn of_threads(site: &Site) -> Result<Blast, Failure> {
     let numbers = [TASKS, CRASHES, site.workers].map(|number| number.to_string());
     let [tasks, crashes, workers] = &numbers;
@@ -168,7 +168,7 @@ fn of_threads(site: &Site) -> Result<Blast, Failure> {
 fn of_processes(site: &Site) -> Result<Blast, Failure> {
     let mut others_failed = 0;
     let (tiny, expected) = (TINY.to_string(), format!("{TINY}\n"));
-    // As many at once as there are workers.
+    // As many at a time as there are workers.
     let indices = (0..TASKS).collect::<Vec<_>>();
     for indices in indices.chunks(site.workers) {
         let start = |&index: &usize| {
@@ -192,8 +192,8 @@ fn of_processes(site: &Site) -> Result<Blast, Failure> {
     })
 }
 
-/// One task of a hundred crashes, in each arm. Each turn answers both: how many others failed,
-/// and how long it took until the next good result.
+/// One of a hundred tasks crashes in each arm. Each turn measures both: how many others failed,
+/// and the time to the next good result.
 pub(super) fn ask(bench: &mut Bench<'_>) -> Vec<Question> {
     let crowds = bench.set_up(TOPIC, ARMS, Crowd::start);
     let of_others = format!("others that failed, of {}", TASKS - 1);
@@ -217,8 +217,8 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Vec<Question> {
     let mut remarks = Vec::new();
     if !bench.missing.contains_key(&Arm::PythonPool) {
         remarks.push(
-            "`multiprocessing.Pool` replaces the worker and never says what became of the task \
-             that it ran: who waits for it waits for ever."
+            "`multiprocessing.Pool` replaces the worker but never settles its task: waiting for it \
+             blocks for ever."
                 .to_owned(),
         );
     }
@@ -227,9 +227,9 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Vec<Question> {
             id: TOPIC.name().to_owned(),
             title: TOPIC.title().to_owned(),
             method: format!(
-                "{TASKS} tasks are submitted together, of which number {CRASHES} crashes: it \
-                 traps, or natively ends its process (without a core dump, which would take \
-                 longer than all the rest). How many of the others fail with it?"
+                "{TASKS} tasks are submitted together. Number {CRASHES} crashes: it traps, or \
+                 natively ends its process (without a core dump, which would take longer than \
+                 everything else). The value is how many of the others fail with it."
             ),
             unit: String::new(),
             more_is_better: false,
@@ -245,10 +245,11 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Vec<Question> {
         Question {
             id: RECOVERY.to_owned(),
             title: "How soon does the next task succeed after a crash?".to_owned(),
-            method: "From when the outcomes of all of those tasks are known to the next good \
-                     result. Native threads are the whole program, which is started anew; a \
-                     `ProcessPoolExecutor` is broken, and made anew."
-                .to_owned(),
+            method:
+                "The time from when the outcomes of all those tasks are known to the next good \
+                     result. With native threads the whole program is started again; a broken \
+                     `ProcessPoolExecutor` is replaced by a new one."
+                    .to_owned(),
             unit: "s".to_owned(),
             more_is_better: false,
             rows: rows(

@@ -1,4 +1,4 @@
-//! What computing costs: the same source, compiled for the sandbox and for the machine.
+//! The cost of computing: the same source, compiled for the sandbox and natively.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use crate::table::{Shown, rows};
 
 const TOPIC: Topic = Topic::Compute;
 
-/// The subject in which all arms are.
+/// The subject that all arms have.
 pub(crate) const BATCH: &str = "factorizer, the article's numbers";
 
 /// Numbers of the batch: Python takes half a second for them.
@@ -36,13 +36,13 @@ const BATCH_ARMS: &[Arm] = &[
 
 const KERNEL_ARMS: &[Arm] = &[Arm::Native, Arm::Warm, Arm::Unchecked, Arm::Fresh];
 
-/// Who runs kernels, one after the other on one worker.
+/// Runs kernels, one after the other on one worker.
 enum Runner {
     Threads(Threads),
     Sandbox(Pool),
 }
 
-/// A kernel, where it is to run.
+/// A kernel that is ready to run.
 enum Ready<'a> {
     Threads(&'a Threads),
     Sandbox(&'a Pool, Task<(u64,), u64>),
@@ -97,7 +97,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     };
     let runners = bench.set_up(TOPIC, kernel_arms, Runner::start);
     let work = Work::new(kernels::article_numbers(NUMBERS));
-    // A kernel takes some milliseconds: in a quick run once is enough.
+    // A kernel takes some milliseconds; a quick run needs it only once.
     let stretch = bench.stretch() / 2;
 
     let mut contestants = Vec::new();
@@ -143,12 +143,12 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         id: TOPIC.name().to_owned(),
         title: TOPIC.title().to_owned(),
         method: format!(
-            "The batch is {NUMBERS} numbers from {} in steps of 2, each a task, on {} workers: \
-             the time is that of all. A kernel runs as one task after the other on one worker; \
-             it makes its own input and answers with a checksum, which is compared with what \
-             native code gives. Native code and guests are compiled from the same source with \
-             the same level of optimization. Python computes in Python, so its batch says more \
-             about the language than about processes.",
+            "The batch is {NUMBERS} numbers from {} in steps of 2, each a task, on {} workers; \
+             the time is that of the whole batch. A kernel runs repeatedly on one worker; it makes \
+             its own input and returns a checksum, which is compared with that of native code. \
+             Native code and guests are compiled from the same source with the same level of \
+             optimization. Python computes in Python, so its batch says more about the language \
+             than about processes.",
             work.numbers[0], bench.site.workers
         ),
         unit: "s".to_owned(),
@@ -158,7 +158,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     }
 }
 
-/// What the kernels come to.
+/// The summary of the kernels.
 fn remarks(findings: &Findings) -> Vec<String> {
     let pairs = [
         (Arm::Warm, Arm::Native, "wasm with epoch checks / native"),
@@ -188,7 +188,7 @@ fn remarks(findings: &Findings) -> Vec<String> {
     pairs.into_iter().filter_map(remark).collect()
 }
 
-/// For each kernel the median over the rounds of what one arm took for each of the other's.
+/// For each kernel the median over the rounds of the ratio of two arms.
 pub(crate) fn kernel_ratios(findings: &Findings, over: Arm, under: Arm) -> Vec<(String, f64)> {
     let kernels = findings.subjects(TOPIC.name(), over).into_iter();
     let kernels = kernels.filter(|subject| *subject != BATCH);

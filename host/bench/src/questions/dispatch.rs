@@ -1,4 +1,4 @@
-//! What a task costs that does next to nothing.
+//! The cost of a trivial task.
 
 use crate::arms::{Arm, CHUNK, How, Work, factorizer};
 use crate::bench::Bench;
@@ -51,11 +51,11 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         id: TOPIC.name().to_owned(),
         title: TOPIC.title().to_owned(),
         method: format!(
-            "The task factorizes 2, which is one division. One at a time: submit it, wait for \
+            "The task factorizes 2, which is one division. One at a time: submit a task, wait for \
              its result, and submit the next; the time is the round trip. Many at once: submit \
-             all, then wait for all, with {} workers; the time is that of all, divided by how \
-             many there were. In chunks: {CHUNK} tasks in one message. wasmpool's chunks are of \
-             tasks with a timeout and a report each; the others' are one call.",
+             all, then wait for all, with {} workers; the time is the total divided by the number \
+             of tasks. In chunks: {CHUNK} tasks in one message. Each task in a chunk of wasmpool \
+             has a timeout and a report of its own; a chunk of the other arms is one call.",
             bench.site.workers
         ),
         unit: "s".to_owned(),

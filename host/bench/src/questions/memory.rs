@@ -1,7 +1,6 @@
-//! How much memory a worker takes, and an instance.
+//! The memory of a worker and of an instance.
 //!
-//! Each figure comes from a process of its own, in which nothing else has happened: this
-//! program once more, which ends up in [`print_own`].
+//! Each figure comes from a fresh process: this program again, which runs [`print_own`].
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,17 +27,17 @@ use crate::table::{Shown, rows};
 
 const TOPIC: Topic = Topic::Memory;
 
-/// How many threads and instances there are, of which the figures are means.
+/// The number of threads and instances; figures are means over them.
 const WORKERS: usize = 16;
 
-/// How many processes: each of them is looked at by itself, so few will do.
+/// The number of processes; each is measured by itself, so few suffice.
 const PROCESSES: usize = 4;
 
-/// How long a task sleeps of whose memory is asked.
+/// How long a task sleeps while its memory is measured.
 const SLEEP_MS: u64 = 60_000;
 
-/// A prime of which a worker finds out for some milliseconds that it is one: long enough for
-/// all workers to be given one.
+/// A prime that takes a worker some milliseconds to factorize, long enough for all workers to get
+/// one.
 const PRIME: u64 = 999_999_999_989;
 
 const IDLE: &str = "an idle worker, before its first task";
@@ -46,7 +45,7 @@ const WORKED: &str = "an idle worker, after a task";
 pub(crate) const INSTANCE: &str = "an idle instance of the factorizer";
 const UNDER_WAY: &str = "a task under way, and its worker";
 
-/// What is looked at in one process, one after the other.
+/// What is measured in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum What {
     /// A worker before and after its first task.
@@ -67,7 +66,8 @@ impl What {
             (Self::Resting, Arm::Warm | Arm::Fresh) => &[IDLE, WORKED, INSTANCE],
             (Self::Resting, Arm::Process | Arm::Python | Arm::PythonPool) => &[],
             (Self::Resting, _) => &[IDLE, WORKED],
-            // It starts its workers when there is work, and is slow to start: once for both.
+            // Python starts its workers when there is work, and slowly, so one process measures
+            // both.
             (Self::UnderWay, Arm::Python | Arm::PythonPool) => &[WORKED, UNDER_WAY],
             (Self::UnderWay, _) => &[UNDER_WAY],
         }
@@ -107,12 +107,11 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         id: TOPIC.name().to_owned(),
         title: TOPIC.title().to_owned(),
         method: format!(
-            "Memory that is resident, of pages that processes share a fair share (`Pss` of \
-             Linux), in fresh processes. Threads and instances: what a process with {} workers \
-             takes more than one with a single worker, for each of them. Processes: the mean of \
-             {PROCESSES}. The task was one factorization; a task under way sleeps. wasmpool \
-             keeps the pages of an instance that is gone for the next one, where memory is \
-             reset page by page.",
+            "Resident memory of fresh processes, with a proportional share of shared pages \
+             (`Pss` on Linux). Threads and instances: the memory of a process with {} workers \
+             minus that of one with a single worker, per worker. Processes: the mean of \
+             {PROCESSES}. The task was one factorization; a running task sleeps. Where memory is \
+             reset page by page, wasmpool keeps the pages of an instance for the next one.",
             WORKERS + 1
         ),
         unit: "B".to_owned(),
@@ -122,7 +121,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     }
 }
 
-/// Bytes for each worker, for each of the subjects.
+/// Measures bytes per worker, for each of the subjects.
 fn look(what: What, arm: Arm, site: &Site) -> Result<Vec<f64>, Failure> {
     match arm {
         Arm::Processes => of_workers(what, site),
@@ -142,7 +141,7 @@ fn look(what: What, arm: Arm, site: &Site) -> Result<Vec<f64>, Failure> {
             let of_each = |(all, one)| (all - one) / WORKERS as f64;
             let mut values = all.iter().zip(&one).map(of_each).collect::<Vec<f64>>();
             if what == What::Resting {
-                // What a worker takes more after its task than before is its instance.
+                // The instance is the difference of a worker's memory after and before its task.
                 values.push(values[1] - values[0]);
             }
             values.truncate(what.subjects(arm).len());
@@ -155,7 +154,7 @@ fn of_workers(what: What, site: &Site) -> Result<Vec<f64>, Failure> {
     let workers = (0..PROCESSES).map(|_| Worker::start(site));
     let mut workers = workers.collect::<Result<Vec<_>, _>>()?;
     for worker in &mut workers {
-        // When this one has answered it is known to be up; an idle one does as much.
+        // A worker that has answered is known to run, and is idle.
         check(&worker.call::<u64>(&Call::Sleep(0))?, &0)?;
     }
     if what == What::UnderWay {
@@ -175,11 +174,11 @@ fn of_processes(site: &Site) -> Result<Vec<f64>, Failure> {
     let ms = SLEEP_MS.to_string();
     let start = |_| process::start(site, &[worker::SLEEP, &ms]);
     let mut children = (0..PROCESSES).map(start).collect::<Result<Vec<_>, _>>()?;
-    // They say nothing before they end; they are up long before this is over.
+    // They print nothing before they end, but start in much less time than this.
     thread::sleep(Duration::from_millis(50));
     let mean = mean_of(children.iter().map(std::process::Child::id));
     for child in &mut children {
-        // Neither fails where the process is gone already.
+        // Errors mean that the process has ended already.
         let _ = child.kill();
         let _ = child.wait();
     }
@@ -206,7 +205,7 @@ fn mean_of(pids: impl ExactSizeIterator<Item = u32>) -> Result<f64, Failure> {
     Ok(bytes.sum::<Result<f64, _>>()? / n_pids)
 }
 
-/// Bytes of a process that are in memory, its share of those that it shares.
+/// The resident bytes of a process, with its share of shared pages.
 fn resident(pid: &str) -> Result<f64, Failure> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let rollup = fs::read_to_string(&path)
@@ -217,7 +216,7 @@ fn resident(pid: &str) -> Result<f64, Failure> {
     Ok(kib.trim().parse::<f64>()? * 1024.0)
 }
 
-/// In a process of its own: prints the bytes that it has with an arm in it.
+/// Runs in a process of its own: prints its resident bytes with an arm in it.
 pub(crate) fn print_own(args: &[&str]) -> Result<(), Failure> {
     let [what, arm, workers, cache] = args else {
         return Err(Failure::new("which arm, and what of it?"));
@@ -237,7 +236,7 @@ pub(crate) fn print_own(args: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An arm that is in this process.
+/// An arm that runs in this process.
 enum Inside {
     Threads(Threads, usize),
     Sandbox(Pool),
@@ -250,7 +249,7 @@ impl Inside {
         }
         let pool = sandbox::builder(arm, workers).cache_folder(cache);
         let pool = pool.build()?;
-        // Loaded before it is looked at: the code is there once, for all.
+        // Loaded before measuring, since all workers share the code.
         sandbox::task::<(u64,), Value>(&pool, wasmpool_guests::FACTORIZER, "factorize")?;
         Ok(Self::Sandbox(pool))
     }
@@ -299,7 +298,7 @@ impl Inside {
     fn under_way(&self) -> Result<f64, Failure> {
         match self {
             Self::Threads(threads, workers) => {
-                // All there, and let go after the reading.
+                // Holds all workers in a task until the memory is read.
                 let all_there = Arc::new(Barrier::new(*workers + 1));
                 let pending = (0..*workers).map(|_| {
                     let all_there = Arc::clone(&all_there);
@@ -329,7 +328,7 @@ impl Inside {
                 {
                     thread::yield_now();
                 }
-                // A task is running when its instance is about to be made.
+                // The state becomes `Running` before the instance is made.
                 thread::sleep(Duration::from_millis(50));
                 resident("self")
             }

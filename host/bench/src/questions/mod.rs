@@ -1,4 +1,4 @@
-//! What is asked: one file for each question.
+//! The questions, one file each.
 
 use crate::bench::Bench;
 use crate::plan::Topic;
@@ -14,7 +14,7 @@ mod scaling;
 mod start;
 mod stopping;
 
-/// What targets look for by name.
+/// Subjects that targets refer to by name.
 pub(crate) mod subjects {
     pub(crate) use super::compute::BATCH as COMPUTE_BATCH;
     pub(crate) use super::dispatch::{ONE_BY_ONE, TOGETHER};
@@ -23,7 +23,7 @@ pub(crate) mod subjects {
     pub(crate) use super::start::{COMPILE, LOAD, NEW_PROGRAM, ONE};
 }
 
-/// Asks one question. The answer to some is more than one table.
+/// Measures one question. Some questions have more than one table.
 pub(crate) fn ask(topic: Topic, bench: &mut Bench<'_>) -> Vec<Question> {
     match topic {
         Topic::Dispatch => vec![dispatch::ask(bench)],
@@ -34,7 +34,7 @@ pub(crate) fn ask(topic: Topic, bench: &mut Bench<'_>) -> Vec<Question> {
         Topic::Memory => vec![memory::ask(bench)],
         Topic::Blast => blast::ask(bench),
         Topic::Scaling => vec![scaling::ask(bench)],
-        // Asked by itself.
+        // Measured by `run_own`.
         Topic::Own => Vec::new(),
     }
 }

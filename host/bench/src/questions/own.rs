@@ -1,4 +1,4 @@
-//! What the user's own task costs, and a command beside it.
+//! The cost of the user's own task, and of a command to compare with.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};
@@ -27,28 +27,27 @@ const ARMS: &[Arm] = &[Arm::Warm, Arm::Fresh, Arm::Unchecked];
 pub struct OwnTask {
     /// The component.
     pub wasm: Vec<u8>,
-    /// What people call it.
+    /// The name of the module for readers.
     pub module: String,
     /// The task's name.
     pub task: String,
-    /// Its inputs: the arguments of each, and how they were written.
+    /// Its inputs: the arguments of each, and their original text.
     pub inputs: Vec<OwnInput>,
-    /// A command that does the same natively, as it is typed: `./native {}`. It gets an input in
-    /// the place of `{}`, and otherwise on its standard input. It must end with 0; what it
-    /// prints is not looked at.
+    /// A command that does the same natively, as typed: `./native {}`. An input replaces `{}` or,
+    /// without `{}`, is its standard input. It must exit with 0; its output is ignored.
     pub against: Option<String>,
 }
 
 /// One input of a task.
 #[derive(Debug, Clone)]
 pub struct OwnInput {
-    /// How it was written.
+    /// The original text.
     pub text: String,
-    /// The arguments that it stands for.
+    /// The arguments.
     pub arguments: Vec<serde_json::Value>,
 }
 
-/// Who runs the inputs.
+/// Runs the inputs.
 enum Runner {
     Sandbox(Box<Sandbox>),
     Command(Against, Threads),
@@ -59,7 +58,7 @@ struct Sandbox {
     task: Task<Vec<serde_json::Value>, Value>,
 }
 
-/// The command, in its words.
+/// The command, split into words.
 #[derive(Clone)]
 struct Against {
     words: Vec<String>,
@@ -72,7 +71,7 @@ impl Runner {
         Ok(Self::Sandbox(Box::new(Sandbox { pool, task })))
     }
 
-    /// Runs all inputs, one after the other or all at once, so many times.
+    /// Runs all inputs `times` times, one after the other or all at once.
     fn run(
         &self,
         inputs: &[OwnInput],
@@ -129,14 +128,14 @@ enum Together {
 impl Against {
     fn parse(command: &str) -> Result<Self, Failure> {
         let words = shell_words::split(command)
-            .map_err(|error| Failure(format!("`{command}` is no command: {error}")))?;
+            .map_err(|error| Failure(format!("`{command}` is not a command: {error}")))?;
         match words.is_empty() {
             true => Err(Failure::new("the command is empty")),
             false => Ok(Self { words }),
         }
     }
 
-    /// Runs the command, without a shell, and looks at nothing but its exit code.
+    /// Runs the command without a shell, and checks only its exit code.
     fn run(&self, input: &str) -> Result<(), Failure> {
         const PLACE: &str = "{}";
         let has_place = self.words.iter().any(|word| word.contains(PLACE));
@@ -154,7 +153,7 @@ impl Against {
             .spawn()
             .map_err(of_command)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // It need not read what it does not want.
+            // The command may exit without reading its input.
             let _ = stdin.write_all(input.as_bytes());
             let _ = stdin.write_all(b"\n");
         }
@@ -166,7 +165,8 @@ impl Against {
     }
 }
 
-/// Measures the task. Everything is run once before: what fails then is told, and not measured.
+/// Measures the task. Runs everything once before; an arm that fails then is reported and not
+/// measured.
 pub(crate) fn ask(bench: &mut Bench<'_>, task: &OwnTask) -> Result<Question, Failure> {
     let mut runners = Vec::new();
     for &arm in ARMS {
@@ -200,20 +200,19 @@ pub(crate) fn ask(bench: &mut Bench<'_>, task: &OwnTask) -> Result<Question, Fai
         baseline: Some(Arm::Fresh),
         amount: None,
     };
-    let mut remarks = vec!["What the task returned was not compared with anything.".to_owned()];
+    let mut remarks = vec!["The results of the task were not checked.".to_owned()];
     if let Some(command) = &task.against {
         remarks.push(format!(
-            "The command `{command}` is started for each input, which it gets in the place of \
-             `{{}}`, or on its standard input where there is no `{{}}`; it is checked by its exit \
-             code alone."
+            "The command `{command}` is started once for each input, which replaces `{{}}` or, \
+             without `{{}}`, is its standard input. Only its exit code is checked."
         ));
     }
     Ok(Question {
         id: TOPIC.name().to_owned(),
         title: format!("What does `{}` of `{}` cost?", task.task, task.module),
         method: format!(
-            "{} on {} workers: one at a time, or all submitted at once. The time is that of all, \
-             divided by how many there are.",
+            "{} on {} workers: one at a time, or all submitted at once. The time is the total \
+             divided by the number of inputs.",
             match task.inputs.len() {
                 1 => "One input,".to_owned(),
                 several => format!("{several} inputs,"),

@@ -1,4 +1,4 @@
-//! How fast bytes go there and back.
+//! The rate at which payloads make a round trip.
 
 use std::hint::black_box;
 use std::rc::Rc;
@@ -23,10 +23,10 @@ use crate::table::{Shown, rows};
 
 const TOPIC: Topic = Topic::Payload;
 
-/// What is sent: sixteen bytes, and up to a million times as many.
+/// The sizes of the payloads in bytes.
 const SIZES: &[usize] = &[16, 1 << 10, 64 << 10, 1 << 20, 16 << 20];
 
-/// What the last of them is called.
+/// The subject of the last size.
 pub(crate) const LARGEST: &str = "16 MiB";
 
 const ARMS: &[Arm] = &[
@@ -40,10 +40,10 @@ const ARMS: &[Arm] = &[
     Arm::Copies,
 ];
 
-/// What all bytes are.
+/// The value of all bytes.
 const BYTE: u8 = 0xAB;
 
-/// What a subject is called.
+/// The name of a subject.
 fn subject(size: usize) -> String {
     match size {
         0..1024 => format!("{size} B"),
@@ -52,12 +52,12 @@ fn subject(size: usize) -> String {
     }
 }
 
-/// A guest without our SDK, that exports a function.
+/// A guest without the SDK that exports a function.
 const FUNCTION: &str = include_str!("../arms/echo.wat");
 
 type EchoTask<'a> = Task<(&'a Bytes,), ByteBuf>;
 
-/// Who gives bytes back.
+/// Returns the bytes that it gets.
 enum Echo<'a> {
     Threads(Threads),
     Sandbox(Rc<Pool>, Box<EchoTask<'a>>),
@@ -67,8 +67,8 @@ enum Echo<'a> {
 }
 
 impl<'a> Echo<'a> {
-    /// `warm` is the pool of the arms whose instances are warm, once there is one. They share
-    /// it, and its worker's memory, so that what they differ in is their contract.
+    /// `warm` is the pool of the arms with warm instances, once there is one. They share it and
+    /// its worker's memory, so that only their contract differs.
     fn start(arm: Arm, site: &Site, warm: &mut Option<Rc<Pool>>) -> Result<Self, Failure> {
         Ok(match arm {
             Arm::Native => Self::Threads(Threads::start(site.workers)),
@@ -90,7 +90,7 @@ impl<'a> Echo<'a> {
         })
     }
 
-    /// Sends the bytes so many times. What comes back last is looked at.
+    /// Sends the bytes `times` times. Checks the last result.
     fn run(&self, data: &'a Arc<[u8]>, times: usize) -> Result<Duration, Failure> {
         match self {
             Self::Sandbox(pool, echo) => through_sandbox(pool, echo, data, times),
@@ -113,7 +113,7 @@ impl<'a> Echo<'a> {
     }
 }
 
-/// Into memory that is there already, so that nothing but the copying is measured.
+/// Copies into memory that is allocated already, so that only the copying is measured.
 fn copy_thrice(data: &[u8], times: usize) -> Result<Duration, Failure> {
     let [mut first, mut second, mut third] = [const { Vec::new() }; 3];
     for buffer in [&mut first, &mut second, &mut third] {
@@ -131,7 +131,7 @@ fn copy_thrice(data: &[u8], times: usize) -> Result<Duration, Failure> {
     Ok(took)
 }
 
-/// The result is read where it lies, as it is by those who care.
+/// Reads the result in place, as callers of large payloads do.
 fn through_sandbox<'a>(
     pool: &Pool,
     echo: &EchoTask<'a>,
@@ -173,7 +173,7 @@ fn last_of(
 pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     let data = SIZES.iter().map(|&size| Arc::from(vec![BYTE; size]));
     let data = data.collect::<Vec<Arc<[u8]>>>();
-    // There is one task at a time. With more workers, each would come by its memory later.
+    // One task runs at a time. With more workers, each would first have to grow its memory.
     let mut warm = None;
     let arms = bench.set_up(TOPIC, ARMS, |arm, site| {
         Echo::start(arm, &site.with_workers(1), &mut warm)
@@ -184,7 +184,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         for (arm, echo) in &arms {
             let name = subject(data.len());
             let run = move |times| {
-                // Takes back the memory that the last arm's turn has made the allocator give up.
+                // Restores memory that the allocator has released in the turn of the last arm.
                 if !matches!(echo, Echo::Python(_)) {
                     echo.run(data, 1)?;
                 }
@@ -206,20 +206,18 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     Question {
         id: TOPIC.name().to_owned(),
         title: TOPIC.title().to_owned(),
-        method: "A task gives back the bytes that it was given, one task at a time on one \
-                 worker; the value is how many of them were given back in a second, each counted \
-                 once, after a first time in each turn that is not counted (Python has memory of \
-                 its own, and none). wasmpool's result is read where it lies (`wait_as`); native \
-                 threads copy the bytes once; three plain copies, into memory that is there \
-                 already, are the least that the way in, through and out can cost. Ratios are of \
-                 the time."
+        method: "A task returns the bytes that it gets, one task at a time on one worker. The \
+                 value is the number of returned bytes per second; the first task of a turn is not \
+                 counted (except for Python). wasmpool's result is read in place (`wait_as`); \
+                 native threads copy the bytes once. Three plain copies into allocated memory are \
+                 the least cost of the way in, through and out. Ratios are of the time."
             .to_owned(),
         unit: "B/s".to_owned(),
         more_is_better: true,
         rows: rows(&samples, &shown),
         remarks: vec![
-            "A process for each task takes no part: what a task is given is on its command line \
-             there, which is too short."
+            "A process for each task takes no part: it gets its input on the command line, which \
+             is too short."
                 .to_owned(),
         ],
     }

@@ -1,4 +1,4 @@
-//! What more workers bring.
+//! The throughput with more workers.
 
 use crate::arms::{Arm, Factorizes, How, Site, Work, factorizer};
 use crate::bench::{Bench, Findings, ratios};
@@ -20,7 +20,7 @@ const ARMS: &[Arm] = &[
     Arm::Processes,
 ];
 
-/// Numbers for each of the most workers.
+/// How many numbers per worker, for the most workers.
 const NUMBERS_EACH: usize = 192;
 const NUMBERS_EACH_QUICK: usize = 48;
 
@@ -31,7 +31,7 @@ fn subject(workers: usize) -> String {
     }
 }
 
-/// 1, 2, 4, and so on up to the most, which is always there.
+/// 1, 2, 4, and so on up to `most`, which is always included.
 fn steps(most: usize) -> Vec<usize> {
     let doubled = std::iter::successors(Some(1), |workers| Some(workers * 2));
     let mut steps = doubled
@@ -75,14 +75,14 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         .filter_map(|arm| efficiency(&bench.findings, *arm, most))
         .collect::<Vec<_>>();
     if most == 1 {
-        remarks.push("There is one worker: more than that cannot run here at once.".to_owned());
+        remarks.push("There is only one worker: this machine runs no more at once.".to_owned());
     }
     Question {
         id: TOPIC.name().to_owned(),
         title: TOPIC.title().to_owned(),
         method: format!(
             "{} numbers from {} in steps of 2 are factorized, each a task, all submitted at \
-             once: the value is how many are done in a second. Ratios are of the time.",
+             once. The value is tasks per second. Ratios are of the time.",
             work.numbers.len(),
             work.numbers[0]
         ),
@@ -93,14 +93,14 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     }
 }
 
-/// How much of what so many workers could bring they do bring.
+/// The speed-up of the workers, and how much of the ideal it is.
 fn efficiency(findings: &Findings, arm: Arm, workers: usize) -> Option<String> {
     let of_one = findings.find(TOPIC.name(), &subject(1), arm)?;
     let of_all = findings.find(TOPIC.name(), &subject(workers), arm)?;
     let gain = median(&ratios(of_one, of_all));
     (workers > 1).then(|| {
         format!(
-            "{}: {workers} workers do {gain:.2} times as much as one, {:.0} % of what they could.",
+            "{}: {workers} workers do {gain:.2} times as much as one, {:.0} % of the ideal.",
             arm.id(),
             gain / workers as f64 * 100.0
         )

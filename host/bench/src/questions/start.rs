@@ -1,4 +1,4 @@
-//! What it costs to begin: to compile, to load, to start an instance, a pool, a program.
+//! The cost of starting: compiling, loading, starting an instance, a pool and a program.
 
 use std::process::{Command, Stdio};
 use std::thread;
@@ -36,7 +36,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     let instances = bench.set_up(TOPIC, &[Arm::Fresh, Arm::PageWise], |arm, site| {
         sandbox::Factorizer::new(arm, &site.with_workers(1))
     });
-    // The cold pools of these are started inside of Python.
+    // Python starts these pools itself.
     let pythons = bench.set_up(
         TOPIC,
         &[Arm::Python, Arm::PythonPool],
@@ -96,7 +96,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         let site = &site;
         contestants.push(Contestant::single(NEW_POOL, arm, move || {
             let work = Work::tiny(1);
-            // The pool outlives the clock: its end is not counted.
+            // The pool is dropped after the clock has stopped: its end is not counted.
             let (took, _pool) = clocked(|| {
                 let pool = factorizer(arm, site)?;
                 pool.factorize_checked(&work, How::OneByOne)?;
@@ -134,13 +134,13 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         id: TOPIC.name().to_owned(),
         title: TOPIC.title().to_owned(),
         method: format!(
-            "The factorizer is a component of {} KiB. To load it is to find it in the \
-             cache by its hash, to check its code, to map it and to link it. A place for one task \
-             is, in wasmpool, an instance: made, called and cleaned up by one worker, one after \
-             the other; natively a thread, started and joined; otherwise a process, started and \
-             waited for. A new pool has {} workers and a module that is in the cache; its end \
-             is not counted. A new program is started to get one result and has ended: \
-             `wasmpool run factorizer 2` with a cached module, or a script for Python.",
+            "The factorizer is a component of {} KiB. Loading finds it in the cache by its hash, \
+             checks its code, maps it and links it. A place for one task is an instance in \
+             wasmpool, made, called and cleaned up by one worker; natively a thread, started and \
+             joined; otherwise a process, started and waited for. A new pool has {} workers and a \
+             cached module; its end is not counted. A new program runs from its start to its end \
+             for one result: `wasmpool run factorizer 2` with a cached module, or a script for \
+             Python.",
             FACTORIZER.wasm.len() >> 10,
             site.workers
         ),
@@ -151,7 +151,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     }
 }
 
-/// Loads the factorizer, which nobody holds meanwhile, so that it is loaded anew each time.
+/// Loads the factorizer, which is not held otherwise, so that it is loaded anew each time.
 fn load(pool: &Pool) -> Result<Duration, Failure> {
     let (took, module) = clocked(|| Ok(pool.load_bytes(FACTORIZER.wasm)?))?;
     check(&module.tasks().is_empty(), &false)?;

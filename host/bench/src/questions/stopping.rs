@@ -1,4 +1,4 @@
-//! How soon a task that is stopped is gone.
+//! How soon a stopped task has ended.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -21,16 +21,16 @@ use crate::table::{Shown, rows};
 
 const TOPIC: Topic = Topic::Stopping;
 
-/// A task that is cancelled has run for so long: by then everybody else sleeps.
+/// How long a task runs before it is cancelled: by then all other threads sleep.
 const RUNNING: Duration = Duration::from_millis(2);
 
 const TIMEOUT: Duration = Duration::from_millis(5);
 
-/// How long a task sleeps that is stopped before it is over.
+/// How long a sleeping task would sleep; it is stopped long before.
 const SLEEP_MS: u64 = 60_000;
 
-/// How often wasmpool's stops are measured in a round, which gets the median of them: a single
-/// one is a matter of microseconds.
+/// How many of wasmpool's stops a round measures and takes the median of, since one takes only
+/// microseconds.
 const TIMES: usize = 5;
 
 const ARMS: &[Arm] = &[
@@ -43,19 +43,19 @@ const ARMS: &[Arm] = &[
     Arm::PythonPool,
 ];
 
-/// What the task does that is stopped.
+/// What the stopped task does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Does {
     Compute,
     Sleep,
 }
 
-/// What stops it, and where the clock ends.
+/// What stops the task, and when the clock ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stop {
-    /// The caller does; until the next task on the same worker has a result.
+    /// The caller. The time is until the next task on the same worker has a result.
     Cancel,
-    /// The clock does; the time over the timeout until the caller knows.
+    /// The timeout. The time is from the timeout until the caller knows.
     Timeout,
 }
 
@@ -78,7 +78,7 @@ const STOPS: &[(&str, Stop, Does)] = &[
     ("timeout, it sleeps: overrun by", Stop::Timeout, Does::Sleep),
 ];
 
-/// Who is stopped. There is one worker.
+/// The arm whose task is stopped. It has one worker.
 enum Victim {
     Sandbox(Box<Sandbox>),
     Worker(Site),
@@ -93,7 +93,7 @@ struct Sandbox {
     sleep: Endless,
 }
 
-/// A task that is always stopped, so that its result is never seen.
+/// A task that is always stopped, so it has no result.
 type Endless = Task<(u64,), Value>;
 
 impl Victim {
@@ -160,7 +160,7 @@ impl Sandbox {
         let stuck = self.pool.submit(task, (SLEEP_MS,))?;
         wait_until_it_runs(&stuck);
         thread::sleep(RUNNING);
-        // It waits in the queue by the time of the cancel.
+        // This task waits in the queue when the other is cancelled.
         let next = self.pool.submit(&self.next, (TINY,))?;
         let started = Instant::now();
         stuck.cancel();
@@ -186,7 +186,7 @@ fn wait_until_it_runs(stuck: &TaskFuture<Value>) {
     }
 }
 
-/// A worker process is killed and, for the next task, started anew.
+/// Kills a worker process and starts a new one for the next task.
 fn stop_worker(site: &Site, stop: Stop, does: Does) -> Result<Duration, Failure> {
     let mut worker = Worker::start(site)?;
     check(&worker.call(&Call::Factorize(TINY))?, &vec![TINY])?;
@@ -205,7 +205,7 @@ fn stop_worker(site: &Site, stop: Stop, does: Does) -> Result<Duration, Failure>
     Ok(started.elapsed())
 }
 
-/// The process of a task is killed; the next task has its own anyway.
+/// Kills the process of a task; the next task has its own anyway.
 fn stop_process(site: &Site, stop: Stop, does: Does) -> Result<Duration, Failure> {
     let sleep = SLEEP_MS.to_string();
     let task = match does {
@@ -214,7 +214,7 @@ fn stop_process(site: &Site, stop: Stop, does: Does) -> Result<Duration, Failure
     };
     let mut child = process::start(site, task)?;
     let mut kill = || {
-        // Neither fails where the process is gone already.
+        // Errors mean that the process has ended already.
         let _ = child.kill();
         let _ = child.wait();
     };
@@ -228,7 +228,7 @@ fn stop_process(site: &Site, stop: Stop, does: Does) -> Result<Duration, Failure
     Ok(started.elapsed())
 }
 
-/// Kills when the timeout is over. Says how much later that is done.
+/// Kills when the timeout is over. Returns how much later the process has ended.
 fn kill_in_time(kill: impl FnOnce()) -> Duration {
     let started = Instant::now();
     thread::sleep(TIMEOUT);
@@ -241,7 +241,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     let mut contestants = Vec::new();
     for &(subject, stop, does) in STOPS {
         for (arm, victim) in &victims {
-            // Without checks nothing stops a guest that computes.
+            // Without checks a guest that computes cannot be stopped.
             if *arm == Arm::Unchecked && does == Does::Compute {
                 continue;
             }
@@ -256,7 +256,7 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         baseline: Some(Arm::Fresh),
         amount: None,
     };
-    let mut remarks = vec!["Native threads take no part: nothing stops one of them.".to_owned()];
+    let mut remarks = vec!["Native threads take no part: they cannot be stopped.".to_owned()];
     if !bench.missing.contains_key(&Arm::Unchecked) {
         remarks.push(
             "Without epoch checks a guest that sleeps can be stopped, and one that computes \
@@ -277,9 +277,9 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         method: format!(
             "There is one worker. Cancel: the task has run for {} ms, and the next one waits; \
              the time is from the cancel to the next one's result. Timeout: the task may run \
-             for {} ms; the time is how much later the caller hears of its end, or its process \
-             is gone. Processes are killed, and started anew for the next task. Of wasmpool's \
-             stops, which are quick, each round has {TIMES} and takes the median.",
+             for {} ms; the time is from then until the caller knows of its end, or its process \
+             has ended. Processes are killed, and a new one is started for the next task. A round \
+             takes the median of {TIMES} of wasmpool's stops, which are short.",
             RUNNING.as_millis(),
             TIMEOUT.as_millis()
         ),

@@ -14,17 +14,17 @@ Examples:
 Exit codes:
     0  everything was measured, and every result was right
     1  some arm gave a wrong result or gave up
-    2  the command line makes no sense
+    2  the command line is invalid
     3  the module or a file cannot be used";
 
-/// Measures what isolation costs here, beside native threads, processes and Python.
+/// Measure what isolation costs here, beside native threads, processes and Python
 ///
-/// All of them do the same work and take turns in rounds; results are checked. Prints a table
-/// for each question, and how the project's targets are met.
+/// All arms do the same work and alternate in rounds; results are checked. Prints a table for each
+/// question, and whether the project's targets are met.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub(crate) struct BenchArgs {
-    /// Ask these questions only, with commas between them
+    /// Ask only these questions, separated by commas
     #[arg(
         long,
         value_name = "QUESTION",
@@ -33,11 +33,11 @@ pub(crate) struct BenchArgs {
     )]
     pub(crate) filter: Vec<String>,
 
-    /// Do less, in fewer rounds: less than half a minute for everything, and not two minutes
+    /// Do less work in fewer rounds: less than half a minute in total instead of two minutes
     #[arg(long)]
     pub(crate) quick: bool,
 
-    /// Rounds of all arms, of which the figures are medians [default: 12, with --quick 6]
+    /// How many rounds to measure; figures are medians over them [default: 12, with --quick 6]
     #[arg(long, value_name = "N", value_parser = rounds)]
     pub(crate) rounds: Option<usize>,
 
@@ -53,17 +53,16 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
 
-    /// Write the report as a page of HTML, which needs nothing else
+    /// Write the report as a self-contained HTML page
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
 
-    /// Write the report as Markdown; in a file that has the lines
-    /// `<!-- wasmpool bench: begin -->` and `<!-- wasmpool bench: end -->` only what is between
-    /// them is replaced
+    /// Write the report as Markdown. If the file has the lines `<!-- wasmpool bench: begin -->`
+    /// and `<!-- wasmpool bench: end -->`, only the text between them is replaced
     #[arg(long, value_name = "FILE")]
     pub(crate) markdown: Option<PathBuf>,
 
-    /// Measure a task of this module: a component, or the name of one that comes along
+    /// Measure a task of this module: a component, or the name of an included one
     #[arg(
         long,
         value_name = "MODULE",
@@ -72,11 +71,11 @@ pub(crate) struct BenchArgs {
     )]
     pub(crate) module: Option<String>,
 
-    /// The task; needed where the module has several and none is named like the module
+    /// The task; required if the module has several and none is named like the module
     #[arg(short, long, value_name = "NAME", requires = "module")]
     pub(crate) task: Option<String>,
 
-    /// An input of the task, as `wasmpool run` takes them; may be given several times
+    /// An input of the task, as for `wasmpool run`; may be given several times
     #[arg(
         short,
         long,
@@ -87,9 +86,8 @@ pub(crate) struct BenchArgs {
     )]
     pub(crate) input: Vec<String>,
 
-    /// A command that does the same natively. It is started for each input, which it gets in
-    /// the place of `{}`, or on its standard input where there is no `{}`. It must exit with 0;
-    /// what it prints is not looked at
+    /// A command that does the same natively. It is started once for each input, which replaces
+    /// `{}` or, without `{}`, is its standard input. It must exit with 0; its output is ignored
     #[arg(long, value_name = "COMMAND", requires = "module")]
     pub(crate) against: Option<String>,
 

@@ -1,6 +1,6 @@
-//! The command line, as it is typed: a file for each command with many flags.
+//! The command line as typed: a file for each command with many flags.
 //!
-//! Knows no command. The commands read what is here.
+//! Does not know what the commands do. They read these structs.
 
 mod bench;
 mod module;
@@ -27,27 +27,27 @@ pub(crate) struct Args {
     pub(crate) command: Command,
 }
 
+// A comment on a variant would take the place of all of the help that its arguments have.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Run a task over inputs, in parallel, each in a sandbox
     Run(Box<RunArgs>),
-    /// List the tasks of a module
     List(ListArgs),
-    /// Compile a module to native code ahead of time
     Compile(CompileArgs),
-    /// Measure what isolation costs here, beside native threads, processes and Python
     Bench(Box<BenchArgs>),
-    /// Make a guest that builds and runs at once
     New(NewArgs),
     /// Print a completion script for a shell
+    ///
+    /// In bash: `source <(wasmpool completions bash)`. The scripts for bash, zsh and fish complete
+    /// the names of tasks as well. For these they ask the program, which loads the module, and gives
+    /// up after a second where it is not in the cache.
     Completions {
         /// The shell
         shell: Shell,
     },
     /// Write manual pages
     Man {
-        /// The folder for a page of the program and one of each command, made if it is missing
-        /// [default: the program's page to standard output]
+        /// The folder for the pages of the program and of each command, created if missing
+        /// [default: print the program's page to standard output]
         folder: Option<PathBuf>,
     },
 }

@@ -1,13 +1,14 @@
-//! The arguments of the commands that look at one module, and of how its code is had.
+//! The arguments of the commands that use one module, and of where its code comes from.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
 
+/// List the tasks of a module
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
-    /// A component (`.wasm` or `.wat`), or the name of one that comes along: `factorizer`
+    /// A module (`.wasm` or `.wat`), or the name of an included one: `factorizer`
     pub(crate) module: String,
 
     /// Print JSON
@@ -18,29 +19,29 @@ pub(crate) struct ListArgs {
     pub(crate) code: CodeArgs,
 }
 
-/// Compiles a module to native code ahead of time, for deployments.
+/// Compile a module to native code ahead of time
 ///
 /// `wasmpool run --trusted-cwasm FILE` runs it, on machines of this kind, with this version of
-/// wasmpool. It is checked no more than any other program: run only what you have compiled.
+/// wasmpool. It is native code and runs unchecked: run only what you have compiled.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompileArgs {
-    /// A component (`.wasm` or `.wat`), or the name of one that comes along: `factorizer`
+    /// A module (`.wasm` or `.wat`), or the name of an included one: `factorizer`
     pub(crate) module: String,
 
-    /// Where to write it [default: the module's name with `.cwasm` at its end]
+    /// The file to write [default: the module's name with the extension `.cwasm`]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Count instructions: for runs with `--fuel`, and only for these
+    /// Count instructions: for runs with `--fuel` only
     #[arg(long)]
     pub(crate) fuel: bool,
 
-    /// Count instructions, and have numbers come out the same on all processors: for runs with
-    /// `--deterministic`, and only for these
+    /// Count instructions, and make numeric results the same on all processors: for runs with
+    /// `--deterministic` only
     #[arg(long)]
     pub(crate) deterministic: bool,
 
-    /// Keep what tells files and lines: for runs with `--details`
+    /// Keep files and lines for backtraces: for runs with `--details`
     #[arg(long)]
     pub(crate) details: bool,
 }
@@ -48,11 +49,12 @@ pub(crate) struct CompileArgs {
 /// Where native code comes from, and where it is kept.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CodeArgs {
-    /// MODULE is native code that `wasmpool compile` has made, and that may do what you may do
+    /// MODULE is trusted native code, made by `wasmpool compile`: it runs unchecked, with your
+    /// rights
     #[arg(long)]
     pub(crate) trusted_cwasm: bool,
 
-    /// Give a module up that takes longer to be loaded, such as `10s` [default: no end]
+    /// Fail if loading the module takes longer, such as `10s` [default: no limit]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) load_timeout: Option<Duration>,
 
@@ -60,7 +62,8 @@ pub(crate) struct CodeArgs {
     #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
     pub(crate) cache_folder: Option<PathBuf>,
 
-    /// Keep no more compiled modules than this; the least recently used go [default: 1GiB]
+    /// Keep at most this size of compiled modules; the least recently used are deleted [default:
+    /// 1GiB]
     #[arg(long, value_name = "SIZE", conflicts_with = "no_cache")]
     pub(crate) cache_limit: Option<ByteSize>,
 

@@ -4,22 +4,22 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-/// Makes a guest that builds and runs at once.
+/// Make a guest that builds and runs at once
 ///
-/// It has one task, the prime factors of a number, to put yours in the place of, and a README with
-/// the commands to build and run it.
+/// It has one task, the prime factors of a number, as an example to replace, and a README with the
+/// commands to build and run it.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NewArgs {
-    /// The folder to make; its last part is the name of the guest
+    /// The folder to create; its last component is the name of the guest
     #[arg(value_name = "NAME")]
     pub(crate) folder: PathBuf,
 
-    /// What to write the guest in
+    /// The language of the guest
     #[arg(long, value_enum, value_name = "LANGUAGE", default_value_t = Language::Rust)]
     pub(crate) lang: Language,
 
-    /// Where the SDK for Rust is, a folder or the URL of a git repository [default: the published
-    /// crate `wasmpool-guest`; the source tree if this program was built in one]
+    /// The SDK for Rust: a folder or the URL of a git repository [default: the published crate
+    /// `wasmpool-guest`, or the source tree that this program was built in]
     #[arg(long, value_name = "PATH")]
     pub(crate) sdk: Option<String>,
 }

@@ -9,16 +9,16 @@ use clap::ValueEnum;
 
 use super::module::CodeArgs;
 
-/// The exit codes of the commands that run or look at tasks.
+/// The exit codes of the commands that run or list tasks.
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
     0  every task succeeded
-    1  some task failed, or a line of the input is no input
-    2  the command line makes no sense
+    1  some task failed, or a line of the input is invalid
+    2  the command line is invalid
     3  the module or the input cannot be used
   130  interrupted
-A program that has the standard streams to itself (`--inherit-stdio`, no inputs) ends with its own
-exit code, or with 1 if it came to none.";
+With `--inherit-stdio` and no inputs, the exit code is that of the WASI program, or 1 if it did not
+exit.";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -29,10 +29,11 @@ Examples:
   wasmpool run tool.wasm --input names.txt --dir /srv/data::/data:ro -- --sum /data/{}
   wasmpool run tool.wasm --input lines.txt --stdin -- --upper-case";
 
-/// Runs a task over inputs, in parallel, each in a sandbox.
+/// Run a task over inputs, in parallel, each in a sandbox
 ///
-/// Prints one line of JSON for each input, in their order: `{"index":0,"input":360,
-/// "output":[2,2,2,3,3,5]}`, or with an `error` that has a `kind` and a `message`.
+/// Prints one line of JSON for each input, in their order:
+/// `{"index":0,"input":360, "output":[2,2,2,3,3,5]}`, or with an `error` that has a `kind` and a
+/// `message`.
 ///
 /// A WASI program (a component that exports `wasi:cli/run`, or a core module for preview 1) runs
 /// once for each input, which is text, or once without any. Its `output` is
@@ -41,25 +42,25 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("{RUN_EXAMPLES}\n\n{EXIT_CODES}"))]
 pub(crate) struct RunArgs {
-    /// A component (`.wasm` or `.wat`), or the name of one that comes along: `factorizer`
+    /// A module (`.wasm` or `.wat`), or the name of an included one: `factorizer`
     pub(crate) module: String,
 
-    /// The task's argument as JSON; of a task with several parameters the JSON array of its
-    /// arguments. What is not JSON is text
+    /// The task's argument as JSON, or the JSON array of its arguments if it has several
+    /// parameters. Anything that is not JSON is text
     #[arg(allow_negative_numbers = true)]
     pub(crate) inputs: Vec<String>,
 
-    /// The arguments of a program. `{}` in them is the input; if it is nowhere, the input is one
-    /// more argument at the end. Of other tasks, more inputs
+    /// The arguments of a program. `{}` in them is replaced by the input; without `{}` the input
+    /// is the last argument. For other tasks, more inputs
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) program_args: Vec<String>,
 
-    /// Give the input to the program on standard input, as a line
+    /// Pass the input to the program as a line on standard input
     #[arg(long)]
     pub(crate) stdin: bool,
 
-    /// Read more inputs from this file, one JSON value a line, where blank lines are skipped; or, for
-    /// a program, a line of text, which may be empty. `-` is standard input
+    /// Read more inputs from this file; `-` is standard input. Each line is a JSON value, blank
+    /// lines are skipped; for a program each line is text and may be empty
     #[arg(short, long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
 
@@ -67,7 +68,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "CALL", conflicts_with_all = ["inputs", "input", "task"])]
     pub(crate) invoke: Vec<String>,
 
-    /// The task; needed where the module has several and none is named like the module
+    /// The task; required if the module has several and none is named like the module
     #[arg(short, long, value_name = "NAME")]
     pub(crate) task: Option<String>,
 
@@ -75,15 +76,30 @@ pub(crate) struct RunArgs {
     #[arg(short, long, value_name = "N")]
     pub(crate) workers: Option<usize>,
 
+    /// How many tasks may wait in the host (for a sleep, a connection) beside those that run; a task
+    /// beyond them keeps its worker while it waits [default: 1000]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_suspended: Option<usize>,
+
     /// Stop a task that runs longer, such as `5s` or `200ms`
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) timeout: Option<Duration>,
 
-    /// Give up a task that waits longer for a worker
+    /// Stop a task that computes longer; time that it waits (for a sleep, a connection) is not
+    /// counted
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) compute_timeout: Option<Duration>,
+
+    /// Fail a task that waits longer for a worker
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) queue_timeout: Option<Duration>,
 
-    /// Let a task that is asked to stop go on for so long, to leave in order [default: 0s]
+    /// Read no more inputs while the queued arguments have this size, such as `64MiB`
+    /// [default: no bound]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) queue_bytes: Option<ByteSize>,
+
+    /// How long a task may run on after a stop request, to return early [default: 0s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) grace: Option<Duration>,
 
@@ -95,53 +111,53 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SIZE")]
     pub(crate) output_limit: Option<ByteSize>,
 
-    /// Refuse arguments and results that are larger, and results of exported functions of which
-    /// more than 16 times as much is made, and more than 64 MiB [default: 128MiB]
+    /// Refuse larger arguments and results. Decoded results of exported functions may take 16
+    /// times as much, and at least 64 MiB [default: 128MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) payload: Option<ByteSize>,
 
-    /// Stop a task that uses more fuel, about one unit an instruction [default: not counted]
+    /// Stop a task that uses more fuel, about one unit per instruction [default: not counted]
     #[arg(long, value_name = "N")]
     pub(crate) fuel: Option<u64>,
 
-    /// What tasks share: with `task` nothing, with `worker` the instance of their worker
+    /// Whether tasks share instances
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = IsolationArg::Task)]
     pub(crate) isolation: IsolationArg,
 
-    /// How memory is made clean for the next task; see `PoolBuilder::memory_reset` for the risk of
-    /// `page-wise`
+    /// How memory is reset for the next task
     #[arg(long, value_enum, value_name = "WAY", default_value_t = MemoryResetArg::Whole)]
     pub(crate) memory_reset: MemoryResetArg,
 
-    /// Replace an instance after so many tasks; with `--isolation worker`
+    /// Replace an instance after N tasks; with `--isolation worker`
     #[arg(long, value_name = "N")]
     pub(crate) max_tasks_per_instance: Option<u64>,
 
-    /// Try a task again that trapped or timed out, up to so many times
+    /// Retry a task that trapped or timed out, up to N times
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) retries: u32,
 
-    /// Wait before a task is tried again, twice as long before the next time [default: 0s]
+    /// Wait before a retry; the time doubles with each further retry [default: 0s]
     #[arg(long, value_name = "DURATION", requires = "retries", value_parser = humantime::parse_duration)]
     pub(crate) backoff: Option<Duration>,
 
-    /// Hand inputs to the workers so many at a time: for tasks that take microseconds
+    /// Hand N inputs at a time to a worker: for tasks that take microseconds
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) chunk: u16,
 
-    /// Stop everything at the first failure
+    /// Stop the run at the first failure
     #[arg(long)]
     pub(crate) fail_fast: bool,
 
-    /// Stop everything when so many inputs have failed
+    /// Stop the run when N inputs have failed
     #[arg(long, value_name = "N", conflicts_with = "fail_fast")]
     pub(crate) max_failures: Option<NonZeroU64>,
 
-    /// Print each outcome as soon as it is there, in whatever order
+    /// Print each outcome as soon as its task has ended, in any order
     #[arg(long)]
     pub(crate) unordered: bool,
 
-    /// Add to each line what the task cost and printed, and to an error where the guest was
+    /// Add each task's resource usage and output to its line, and the guest's backtrace to an
+    /// error
     #[arg(long)]
     pub(crate) details: bool,
 
@@ -153,7 +169,7 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) no_progress: bool,
 
-    /// Print nothing on standard error but errors of the program itself
+    /// Print only errors of wasmpool itself on standard error
     #[arg(short, long)]
     pub(crate) quiet: bool,
 
@@ -165,41 +181,41 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
-    /// Whether there are inputs, or may be.
+    /// Whether there are or may be inputs.
     pub(crate) fn has_inputs(&self) -> bool {
         !self.inputs.is_empty() || self.input.is_some()
     }
 }
 
-/// What a guest may use of the host.
+/// The rights of a guest.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Rights (a guest has none but these)")]
 pub(crate) struct RightsArgs {
-    /// Grant a folder, under the name GUEST or its own; `:ro` at the end makes it read-only, and
-    /// with `:special` guests may open the FIFOs and devices in it, which they are refused
-    /// otherwise. A guest that may write can leave symbolic links there that lead out of it: no
-    /// guest follows them, but other programs do
+    /// Grant access to a folder, under the name GUEST or its own; `:ro` at the end makes it
+    /// read-only, and `:special` lets guests open the FIFOs and devices in it, which are refused
+    /// otherwise. A guest that may write can leave symbolic links there that lead out of the
+    /// folder: guests do not follow them, but other programs do
     #[arg(long = "dir", value_name = "HOST[::GUEST][:ro][:special]")]
     pub(crate) dirs: Vec<String>,
 
-    /// Set a variable; without a value, pass on the one from here
+    /// Set an environment variable; without a value, pass on that of this process
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,
 
-    /// Grant TCP connections to a name or address. What is refused of the network and of folders is
-    /// said in the line as `refused`
+    /// Grant TCP connections to a name or address. Refused operations on the network and on folders
+    /// are listed in the output line as `refused`
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) allow_net: Vec<String>,
 
-    /// Let guests read standard input, and write to standard output and error at once. For
-    /// debugging; a program without inputs then runs as if it were started by itself
+    /// Let guests read standard input, and write directly to standard output and error. For
+    /// debugging; a program without inputs then runs as if it were started natively
     #[arg(long)]
     pub(crate) inherit_stdio: bool,
 
-    /// Take random numbers from this seed (0 if there is none), move the clocks only by what a guest
-    /// sleeps, have numbers come out the same on all processors, and count fuel: the same input
-    /// gives the same output and uses the same fuel, of which `--details` tells and which `--fuel`
-    /// limits
+    /// Make runs reproducible: the same input gives the same output and uses the same fuel. Random
+    /// numbers come from this seed (default 0), clocks advance only when a guest sleeps, and
+    /// numeric results are the same on all processors. Fuel is counted: `--details` prints it,
+    /// `--fuel` limits it
     #[arg(
         long,
         value_name = "SEED",
@@ -214,21 +230,22 @@ pub(crate) struct RightsArgs {
 pub(crate) enum IsolationArg {
     /// A fresh instance for every task
     Task,
-    /// A warm instance for every worker; its memory stays from task to task
+    /// A warm instance for each worker; its memory stays from task to task
     Worker,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum MemoryResetArg {
-    /// All of it: nothing is left behind in any case
+    /// Reset the whole memory: safe on every machine
     Whole,
-    /// The pages that the kernel says were written: faster for guests with much memory. It can miss
-    /// a page that is swapped out or being moved, which the next task can read
+    /// Reset the pages that the kernel reports as written: faster for guests with much memory. The
+    /// kernel can miss a page that is swapped out or being moved, which the next task can then
+    /// read
     PageWise,
 }
 
 impl IsolationArg {
-    /// As it is typed.
+    /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Task => "task",

@@ -1,6 +1,6 @@
-//! `wasmpool bench`: what isolation costs on this machine.
+//! `wasmpool bench`: the cost of isolation on this machine.
 //!
-//! The library `wasmpool-bench` measures; here is what is asked of it, and what becomes of its
+//! The library `wasmpool-bench` measures. This file makes its plan and prints and writes its
 //! report.
 
 mod tables;
@@ -41,11 +41,11 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Ending> {
     };
     bar.finish_and_clear();
     let report = report.map_err(bench_problem)?;
-    // Files come first: whoever closes the output early has them all the same.
+    // Files come first: they are written even if the output is closed early.
     write_files(args, &report)?;
     let written = ending::of_writing(print(&report))?;
     for failure in &report.failures {
-        // Nobody may be there to read it.
+        // Standard error may be closed.
         let _ = writeln!(io::stderr(), "failed: {}", printable_lines(failure));
     }
     Ok(match report.failures.is_empty() {
@@ -54,7 +54,7 @@ pub(crate) fn bench(args: &BenchArgs) -> Result<Ending> {
     })
 }
 
-/// Prints the tables. A guest's names and words may be in them.
+/// Prints the tables, which may contain names and messages of guests.
 fn print(report: &Report) -> io::Result<()> {
     let mut tables = Vec::new();
     tables::print(&mut tables, report)?;
@@ -98,7 +98,7 @@ fn plan(args: &BenchArgs) -> Result<Plan> {
 /// The task that the user wants measured, and its inputs.
 fn own_task(args: &BenchArgs, name: &str) -> Result<OwnTask> {
     let wasm = module::read(name)?;
-    // Asks the module for its tasks, and says what is wrong with it.
+    // Lists the module's tasks, and reports what is wrong with it.
     let pool = Pool::builder().workers(1).build();
     let pool = pool.map_err(module::pool_problem)?;
     let module = module::usable(pool.load_bytes(&wasm), name)?;
@@ -110,8 +110,8 @@ fn own_task(args: &BenchArgs, name: &str) -> Result<OwnTask> {
         let input = input.map_err(|error| Problem::Unusable(error.into()))?;
         let arguments = input.arguments;
         let text = input.text.get().to_owned();
-        let arguments =
-            arguments.map_err(|problem| Problem::Usage(anyhow!("`{text}` is no input: {problem}")));
+        let arguments = arguments
+            .map_err(|problem| Problem::Usage(anyhow!("`{text}` is not an input: {problem}")));
         Ok(OwnInput {
             arguments: arguments?,
             text,
@@ -133,7 +133,7 @@ fn bench_problem(error: BenchError) -> Problem {
     }
 }
 
-/// A bar on standard error, where somebody sees it.
+/// A bar on standard error, hidden unless that is a terminal.
 fn progress_bar(args: &BenchArgs) -> ProgressBar {
     if args.no_progress || !io::stderr().is_terminal() {
         return ProgressBar::hidden();
@@ -152,7 +152,7 @@ fn show(bar: &ProgressBar, progress: Progress) {
     bar.set_position(progress.done as u64);
 }
 
-/// Refuses a file that cannot be written before anything is measured. Leaves what is in it.
+/// Refuses files that cannot be written, before anything is measured. Keeps their content.
 fn check_files(args: &BenchArgs) -> Result<()> {
     let files = [&args.json, &args.html, &args.markdown];
     for path in files.into_iter().flatten() {
@@ -181,7 +181,7 @@ fn write_files(args: &BenchArgs, report: &Report) -> Result<()> {
     Ok(())
 }
 
-/// The text with `new` between the markers; none where there are no markers.
+/// The text with `new` between the markers; `None` if there are no markers.
 fn between_markers(text: &str, new: &str) -> Option<String> {
     let begin = text.find(BEGIN)? + BEGIN.len();
     let end = begin + text[begin..].find(END)?;
@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_between_the_markers_is_replaced() {
+    fn only_the_text_between_the_markers_is_replaced() {
         let text = format!("before\n{BEGIN}\nold\n{END}\nafter\n");
         let replaced = between_markers(&text, "new\n").unwrap();
         assert_eq!(

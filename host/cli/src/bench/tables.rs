@@ -137,7 +137,7 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
-/// Text on lines that fit.
+/// Wraps text to the width of the terminal.
 fn wrapped(text: &str) -> String {
     let options = textwrap::Options::new(width());
     let options = match text.starts_with("- ") {
@@ -147,7 +147,7 @@ fn wrapped(text: &str) -> String {
     textwrap::fill(text, options)
 }
 
-/// Columns: those of the terminal, but no lines that are hard to read.
+/// The width of the terminal, bounded so that lines stay readable.
 fn width() -> usize {
     const MOST: usize = 120;
     match io::stdout().is_terminal() {

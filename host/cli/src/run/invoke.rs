@@ -1,4 +1,4 @@
-//! Calls that are written in WAVE on the command line: `--invoke 'factorize(360)'`.
+//! Calls in WAVE on the command line: `--invoke 'factorize(360)'`.
 
 use anyhow::{Context as _, anyhow, bail};
 use wasmpool::{Signature, TaskInfo, TaskModule};
@@ -6,7 +6,7 @@ use wasmpool::{Signature, TaskInfo, TaskModule};
 use crate::ending::{Problem, Result};
 use crate::input::{self, Input, Inputs};
 
-/// The function that all the calls are of, and their arguments.
+/// The function of all the calls, and their arguments.
 pub(crate) fn task_and_inputs<'a>(
     module: &'a TaskModule,
     calls: &[String],
@@ -24,14 +24,14 @@ fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a Ta
     let task = called[0];
     if let Some(other) = called.iter().find(|other| other.name != task.name) {
         bail!(
-            "the calls of a run are of one function, not of `{}` and `{}`",
+            "all calls of a run must be of one function, not of `{}` and `{}`",
             task.name,
             other.name
         );
     }
     let signature = task.signature.as_ref().ok_or_else(|| {
         anyhow!(
-            "`{}` is no exported function, whose types WAVE needs: give its arguments as JSON",
+            "`{}` is not an exported function, so its types are unknown: pass its arguments as JSON",
             task.name
         )
     })?;
@@ -42,6 +42,7 @@ fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a Ta
         Ok(Input {
             text: input::quoted(call),
             arguments: Ok(arguments.collect::<serde_json::Result<_>>()?),
+            file_bytes: 0,
         })
     });
     Ok((task, Inputs::of(inputs.collect::<anyhow::Result<_>>()?)))

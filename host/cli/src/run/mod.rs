@@ -1,18 +1,17 @@
-//! `wasmpool run`: a task over inputs.
+//! `wasmpool run`: runs a task over inputs.
 //!
-//! Three parties: a reader thread takes the inputs and submits them, the pool's workers run
-//! the tasks and turn each outcome into a line, and the main thread writes the lines. A
-//! channel of places bounds how many inputs are under way between the first and the last,
-//! so that a run of any length takes the same memory.
+//! A reader thread reads the inputs and submits them, the pool's workers run the tasks and format
+//! each outcome as a line, and the main thread writes the lines. A bounded channel limits how many
+//! inputs are in flight, so that the memory of a run does not depend on its length.
 
 mod interrupt;
 mod invoke;
 mod output;
 mod program;
+mod progress;
 mod rights;
 mod tally;
 
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -22,7 +21,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use crossbeam_channel::{Receiver, Sender, select_biased};
-use indicatif::{ProgressBar, ProgressState, ProgressStyle};
+use indicatif::ProgressBar;
 use serde_json::value::RawValue;
 use wasmpool::{
     Isolation, MemoryReset, Pool, Retry, Shutdown, Task, TaskError, TaskFuture, TaskInfo,
@@ -31,34 +30,46 @@ use wasmpool::{
 
 use self::interrupt::Interrupt;
 use self::output::{Outcome, Output};
-use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally, rate};
+use self::progress::{Length, Progress};
+use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
 use crate::args::{IsolationArg, MemoryResetArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Input, Inputs, Shape};
 use crate::module;
 use crate::template::Template;
 
-/// Inputs under way at once, from being read to being written: at the least, and for each
-/// worker. Enough to keep workers busy behind a slow task whose line must come first; each
-/// of them may hold an outcome as large as the payload limit.
+/// How many inputs are in flight, from being read to being written: the least number, and the
+/// number per worker. Enough to keep workers busy behind a slow task whose line must come first;
+/// each may hold an outcome as large as the payload limit.
 const UNDER_WAY: usize = 128;
 const UNDER_WAY_PER_WORKER: usize = 4;
 
-/// A task of which only the names are known.
+/// A task whose types are not known.
 type AnyTask = Task<Vec<serde_json::Value>, Value>;
 
-/// What the reader and the workers tell the main thread.
+/// Which input it is.
+#[derive(Clone, Copy)]
+struct Position {
+    index: u64,
+    /// How much of the file it takes up.
+    file_bytes: u64,
+}
+
+/// What is submitted of an input.
+type Submission = (Position, Box<RawValue>, Vec<serde_json::Value>);
+
+/// A message from the reader or a worker to the main thread.
 enum News {
     /// A task has ended.
     Ended {
-        index: u64,
+        input: Position,
         line: Vec<u8>,
         error: Option<TaskError>,
         cost: Cost,
     },
-    /// An input never became a task.
-    NoTask { index: u64, line: Vec<u8> },
-    /// The inputs cannot be read any further.
+    /// An input did not become a task.
+    NoTask { input: Position, line: Vec<u8> },
+    /// Reading the inputs failed.
     ReadFailed(io::Error),
 }
 
@@ -110,7 +121,7 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
         elapsed: started.elapsed(),
     });
     if !args.quiet && stopped != Stopped::PipeClosed {
-        // Nobody may be there to read it.
+        // Standard error may be closed.
         let _ = writeln!(io::stderr(), "{summary}");
     }
     if let Some(file) = report_file {
@@ -118,7 +129,7 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     }
     if let Some(error) = read_error {
         return Err(Problem::Unusable(
-            anyhow::Error::new(error).context("cannot read the input any further"),
+            anyhow::Error::new(error).context("reading the input failed"),
         ));
     }
     Ok(match stopped {
@@ -129,7 +140,7 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     })
 }
 
-/// The task that is asked for, and what it is to run over.
+/// The requested task and its inputs.
 fn task_and_inputs<'a>(module: &'a TaskModule, args: &RunArgs) -> Result<(&'a TaskInfo, Inputs)> {
     let task = module::choose_task(module, &args.module, args.task.as_deref())?;
     if !args.has_inputs() && !task.params.is_empty() {
@@ -148,7 +159,7 @@ fn open(args: &RunArgs, shape: Shape) -> Result<Inputs> {
     inputs.map_err(Problem::Unusable)
 }
 
-/// What cut a run short.
+/// Why a run ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stopped {
     Never,
@@ -167,7 +178,7 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
             MemoryResetArg::Whole => MemoryReset::Whole,
             MemoryResetArg::PageWise => MemoryReset::PageWise,
         })
-        // The reader never waits for the queue: it has waited for a place before.
+        // The channel of places bounds the tasks, so the queue need not.
         .queue_capacity(usize::MAX);
     if let Some(workers) = args.workers {
         builder = builder.workers(workers);
@@ -175,8 +186,18 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(timeout) = args.timeout {
         builder = builder.task_timeout(timeout);
     }
+    if let Some(tasks) = args.max_suspended {
+        builder = builder.max_suspended(tasks);
+    }
+    if let Some(timeout) = args.compute_timeout {
+        builder = builder.compute_timeout(timeout);
+    }
     if let Some(timeout) = args.queue_timeout {
         builder = builder.queue_timeout(timeout);
+    }
+    if let Some(size) = args.queue_bytes {
+        let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        builder = builder.queue_capacity_bytes(bytes);
     }
     if let Some(grace) = args.grace {
         builder = builder.stop_grace(grace);
@@ -191,8 +212,8 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
         let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
         builder = builder.program_output_limit(bytes);
     }
-    // Native code that keeps lines is other code: where there are none to keep, the module is
-    // taken from the cache as it is.
+    // Code with lines is compiled and cached separately: a module without lines need not be
+    // compiled again for `--details`.
     if args.details && module::may_have_lines(&args.module, &args.code) {
         builder = builder.backtrace_lines();
     }
@@ -200,7 +221,7 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
         let retry = Retry::times(args.retries);
         builder = builder.retry(retry.backoff(args.backoff.unwrap_or_default()));
     }
-    // Time says something else each time: what a deterministic run took is its fuel.
+    // Times differ between runs: a deterministic run reports its fuel instead.
     let counts_fuel = args.rights.deterministic.is_some();
     if let Some(fuel) = args.fuel.or(counts_fuel.then_some(u64::MAX)) {
         builder = builder.fuel_limit(fuel);
@@ -216,15 +237,15 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
         .map_err(module::pool_problem)
 }
 
-/// What a run runs.
+/// The task of a run and its inputs.
 struct Source<'a> {
     task: &'a AnyTask,
     is_program: bool,
     inputs: Inputs,
 }
 
-/// Runs the task over the inputs and writes the lines. Says what cut it short, and why the
-/// inputs could not be read to their end.
+/// Runs the task over the inputs and writes the lines. Returns why the run ended early, and the
+/// error of reading the inputs.
 fn drive(
     pool: &Pool,
     source: Source<'_>,
@@ -235,8 +256,11 @@ fn drive(
     let (news_sender, news) = crossbeam_channel::unbounded();
     let chunk_size = usize::from(args.chunk);
     let n_places = UNDER_WAY.max(UNDER_WAY_PER_WORKER * chunk_size * pool.workers());
+    // Those that wait in the host take no part in what keeps the workers busy.
+    let n_places = n_places + pool.max_suspended();
     let submitting = Arc::new(Mutex::new(()));
     let (place_sender, places) = crossbeam_channel::bounded(n_places);
+    let progress = progress(args, source.inputs.file_size());
     let reader = Reader {
         pool: pool.clone(),
         task: source.task.clone(),
@@ -247,8 +271,8 @@ fn drive(
         places: place_sender,
         news: news_sender,
     };
-    // Not joined: it may sit in a read that never returns. When it has come to the end of
-    // the inputs it drops its side of the news, and so does every task that has ended.
+    // Not joined: it may block in a read that never returns. At the end of the inputs it drops its
+    // sender of messages, and so does every task that has ended.
     thread::Builder::new()
         .name("wasmpool-reader".to_owned())
         .spawn(move || reader.submit_all(source.inputs))
@@ -263,7 +287,7 @@ fn drive(
             Output::ordered(stdout)
         },
         places,
-        progress: progress_bar(args),
+        progress,
         tally,
         read_error: None,
     };
@@ -276,8 +300,8 @@ fn drive(
     let stopped = match stopped {
         Ok(Stopped::Never) => Ok(Stopped::Never),
         cut_short => {
-            // After this every task has ended, and its news is there: the reader is not in
-            // the middle of a chunk, and the pool takes no other from it.
+            // After this every task has ended and its message was sent: the reader is not in the
+            // middle of a chunk, and the pool refuses further ones.
             pool.shutdown(Shutdown::Terminate);
             drop(submitting.lock());
             cut_short.and_then(|stopped| {
@@ -286,35 +310,35 @@ fn drive(
             })
         }
     };
-    writer.progress.finish_and_clear();
+    writer.progress.clear();
     match stopped {
         Ok(stopped) => Ok((stopped, writer.read_error)),
-        // If that is no problem, it is because nobody reads the output any more.
+        // An error that is not a problem means that the output was closed.
         Err(error) => ending::of_writing(Err(error)).map(|_| (Stopped::PipeClosed, None)),
     }
 }
 
-/// The reader thread's part: takes inputs and submits them.
+/// The reader thread: reads inputs and submits them.
 struct Reader {
     pool: Pool,
     task: AnyTask,
     is_program: bool,
     details: bool,
     chunk_size: usize,
-    /// Held while a chunk is submitted, until all of its tasks will tell when they are done.
+    /// Held while a chunk is submitted and its callbacks are added.
     submitting: Arc<Mutex<()>>,
-    /// Takes a place for each input; the main thread frees it when the line is written.
+    /// Reserves a place for each input; the main thread frees it when the line is written.
     places: Sender<()>,
     news: Sender<News>,
 }
 
 impl Reader {
-    /// Submits the inputs, chunk by chunk, until there are no more or nobody wants them.
+    /// Submits the inputs in chunks, until there are no more or the main thread has stopped.
     fn submit_all(self, mut inputs: Inputs) {
         let mut chunk = Vec::with_capacity(self.chunk_size.min(UNDER_WAY));
         let mut index = 0;
         loop {
-            // A chunk is not held back for an input that is yet to come, nor for a place.
+            // A chunk does not wait for inputs that are not available yet, nor for places.
             let is_full = chunk.len() == self.chunk_size || !inputs.has_more_at_hand();
             if !chunk.is_empty() && (is_full || self.places.is_full()) && !self.submit(&mut chunk) {
                 return;
@@ -326,15 +350,18 @@ impl Reader {
                 && match input {
                     Ok(Input {
                         text,
-                        arguments: Ok(arguments),
+                        arguments,
+                        file_bytes,
                     }) => {
-                        chunk.push((index, text, arguments));
-                        true
+                        let input = Position { index, file_bytes };
+                        match arguments {
+                            Ok(arguments) => {
+                                chunk.push((input, text, arguments));
+                                true
+                            }
+                            Err(problem) => self.refuse(input, &text, &problem),
+                        }
                     }
-                    Ok(Input {
-                        text,
-                        arguments: Err(problem),
-                    }) => self.refuse(index, &text, &problem),
                     Err(error) => {
                         self.submit(&mut chunk);
                         let _ = self.news.send(News::ReadFailed(error));
@@ -349,34 +376,34 @@ impl Reader {
         self.submit(&mut chunk);
     }
 
-    /// Tells of an input that is no task. Says whether more inputs are wanted.
-    fn refuse(&self, index: u64, text: &RawValue, problem: &str) -> bool {
-        let line = output::bad_line(index, text, BAD_INPUT, problem);
-        self.news.send(News::NoTask { index, line }).is_ok()
+    /// Reports an invalid input. Returns whether more inputs are wanted.
+    fn refuse(&self, input: Position, text: &RawValue, problem: &str) -> bool {
+        let line = output::bad_line(input.index, text, BAD_INPUT, problem);
+        self.news.send(News::NoTask { input, line }).is_ok()
     }
 
-    /// Submits what is in the chunk and empties it. Says whether more inputs are wanted.
-    fn submit(&self, chunk: &mut Vec<(u64, Box<RawValue>, Vec<serde_json::Value>)>) -> bool {
+    /// Submits the chunk and empties it. Returns whether more inputs are wanted.
+    fn submit(&self, chunk: &mut Vec<Submission>) -> bool {
         let (names, arguments): (Vec<_>, Vec<_>) = chunk
             .drain(..)
-            .map(|(index, text, arguments)| ((index, text), arguments))
+            .map(|(input, text, arguments)| ((input, text), arguments))
             .unzip();
         let _submitting = self.submitting.lock();
         let submitted = self.pool.submit_all(&self.task, arguments);
         names
             .into_iter()
             .zip(submitted)
-            .all(|((index, text), submitted)| match submitted {
+            .all(|((input, text), submitted)| match submitted {
                 Ok(future) => {
-                    self.tell_when_done(index, text, &future);
+                    self.tell_when_done(input, text, &future);
                     true
                 }
                 Err(refused) if refused.is_shut_down() => false,
-                Err(refused) => self.refuse(index, &text, &refused.to_string()),
+                Err(refused) => self.refuse(input, &text, &refused.to_string()),
             })
     }
 
-    fn tell_when_done(&self, index: u64, text: Box<RawValue>, future: &TaskFuture<Value>) {
+    fn tell_when_done(&self, input: Position, text: Box<RawValue>, future: &TaskFuture<Value>) {
         let (news, details, is_program) = (self.news.clone(), self.details, self.is_program);
         future.on_done(move |future| {
             let outcome = match is_program {
@@ -384,10 +411,10 @@ impl Reader {
                 false => Outcome::Task(future.wait()),
             };
             let report = future.report().expect("a task that has ended has a report");
-            // Nobody listens any more when the output is closed.
+            // Fails only when the main thread has stopped.
             let _ = news.send(News::Ended {
-                index,
-                line: output::line(index, &text, &outcome, report, details),
+                input,
+                line: output::line(input.index, &text, &outcome, report, details),
                 error: outcome.error().cloned(),
                 cost: Cost::of(report),
             });
@@ -395,17 +422,17 @@ impl Reader {
     }
 }
 
-/// The main thread's part: writes the lines and keeps count.
+/// The main thread: writes the lines and counts outcomes.
 struct Writer<'a> {
     output: Output<BufWriter<io::Stdout>>,
     places: Receiver<()>,
-    progress: ProgressBar,
+    progress: Progress,
     tally: &'a mut Tally,
     read_error: Option<io::Error>,
 }
 
 impl Writer<'_> {
-    /// Writes lines until all are written or something cuts the run short.
+    /// Writes lines until all are written or the run ends early.
     fn write_until_stopped(
         &mut self,
         news: &Receiver<News>,
@@ -426,13 +453,13 @@ impl Writer<'_> {
                 return Ok(Stopped::ByFailure);
             }
             if news.is_empty() {
-                // Whoever reads along sees what there is before this thread waits.
+                // Flushed before this thread waits, so that readers see the lines so far.
                 self.output.flush()?;
             }
         }
     }
 
-    /// Writes what came to an end by itself, and counts what was cancelled.
+    /// Writes the lines of tasks that ended by themselves, and counts cancelled ones.
     fn write_what_is_done(&mut self, news: &Receiver<News>) -> io::Result<()> {
         for item in news.try_iter() {
             match &item {
@@ -450,67 +477,49 @@ impl Writer<'_> {
     }
 
     fn write(&mut self, item: News) -> io::Result<()> {
-        let (index, line) = match item {
+        let (input, line) = match item {
             News::Ended {
-                index,
+                input,
                 line,
                 error,
                 cost,
             } => {
                 self.tally.count(error.as_ref(), &cost);
-                (index, line)
+                (input, line)
             }
-            News::NoTask { index, line } => {
+            News::NoTask { input, line } => {
                 self.tally.count_failure(BAD_INPUT);
-                (index, line)
+                (input, line)
             }
             News::ReadFailed(error) => {
-                // The end of the inputs; what was read before is still done.
+                // Ends the inputs; earlier ones still run.
                 self.read_error = Some(error);
                 return Ok(());
             }
         };
-        let written = self.output.put(index, line)?;
-        // One place for each line that is out. The reader has taken them all before.
+        let written = self.output.put(input.index, line)?;
+        // Frees one place for each written line, which the reader has reserved.
         self.places.iter().take(written).for_each(drop);
-        self.progress.set_position(self.tally.n_tasks());
-        if self.tally.n_failed() > 0 {
-            self.progress
-                .set_message(format!(", {} failed", self.tally.n_failed()));
-        }
+        let (n_tasks, n_failed) = (self.tally.n_tasks(), self.tally.n_failed());
+        self.progress.advance(input.file_bytes, n_tasks, n_failed);
         Ok(())
     }
 }
 
-/// A bar on standard error, where somebody sees it and it is not in the way of the output.
-fn progress_bar(args: &RunArgs) -> ProgressBar {
+/// Shows the progress on standard error, if that is a terminal and the output is not.
+fn progress(args: &RunArgs, file_size: Option<u64>) -> Progress {
     let is_wanted = !args.no_progress && !args.quiet && !io::stdout().is_terminal();
     if !is_wanted || !io::stderr().is_terminal() {
-        return ProgressBar::hidden();
+        return Progress::hidden();
     }
-    let (bar, template) = match args.input {
-        // How long a stream is shows at its end.
-        Some(_) => (
-            ProgressBar::no_length(),
-            "{spinner} {human_pos} tasks ({rate}){msg}",
-        ),
-        None => (
-            ProgressBar::new(args.inputs.len() as u64),
-            "{wide_bar} {human_pos}/{human_len} tasks ({rate}, {eta} left){msg}",
-        ),
-    };
-    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
-    let style = style.with_key(
-        "rate",
-        |state: &ProgressState, text: &mut dyn fmt::Write| {
-            // Nobody hears of it if a terminal takes no text.
-            let _ = text.write_str(&rate(state.per_sec()));
-        },
-    );
-    bar.with_style(style)
+    Progress::on_stderr(match (&args.input, file_size) {
+        (None, _) => Length::Tasks(args.inputs.len() as u64),
+        (Some(_), Some(bytes)) => Length::Bytes(bytes),
+        (Some(_), None) => Length::Unknown,
+    })
 }
 
-/// Creates the report's file before the run, which is no time to find out that it cannot be.
+/// Creates the report's file before the run, so that an error shows before the work.
 fn create_report(args: &RunArgs) -> Result<Option<File>> {
     let create = |path: &PathBuf| {
         File::create(path)

@@ -1,4 +1,4 @@
-//! The output lines, and the order in which they are written.
+//! The output lines and their order.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -25,7 +25,7 @@ struct Line<'a> {
     refused: &'a [String],
 }
 
-/// What a task gave.
+/// The output of a task.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Shown<'a> {
@@ -47,7 +47,7 @@ impl Outcome {
         }
     }
 
-    /// A program has printed something, whatever its exit code.
+    /// The output to print. A program has some whatever its exit code.
     fn shown(&self) -> Option<Shown<'_>> {
         match self {
             Self::Task(outcome) => outcome.as_ref().ok().map(Shown::Value),
@@ -78,6 +78,8 @@ struct ReportFields<'a> {
     worker: Option<usize>,
     queued_ms: f64,
     ran_ms: f64,
+    computed_ms: f64,
+    suspended_ms: f64,
     attempts: u32,
     instance_age: u64,
     peak_memory: usize,
@@ -87,8 +89,8 @@ struct ReportFields<'a> {
     stderr: &'a str,
 }
 
-/// Writes the line of a task that has ended, with its line break; with its report if there are
-/// to be details.
+/// Formats the line of a task that has ended, with its line break, and with its report if
+/// `details` is set.
 pub(crate) fn line(
     index: u64,
     input: &RawValue,
@@ -111,7 +113,7 @@ pub(crate) fn line(
                 TaskErrorKind::Exited(code) => Some(code),
                 _ => None,
             },
-            // All of it is in the output, if there is one.
+            // The program's output already has all of it, if there is one.
             stderr: error.output().map_or(error.stderr(), |_| ""),
             backtrace: if report.is_some() {
                 error.backtrace()
@@ -125,6 +127,8 @@ pub(crate) fn line(
                 worker: report.worker,
                 queued_ms: report.queued.as_secs_f64() * 1e3,
                 ran_ms: report.ran.as_secs_f64() * 1e3,
+                computed_ms: report.computed.as_secs_f64() * 1e3,
+                suspended_ms: report.suspended.as_secs_f64() * 1e3,
                 attempts: report.attempts,
                 instance_age: report.instance_age,
                 peak_memory: report.peak_memory,
@@ -135,7 +139,7 @@ pub(crate) fn line(
         refused,
     };
     encode(&line).unwrap_or_else(|problem| {
-        // A result that JSON has no words for: a map with keys that are no text, say.
+        // A result that JSON cannot express, such as a map whose keys are not text.
         bad_line(
             index,
             input,
@@ -145,7 +149,7 @@ pub(crate) fn line(
     })
 }
 
-/// Writes the line of an input that never became a task.
+/// Formats the line of an input that did not become a task.
 pub(crate) fn bad_line(index: u64, input: &RawValue, kind: &str, message: &str) -> Vec<u8> {
     let line = Line {
         index,
@@ -171,10 +175,10 @@ fn encode(line: &Line<'_>) -> serde_json::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes lines to standard output, in the order of their indices or as they come.
+/// Writes lines to standard output, in the order of their indices or of completion.
 pub(crate) struct Output<W: Write> {
     writer: W,
-    /// In order: the lines that are ahead of the next one. Bounded by the inputs under way.
+    /// If ordered: the lines that wait for earlier ones. Bounded by the inputs in flight.
     ahead: Option<BTreeMap<u64, Vec<u8>>>,
     next: u64,
 }
@@ -196,7 +200,7 @@ impl<W: Write> Output<W> {
         }
     }
 
-    /// Takes a line, and writes all whose turn it is. Says how many were written.
+    /// Takes a line, and writes all lines that are due. Returns how many were written.
     pub(crate) fn put(&mut self, index: u64, line: Vec<u8>) -> io::Result<usize> {
         let Some(ahead) = &mut self.ahead else {
             self.writer.write_all(&line)?;
@@ -212,7 +216,7 @@ impl<W: Write> Output<W> {
         Ok(written)
     }
 
-    /// Writes what is left although others before it will not come.
+    /// Writes the remaining lines; earlier ones will not come.
     pub(crate) fn put_rest(&mut self) -> io::Result<()> {
         for line in std::mem::take(&mut self.ahead)
             .unwrap_or_default()

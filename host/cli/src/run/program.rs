@@ -1,4 +1,4 @@
-//! Programs: which module is one, what it leaves as JSON, and a run that has the standard streams.
+//! Programs: choosing one, its output as JSON, and a run with the standard streams.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -14,7 +14,7 @@ use crate::ending::{Ending, Problem, Result};
 use crate::template::Template;
 use crate::visible::printable_lines;
 
-/// The program, if the module is one and no other task of it is asked for.
+/// The program, if the module is one and no other task is requested.
 pub(crate) fn meant<'a>(module: &'a TaskModule, args: &RunArgs) -> Result<Option<&'a TaskInfo>> {
     let is_asked_for = |program: &&TaskInfo| match &args.task {
         Some(name) => *name == program.name,
@@ -23,14 +23,14 @@ pub(crate) fn meant<'a>(module: &'a TaskModule, args: &RunArgs) -> Result<Option
     let program = module.program().filter(is_asked_for);
     match program {
         None if args.stdin => Err(Problem::Usage(anyhow!(
-            "`--stdin` is for programs, and `{}` is asked for another task, or is none",
+            "`--stdin` is for programs; `{}` is not one, or another task was chosen",
             args.module
         ))),
         program => Ok(program),
     }
 }
 
-/// What a program left, as JSON.
+/// The output of a program, as JSON.
 #[derive(Serialize)]
 pub(crate) struct Printed<'a> {
     code: i32,
@@ -40,7 +40,7 @@ pub(crate) struct Printed<'a> {
     stderr: Stderr<'a>,
 }
 
-/// Text as text. JSON has nothing for what is none, so that has another name.
+/// UTF-8 as text. JSON cannot hold other bytes, which are base64 under another name.
 #[derive(Serialize)]
 enum Stdout<'a> {
     #[serde(rename = "stdout")]
@@ -74,7 +74,7 @@ impl<'a> From<&'a Output> for Printed<'a> {
     }
 }
 
-/// Runs the program once in the place of this one: with its streams, and to its exit code.
+/// Runs the program once, with the standard streams of this process and its exit code.
 pub(crate) fn run_as_is(
     pool: &Pool,
     module: &TaskModule,
@@ -106,21 +106,21 @@ pub(crate) fn run_as_is(
         Err(error) if error.kind() == TaskErrorKind::BadArguments => {
             Err(Problem::Usage(error.into()))
         }
-        // It did not come to an exit code.
+        // The program did not exit.
         Err(error) => {
             let error = printable_lines(&error.to_string());
             let own_line = match is_mid_line(child.task()) {
                 true => "\n",
                 false => "",
             };
-            // Nobody may be there to read it.
+            // Standard error may be closed.
             let _ = writeln!(io::stderr(), "{own_line}error: {error}");
             Ok(Ending::SomeFailed)
         }
     }
 }
 
-/// Whether what the program wrote last to where messages go has not ended its line.
+/// Whether the program's last output has left standard error in the middle of a line.
 fn is_mid_line(task: &TaskFuture<Output>) -> bool {
     let Some(report) = task.report() else {
         return false;

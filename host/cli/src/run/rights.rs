@@ -1,4 +1,4 @@
-//! From the flags that grant something to the rights of a guest.
+//! From command line flags to the rights of a guest.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use wasmpool::{Access, Capabilities};
 use crate::args::RightsArgs;
 use crate::ending::{Problem, Result};
 
-/// What was granted; `None` if nothing was.
+/// The granted rights; `None` if there are none.
 pub(crate) fn granted(args: &RightsArgs) -> Result<Option<Capabilities>> {
     let RightsArgs {
         dirs,

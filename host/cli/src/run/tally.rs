@@ -1,4 +1,4 @@
-//! What a run came to: counts, rate, latencies; as a line for people and as JSON.
+//! The summary of a run: counts, rate, latencies; as one line of text and as JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,10 +8,10 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use wasmpool::{TaskError, TaskReport};
 
-/// The kind of an input that never became a task.
+/// The kind of an input that did not become a task.
 pub(crate) const BAD_INPUT: &str = "bad-input";
 
-/// Counts what has ended.
+/// Counts outcomes and records times.
 pub(crate) struct Tally {
     n_tasks: u64,
     n_ok: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Tally {
     peak_memory: usize,
 }
 
-/// What a run was, beside its counts.
+/// Facts of a run besides its counts.
 pub(crate) struct RunFacts<'a> {
     pub(crate) module: &'a str,
     pub(crate) task: &'a str,
@@ -62,10 +62,10 @@ pub(crate) struct Quantiles {
     max: f64,
 }
 
-/// What is counted of a task's report.
+/// The part of a task's report that is counted.
 pub(crate) struct Cost {
     queued: Duration,
-    /// None if it never started.
+    /// `None` if it never started.
     ran: Option<Duration>,
     peak_memory: usize,
 }
@@ -82,7 +82,7 @@ impl Cost {
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        // Three digits of every value, however large.
+        // Three significant digits.
         let histogram = || Histogram::new(3).expect("three digits are allowed");
         Self {
             n_tasks: 0,
@@ -199,7 +199,7 @@ fn quantiles(histogram: &Histogram<u64>) -> Quantiles {
     }
 }
 
-/// A rate with three digits, or all of those before the point: `9.12/s`, `8727/s`.
+/// A rate with three significant digits, or all digits before the point: `9.12/s`, `8727/s`.
 pub(crate) fn rate(per_second: f64) -> String {
     let digits = match per_second {
         100.0.. => 0,
@@ -210,7 +210,7 @@ pub(crate) fn rate(per_second: f64) -> String {
     format!("{per_second:.digits$}/s")
 }
 
-/// How a kind of failure is said in a sentence.
+/// A kind of failure, for the summary line.
 fn in_words(kind: &str) -> String {
     match kind {
         "trap" => "trapped".to_owned(),

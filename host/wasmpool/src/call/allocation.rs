@@ -1,4 +1,4 @@
-//! Where the memory of a pool's instances comes from, as the pool tells it.
+//! Where the memory of a pool's instances comes from, as the pool reports it.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,16 +7,15 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Allocation {
-    /// From slots that were reserved when the pool was built: the fast way.
+    /// From slots that were reserved when the pool was built, which is faster.
     Pooled {
-        /// Whether memory is reset page by page rather than as a whole. Only where
-        /// [`MemoryReset::PageWise`](crate::MemoryReset::PageWise) was asked for, which says
-        /// what it risks.
+        /// Whether memory is reset page by page rather than as a whole; only if
+        /// [`MemoryReset::PageWise`](crate::MemoryReset::PageWise) was chosen.
         page_wise_reset: bool,
     },
-    /// From the operating system for each instance, since the slots could not be reserved.
+    /// From the operating system, for each instance anew: slots could not be reserved.
     OnDemand {
-        /// Why they could not.
+        /// Why slots could not be reserved.
         reason: String,
     },
 }

@@ -1,12 +1,12 @@
-//! What the host and a running task share: the request to stop, and what the task says.
+//! What the host and a running task share: the stop request, and the task's progress and events.
 //!
-//! Knows neither who asks for the stop nor how the guest is brought to a halt.
+//! Does not know who requests a stop, nor how a guest is halted.
 
 use std::task::Waker;
 use std::time::Duration;
 
 use super::events::{Listener, Progress, TaskEvent};
-use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutex, OnceLock, Weak, lock};
 
 /// Why a task must stop.
@@ -16,6 +16,8 @@ pub(crate) enum StopReason {
     Cancelled = 1,
     TimedOut = 2,
     ShutDown = 3,
+    /// It has computed for too long.
+    ComputeTimedOut = 4,
 }
 
 /// Makes running guests look at their stop request.
@@ -25,27 +27,32 @@ pub(crate) trait Interrupt: Send + Sync {
 
 /// The control block of one task.
 ///
-/// A stop has two steps. First it is requested, which the guest can see and honour. When the
-/// grace period is over, at once if there is none, it is forced: then the guest is halted.
+/// A stop has two steps. First it is requested: the guest can see the request and return early.
+/// When the grace period is over (at once if it is zero) the stop is forced: the guest is halted.
 pub(crate) struct Control {
-    /// The [`StopReason`], 0 while nobody asked. Written once, by the first who stops the
-    /// task; read by the guest, by the watchdog, and when the end is classified.
+    /// The [`StopReason`], 0 while no stop is requested. Written once, by the first thread that
+    /// stops the task; read by the guest, by the watchdog, and when the outcome is classified.
     reason: AtomicU8,
     /// When the stop was requested. Written once, right after `reason`.
     requested: OnceLock<Instant>,
-    /// Whether the guest must halt. Set once, by who requests the stop or by the watchdog; read
-    /// by the guest's epoch callback and by the worker.
+    /// Whether the guest must halt. Set once, by the thread that requests the stop or by the
+    /// watchdog; read by the guest's epoch callback and by the worker.
     is_forced: AtomicBool,
     grace: Duration,
-    /// Wakes the worker while its guest waits in a host call. Written by the worker before
-    /// it looks at `is_forced`, taken by the one who forces after setting that: whichever
+    /// When the time of what runs now is up. Written by the call itself, which has one for its
+    /// initializer and one for its task; read by the watchdog.
+    deadline: Mutex<Option<Instant>>,
+    /// The index of the worker that polled the call last.
+    worker: AtomicUsize,
+    /// Wakes the call while its guest waits in the host. Written once, by the worker before
+    /// it looks at `is_forced`; taken by the one who forces after setting that: whichever
     /// comes second sees the other.
     waker: Mutex<Option<Waker>>,
     /// The newest report of the guest; read by the caller at any time.
     progress: Mutex<Option<Progress>>,
     listeners: Mutex<Vec<Listener>>,
-    /// Whether there may be listeners: raised before the first, never lowered. Spares the
-    /// guest's every word a lock where nobody listens.
+    /// Whether there may be listeners: set when the first is added, never cleared. Saves a lock
+    /// for each of the guest's writes while there is no listener.
     is_heard: AtomicBool,
     interrupt: Weak<dyn Interrupt>,
 }
@@ -57,6 +64,8 @@ impl Control {
             requested: OnceLock::new(),
             is_forced: AtomicBool::new(false),
             grace,
+            deadline: Mutex::new(None),
+            worker: AtomicUsize::new(0),
             waker: Mutex::new(None),
             progress: Mutex::new(None),
             listeners: Mutex::default(),
@@ -65,8 +74,8 @@ impl Control {
         }
     }
 
-    /// Asks the task to stop, and forces it if it has no grace period. Only the first reason
-    /// counts; says whether this is it.
+    /// Requests the stop, and forces it if there is no grace period. Only the first reason counts;
+    /// returns whether this is it.
     pub(crate) fn stop(&self, reason: StopReason) -> bool {
         let first =
             self.reason
@@ -78,7 +87,7 @@ impl Control {
         if self.grace.is_zero() {
             self.force();
         } else {
-            // The watchdog learns of it, and forces the stop when the grace period is over.
+            // The watchdog sees the request, and forces the stop when the grace period is over.
             self.interrupt();
         }
         true
@@ -87,8 +96,8 @@ impl Control {
     /// Halts the guest.
     pub(crate) fn force(&self) {
         self.is_forced.store(true, Ordering::SeqCst);
-        // A guest that computes sees the epoch move; one that waits in the host has left a
-        // waker. Either looks at the flag, which is already set.
+        // A computing guest sees the new epoch; one that waits in the host has left a waker. Both
+        // then read the flag, which is already set.
         self.interrupt();
         let waker = lock(&self.waker).take();
         if let Some(waker) = waker {
@@ -107,20 +116,37 @@ impl Control {
         self.is_forced.load(Ordering::SeqCst)
     }
 
-    /// When a requested stop is to be forced; none while nobody asked, or if that moment
-    /// cannot be expressed and so never comes.
+    /// When a requested stop is to be forced. `None` while no stop is requested, or if the moment
+    /// is too far away for an `Instant`.
     pub(crate) fn force_at(&self) -> Option<Instant> {
         self.requested.get()?.checked_add(self.grace)
     }
 
-    /// Why the task must stop, if it must.
+    /// Why the task must stop; `None` while no stop is requested.
     pub(crate) fn stop_reason(&self) -> Option<StopReason> {
         match self.reason.load(Ordering::SeqCst) {
             0 => None,
             1 => Some(StopReason::Cancelled),
             2 => Some(StopReason::TimedOut),
-            _ => Some(StopReason::ShutDown),
+            3 => Some(StopReason::ShutDown),
+            _ => Some(StopReason::ComputeTimedOut),
         }
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: Option<Instant>) {
+        *lock(&self.deadline) = deadline;
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        *lock(&self.deadline)
+    }
+
+    pub(crate) fn set_worker(&self, worker: usize) {
+        self.worker.store(worker, Ordering::Relaxed);
+    }
+
+    pub(crate) fn worker(&self) -> usize {
+        self.worker.load(Ordering::Relaxed)
     }
 
     /// Leaves a waker for [`force`](Self::force). To be called before looking at the flag.
@@ -139,12 +165,12 @@ impl Control {
         }
     }
 
-    /// Whether it is worth while to [`tell`](Self::tell) anything.
+    /// Whether there may be listeners to [`tell`](Self::tell).
     pub(crate) fn is_heard(&self) -> bool {
         self.is_heard.load(Ordering::Relaxed)
     }
 
-    /// Tells those who listen, and waits for none of them.
+    /// Sends an event to all listeners. Does not block.
     pub(crate) fn tell(&self, event: impl Fn() -> TaskEvent) {
         lock(&self.listeners).retain(|listener| listener.tell(&event));
     }
@@ -154,7 +180,7 @@ impl Control {
         self.is_heard.store(true, Ordering::Relaxed);
     }
 
-    /// Ends the listeners' waiting: the task has ended.
+    /// Disconnects the listeners: the task has ended.
     pub(crate) fn dismiss_listeners(&self) {
         if self.is_heard() {
             lock(&self.listeners).clear();

@@ -1,7 +1,7 @@
-//! What a running task says, on its way to those who listen.
+//! The events of a running task: its progress and its output, sent to listeners.
 //!
-//! A listener has a bounded channel of its own. Who says something never waits for it: what
-//! does not fit is left out and counted.
+//! Each listener has a bounded channel of its own. The task never waits for a listener: events
+//! that do not fit are dropped and counted.
 
 use std::fmt;
 use std::time::Duration;
@@ -12,36 +12,35 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::channel::{self, Receiver, Sender};
 use crate::sync::{Arc, Instant};
 
-/// How many events wait for a listener that is slow; each has 64 KiB of output at the most.
+/// How many events a listener's channel holds. Each event has at most 64 KiB of output.
 const CAPACITY: usize = 256;
 
-/// How far a task has come, by its own account.
+/// The progress that a task has reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Progress {
-    /// Units done, of the task's own choice.
+    /// Units done; the task chooses the unit.
     pub done: u64,
-    /// Units in all, where the task knows.
+    /// Units in total, if the task knows it.
     pub total: Option<u64>,
 }
 
-/// Something that a running task has said.
+/// An event of a running task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskEvent {
-    /// How far it has come.
+    /// Reported progress.
     Progress(Progress),
-    /// What it wrote to standard output in one go.
+    /// Bytes of one write to standard output.
     Stdout(Vec<u8>),
-    /// What it wrote to standard error in one go.
+    /// Bytes of one write to standard error.
     Stderr(Vec<u8>),
 }
 
-/// What a task says while it runs, as it says it:
-/// [`TaskFuture::events`](crate::TaskFuture::events).
+/// The events of a task while it runs, from [`TaskFuture::events`](crate::TaskFuture::events).
 ///
-/// As an iterator it blocks until the task says something, and ends when the task has ended
-/// and all it said was taken. A slow listener never slows the task: up to 256 events wait for
-/// it, later ones are left out and [counted](Self::missed).
+/// The iterator blocks until the next event, and ends when the task has ended and all its events
+/// were taken. A slow listener never slows the task: up to 256 events are buffered, later ones are
+/// dropped and [counted](Self::missed).
 pub struct TaskEvents {
     events: Receiver<TaskEvent>,
     missed: Arc<AtomicU64>,
@@ -65,13 +64,13 @@ impl TaskEvents {
         (listener, Self { events, missed })
     }
 
-    /// The next event if it is there. Does not block.
+    /// The next event, or `None` if there is none yet or the task has ended. Does not block.
     pub fn try_next(&mut self) -> Option<TaskEvent> {
         self.events.try_recv().ok()
     }
 
-    /// The next event; blocks for `timeout` at the longest. `None` also when the task has
-    /// ended.
+    /// The next event. Blocks for at most `timeout`. `None` if there was no event in that time, or
+    /// the task has ended.
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<TaskEvent> {
         match Instant::now().checked_add(timeout) {
             Some(deadline) => self.events.recv_deadline(deadline).ok(),
@@ -79,7 +78,7 @@ impl TaskEvents {
         }
     }
 
-    /// How many events were left out because this listener was too slow.
+    /// How many events were dropped because this listener was too slow.
     pub fn missed(&self) -> u64 {
         self.missed.load(Ordering::Relaxed)
     }
@@ -94,9 +93,9 @@ impl Iterator for TaskEvents {
 }
 
 impl Listener {
-    /// Tells, if there is room and somebody listens. Says whether anybody does.
+    /// Sends the event if the channel has room and is connected. Returns whether it is connected.
     pub(crate) fn tell(&self, event: impl Fn() -> TaskEvent) -> bool {
-        // The task is the only one who sends: where there is room now, there is later.
+        // Only the task sends, so room that is there now is still there below.
         if self.events.is_full() {
             self.missed.fetch_add(1, Ordering::Relaxed);
             return true;

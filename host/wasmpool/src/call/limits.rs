@@ -1,4 +1,4 @@
-//! What a task may use.
+//! The limits of a task.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::sync::Instant;
 
-/// The limits of one task. Plain data, copied to wherever they are watched.
+/// The limits of one task. Plain data, copied to where they are enforced.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// Bytes of linear memory and tables, summed over all of the task's instances.
@@ -21,35 +21,38 @@ pub(crate) struct Limits {
     pub(crate) payload: usize,
     /// How long the task may run.
     pub(crate) task_timeout: Option<Duration>,
+    /// How long it may compute.
+    pub(crate) compute_timeout: Option<Duration>,
     /// How long it may wait in the queue.
     pub(crate) queue_timeout: Option<Duration>,
-    /// How long it may go on after it was asked to stop.
+    /// How long it may run on after a stop was requested.
     pub(crate) stop_grace: Duration,
 }
 
-/// What is made of a result may be so many times as large as the payload limit.
+/// How many times the payload limit the values decoded from a result may take.
 const DECODED_PER_PAYLOAD: usize = 16;
 
-/// So much may be made of any result: under small payload limits too there are results of many
-/// small values, such as a list of truth values.
+/// The values decoded from a result may take this many bytes whatever the payload limit: a small
+/// payload too can hold many small values, such as a list of booleans.
 const DECODED_AT_LEAST: usize = 64 << 20;
 
 impl Limits {
-    /// How many bytes may be made of the result of a function when it is read: of its values by
-    /// those who ask for anything, and of names by those whose types do not have them.
+    /// How many bytes may be allocated when the result of a function is decoded: for its values
+    /// where the caller's type takes any value, and for names that the caller's type does not
+    /// have.
     pub(crate) fn decoded(&self) -> usize {
         let limit = self.payload.saturating_mul(DECODED_PER_PAYLOAD);
         limit.max(DECODED_AT_LEAST)
     }
 
-    /// When the time of a task is up that starts at this moment; none if it has no timeout,
-    /// or one so long that the moment cannot be expressed.
+    /// When a task that starts at `started` times out. `None` if it has no timeout, or one too
+    /// long for an `Instant`.
     pub(crate) fn deadline(&self, started: Instant) -> Option<Instant> {
         started.checked_add(self.task_timeout?)
     }
 }
 
-/// Limits of some tasks that take the place of the pool's.
+/// Limits of a task reference that replace the pool's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct LimitOverrides {
@@ -57,17 +60,19 @@ pub(crate) struct LimitOverrides {
     pub(crate) fuel: Option<u64>,
     pub(crate) program_output: Option<usize>,
     pub(crate) task_timeout: Option<Duration>,
+    pub(crate) compute_timeout: Option<Duration>,
     pub(crate) queue_timeout: Option<Duration>,
     pub(crate) stop_grace: Option<Duration>,
 }
 
 impl LimitOverrides {
-    /// The pool's limits with these in their place.
+    /// The pool's limits, overridden by these.
     pub(crate) fn over(&self, pool: &Limits) -> Limits {
         Limits {
             memory: self.memory.unwrap_or(pool.memory),
             fuel: self.fuel.or(pool.fuel),
             task_timeout: self.task_timeout.or(pool.task_timeout),
+            compute_timeout: self.compute_timeout.or(pool.compute_timeout),
             queue_timeout: self.queue_timeout.or(pool.queue_timeout),
             stop_grace: self.stop_grace.unwrap_or(pool.stop_grace),
             output: pool.output,
@@ -86,6 +91,7 @@ impl Default for Limits {
             program_output: 16 << 20,
             payload: 128 << 20,
             task_timeout: None,
+            compute_timeout: None,
             queue_timeout: None,
             stop_grace: Duration::ZERO,
         }

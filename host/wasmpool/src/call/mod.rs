@@ -1,5 +1,5 @@
-//! What the host and one running call share: how it is stopped, its limits, what it says while it
-//! runs, and what is told of it afterwards.
+//! What the host and one running call share: its stop request, its limits, its events while it
+//! runs, and its report afterwards.
 //!
 //! Knows neither the guest nor the queue. Both sides of a call use it.
 
@@ -8,6 +8,7 @@ mod control;
 mod events;
 mod limits;
 mod output;
+mod payload;
 mod report;
 
 pub use allocation::Allocation;
@@ -16,4 +17,5 @@ pub(crate) use events::Listener;
 pub use events::{Progress, TaskEvent, TaskEvents};
 pub(crate) use limits::{LimitOverrides, Limits};
 pub use output::{ExitStatus, Output};
+pub(crate) use payload::Payload;
 pub use report::{Captured, TaskReport};

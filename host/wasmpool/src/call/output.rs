@@ -1,4 +1,4 @@
-//! What a program left when it ended: its exit code, and all that it printed.
+//! The result of a program: its exit code and all its output.
 //!
 //! Plain data, in the manner of `std::process`. Knows nothing of how programs are run.
 
@@ -6,23 +6,23 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// What came of a program that was run, as [`std::process::Output`] has it.
+/// The result of a program that exited, in the manner of [`std::process::Output`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Output {
-    /// How it exited.
+    /// The exit status.
     #[serde(rename = "code")]
     pub status: ExitStatus,
-    /// All that it wrote to standard output; nothing where that was
+    /// All that it wrote to standard output; empty if that was
     /// [inherited](crate::Capabilities::inherit_stdio).
     #[serde(with = "serde_bytes")]
     pub stdout: Vec<u8>,
-    /// All that it wrote to standard error; nothing where that was inherited.
+    /// All that it wrote to standard error; empty if that was inherited.
     #[serde(with = "serde_bytes")]
     pub stderr: Vec<u8>,
 }
 
-/// How a program exited: its exit code.
+/// The exit status of a program: its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ExitStatus(i32);
@@ -43,11 +43,11 @@ impl ExitStatus {
         self.0 == 0
     }
 
-    /// The exit code, whole: it is not cut to the eight bits that a process has.
+    /// The exit code with all its 32 bits; it is not cut to the 8 bits of a process's exit code.
     ///
-    /// A component knows the codes 0 to 255, and one that was built for `wasm32-wasip2` may know
-    /// only success and failure, which are 0 and 1. A program for preview 1 may end with any number
-    /// of 32 bits; one of 2^31 or more is negative here, as in C.
+    /// A component can exit with 0 to 255; one that was built for `wasm32-wasip2` may have only
+    /// success and failure, which are 0 and 1. A program for preview 1 can exit with any 32-bit
+    /// number; 2^31 and above are negative here, as in C.
     pub fn code(self) -> i32 {
         self.0
     }

@@ -1,39 +1,45 @@
-//! What a finished task cost: plain data, filled by the worker, read by the caller.
+//! The report of a finished task: plain data, filled by the worker, read by the caller.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// What a finished task cost, and what it printed.
+/// The resources that a finished task used, and its output.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TaskReport {
-    /// The index of the worker that ran it; none if it never started.
+    /// The index of the worker that ran it; `None` if it never started.
     pub worker: Option<usize>,
-    /// How long it waited in the queue, or from its submission to its last attempt.
+    /// How long it waited from its submission to the start of its last attempt.
     pub queued: Duration,
-    /// How long it ran, from the start of its instance to its result; its last attempt, where
-    /// it was tried again.
+    /// How long its last attempt ran, from the start of its instance to its result.
     pub ran: Duration,
-    /// How much of that its instance took to run the initializer; zero where there is none,
+    /// How much of that it held a worker: the time that its guest computed, with the host functions
+    /// that it called.
+    #[serde(default)]
+    pub computed: Duration,
+    /// How much of that it held no worker: it waited in the host (for a time, a connection, a
+    /// name), or for a worker to go on with.
+    #[serde(default)]
+    pub suspended: Duration,
+    /// How much of `ran` its instance took to run the initializer; zero where there is none,
     /// or the instance was warm.
     pub initialized: Duration,
-    /// How often it was started: more than once only with a [`Retry`](crate::Retry).
+    /// How many times it was started; more than once only with a [`Retry`](crate::Retry).
     pub attempts: u32,
     /// How many tasks its instance had served before: always 0 under
     /// [`Isolation::Task`](crate::Isolation::Task).
     pub instance_age: u64,
-    /// The most memory that its instance has held at once, in bytes: linear memories and
-    /// tables, summed. A warm instance counts what earlier tasks left it with.
+    /// The peak memory of its instance in bytes, the sum of linear memories and tables. In a warm
+    /// instance this includes memory that earlier tasks grew.
     pub peak_memory: usize,
-    /// The fuel it used, if the pool meters fuel.
+    /// The fuel that it used, if the pool meters fuel.
     pub fuel: Option<u64>,
-    /// What it was refused of the network, as in `connect to 10.0.0.1:80` or ``look up
-    /// `example.org` ``, and which special files of its folders, as in ``open `/data/pipe`, a
-    /// FIFO``: each thing once, the first sixteen of both. Without any
-    /// [right](crate::Capabilities::net) to the network a guest gets no socket to begin with,
-    /// and only the names are here that it wanted to look up. A file that was found from an opened
-    /// folder has its path from there.
+    /// What it was refused: network operations such as `connect to 10.0.0.1:80` or ``look up
+    /// `example.org` ``, and special files of its folders such as ``open `/data/pipe`, a FIFO``; the
+    /// first 16 distinct ones of both. A guest without any [right](crate::Capabilities::net) to
+    /// the network cannot open a socket, so only its name look-ups are listed. A file that was
+    /// found from an opened folder has its path from there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
     /// What it wrote to standard output.

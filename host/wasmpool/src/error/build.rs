@@ -8,9 +8,9 @@ pub enum BuildError {
     #[error("{setting}: {problem}")]
     #[non_exhaustive]
     Setting {
-        /// The builder's method.
+        /// The name of the builder's method.
         setting: &'static str,
-        /// What is wrong with its value, and which values are right.
+        /// What is wrong with the value, and which values are valid.
         problem: String,
     },
     /// The sandbox does not work on this machine.

@@ -1,4 +1,4 @@
-//! The kinds of errors that tasks end with, and who can do something about them.
+//! The kinds of task errors, and whose fault each is.
 
 use std::fmt;
 
@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TaskErrorKind {
-    /// The task itself reported a failure; [`TaskError::code`](crate::TaskError::code) and the message are its own.
+    /// The task itself reported a failure; it chose [`TaskError::code`](crate::TaskError::code)
+    /// and the message.
     Failed,
     /// The arguments do not fit the task, or are larger than the payload limit.
     BadArguments,
@@ -27,31 +28,32 @@ pub enum TaskErrorKind {
     Cancelled,
     /// The guest wanted more memory than the limit allows.
     MemoryLimit,
-    /// The result is larger than the payload limit, or a program has printed more than it may.
+    /// The result is larger than the payload limit, or a program printed more than its output
+    /// limit.
     OutputLimit,
     /// The guest used up its fuel.
     OutOfFuel,
     /// The guest's calls nested too deep for its stack.
     StackExhausted,
-    /// The guest held more things of the host at once than it may: open files, sockets, streams
-    /// and timers. It may hold 10,000, and 1,000 with a right to a folder or to the network, since
-    /// the process can open few files.
+    /// The guest held too many handles at once: open files, sockets, streams and timers. The limit
+    /// is 10,000, or 1,000 with a right to a folder or to the network, since a process can open
+    /// few files.
     HandleLimit,
-    /// The guest trapped: it panicked, aborted, or executed an instruction that it may not.
+    /// The guest trapped: it panicked, aborted, or an instruction failed.
     Trap(TrapCode),
-    /// The guest exited, with this code; a program that has failed.
+    /// The guest exited with this code; a program has failed.
     ///
     /// Most components know only success and failure (exit codes came to WASI with 0.2.12), so
     /// every code but 0 arrives as 1. Programs for preview 1 keep their codes.
     Exited(i32),
-    /// The module could not be brought to life: its start function trapped or exited.
+    /// The module could not be instantiated: its start function trapped or exited.
     StartFailed,
     /// The pool was terminated while the task ran.
     ShutDown,
-    /// The pool itself failed: its host has no memory left, or wasmpool has a defect.
+    /// The pool itself failed: the host is out of memory, or wasmpool has a defect.
     Internal,
-    /// The module's initializer failed, for this task or an earlier one, and why is its
-    /// [cause](crate::TaskError::cause).
+    /// The module's initializer failed, for this task or an earlier one; the
+    /// [cause](crate::TaskError::cause) says why.
     InitializerFailed,
 }
 
@@ -60,13 +62,13 @@ pub enum TaskErrorKind {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum TrapCode {
-    /// An `unreachable` instruction: how panics and aborts end.
+    /// An `unreachable` instruction; panics and aborts end with it.
     Unreachable,
     /// An access outside of the memory.
     MemoryOutOfBounds,
     /// An access outside of a table.
     TableOutOfBounds,
-    /// An indirect call to nothing, or to a function of another type.
+    /// An indirect call to a null entry, or to a function of another type.
     BadIndirectCall,
     /// An integer division by zero.
     DivisionByZero,
@@ -74,7 +76,7 @@ pub enum TrapCode {
     IntegerOverflow,
     /// The guest broke a rule of the component model.
     ComponentRule,
-    /// A trap of another sort; the message says which.
+    /// Another trap; the message says which.
     Other,
 }
 
@@ -84,14 +86,14 @@ pub enum TrapCode {
 pub enum Fault {
     /// The guest: it failed, misbehaved, or met a limit.
     Guest,
-    /// The caller: it passed the wrong thing, or stopped the task.
+    /// The caller: it passed wrong arguments, or cancelled the task.
     Caller,
     /// The pool or its machine: too busy, shut down, or broken.
     Host,
 }
 
 impl TaskErrorKind {
-    /// How many kinds there are, taking all traps and all exits for one each.
+    /// How many kinds there are; all traps count as one kind, and all exits as one.
     pub(crate) const COUNT: usize = 18;
 
     /// The names of the kinds, by their index.
@@ -147,7 +149,7 @@ impl TaskErrorKind {
         }
     }
 
-    /// Who can do something about it.
+    /// Whose fault it is: who can do something about it.
     pub fn fault(self) -> Fault {
         match self {
             Self::Failed

@@ -18,7 +18,7 @@ pub enum LoadError {
     Read {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The error of the operating system.
         source: Arc<std::io::Error>,
     },
     /// The bytes are neither WebAssembly nor its text form.
@@ -27,6 +27,15 @@ pub enum LoadError {
          `cargo build --release --target wasm32-wasip2`"
     )]
     NotWasm,
+    /// The module is one that the library can load only with a feature that it was built without.
+    #[error("this build of wasmpool has no support for {what}: enable the feature `{feature}`")]
+    #[non_exhaustive]
+    MissingFeature {
+        /// What the module is.
+        what: &'static str,
+        /// The feature.
+        feature: &'static str,
+    },
     /// The bytes are native code that was compiled ahead of time.
     #[error(
         "compiled ahead of time: such a file is native code, which is loaded only when it is \
@@ -34,7 +43,7 @@ pub enum LoadError {
          it was made from"
     )]
     Precompiled,
-    /// The file was not compiled for this pool: it is not native code, or that of another
+    /// The file was not compiled for this pool: it is not native code, or was compiled by another
     /// version or with other settings.
     #[error(
         "not compiled for this pool: {}; compile it anew, with the pool's own settings",
@@ -50,35 +59,36 @@ pub enum LoadError {
     )]
     #[non_exhaustive]
     CoreModule {
-        /// What it lacks, or wants beside `wasi_snapshot_preview1`.
+        /// What it lacks, or what it imports besides `wasi_snapshot_preview1`.
         problem: String,
     },
-    /// The bytes claim to be WebAssembly but do not hold.
+    /// The bytes start like WebAssembly but are not valid.
     #[error("not valid WebAssembly: {}", text::message(.0))]
     Invalid(String),
-    /// The module is valid, and needs something of WebAssembly that no pool has:
+    /// The module is valid but needs a WebAssembly feature that pools do not support:
     ///
     /// - shared memories and atomic instructions: a guest is one thread;
-    /// - garbage-collected types, and exceptions, which the engine keeps as such: they bring a
-    ///   collector into each sandbox, native code that works on a guest's data, and few modules
-    ///   for WASI need one so far;
-    /// - more than 4 memories or 32 tables: their addresses are reserved for each instance;
-    /// - a proposal that is not finished.
+    /// - garbage-collected types, and exceptions, which the engine implements with them: a
+    ///   collector is native code that works on a guest's data in each sandbox, and few WASI
+    ///   modules need one so far;
+    /// - more than 4 memories or 32 tables: address space is reserved for each instance;
+    /// - unfinished proposals.
     ///
-    /// Several memories, 64-bit memories, tail calls, SIMD and typed function references are on,
-    /// and a module needs no memory at all.
-    #[error("needs more of WebAssembly than is offered here: {}", text::message(.0))]
+    /// Multiple memories, 64-bit memories, tail calls, SIMD and typed function references are
+    /// supported. A module may have no memory.
+    #[error("needs a WebAssembly feature that is not supported: {}", text::message(.0))]
     Unsupported(String),
     /// The component exports nothing that can be called as a task.
     #[error("nothing to call: {}", exports_hint(exports, uncallable))]
     #[non_exhaustive]
     NothingToCall {
-        /// What it exports all the same.
+        /// What it exports instead.
         exports: Vec<String>,
         /// The functions among it, and why they cannot be called.
         uncallable: Vec<Uncallable>,
     },
-    /// The component exports our world in a version that this pool does not speak.
+    /// The component exports the world `wasmpool:task/worker` in a version that this pool does not
+    /// support.
     #[error(
         "made for `{}`, while this pool speaks `wasmpool:task/tasks@0.1.0`: rebuild the guest \
          against that version of the contract",
@@ -89,7 +99,7 @@ pub enum LoadError {
         /// The interface that it exports.
         found: String,
     },
-    /// The component imports what the pool does not offer.
+    /// The component imports interfaces that the pool does not provide.
     #[error(
         "it imports what the pool does not offer: {}; a guest gets `wasmpool:task/context` \
          and WASI 0.2 (`wasi:cli`, `clocks`, `filesystem`, `io`, `random`, `sockets`)",
@@ -97,13 +107,13 @@ pub enum LoadError {
     )]
     #[non_exhaustive]
     UnknownImport {
-        /// The imports in question.
+        /// These imports.
         imports: Vec<String>,
     },
-    /// The component exports or imports our interfaces with other types than ours.
+    /// The component exports or imports the interfaces of `wasmpool:task` with other types.
     #[error("its types do not fit the contract `wasmpool:task@0.1.0`: {}", text::message(.0))]
     WrongTypes(String),
-    /// The component could not be asked for its tasks.
+    /// Calling the component's `list` function for its tasks failed.
     #[error("it could not be asked for its tasks: {0}")]
     List(TaskError),
     /// Loading took longer than the pool's [`load_timeout`](crate::PoolBuilder::load_timeout).
@@ -146,4 +156,21 @@ fn exports_hint(exports: &[String], uncallable: &[Uncallable]) -> String {
         reasons += &format!(" and {} more", uncallable.len() - REASONS);
     }
     format!("no function that the component exports can be a task ({reasons})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LoadError;
+
+    #[test]
+    fn a_missing_feature_is_named() {
+        let error = LoadError::MissingFeature {
+            what: "WebAssembly text",
+            feature: "wat",
+        };
+        assert_eq!(
+            error.to_string(),
+            "this build of wasmpool has no support for WebAssembly text: enable the feature `wat`"
+        );
+    }
 }

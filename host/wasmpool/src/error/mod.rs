@@ -1,6 +1,6 @@
 //! What went wrong: one type for each operation.
 //!
-//! Knows nothing of how it was found out. The rooms above make these values.
+//! Does not know how errors are detected. The rooms above make these values.
 
 mod build;
 mod kinds;

@@ -3,12 +3,13 @@
 use crate::value::Uncallable;
 use crate::value::text::{self, Listed};
 
-/// Leads over to the names of the tasks, by the one that is most like `name`, if one is.
+/// The words before the list of tasks, with the task most similar to `name` if one is similar.
 fn did_you_mean(name: &str, tasks: &[String]) -> String {
-    /// More names than that, or longer ones, are not compared: it takes the product of their lengths.
+    /// Bounds on the names that are compared: comparing two takes time in the product of their
+    /// lengths.
     const COMPARED: usize = 1_000;
     const LENGTH: usize = 128;
-    /// From which on two names are alike; 1 is the same name.
+    /// The least similarity to be suggested; 1 is the same name.
     const ALIKE: f64 = 0.8;
     if name.len() > LENGTH {
         return "it has".to_owned();
@@ -32,7 +33,7 @@ fn did_you_mean(name: &str, tasks: &[String]) -> String {
     }
 }
 
-/// Why a typed reference to a task, or an initializer out of one, could not be made.
+/// Why a typed reference to a task, or an initializer made from one, could not be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TaskRefError {
@@ -45,12 +46,12 @@ pub enum TaskRefError {
     )]
     #[non_exhaustive]
     Unknown {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The names that there are.
         tasks: Vec<String>,
     },
-    /// The name is the end of several tasks' names.
+    /// The name is short for several tasks.
     #[error(
         "the module has several tasks `{}`: {}",
         text::name(name),
@@ -58,7 +59,7 @@ pub enum TaskRefError {
     )]
     #[non_exhaustive]
     Ambiguous {
-        /// The name that was asked for.
+        /// The requested name.
         name: String,
         /// The names that it could stand for.
         tasks: Vec<String>,
@@ -80,9 +81,9 @@ pub enum TaskRefError {
         /// How many the type of the reference has.
         given: usize,
     },
-    /// The module is no program.
+    /// The module is not a program.
     #[error(
-        "the module is no program: it exports no `wasi:cli/run`; its tasks are {}",
+        "the module is not a program: it exports no `wasi:cli/run`; its tasks are {}",
         Listed(tasks)
     )]
     #[non_exhaustive]

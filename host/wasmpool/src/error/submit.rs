@@ -5,7 +5,7 @@ use std::fmt;
 use super::kinds::TaskErrorKind;
 use super::task::TaskError;
 
-/// Why a submission was refused; it gives the arguments back.
+/// Why a submission was refused. Returns the arguments to the caller.
 pub struct SubmitError<Args> {
     kind: SubmitErrorKind,
     arguments: Args,
@@ -15,7 +15,7 @@ pub struct SubmitError<Args> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubmitErrorKind {
-    /// The queue has no room, and the caller did not want to wait for it, or not any longer.
+    /// The queue is full, and the caller did not wait, or its timeout is over.
     #[error("the queue is full")]
     Full,
     /// The pool has been shut down.
@@ -37,12 +37,12 @@ impl<Args> SubmitError<Args> {
         Self { kind, arguments }
     }
 
-    /// Why it was refused.
+    /// Why the submission was refused.
     pub fn kind(&self) -> &SubmitErrorKind {
         &self.kind
     }
 
-    /// Whether there was no room in the queue.
+    /// Whether the queue was full.
     pub fn is_full(&self) -> bool {
         self.kind == SubmitErrorKind::Full
     }
@@ -52,14 +52,14 @@ impl<Args> SubmitError<Args> {
         self.kind == SubmitErrorKind::ShutDown
     }
 
-    /// The arguments, for another try.
+    /// The arguments, for example to submit them again.
     pub fn into_arguments(self) -> Args {
         self.arguments
     }
 }
 
 impl SubmitErrorKind {
-    /// The same refusal, as the outcome of a task.
+    /// The refusal as the error of a task.
     pub(crate) fn into_task_error(self) -> TaskError {
         let kind = match self {
             Self::ShutDown => TaskErrorKind::ShutDown,

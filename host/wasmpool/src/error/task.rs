@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::kinds::{Fault, TaskErrorKind};
-use crate::call::Output;
+use crate::call::{Limits, Output, StopReason};
 use crate::value::text;
 
 /// Why a task came to no result.
@@ -57,7 +57,7 @@ impl fmt::Display for Frame {
 }
 
 impl TaskError {
-    /// An error with no more to it than a kind and a message, which is cut where it is too long.
+    /// An error with only a kind and a message. A message over 16 KiB is cut.
     pub(crate) fn new(kind: TaskErrorKind, message: impl Into<String>) -> Self {
         Self(Arc::new(Detail {
             kind,
@@ -68,6 +68,30 @@ impl TaskError {
             output: None,
             cause: None,
         }))
+    }
+
+    /// The error of a task that was stopped for this reason.
+    pub(crate) fn stopped(reason: StopReason, limits: &Limits) -> Self {
+        let longer_than = |verb, limit: Option<_>| {
+            let limit = limit.unwrap_or_default();
+            format!("timed out: it {verb} longer than {limit:?}")
+        };
+        let (kind, message) = match reason {
+            StopReason::Cancelled => (TaskErrorKind::Cancelled, "cancelled".to_owned()),
+            StopReason::TimedOut => {
+                let message = longer_than("ran", limits.task_timeout);
+                (TaskErrorKind::TimedOut, message)
+            }
+            StopReason::ComputeTimedOut => {
+                let message = longer_than("computed", limits.compute_timeout);
+                (TaskErrorKind::TimedOut, message)
+            }
+            StopReason::ShutDown => (
+                TaskErrorKind::ShutDown,
+                "the pool was terminated while the task ran".to_owned(),
+            ),
+        };
+        Self::new(kind, message)
     }
 
     /// The error of a task whose instance could not be initialized.
@@ -103,41 +127,41 @@ impl TaskError {
         self.0.kind
     }
 
-    /// What happened, for people; the same as the `Display` form. It is cut after 16 KiB. The
-    /// words of a guest in it are as the guest has said them: whoever writes them to a terminal
-    /// has to see to control characters.
+    /// The message, the same as the `Display` form; at most 16 KiB. Text of the guest in it is not
+    /// escaped: escape control characters before you write it to a terminal.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The code that the task gave its failure; empty if it gave none.
+    /// The code of the failure, chosen by the task; empty if it gave none.
     pub fn code(&self) -> &str {
         &self.0.code
     }
 
-    /// Where the guest was, innermost frame first; empty where that is not known.
+    /// Where the guest was, innermost frame first; empty if unknown.
     ///
     /// A guest that was stopped while it waited in the host has no backtrace.
     pub fn backtrace(&self) -> &[Frame] {
         &self.0.backtrace
     }
 
-    /// The last that the task wrote to standard error, at most 4 KiB of it.
+    /// The last 4 KiB that the task wrote to standard error.
     pub fn stderr(&self) -> &str {
         &self.0.stderr
     }
 
-    /// All that a program printed that ended with an exit code other than 0, and that code.
+    /// The output and exit code of a program that exited with a code other than 0; `None` for
+    /// every other error.
     pub fn output(&self) -> Option<&Output> {
         self.0.output.as_ref()
     }
 
-    /// What the initializer ended with, if that is what failed. The message tells it too.
+    /// The error of the initializer, if that failed. The message includes it.
     pub fn cause(&self) -> Option<&TaskError> {
         self.0.cause.as_ref()
     }
 
-    /// Who can do something about it.
+    /// Whose fault it is: who can do something about it.
     pub fn fault(&self) -> Fault {
         self.kind().fault()
     }

@@ -1,8 +1,8 @@
 //! Waiting for several futures at once: [`wait`] and [`as_completed`].
 //!
-//! Each future of interest gets an observer that sends its place into a channel. The futures
-//! may be of any pools, and an observer that is not needed any more is taken back, so that
-//! waiting again and again for the same future costs nothing that stays.
+//! Each future gets an observer that sends the future's index into a channel. The futures may
+//! belong to several pools. Observers are removed when the wait is over, so repeated waits for the
+//! same future do not accumulate.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -16,32 +16,32 @@ use crate::schedule::JobRef;
 use crate::sync::channel::{self, Receiver, RecvTimeoutError};
 use crate::sync::{Arc, Instant};
 
-/// When a [`wait`] is over.
+/// The condition that ends a [`wait`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Until {
-    /// When all have ended.
+    /// All tasks have ended.
     AllCompleted,
-    /// When one has ended, in whichever way.
+    /// One task has ended, with a result or an error.
     FirstCompleted,
-    /// When one has failed, or all have ended. That somebody cancelled it is no failure.
+    /// One task has failed, or all have ended. A cancelled task has not failed.
     FirstFailure,
 }
 
-/// What a [`wait`] came to: every future that went in, in the order in which it went in.
+/// The result of a [`wait`]: all its futures, in the order in which they were passed.
 #[derive(Debug)]
 pub struct Waited<F> {
-    /// Those that have ended.
+    /// The futures whose tasks have ended.
     pub done: Vec<F>,
-    /// Those that have not.
+    /// The futures whose tasks have not.
     pub pending: Vec<F>,
 }
 
-/// Blocks until some or all of the futures have ended, or the time is up, which is no error.
-/// A timeout of zero does not block, none waits as long as it takes.
+/// Blocks until the condition `until` holds, or the timeout is over, which is not an error. A
+/// timeout of zero does not block; `None` means no timeout.
 ///
-/// The futures may be passed by value or by reference, may belong to several pools, and
-/// count once if they come twice.
+/// The futures may be passed by value or by reference and may belong to several pools. Duplicates
+/// count once.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -73,11 +73,11 @@ where
     Waited { done, pending }
 }
 
-/// Gives the futures in the order in which they end, those that have ended first.
+/// Yields the futures in the order in which their tasks end, starting with those that have ended.
 ///
-/// The futures may be passed by value or by reference, may belong to several pools, and
-/// come once if they were passed twice. [`next`](Iterator::next) blocks until the next one
-/// ends; [`AsCompleted::timeout`] bounds that.
+/// The futures may be passed by value or by reference and may belong to several pools. Duplicates
+/// are yielded once. [`next`](Iterator::next) blocks until the next task ends;
+/// [`AsCompleted::timeout`] sets a limit.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -106,7 +106,7 @@ where
 
 /// The iterator of [`as_completed`].
 pub struct AsCompleted<F, Out> {
-    /// None once it was given out.
+    /// `None` once it was yielded.
     futures: Vec<Option<F>>,
     completions: Completions,
     started: Instant,
@@ -114,9 +114,9 @@ pub struct AsCompleted<F, Out> {
 }
 
 impl<F, Out> AsCompleted<F, Out> {
-    /// The same with a time limit, which counts from the call of [`as_completed`]. When it is
-    /// up an error says how many have not ended, and the iterator is at its end; futures
-    /// that have ended by then come before it.
+    /// Adds a time limit, which counts from the call of [`as_completed`]. When it is over, the
+    /// iterator yields the futures that have ended by then, then an error that says how many have
+    /// not, and ends.
     pub fn timeout(mut self, timeout: Duration) -> impl Iterator<Item = Result<F, TimedOut>> {
         let deadline = self.started.checked_add(timeout);
         let mut is_over = false;
@@ -150,28 +150,28 @@ impl<F, Out> Iterator for AsCompleted<F, Out> {
     }
 }
 
-/// The time is up, and some futures have not ended.
+/// The timeout is over, and some tasks have not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("timed out: {pending} of {total} tasks have not ended")]
 #[non_exhaustive]
 pub struct TimedOut {
-    /// How many have not ended.
+    /// How many tasks have not ended.
     pub pending: usize,
-    /// How many there are.
+    /// How many tasks there are.
     pub total: usize,
 }
 
-/// The futures without those that come a second time.
+/// The futures without duplicates.
 fn distinct<F: Borrow<TaskFuture<Out>>, Out>(futures: impl IntoIterator<Item = F>) -> Vec<F> {
     let mut known = HashSet::new();
     let is_new = |future: &F| known.insert(Arc::as_ptr(future.borrow().task()));
     futures.into_iter().filter(is_new).collect()
 }
 
-/// The ends of some tasks, as they come.
+/// Receives the completions of some tasks.
 struct Completions {
     places: Receiver<usize>,
-    /// The tasks with the numbers of their observers, for taking them back.
+    /// The tasks with the ids of their observers, which are removed on drop.
     registered: Vec<(JobRef, u64)>,
     n_ended: usize,
     has_failure: bool,
@@ -184,7 +184,7 @@ impl Completions {
             let task = Arc::clone(future.borrow().task());
             let sender = sender.clone();
             let tell = move || {
-                // Nobody listens any more when the wait is over.
+                // Fails only when the wait is over.
                 let _ = sender.send(place);
             };
             let number = task.observe(Box::new(tell));
@@ -198,13 +198,13 @@ impl Completions {
         }
     }
 
-    /// The place of the next task that ends; none if all have. Blocks until the deadline.
+    /// The index of the next task that ends; `None` if all have. Blocks until the deadline.
     fn next(&mut self, deadline: Option<Instant>) -> Result<Option<usize>, TimedOut> {
         if self.n_pending() == 0 {
             return Ok(None);
         }
         let received = match deadline {
-            // One that has ended comes also when there is no time left to wait.
+            // Returns a task that has ended even if the deadline is over.
             Some(deadline) => self.places.recv_deadline(deadline),
             None => self
                 .places

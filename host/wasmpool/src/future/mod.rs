@@ -1,6 +1,6 @@
-//! What callers hold after they have submitted: futures of tasks, one by one and several at once.
+//! What callers hold after they have submitted: the future of a task, and waiting for several.
 //!
-//! Knows the state of a task, and nothing of what runs it.
+//! Knows the state of a task. Does not know what runs it.
 
 mod completion;
 mod task_future;

@@ -15,20 +15,20 @@ use crate::schedule::{JobRef, Settled, TaskState};
 use crate::sync::{Arc, Instant};
 use crate::value::{self, Signature};
 
-/// A task that was submitted, and its outcome as soon as there is one.
+/// The future of a submitted task.
 ///
-/// Wait for it with [`wait`](Self::wait), with a time limit, or with `.await` on any
-/// executor; ask for the outcome as often as you like, from as many threads as you like.
-/// The result is decoded anew for each who asks.
+/// Wait with [`wait`](Self::wait), with [`wait_timeout`](Self::wait_timeout), or with `.await` on
+/// any executor. The outcome can be read many times and from many threads; each read decodes the
+/// result anew.
 ///
-/// Dropping a future neither cancels nor stops its task: the task runs and nobody hears of
-/// it. Call [`cancel`](Self::cancel) first if that is not what you want.
+/// Dropping a future does not block and neither cancels nor stops its task. Call
+/// [`cancel`](Self::cancel) first to stop it.
 #[must_use = "a task runs without its future, but nobody will see its outcome"]
 pub struct TaskFuture<Out> {
     task: JobRef,
-    /// What the result is read along, if it is that of an exported function.
+    /// The type to decode the result by; `None` unless the task is an exported function.
     signature: Option<Arc<Signature>>,
-    /// How many bytes may be made of such a result when it is read.
+    /// How many bytes decoding such a result may allocate.
     decoded_limit: usize,
     out: PhantomData<fn() -> Out>,
 }
@@ -47,33 +47,32 @@ impl<Out> TaskFuture<Out> {
         }
     }
 
-    /// The task's job: what tells one task from another.
+    /// The task's job, which is its identity.
     pub(crate) fn task(&self) -> &JobRef {
         &self.task
     }
 
-    /// Cancels the task, wherever it is. A queued task never starts; the guest of a running
-    /// one is stopped, within microseconds if it computes or waits in the host. Whoever
-    /// waits is woken at once.
+    /// Cancels the task, queued or running. A queued task never starts. The guest of a running
+    /// task is stopped, usually within microseconds. Threads that wait for the task are woken at
+    /// once.
     ///
-    /// Returns whether the task's outcome is now that it was cancelled: true also when it
-    /// already was, false when it has ended in another way, which it then keeps. Does not
-    /// block.
+    /// Returns whether the task's outcome is that it was cancelled, now or earlier; false if it
+    /// has ended with another outcome. Does not block.
     pub fn cancel(&self) -> bool {
         self.task.cancel("cancelled")
     }
 
-    /// Where the task is in its life.
+    /// Whether the task is queued, running or done.
     pub fn state(&self) -> TaskState {
         self.task.task_state()
     }
 
-    /// The tag that the task was given by its [options](crate::TaskOptions::tag).
+    /// The tag from the task's [options](crate::TaskOptions::tag).
     pub fn tag(&self) -> Option<&str> {
         self.task.tag()
     }
 
-    /// Whether the task has ended, in whichever way.
+    /// Whether the task has ended, with a result or an error.
     pub fn is_done(&self) -> bool {
         self.task.settled().is_some()
     }
@@ -83,27 +82,26 @@ impl<Out> TaskFuture<Out> {
         self.error().is_some_and(TaskError::is_cancelled)
     }
 
-    /// The error that the task ended with; none while it has not ended, or if it succeeded.
+    /// The error that the task ended with; `None` while it has not ended, or if it succeeded.
     pub fn error(&self) -> Option<&TaskError> {
         self.task.settled()?.outcome.as_ref().err()
     }
 
-    /// What the task cost and printed; none while it has not ended.
+    /// The resources that the task used, and its output; `None` while it has not ended.
     pub fn report(&self) -> Option<&TaskReport> {
         Some(&self.task.settled()?.report)
     }
 
-    /// How far the task has come, by its own account; none if it has said nothing.
+    /// The last progress that the task has reported; `None` if it has reported none.
     pub fn progress(&self) -> Option<Progress> {
         self.task.progress()
     }
 
-    /// What the task says from now on, as it says it: its progress and what it prints. A
-    /// task that was tried again is heard in every attempt.
+    /// The task's events from now on: its progress and its output, of all attempts. Does not
+    /// block.
     ///
-    /// What it said before is not repeated. The last of its output is in its
-    /// [`report`](Self::report) at the end all the same, its newest progress is
-    /// [`progress`](Self::progress).
+    /// Earlier events are not repeated. The end of its output is in its [`report`](Self::report),
+    /// its last progress is [`progress`](Self::progress).
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -129,17 +127,17 @@ impl<Out> TaskFuture<Out> {
 
     /// Calls `callback` with this future when the task ends, or at once if it has ended.
     ///
-    /// Callbacks run in the order in which they were added, on the thread that ends the
-    /// task: a worker, the one that cancels it or shuts the pool down, or this one. Those of
-    /// tasks whose `queue_timeout` is over have one thread of the pool for them all. That
-    /// thread does nothing else meanwhile, so keep them short. Whoever waits for the task, in
-    /// [`wait`](Self::wait), [`wait`](crate::wait()) or [`as_completed`](crate::as_completed), is
-    /// woken before the first callback. Dropping the pool waits for callbacks that run.
+    /// Callbacks run in the order in which they were added, on the thread that ends the task: a
+    /// worker, the thread that cancels it or shuts the pool down, or this thread if the task has
+    /// ended. Callbacks of tasks whose `queue_timeout` is over share one thread of the pool. The
+    /// thread does nothing else meanwhile, so keep callbacks short. Threads that wait for the
+    /// task, in [`wait`](Self::wait), [`wait`](crate::wait()) or
+    /// [`as_completed`](crate::as_completed), are woken before the first callback. Dropping the
+    /// pool waits for running callbacks.
     ///
-    /// On the pool's own threads a callback may submit tasks to the pool and shut it down;
-    /// neither blocks there. It must not wait for another task of the pool, which may need
-    /// the very thread that waits. A callback that panics ends there; the others are called
-    /// all the same.
+    /// A callback may submit tasks to the pool and shut it down; neither blocks on the pool's own
+    /// threads. It must not wait for another task of the pool, which may need the thread that
+    /// waits. A panic ends only its callback; the others still run.
     pub fn on_done(&self, callback: impl FnOnce(&Self) + Send + 'static)
     where
         Out: 'static,
@@ -162,18 +160,19 @@ impl<Out: DeserializeOwned> TaskFuture<Out> {
         self.decode(settled.expect("without a deadline it waits for the end"))
     }
 
-    /// Blocks until the task has ended, for `timeout` at the longest. `None` if it has not;
-    /// the task goes on and can be waited for again. A timeout of zero does not block.
+    /// As [`wait`](Self::wait), but blocks for at most `timeout`. Returns `None` if the task has
+    /// not ended by then; the task runs on and can be waited for again. A timeout of zero does not
+    /// block.
     pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<Out, TaskError>> {
-        // A moment too far away to be expressed never comes.
+        // A deadline that overflows `Instant` never comes.
         let deadline = Instant::now().checked_add(timeout);
         self.task.wait(deadline).map(|settled| self.decode(settled))
     }
 }
 
 impl<Out> TaskFuture<Out> {
-    /// Blocks until the task has ended, and reads its result as a `T` that may borrow from
-    /// this future: text and bytes are not copied. For large results.
+    /// Blocks until the task has ended, and decodes its result as a `T` that may borrow from this
+    /// future: text and bytes are not copied. For large results.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,4 +1,4 @@
-//! The settings of a pool: their defaults, their ranges, and what they mean.
+//! The settings of a pool: their meaning, defaults and ranges.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -11,22 +11,29 @@ use super::threads::ThreadSettings;
 use crate::call::Limits;
 use crate::error::BuildError;
 use crate::sandbox::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT, MemoryReset};
-use crate::schedule::{Isolation, Retry, trace};
+use crate::schedule::{Capacity, Isolation, Retry, trace};
 use crate::sync::Arc;
 
-/// The most workers that a pool may have: each of them reserves address space for its
-/// instances, of which there is enough for some thousands.
+/// The most workers that a pool may have. Each reserves address space for its instances; there is
+/// enough for some thousands.
 const MAX_WORKERS: usize = 1024;
+
+/// The most tasks that may be suspended. Their addresses would not suffice for more.
+const MAX_SUSPENDED: usize = u16::MAX as usize;
+
+const DEFAULT_MAX_SUSPENDED: usize = 1000;
 
 /// The stack sizes that make sense, in bytes.
 const STACK_RANGE: RangeInclusive<usize> = 64 << 10..=64 << 20;
 
-/// The settings of a [`Pool`]. Every one has a default that its method names.
+/// The settings of a [`Pool`]. The default of each is stated at its method.
 #[derive(Debug, Clone)]
 #[must_use = "a builder does nothing until `build` is called"]
 pub struct PoolBuilder {
     workers: Option<usize>,
+    max_suspended: usize,
     queue_capacity: usize,
+    queue_capacity_bytes: Option<usize>,
     isolation: Isolation,
     max_tasks_per_instance: Option<u64>,
     max_kept_memory: usize,
@@ -47,7 +54,9 @@ impl Default for PoolBuilder {
     fn default() -> Self {
         Self {
             workers: None,
+            max_suspended: DEFAULT_MAX_SUSPENDED,
             queue_capacity: 1024,
+            queue_capacity_bytes: None,
             isolation: Isolation::default(),
             max_tasks_per_instance: None,
             max_kept_memory: usize::MAX,
@@ -67,11 +76,26 @@ impl Default for PoolBuilder {
 }
 
 impl PoolBuilder {
-    /// How many worker threads, and so how many tasks at once: 1 to 1024. Default: the
-    /// parallelism that is available to this process, which its CPU affinity and its cgroup
-    /// may have narrowed.
+    /// The number of worker threads, and so of tasks that run at once: 1 to 1024. Default: the
+    /// parallelism available to this process, within its CPU affinity and its cgroup.
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// How many tasks may be suspended at once: 0 to 65,535. Default: 1,000.
+    ///
+    /// A task that waits in the host, for a time, a connection or a name, gives its worker to
+    /// another one and goes on when it is woken, on whichever worker is free. So
+    /// [`workers`](Self::workers) bounds how many tasks compute at once, and this how many wait
+    /// beside them. Where as many wait already, the next one keeps its worker while it waits. A
+    /// module with several memories, or with more than four tables, counts as several.
+    ///
+    /// A suspended task holds its instance: some 70 KiB of memory where the guest is a small one.
+    /// Each place also reserves some 4 GiB of addresses (not memory), of which a process has
+    /// 128 TiB.
+    pub fn max_suspended(mut self, tasks: usize) -> Self {
+        self.max_suspended = tasks;
         self
     }
 
@@ -82,92 +106,113 @@ impl PoolBuilder {
         self
     }
 
-    /// How much tasks share. Default: [`Isolation::Task`].
+    /// With how many bytes of arguments the queue is full, with fewer tasks than its
+    /// [capacity](Self::queue_capacity); at least 1. The encoded arguments of all tasks that
+    /// wait for a worker count, those of running tasks do not. Default: no bound, and bytes are
+    /// not counted.
+    ///
+    /// While there are fewer bytes the queue takes a task of any size, so none is too large for
+    /// it or waits longer than smaller ones. So there may be more bytes than this: by the
+    /// arguments of one task for each thread that submits, and by those of tasks that cannot
+    /// wait for room, which are tried again or submitted in a callback.
+    pub fn queue_capacity_bytes(mut self, bytes: usize) -> Self {
+        self.queue_capacity_bytes = Some(bytes);
+        self
+    }
+
+    /// Whether tasks share instances. Default: [`Isolation::Task`].
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = isolation;
         self
     }
 
-    /// How many tasks a warm instance serves before it is replaced by a fresh one; at least
-    /// 1. Matters only under [`Isolation::Worker`]. Default: no end.
+    /// How many tasks a warm instance serves before a fresh one replaces it: 1 or more. Has an
+    /// effect only under [`Isolation::Worker`]. Default: unlimited.
     pub fn max_tasks_per_instance(mut self, tasks: u64) -> Self {
         self.max_tasks_per_instance = Some(tasks);
         self
     }
 
-    /// How much memory a warm instance may hold, in bytes, to be kept for another task: one
-    /// that has grown beyond is replaced by a fresh one, since a memory never shrinks.
-    /// Matters only under [`Isolation::Worker`]. Default: no bound but the
-    /// [memory limit](Self::memory_limit).
+    /// How much memory, in bytes, a warm instance may hold after a task. A larger instance is
+    /// replaced by a fresh one, since a memory never shrinks. Has an effect only under
+    /// [`Isolation::Worker`]. Default: no bound but the [memory limit](Self::memory_limit).
     pub fn max_kept_memory(mut self, bytes: usize) -> Self {
         self.max_kept_memory = bytes;
         self
     }
 
-    /// Whether tasks that failed are tried again. Default: no.
+    /// Which failed tasks are retried, and how often. Default: none.
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = Some(retry);
         self
     }
 
-    /// How long a task may run, from its start on a worker and with the start of its
-    /// instance; an [initializer](crate::TaskModule::with_initializer) has its own time.
-    /// Default: no end.
+    /// How long a task may run, including the start of its instance but not its
+    /// [initializer](crate::TaskModule::with_initializer), whose time counts separately. A longer
+    /// task ends as [`TimedOut`](crate::TaskErrorKind::TimedOut). Default: no limit.
     pub fn task_timeout(mut self, timeout: Duration) -> Self {
         self.limits.task_timeout = Some(timeout);
         self
     }
 
-    /// How long a task may wait in the queue. One that waits longer ends as
-    /// [`QueueTimedOut`](crate::TaskErrorKind::QueueTimedOut) and never starts. Default: no end.
+    /// How long a task may compute: the time that it holds a worker, and not the time that it waits
+    /// in the host. One that computes longer ends as
+    /// [`TimedOut`](crate::TaskErrorKind::TimedOut). For judges and graders, whose answer must not
+    /// depend on how long others wait. The time of an initializer counts. Default: no limit.
+    pub fn compute_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.compute_timeout = Some(timeout);
+        self
+    }
+
+    /// How long a task may wait in the queue. A task that waits longer ends as
+    /// [`QueueTimedOut`](crate::TaskErrorKind::QueueTimedOut) and never starts. Default: no limit.
     pub fn queue_timeout(mut self, timeout: Duration) -> Self {
         self.limits.queue_timeout = Some(timeout);
         self
     }
 
-    /// How long a task may go on after it was asked to stop, by a timeout, a cancel or a
-    /// terminating pool. A guest that looks (`context.is-stop-requested`) can leave in order
-    /// meanwhile: what it returns then is its result, except after a cancel, which is final
-    /// for the caller from the beginning. When the period is over the guest is halted.
-    /// Default: zero, guests are halted at once.
+    /// The grace period: how long a task may run on after a stop was requested by a timeout, a
+    /// cancel or a terminating pool. A guest that checks `context.is-stop-requested` can return
+    /// early within it. What it returns is the task's result, except after a cancel, which settles
+    /// the task at once. When the period is over the guest is halted. Default: zero, guests are
+    /// halted at once.
     ///
-    /// A terminating pool, and so its drop, waits for the grace period of what runs.
+    /// Terminating or dropping the pool blocks for the grace period of running tasks.
     pub fn stop_grace(mut self, grace: Duration) -> Self {
         self.limits.stop_grace = grace;
         self
     }
 
-    /// How much memory a task may hold, in bytes: the sum of all linear memories and tables
-    /// of its instance. Default: 256 MiB.
+    /// How much memory a task may hold, in bytes, summed over the linear memories and tables of
+    /// its instance. Default: 256 MiB.
     ///
-    /// The guest that wants more is ended as [`MemoryLimit`](crate::TaskErrorKind::MemoryLimit); it
-    /// is not told that the growth failed.
+    /// A task whose guest tries to grow beyond the limit ends as
+    /// [`MemoryLimit`](crate::TaskErrorKind::MemoryLimit); the guest does not see a failed growth.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.limits.memory = bytes;
         self
     }
 
-    /// How much stack the calls of a guest may take, in bytes: 64 KiB to 64 MiB. Default:
-    /// 1 MiB.
+    /// How much stack a guest's calls may take, in bytes: 64 KiB to 64 MiB. Default: 1 MiB.
     ///
-    /// This is the stack that WebAssembly itself manages. Compilers keep a second one in the
-    /// guest's memory for what has an address; its size is set when the guest is built, and
-    /// running over it shows as an access out of bounds.
+    /// This is the stack of WebAssembly itself. Compilers keep a second stack in the guest's
+    /// memory for variables whose address is taken; its size is set when the guest is built, and
+    /// its overflow is an access out of bounds.
     pub fn stack_limit(mut self, bytes: usize) -> Self {
         self.stack_limit = bytes;
         self
     }
 
-    /// Compiles guests without the checks at which a computing one is stopped, so that tight
-    /// loops run faster: for code that you trust to come to an end. Default: with them.
+    /// Compiles guests without the checks at which a computing guest is stopped, so that tight
+    /// loops run faster. For code that is trusted to end. Default: with the checks.
     ///
-    /// A guest then goes on until it returns, traps or waits in the host, where it is stopped
-    /// as ever. Timeouts and cancels take effect no sooner, and what it returns too late is
-    /// dropped: the task ends as [`TimedOut`](crate::TaskErrorKind::TimedOut) when it is
-    /// through. Until then its worker serves nobody else, and [`Pool::load`],
-    /// [`Shutdown::Terminate`] and the pool's drop wait for it: for ever, if it has no end. The
-    /// caller of [`TaskFuture::cancel`] does not wait. A [`fuel_limit`](Self::fuel_limit) stops
-    /// it too, but counting fuel costs more than the checks.
+    /// Such a guest runs until it returns, traps or waits in the host, where it can be stopped as
+    /// usual. A timeout takes effect only then: a late result is dropped, and the task ends as
+    /// [`TimedOut`](crate::TaskErrorKind::TimedOut). Until then its worker serves no other task,
+    /// and [`Pool::load`], [`Shutdown::Terminate`] and the drop of the pool wait for the guest,
+    /// for ever if it does not end. [`TaskFuture::cancel`] does not wait. A
+    /// [`fuel_limit`](Self::fuel_limit) stops the guest too, but counting fuel costs more than the
+    /// checks.
     ///
     /// [`Shutdown::Terminate`]: crate::Shutdown::Terminate
     /// [`TaskFuture::cancel`]: crate::TaskFuture::cancel
@@ -176,83 +221,79 @@ impl PoolBuilder {
         self
     }
 
-    /// Has backtraces name files and lines, and functions that were inlined, where the guest
-    /// carries debug information. Default: they name the functions that are in the code.
+    /// Adds files, lines and inlined functions to backtraces, where the guest has debug
+    /// information. Default: backtraces name only compiled functions.
     ///
-    /// To look lines up takes milliseconds for each task that traps or is stopped, for which
-    /// its worker serves nobody else: for finding faults, and not for guests that are
-    /// expected to have them.
+    /// Looking up lines keeps the worker busy for some milliseconds for each task that traps or is
+    /// stopped. For debugging, not for guests that are expected to fail.
     pub fn backtrace_lines(mut self) -> Self {
         self.backtrace_lines = true;
         self
     }
 
-    /// Compiles guests so that numbers come out the same on all kinds of processors, bit by bit:
-    /// every NaN is the same one, and relaxed SIMD is done in one way. Default: as the processor
-    /// does it, which makes code that computes with floats faster. What may differ then is the
-    /// sign and the payload of a NaN that an operation has made, for a guest that looks at these
-    /// bits, and the results of relaxed SIMD instructions, where WebAssembly leaves a choice.
+    /// Compiles guests so that numeric results are bit-identical on all processors: NaNs are
+    /// canonical, and relaxed SIMD is deterministic. Default: off, which makes floating-point code
+    /// faster. Then the sign and payload bits of a computed NaN may differ between processors, and
+    /// so may the results of relaxed SIMD instructions.
     ///
-    /// For [deterministic](crate::Capabilities::deterministic) guests whose outcome must be the
-    /// same on different machines. It holds for all guests of the pool.
+    /// For [deterministic](crate::Capabilities::deterministic) guests whose results must be the
+    /// same on different machines. Applies to all guests of the pool.
     pub fn deterministic_numbers(mut self) -> Self {
         self.deterministic_numbers = true;
         self
     }
 
-    /// How the memory of an instance is made clean for the next one. Default:
-    /// [`MemoryReset::Whole`], which leaves nothing behind on any machine.
+    /// How the memory of an instance is reset for the next one. Default: [`MemoryReset::Whole`],
+    /// which is safe on every machine.
     pub fn memory_reset(mut self, reset: MemoryReset) -> Self {
         self.memory_reset = reset;
         self
     }
 
-    /// How much a task's standard output may take, and its standard error, in bytes each.
-    /// What is over it pushes out what came first; it is never the guest's failure.
-    /// Default: 64 KiB.
+    /// How much of a task's standard output and of its standard error is kept, in bytes each.
+    /// Later output replaces the oldest; exceeding the limit is not an error. Default: 64 KiB.
     pub fn output_limit(mut self, bytes: usize) -> Self {
         self.limits.output = bytes;
         self
     }
 
     /// How much a [program](crate::Command) may print, in bytes, standard output and standard
-    /// error together: it is the program's result, and kept whole. The program that prints
-    /// more is ended as [`OutputLimit`](crate::TaskErrorKind::OutputLimit). Default: 16 MiB.
+    /// error together. All of it is kept as the program's result. A program that prints more ends
+    /// as [`OutputLimit`](crate::TaskErrorKind::OutputLimit). Default: 16 MiB.
     pub fn program_output_limit(mut self, bytes: usize) -> Self {
         self.limits.program_output = bytes;
         self
     }
 
-    /// How large encoded arguments may be, and an encoded result, in bytes each. Default:
-    /// 128 MiB.
+    /// How large the encoded arguments and the encoded result may be, in bytes each. Default: 128
+    /// MiB.
     ///
-    /// From this limit follows how much may be made of the result of an exported function when it
-    /// is read into a [`Value`](crate::Value) or its like: see
-    /// [`json_form`](crate::json_form#how-much-it-takes).
+    /// This limit also determines how much decoding the result of an exported function may
+    /// allocate: see [`json_form`](crate::json_form#how-much-it-takes).
     pub fn payload_limit(mut self, bytes: usize) -> Self {
         self.limits.payload = bytes;
         self
     }
 
-    /// How much fuel a task may use, about one unit for each instruction. Unlike time it is
-    /// exact: the same task with the same arguments uses the same fuel everywhere. Default:
-    /// fuel is not counted, which is faster.
+    /// How much fuel a task may use, about one unit per instruction. Fuel is exact, unlike time:
+    /// the same task with the same arguments uses the same fuel on every machine. A task that uses
+    /// more ends as [`OutOfFuel`](crate::TaskErrorKind::OutOfFuel). Default: fuel is not counted,
+    /// which is faster.
     pub fn fuel_limit(mut self, fuel: u64) -> Self {
         self.limits.fuel = Some(fuel);
         self
     }
 
-    /// How long it may take to load a module: to wait for a place among the 8 that are loaded at
-    /// once, to compile it and to ask it for its tasks (and with
-    /// [`load_async`](Pool::load_async) to read it). Then [`Pool::load`] returns
-    /// [`TimedOut`](crate::LoadError::TimedOut). Default: no end, but 10 seconds or the
-    /// [`task_timeout`](Self::task_timeout) for asking for its tasks, where guest code runs.
+    /// How long loading a module may take: waiting until fewer than 8 others are being loaded,
+    /// compiling it and listing its tasks (and reading it, in [`load_async`](Pool::load_async)).
+    /// After that [`Pool::load`] returns [`TimedOut`](crate::LoadError::TimedOut). Default: no
+    /// limit, except for listing its tasks, which runs guest code: the
+    /// [`task_timeout`](Self::task_timeout) but at least 1 second, or 10 seconds without one.
     ///
-    /// A guest that is being asked is stopped. A compilation cannot be stopped: it goes on and
-    /// keeps its place, and with it one of at most 8 threads, until it is done
-    /// ([`PoolStats::loading`](crate::PoolStats::loading) counts it), also when the pool is
-    /// dropped meanwhile. What it made is put into the cache and dropped, unless somebody has
-    /// asked for the same bytes again, who waits for this compilation.
+    /// A guest that lists its tasks is stopped. A compilation cannot be stopped: it keeps one of
+    /// at most 8 threads until it is done, even if the pool is dropped
+    /// ([`PoolStats::loading`](crate::PoolStats::loading) counts it). Its code goes into the
+    /// cache. Loading the same bytes again meanwhile waits for this compilation.
     pub fn load_timeout(mut self, timeout: Duration) -> Self {
         self.load_timeout = Some(timeout);
         self
@@ -261,22 +302,22 @@ impl PoolBuilder {
     /// Where compiled modules are kept between processes. Default: `wasmpool` in the user's
     /// cache folder.
     ///
-    /// The files are native code that later processes run: whoever can write to the folder
-    /// can run code as this process. So it is used only if it and each folder above it belongs
-    /// to the effective user or to root, and is not writable by group or others (above it, a
-    /// sticky folder such as `/tmp` may be); a file in it likewise. Otherwise, and where the folder
-    /// cannot be made or written, modules are loaded without it: [`Pool::cache`] tells why, and
-    /// so does an event of the feature `tracing`, once. A folder that does not exist is made for
-    /// its owner alone, when the first module is loaded.
+    /// The files are native code that later processes run: whoever can write to the folder can run
+    /// code as this process. So the folder is used only if it and each folder above it belongs to
+    /// the effective user or to root and is not writable by group or others; a sticky folder above
+    /// it, such as `/tmp`, may be. The same holds for its files. Otherwise, or if the folder
+    /// cannot be created or written, modules are loaded without the cache: [`Pool::cache`] says
+    /// why, and so does one event of the feature `tracing`. A folder that does not exist is
+    /// created with access for its owner alone, when the first module is loaded.
     pub fn cache_folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.cache = CacheFolder::At(folder.into());
         self
     }
 
-    /// How large the cache of compiled modules may be on disk, in bytes. What was not used for
-    /// longest is deleted when a module is added; use is noticed to within a day, by the files'
-    /// time of modification. A module that is larger than the limit is not kept. Default: 1 GiB,
-    /// some thousand modules of middle size.
+    /// How large the cache of compiled modules may be on disk, in bytes. When a module is added,
+    /// the least recently used ones are deleted; the time of use is the file's modification time
+    /// and exact to a day. A module larger than the limit is not kept. Default: 1 GiB, some
+    /// thousand modules of medium size.
     pub fn cache_limit(mut self, bytes: u64) -> Self {
         self.cache_limit = bytes;
         self
@@ -288,37 +329,37 @@ impl PoolBuilder {
         self
     }
 
-    /// What to call the worker with this index, from 0: how debuggers and `top -H` show its thread.
-    /// Default: `wasmpool-worker-3`.
+    /// The name of the thread of the worker with this index, counted from 0, as debuggers and
+    /// `top -H` show it. Default: `wasmpool-worker-` and the index.
     pub fn thread_name(mut self, name: impl Fn(usize) -> String + Send + Sync + 'static) -> Self {
         self.threads.name = Some(Arc::new(name));
         self
     }
 
-    /// How large the stack of each worker's thread is, in bytes; the system may round it up. Guests
-    /// have [stacks of their own](Self::stack_limit): this one is for the host's side of calls, and
-    /// for callbacks. Default: that of Rust's threads, 2 MiB.
+    /// The stack size of each worker's thread, in bytes; the system may round it up. It is used by
+    /// the host's side of calls and by callbacks; guests have [stacks of their
+    /// own](Self::stack_limit). Default: that of Rust's threads, 2 MiB.
     pub fn thread_stack_size(mut self, bytes: usize) -> Self {
         self.threads.stack_size = Some(bytes);
         self
     }
 
-    /// Calls `handler` on each worker's thread, with the worker's index, before its first task: to
-    /// set its affinity, its priority, or what is local to a thread. A panic of the handler ends the
-    /// handler alone. Default: nothing.
+    /// Calls `handler` on each worker's thread, with the worker's index, before its first task:
+    /// for example to set the thread's affinity, priority or thread-local state. A panic ends only
+    /// the handler. Default: none.
     pub fn on_thread_start(mut self, handler: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.threads.on_start = Some(Arc::new(handler));
         self
     }
 
-    /// Calls `handler` on each worker's thread, with the worker's index, after its last task. A panic
-    /// of the handler ends the handler alone. Default: nothing.
+    /// Calls `handler` on each worker's thread, with the worker's index, after its last task. A
+    /// panic ends only the handler. Default: none.
     pub fn on_thread_exit(mut self, handler: impl Fn(usize) + Send + Sync + 'static) -> Self {
         self.threads.on_exit = Some(Arc::new(handler));
         self
     }
 
-    /// Sets the sandbox up and starts the threads.
+    /// Sets up the sandbox and starts the threads.
     ///
     /// # Errors
     ///
@@ -328,7 +369,14 @@ impl PoolBuilder {
         let n_workers = self.workers.unwrap_or_else(default_workers);
         Pool::start(Settings {
             n_workers: check_range("workers", n_workers, 1..=MAX_WORKERS)?,
-            queue_capacity: check_range("queue_capacity", self.queue_capacity, 1..=usize::MAX)?,
+            max_suspended: check_range("max_suspended", self.max_suspended, 0..=MAX_SUSPENDED)?,
+            queue_capacity: Capacity {
+                tasks: check_range("queue_capacity", self.queue_capacity, 1..=usize::MAX)?,
+                bytes: self
+                    .queue_capacity_bytes
+                    .map(|bytes| check_range("queue_capacity_bytes", bytes, 1..=usize::MAX))
+                    .transpose()?,
+            },
             isolation: self.isolation,
             max_tasks_per_instance: self
                 .max_tasks_per_instance
@@ -349,10 +397,11 @@ impl PoolBuilder {
     }
 }
 
-/// Settings that have been checked.
+/// Settings after validation.
 pub(crate) struct Settings {
     pub(crate) n_workers: usize,
-    pub(crate) queue_capacity: usize,
+    pub(crate) max_suspended: usize,
+    pub(crate) queue_capacity: Capacity,
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
     pub(crate) max_kept_memory: usize,

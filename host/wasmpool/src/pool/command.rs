@@ -1,6 +1,6 @@
-//! Programs as tasks, in the manner of `std::process`: a command line, and what comes of it.
+//! Programs as tasks, in the manner of `std::process`: command lines and their output.
 //!
-//! Knows nothing of how a program is run: it is a task with three arguments.
+//! Does not know how a program is run: it is a task with three arguments.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -18,11 +18,11 @@ use crate::task::{Task, TaskModule, TaskOptions};
 /// A program's arguments, its environment and its standard input.
 type ProgramArguments<'a> = (&'a [String], &'a [(String, String)], Option<&'a Bytes>);
 
-/// A command line for a program that was loaded, in the manner of [`std::process::Command`]:
-/// made by [`TaskModule::command`], run as often as you like, each time in a fresh instance.
+/// A command line for a loaded program, in the manner of [`std::process::Command`]. Made by
+/// [`TaskModule::command`]; can be run many times, each time in a fresh instance.
 ///
-/// Like every guest a program has nothing of the host that it is not given: no file, no
-/// variable, no argument but its own name, an empty standard input.
+/// A program has no access to the host but what it is granted, like every guest. By default it has
+/// no file, no environment variable, no argument but its name, and an empty standard input.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -49,7 +49,7 @@ pub struct Command {
     options: TaskOptions,
 }
 
-/// A program that was started: the future of its [`Output`].
+/// A started program: the future of its [`Output`].
 ///
 /// Wait for it or await it. Dropping it neither kills the program nor waits for it.
 #[derive(Debug)]
@@ -63,8 +63,8 @@ impl TaskModule {
     ///
     /// # Errors
     ///
-    /// If the module is no program: neither a component that exports `wasi:cli/run` nor a
-    /// core module for WASI preview 1 with a `_start`.
+    /// If the module is not a program: a component that exports `wasi:cli/run`, or a core module
+    /// for WASI preview 1 with a `_start`.
     pub fn command(&self) -> Result<Command, TaskRefError> {
         self.program_task::<ProgramArguments<'_>>()?;
         Ok(Command {
@@ -90,14 +90,14 @@ impl Command {
         self
     }
 
-    /// The name that the program is called by, its argument 0. Default: `program`.
+    /// The program's name, its argument 0. Default: `program`.
     pub fn arg0(&mut self, name: impl Into<String>) -> &mut Self {
         self.arguments[0] = name.into();
         self
     }
 
-    /// Sets a variable of its environment, also where its [`Capabilities`] set it otherwise.
-    /// Default: those of its capabilities, and of this process none.
+    /// Sets a variable of its environment, which overrides one of its [`Capabilities`]. Default:
+    /// the variables of its capabilities, none of this process.
     pub fn env(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
         let name = name.into();
         self.environment.retain(|(other, _)| *other != name);
@@ -116,37 +116,36 @@ impl Command {
         self
     }
 
-    /// What it reads from standard input. Default: nothing, or the input of this process where
-    /// that was [granted](Capabilities::inherit_stdio).
+    /// The bytes of its standard input. Default: empty, or the input of this process if that was
+    /// [granted](Capabilities::inherit_stdio).
     pub fn stdin(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
         self.stdin = Some(bytes.into());
         self
     }
 
-    /// What it may use of the host, in the place of what its module may. Default: as its
-    /// [module](TaskModule::with_capabilities) has it, which is nothing by default.
+    /// Its rights, which replace those of its module. Default: those of its
+    /// [module](TaskModule::with_capabilities), which has none by default.
     pub fn capabilities(&mut self, capabilities: Capabilities) -> &mut Self {
         self.options = self.options.clone().capabilities(capabilities);
         self
     }
 
-    /// How much it may print, in bytes, standard output and standard error together. One that
-    /// prints more is ended as [`OutputLimit`](crate::TaskErrorKind::OutputLimit). Default: as
-    /// the [pool](crate::PoolBuilder::program_output_limit) has it, 16 MiB.
+    /// How much it may print, in bytes, standard output and standard error together. A program
+    /// that prints more ends as [`OutputLimit`](crate::TaskErrorKind::OutputLimit). Default: the
+    /// [pool's limit](crate::PoolBuilder::program_output_limit), 16 MiB by default.
     pub fn output_limit(&mut self, bytes: usize) -> &mut Self {
         self.options = self.options.clone().program_output_limit(bytes);
         self
     }
 
-    /// How it is run: limits, priority, retries. In the place of what was set before, also by
+    /// Its options: limits, priority, retries. They replace all earlier ones, also those set by
     /// [`capabilities`](Self::capabilities) and [`output_limit`](Self::output_limit).
     pub fn options(&mut self, options: TaskOptions) -> &mut Self {
         self.options = options;
         self
     }
 
-    /// Starts the program as soon as a worker of `pool` is free. Blocks while the queue is
-    /// full, as [`Pool::submit`] does.
+    /// Submits the program to `pool`. Blocks while the queue is full, as [`Pool::submit`] does.
     ///
     /// # Errors
     ///
@@ -156,13 +155,13 @@ impl Command {
         Child::of(submitted)
     }
 
-    /// Runs the program and gives what came of it. Waits for room in the queue and for the
-    /// program without blocking the thread, on any executor; nothing is started before the
-    /// first poll.
+    /// Runs the program and returns its output, whatever its exit code. Waits for room in the
+    /// queue and for the program without blocking the thread, on any executor. Nothing is started
+    /// before the first poll.
     ///
     /// # Errors
     ///
-    /// If it could not be started, and as [`Child::wait`].
+    /// If it could not be submitted, and as [`Child::wait`].
     pub async fn output(&self, pool: &Pool) -> Result<Output, TaskError> {
         let task = self.task();
         let submitted = pool.submit_async(&task, self.task_arguments()).await;
@@ -194,29 +193,29 @@ impl Child {
         }
     }
 
-    /// Blocks until the program has ended, and gives what came of it, whatever its exit code.
+    /// Blocks until the program has ended, and returns its output, whatever its exit code.
     ///
     /// # Errors
     ///
-    /// If it did not come to an end of its own: it trapped, was killed, or met a limit. What
-    /// it had printed by then is in the [report](TaskFuture::report) of its
-    /// [task](Self::task), as far as that keeps it.
+    /// If the program did not exit: it trapped, was killed, or met a limit. The end of its output
+    /// is in the [report](TaskFuture::report) of its [task](Self::task).
     pub fn wait(&self) -> Result<Output, TaskError> {
         finished(self.future.wait())
     }
 
-    /// As [`wait`](Self::wait), for `timeout` at the longest; `None` if it still runs then.
+    /// As [`wait`](Self::wait), but blocks for at most `timeout`; `None` if the program has not
+    /// ended by then.
     pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<Output, TaskError>> {
         self.future.wait_timeout(timeout).map(finished)
     }
 
-    /// Kills the program, wherever it is; the same as [`TaskFuture::cancel`].
+    /// Kills the program, queued or running; the same as [`TaskFuture::cancel`].
     pub fn kill(&self) -> bool {
         self.future.cancel()
     }
 
-    /// The task that the program is: with its state, its report and its events. As a task it
-    /// has failed when its exit code is not 0.
+    /// The program as a task, with its state, report and events. A task whose exit code is not 0
+    /// has failed.
     pub fn task(&self) -> &TaskFuture<Output> {
         &self.future
     }
@@ -230,7 +229,7 @@ impl Future for Child {
     }
 }
 
-/// For a task an exit code other than 0 is a failure. For who runs a command it is data.
+/// An exit code other than 0 is the failure of a task, but the output of a command.
 fn finished(outcome: Result<Output, TaskError>) -> Result<Output, TaskError> {
     outcome.or_else(|error| error.output().cloned().ok_or(error))
 }

@@ -1,4 +1,4 @@
-//! The pool: its settings, its threads, and the ways into it and out of it.
+//! The pool's handle: loading, mapping and shutdown.
 
 use std::fmt;
 use std::path::Path;
@@ -16,13 +16,13 @@ use crate::sync::{Arc, Instant};
 use crate::task::{Task, TaskModule};
 use crate::value::{Arguments, IntoArguments};
 
-/// An executor of tasks in WebAssembly sandboxes.
+/// An executor that runs tasks in WebAssembly sandboxes.
 ///
-/// Owns its worker threads. A handle that is cheap to clone: all clones are the same pool.
+/// A handle that is cheap to clone: all clones are the same pool, which owns its threads.
 ///
-/// Dropping the last handle [terminates](Shutdown::Terminate) the pool: queued tasks are cancelled,
-/// running ones are stopped, also those that would never end, and the drop blocks until all
-/// of its threads are gone, which takes milliseconds. To let accepted work finish, call
+/// Dropping the last handle [terminates](Shutdown::Terminate) the pool: queued tasks are cancelled
+/// and running ones are stopped, even in endless loops. The drop blocks until the pool's threads
+/// have ended, which takes milliseconds. To let accepted tasks finish, call
 /// [`shutdown`](Self::shutdown) first.
 #[derive(Clone)]
 pub struct Pool {
@@ -31,20 +31,19 @@ pub struct Pool {
     threads: Arc<Threads>,
 }
 
-/// What a [`Pool::shutdown_timeout`] had to cut short; nothing of it if all was done in time.
+/// How many tasks [`Pool::shutdown_timeout`] cut short; all zero if every task ended in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct CutShort {
-    /// Tasks that were accepted and never ran. Each ends as
-    /// [`Cancelled`](crate::TaskErrorKind::Cancelled).
+    /// Accepted tasks that never ran. Each ends as [`Cancelled`](crate::TaskErrorKind::Cancelled).
     pub never_ran: usize,
-    /// Tasks that ran and were stopped. Each ends as [`ShutDown`](crate::TaskErrorKind::ShutDown),
-    /// unless it came to its own end in the last moment.
+    /// Running tasks that were stopped. Each ends as [`ShutDown`](crate::TaskErrorKind::ShutDown),
+    /// unless it ended by itself at the last moment.
     pub stopped: usize,
 }
 
 impl Pool {
-    /// A pool with settings of your choice.
+    /// The builder of a pool, with the default settings.
     pub fn builder() -> PoolBuilder {
         PoolBuilder::default()
     }
@@ -61,6 +60,7 @@ impl Pool {
     pub(crate) fn start(settings: Settings) -> Result<Self, BuildError> {
         let Settings {
             n_workers,
+            max_suspended,
             queue_capacity,
             isolation,
             max_tasks_per_instance,
@@ -80,10 +80,11 @@ impl Pool {
             Isolation::Task => 1,
             Isolation::Worker => WARM_INSTANCES + 1,
         };
-        // And those of modules that list their tasks.
+        // Each load needs an instance to list its module's tasks.
         let instances = n_workers * instances_per_worker + MAX_LOADS;
         let engine = EngineSettings {
             instances: u32::try_from(instances).expect("both factors are small"),
+            suspended: u32::try_from(max_suspended).expect("it is bounded"),
             stack,
             fuel: limits.fuel.is_some(),
             epochs,
@@ -93,7 +94,7 @@ impl Pool {
         };
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
         let registry = Arc::new(Registry {
-            scheduler: Scheduler::new(queue_capacity, n_workers),
+            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended),
             sandbox,
             limits,
             retry,
@@ -118,50 +119,61 @@ impl Pool {
         self.threads.n_workers()
     }
 
-    /// How many tasks wait in the queue at this moment.
+    /// How many tasks may be suspended at once.
+    pub fn max_suspended(&self) -> usize {
+        self.registry.scheduler.queue.max_suspended()
+    }
+
+    /// How many tasks are in the queue.
     pub fn queued(&self) -> usize {
         self.registry.scheduler.queue.places.taken()
     }
 
-    /// How many tasks are where at this moment, how those that have ended did, and how long
-    /// it took. The numbers add up, and reading them stops nobody.
+    /// Counts of the queued, running and ended tasks, and their timings. The counts are consistent
+    /// with each other; reading them does not block the workers.
     pub fn stats(&self) -> PoolStats {
         let Scheduler {
-            counters, timings, ..
+            queue,
+            counters,
+            timings,
+            ..
         } = &self.registry.scheduler;
         let (loads, loading) = self.loader.counts();
         PoolStats {
+            queued_bytes: queue.places.bytes(),
             loads,
             loading,
+            stuck: self.registry.scheduler.watchdog.n_stuck(),
             ..counters.read(timings, self.allocation().clone())
         }
     }
 
-    /// Where the memory of instances comes from: [`Allocation::OnDemand`] works the same and
-    /// is slower.
+    /// Where the memory of instances comes from. [`Allocation::OnDemand`] is slower and otherwise
+    /// the same.
     pub fn allocation(&self) -> &Allocation {
         self.registry.sandbox.allocation()
     }
 
-    /// Whether compiled modules are kept on disk, and why not if they are not. Makes the folder,
-    /// if no module was loaded yet.
+    /// Whether compiled modules are kept on disk, and if not, why. Creates the cache folder if no
+    /// module was loaded yet.
     pub fn cache(&self) -> CacheState {
         self.registry.sandbox.cache().state()
     }
 
     /// Loads the module in a file: a component, or a core module that is a program for WASI preview 1
-    /// or exports functions of numbers; or the text form of one (`.wat`).
+    /// or exports functions of numbers; or the text form of one (`.wat`). Programs for preview 1 and the
+    /// text form each take a [feature](crate#features).
     ///
-    /// Blocks while it is read, compiled and asked for its tasks; that is the cost of reading
-    /// it if the cache has it, and otherwise about a second for each megabyte. The same bytes
-    /// are loaded once for as long as somebody holds the module, also by threads that load them at
-    /// the same time. Up to 8 modules are loaded at once, and others wait for them in order, within
-    /// their [`load_timeout`](PoolBuilder::load_timeout).
+    /// Blocks while the module is read, compiled and asked for its tasks: about 1 second per
+    /// megabyte, or the time to read the file if the cache has the code. While a module is held or
+    /// being loaded, loading the same bytes again returns the same module. Up to 8 modules are
+    /// loaded at once; others wait in order, for at most their
+    /// [`load_timeout`](PoolBuilder::load_timeout).
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is not a component, does not fit this pool, or takes too long.
-    /// The error says what to do about it.
+    /// If the file cannot be read, is not a module that this pool can run, or loading takes too
+    /// long. The error says what to do about it.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<TaskModule, LoadError> {
         let path = path.as_ref();
         let bytes = std::fs::read(path).map_err(|source| LoadError::Read {
@@ -171,7 +183,7 @@ impl Pool {
         self.load_owned(bytes)
     }
 
-    /// Loads a module from memory, otherwise as [`load`](Self::load).
+    /// As [`load`](Self::load), from memory.
     ///
     /// # Errors
     ///
@@ -187,12 +199,11 @@ impl Pool {
         self.loader.load(&self.registry, Source::bytes(bytes))
     }
 
-    /// Loads the module in a file from async code, otherwise as [`load`](Self::load): the future
-    /// belongs to no runtime and blocks no thread of one. A thread is started for it with the
-    /// first poll.
+    /// As [`load`](Self::load), for async code. The future runs on any executor and does not block
+    /// its thread: the first poll starts a thread for it.
     ///
-    /// Dropping the future gives the load up, as a [timeout](PoolBuilder::load_timeout) does. It
-    /// does not keep the pool alive: when that is dropped, the load ends as
+    /// Dropping the future abandons the load, as a [timeout](PoolBuilder::load_timeout) does. The
+    /// future does not keep the pool alive: when the pool is dropped, the load ends as
     /// [`ShutDown`](LoadError::ShutDown).
     ///
     /// # Errors
@@ -210,7 +221,7 @@ impl Pool {
         })
     }
 
-    /// Loads a module from memory, otherwise as [`load_async`](Self::load_async).
+    /// As [`load_async`](Self::load_async), from memory.
     ///
     /// # Errors
     ///
@@ -221,24 +232,24 @@ impl Pool {
             .load_async(&self.registry, move || Ok(Source::bytes(bytes)))
     }
 
-    /// Compiles a module to native code for [`load_precompiled`](Self::load_precompiled), in
-    /// this pool or one of the same settings, on a machine of the same kind: for deployments
-    /// that have no time or no place for the cache. Blocks for about a second for each megabyte.
+    /// Compiles a module to native code for [`load_precompiled`](Self::load_precompiled), in this
+    /// pool or one of the same settings, on a machine of the same kind. For deployments that
+    /// cannot compile or keep a cache. Blocks for about 1 second per megabyte.
     ///
     /// # Errors
     ///
-    /// If the bytes are not a component.
+    /// If the bytes are not a module that this pool can run.
     pub fn precompile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         self.registry.sandbox.precompile(bytes)
     }
 
-    /// Loads the native code in a file, otherwise as [`load`](Self::load).
+    /// As [`load`](Self::load), from a file of native code.
     ///
     /// # Safety
     ///
-    /// This runs what is in the file without a look at it, outside of any sandbox: it must be
-    /// what [`precompile`](Self::precompile) has made, and must not be changed while the module
-    /// is in use. Replace it by a rename.
+    /// The code in the file runs unchecked and outside of any sandbox. The file must have been
+    /// made by [`precompile`](Self::precompile) and must not be changed while the module is in
+    /// use. Replace it by a rename.
     ///
     /// # Errors
     ///
@@ -247,7 +258,7 @@ impl Pool {
     #[allow(unsafe_code)]
     pub unsafe fn load_precompiled(&self, path: impl AsRef<Path>) -> Result<TaskModule, LoadError> {
         let path = path.as_ref();
-        // So that a file that is not there is not taken for one that does not fit.
+        // Reports a missing file as `Read`, not as `Unfit`.
         std::fs::File::open(path).map_err(|source| LoadError::Read {
             path: path.to_owned(),
             source: Arc::new(source),
@@ -256,18 +267,18 @@ impl Pool {
         self.loader.load(&self.registry, source)
     }
 
-    /// Runs `task` over all of `inputs` and gives the outcomes in the order of the inputs.
+    /// Runs `task` on each of `inputs` and yields the outcomes in the order of the inputs.
     ///
-    /// An input is the arguments of the task, or its only argument; several lists of
-    /// arguments are zipped, `a.zip(b)` for two of them and `a.zip(b).zip(c)` for three. A
-    /// few inputs are submitted at once, and the iterator never pulls more than its window
-    /// ahead of the outcomes that were taken: endless inputs are fine. The window is 64
-    /// inputs, or four [chunks](crate::TaskOptions::chunk_size) for each worker if that is
-    /// more. A task that fails is an `Err` in its place, and the others come all the same; if
-    /// the inputs panic, that comes after the outcomes of those before it.
-    /// [`Map::timeout`] bounds the time of the whole. Does not block; taking an outcome
-    /// does, and while none is under way because the queue is full of others' tasks it waits
-    /// for room there.
+    /// An input is a tuple of the task's arguments, or its only argument; zip several lists of
+    /// arguments: `a.zip(b)` for two, `a.zip(b).zip(c)` for three. Inputs may be endless: the
+    /// iterator submits some at once, and never more than its window ahead of the outcomes that
+    /// were taken. The window is 64 inputs, or four [chunks](crate::TaskOptions::chunk_size) per
+    /// worker if that is more.
+    ///
+    /// A failed task is an `Err` in its place and does not affect the others. If the inputs panic,
+    /// the panic is passed on after the outcomes of the inputs before it. [`Map::timeout`] limits
+    /// the total time. This call does not block. `next` blocks until the next outcome is there; if
+    /// the queue is full and no task of the map is under way, it first waits for room.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -292,9 +303,8 @@ impl Pool {
         Map::new(self, task.clone(), inputs.into_iter())
     }
 
-    /// Runs `task` over all of `inputs` and gives the outcomes as they come, each with the
-    /// place of its input. A slow task holds up nothing but itself; otherwise as
-    /// [`map`](Self::map).
+    /// As [`map`](Self::map), but yields the outcomes in the order in which the tasks end, each
+    /// with the index of its input. A slow task does not delay the outcomes of others.
     pub fn map_unordered<Args, Out, Inputs>(
         &self,
         task: &Task<Args, Out>,
@@ -308,9 +318,8 @@ impl Pool {
         MapUnordered::new(self, task.clone(), inputs.into_iter())
     }
 
-    /// Runs `task` over all of `inputs` and gives the outcomes in the order of the inputs, as
-    /// a [stream](https://docs.rs/futures-core) for async code. As [`map`](Self::map), but it
-    /// never blocks; what bounds its time is the runtime's own timeout.
+    /// As [`map`](Self::map), but a [stream](https://docs.rs/futures-core) for async code, which
+    /// never blocks. To limit its time, use the runtime's timeout.
     pub fn map_async<Args, Out, Inputs>(
         &self,
         task: &Task<Args, Out>,
@@ -323,29 +332,28 @@ impl Pool {
         MapStream::new(self, task.clone(), inputs.into_iter())
     }
 
-    /// Refuses tasks from now on. Does not block; what was accepted is still done.
+    /// Refuses tasks from now on. Accepted tasks still run. Does not block.
     pub fn close(&self) {
         self.registry.scheduler.queue.close();
     }
 
-    /// Refuses tasks from now on, deals with those that were accepted as `how` says, and
-    /// blocks until the workers are through with them.
+    /// Refuses tasks from now on, finishes, cancels or stops accepted ones as `how` says, and
+    /// blocks until all have ended.
     ///
-    /// Can be called again, with the same or a stricter `how`, from any thread: who waits in
-    /// a graceful shutdown comes back when another thread terminates the pool. On the pool's
-    /// own threads (in a callback) it does not block.
+    /// Can be called again, from any thread, with the same or a stricter `how`: when another
+    /// thread terminates the pool, a blocked graceful shutdown returns. On the pool's own threads
+    /// (in a callback) it does not block.
     pub fn shutdown(&self, how: Shutdown) {
         self.threads.shutdown(how);
     }
 
-    /// Refuses tasks from now on, gives those that were accepted `timeout` to finish, and
-    /// then terminates the pool. Blocks for that long at the most, and the moment it takes
-    /// to stop what runs, which is longer for
-    /// [uninterruptible guests](PoolBuilder::uninterruptible_guests). Says what had to be cut
-    /// short.
+    /// Refuses tasks from now on, waits up to `timeout` for accepted ones to finish, then
+    /// terminates the pool. Returns how many tasks were cut short. Blocks for at most `timeout`
+    /// and the time to stop running tasks, which is longer for [uninterruptible
+    /// guests](PoolBuilder::uninterruptible_guests).
     ///
-    /// On the pool's own threads (in a callback) it terminates at once, waits for nothing, and
-    /// may not count a task that is just being started.
+    /// On the pool's own threads (in a callback) it terminates at once without blocking, and may
+    /// miss a task that is just starting.
     pub fn shutdown_timeout(&self, timeout: Duration) -> CutShort {
         self.close();
         let deadline = Instant::now().checked_add(timeout);

@@ -1,15 +1,14 @@
-//! How modules come into a pool: which are loaded, which are being loaded, and who waits for them.
+//! Loading modules: which are loaded, which are being loaded, and who waits for them.
 //!
-//! A module is loaded on a thread of the loader's own: compiling cannot be interrupted, and whoever
-//! waits for it may have little time. There are [`MAX_LOADS`] of these threads at the most, each
-//! for as long as there is something to load; other loads wait for them in order. Loads of the same
-//! bytes are one.
+//! A module is loaded on a thread of the loader, since compiling cannot be interrupted and callers
+//! may time out. There are at most [`MAX_LOADS`] such threads, which end when the queue is empty;
+//! other loads wait in order. Loads of the same bytes are joined.
 //!
-//! When nobody waits for a load any longer, it leaves the queue, or the guest that is listing its
-//! tasks is stopped. A compilation goes on, and who asks for the same bytes meanwhile waits for it;
-//! otherwise its module is dropped and the cache is all that has it.
+//! When no caller waits for a load any longer, it leaves the queue, or the guest that lists its
+//! tasks is stopped. A compilation runs on: a caller who loads the same bytes meanwhile joins it,
+//! otherwise the module is dropped and only the cache keeps it.
 //!
-//! Knows nothing of how a module is compiled.
+//! Does not know how a module is compiled.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -22,25 +21,25 @@ use std::time::Duration;
 
 use crate::call::{Control, Limits, StopReason};
 use crate::error::{LoadError, TaskError, TaskErrorKind};
-use crate::sandbox::{CallContext, Driver, Module, TaskInfo, Unlisted};
+use crate::sandbox::{BlockingDriver, Module, TaskInfo, Unlisted};
 use crate::schedule::{Registry, trace};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 use crate::task::TaskModule;
 
-/// How many modules are loaded at once. Each may want a place for an instance, to be asked for its
-/// tasks there; and a compilation keeps several processors busy by itself.
+/// How many modules are loaded at once. Each may need an instance to list its tasks, and one
+/// compilation uses several processors.
 pub(crate) const MAX_LOADS: usize = 8;
 
 /// How long a module may take to list its tasks, where tasks themselves have no timeout.
 const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a module gets for listing its tasks at the least, also where tasks get less: limits
-/// that are meant for tasks should stop tasks, and not the loading.
+/// The least time and fuel for listing a module's tasks, even if tasks have less: limits for tasks
+/// should not make loading fail.
 const MIN_LIST_TIMEOUT: Duration = Duration::from_secs(1);
 const MIN_LIST_FUEL: u64 = 100_000_000;
 
-/// How long after a stop a guest that lists its tasks is interrupted again, and the longest wait
-/// between two interrupts: as the watchdog does it for tasks.
+/// How long after a stop a guest that lists its tasks is interrupted again, and the longest pause
+/// between two interrupts, as in the watchdog.
 const REPEAT_AFTER: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(128);
 
@@ -50,7 +49,7 @@ type Outcome = Result<Arc<Module>, LoadError>;
 /// The loads of one pool.
 pub(crate) struct Loader {
     state: Mutex<State>,
-    /// Signalled when a load has ended and when somebody gives up.
+    /// Signalled when a load has ended and when a caller gives up.
     changed: Condvar,
     /// How long a load may take.
     timeout: Option<Duration>,
@@ -60,11 +59,11 @@ pub(crate) struct Loader {
 struct State {
     /// Modules that are loaded and still used somewhere.
     loaded: HashMap<Hash, Weak<Module>>,
-    /// Loads that others can join: those from bytes that have not ended.
+    /// Loads that callers can join: those from bytes that have not ended.
     joinable: HashMap<Hash, Arc<Load>>,
-    /// Those of all loads that no thread has begun.
+    /// Loads that no thread has begun.
     queue: VecDeque<Arc<Load>>,
-    /// Those that a thread has begun and not ended.
+    /// Loads that a thread has begun and not ended.
     running: Vec<Arc<Load>>,
     n_threads: usize,
     /// How many loads were begun.
@@ -82,7 +81,7 @@ struct Load {
 
 #[derive(Default)]
 struct Inner {
-    /// How many wait for it.
+    /// How many callers wait for it.
     n_waiting: usize,
     /// What stops the guest while it lists its tasks.
     listing: Option<Arc<Control>>,
@@ -92,11 +91,11 @@ struct Inner {
 /// What a module is made of.
 pub(crate) enum Source {
     Bytes(Vec<u8>, Hash),
-    /// A file with native code, for which whoever has named it vouches.
+    /// A file of native code, trusted by the caller of `load_precompiled`.
     Precompiled(PathBuf),
 }
 
-/// How long somebody waits for a load.
+/// How long a caller waits for a load.
 #[derive(Clone)]
 struct Patience {
     deadline: Option<Instant>,
@@ -104,8 +103,8 @@ struct Patience {
 }
 
 /// The future of a module that is being loaded, from
-/// [`Pool::load_async`](crate::Pool::load_async). Belongs to no runtime. Dropping it gives the
-/// load up.
+/// [`Pool::load_async`](crate::Pool::load_async). Runs on any executor. Dropping it abandons the
+/// load.
 #[must_use = "a load begins when its future is polled"]
 pub struct LoadFuture {
     state: LoadingState,
@@ -167,7 +166,7 @@ impl Loader {
         })
     }
 
-    /// How many loads were ever begun, and how many have not ended.
+    /// How many loads were begun so far, and how many have not ended.
     pub(crate) fn counts(&self) -> (u64, usize) {
         let state = lock(&self.state);
         (state.n_begun, state.running.len() + state.queue.len())
@@ -189,13 +188,14 @@ impl Loader {
     ) -> Result<TaskModule, LoadError> {
         let patience = self.patience();
         if source.hash().is_some() {
-            // What is wrong with the cache is told on the caller's thread.
+            // Reports trouble with the cache on the caller's thread.
             registry.sandbox.cache().state();
         }
         self.load_with(registry, source, &patience)
     }
 
-    /// Loads what `read` gives, without blocking whoever polls. Begins with the first poll.
+    /// Loads the source that `read` returns, without blocking the polling thread. Begins with the
+    /// first poll.
     pub(crate) fn load_async(
         self: &Arc<Self>,
         registry: &Arc<Registry>,
@@ -210,7 +210,7 @@ impl Loader {
         }
     }
 
-    /// Ends what can be ended, when the pool is dropped.
+    /// Ends queued loads and listings; the pool is being dropped.
     pub(crate) fn close(&self) {
         let mut state = lock(&self.state);
         state.is_closed = true;
@@ -281,7 +281,7 @@ impl Loader {
                 Ok(signalled) => state = signalled,
                 Err(late) => {
                     state = late;
-                    // It may have ended in the last moment.
+                    // It may have ended at the last moment.
                     if lock(&load.inner).outcome.is_none() {
                         break timed_out();
                     }
@@ -290,14 +290,14 @@ impl Loader {
         };
         self.leave(&mut state, &load);
         drop(state);
-        // Told here and not by the loader's thread, for subscribers and spans of this one.
+        // Traced here and not on the loader's thread, for this thread's subscriber and span.
         if let (Some(n_bytes), Ok(module)) = (n_new_bytes, &outcome) {
             trace::module_loaded(n_bytes, module.tasks().len(), started.elapsed());
         }
         outcome
     }
 
-    /// Somebody waits no longer.
+    /// A caller waits no longer.
     fn leave(&self, state: &mut State, load: &Arc<Load>) {
         let mut inner = lock(&load.inner);
         inner.n_waiting -= 1;
@@ -305,7 +305,7 @@ impl Loader {
             return;
         }
         if let Some(listing) = &inner.listing {
-            // Who comes now begins anew.
+            // Later callers begin a new load.
             state.forget(load);
             listing.stop(StopReason::Cancelled);
         } else if let Some(place) = state.queue.iter().position(|it| Arc::ptr_eq(it, load)) {
@@ -314,7 +314,7 @@ impl Loader {
         }
     }
 
-    /// Sees to it that a thread takes what is in the queue.
+    /// Starts a thread for the queue, unless it is empty or the maximum is reached.
     fn hire(
         self: &Arc<Self>,
         registry: &Arc<Registry>,
@@ -329,14 +329,14 @@ impl Loader {
             .spawn(move || loader.work(&registry));
         match hired {
             Ok(_) => state.n_threads += 1,
-            // Those that are there will do.
+            // The existing threads will do.
             Err(_) if state.n_threads > 0 => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// What a thread of the loader does: loads until the queue is empty.
+    /// The body of a loader's thread: loads until the queue is empty.
     fn work(&self, registry: &Arc<Registry>) {
         let mut state = lock(&self.state);
         while let Some(load) = state.queue.pop_front() {
@@ -354,7 +354,7 @@ impl Loader {
             }
             lock(&load.inner).outcome = Some(outcome);
             self.changed.notify_all();
-            // Freed, with a module that nobody waits for, while nobody waits for the lock.
+            // Frees the load, and perhaps its module, outside the lock.
             drop(state);
             drop(load);
             state = lock(&self.state);
@@ -366,8 +366,8 @@ impl Loader {
         let unlisted = match &load.source {
             Source::Bytes(bytes, _) => registry.sandbox.compile(bytes)?,
             Source::Precompiled(path) => {
-                // SAFETY: `Pool::load_precompiled` is all that makes such a source, and passes
-                // this on to its caller.
+                // SAFETY: only `Pool::load_precompiled` makes such a source, and its caller
+                // guarantees the same.
                 #[allow(unsafe_code)]
                 unsafe {
                     registry.sandbox.load_precompiled(path)?
@@ -386,8 +386,7 @@ impl Loader {
         Ok(Arc::new(unlisted.into_module(tasks)))
     }
 
-    /// What stops the guest that is about to be asked for its tasks. An error if nobody wants to
-    /// know them any longer.
+    /// The control block for listing the tasks. An error if no caller waits any longer.
     fn begin_listing(
         &self,
         registry: &Arc<Registry>,
@@ -398,7 +397,7 @@ impl Loader {
         let mut state = lock(&self.state);
         let mut inner = lock(&load.inner);
         if state.is_closed || inner.n_waiting == 0 {
-            // Who comes now begins anew.
+            // Later callers begin a new load.
             state.forget(load);
             return Err(LoadError::ShutDown);
         }
@@ -424,7 +423,7 @@ impl State {
         load
     }
 
-    /// Lets nobody join the load any longer. Says whether one could.
+    /// Makes the load impossible to join. Returns whether it could be joined before.
     fn forget(&mut self, load: &Arc<Load>) -> bool {
         let Some(hash) = load.source.hash() else {
             return false;
@@ -438,8 +437,7 @@ impl State {
     }
 }
 
-/// Asks a component for the tasks that it brings, under the limits of a task: this runs
-/// the guest's code.
+/// Lists the tasks of a component, under the limits of a task: this runs guest code.
 fn list(
     registry: &Registry,
     unlisted: &Unlisted,
@@ -454,34 +452,31 @@ fn list(
         fuel: of_tasks.fuel.map(|fuel| fuel.max(MIN_LIST_FUEL)),
         ..*of_tasks
     };
-    let context = CallContext {
-        control: Arc::clone(control),
-        deadline: None,
-        worker: 0,
-    };
     let sandbox = &registry.sandbox;
     let (done, is_done) = mpsc::channel::<()>();
     thread::scope(|scope| {
         let listing = thread::Builder::new()
             .name("wasmpool-lister".to_owned())
             .spawn_scoped(scope, move || {
-                let driver = Driver::new().map_err(internal_task)?;
+                let driver = BlockingDriver::new().map_err(internal_task)?;
                 // Disconnects when the listing is over, in whichever way.
                 let _done = done;
-                sandbox.list(unlisted, &driver, &limits, context)
+                sandbox.list(unlisted, &driver, &limits, control)
             })
             .map_err(internal_task)?;
         // No watchdog looks after this one, so it is stopped here, and interrupted until it ends.
-        let deadline = Instant::now() + timeout;
+        // A moment too far away to be expressed never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        let left = || {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            left.unwrap_or(MAX_PAUSE)
+        };
         let mut pause = REPEAT_AFTER;
         loop {
             let patience = match control.is_forced() {
                 true => pause,
                 // Another thread may stop it, whose one interrupt may miss the guest.
-                false => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    left.min(MAX_PAUSE)
-                }
+                false => left().min(MAX_PAUSE),
             };
             if is_done.recv_timeout(patience) != Err(RecvTimeoutError::Timeout) {
                 break;
@@ -489,7 +484,7 @@ fn list(
             if control.is_forced() {
                 sandbox.interrupt();
                 pause = MAX_PAUSE.min(2 * pause);
-            } else if Instant::now() >= deadline {
+            } else if left().is_zero() {
                 control.stop(StopReason::TimedOut);
             }
         }
@@ -522,7 +517,7 @@ impl Future for LoadFuture {
 }
 
 impl Begin {
-    /// Starts a thread that waits in the place of the future: it needs no timer of any runtime.
+    /// Starts a thread that waits for the future, so that no runtime's timer is needed.
     fn begin(self) -> Result<LoadingState, LoadError> {
         let Self {
             loader,
@@ -562,7 +557,7 @@ impl Drop for LoadFuture {
             patience, loader, ..
         } = &self.state
         {
-            // Under the lock of the state: who waits looks at it under that lock.
+            // Under the lock of the state, under which waiting threads read it.
             let _state = lock(&loader.state);
             *lock(&patience.has_given_up) = true;
             loader.changed.notify_all();

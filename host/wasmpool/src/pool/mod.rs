@@ -1,7 +1,7 @@
 //! The pool: its settings and threads, the ways in (submit, map, commands, modules), and the way
 //! out (shutdown).
 //!
-//! Brings the other rooms together. Does not know how a task is scheduled or how a guest runs.
+//! Connects the other rooms. Does not know how a task is scheduled or how a guest runs.
 
 mod builder;
 mod command;

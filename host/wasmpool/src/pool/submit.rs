@@ -1,10 +1,10 @@
-//! The ways into the pool: from a task reference and arguments to a queued task.
+//! Submitting tasks: from a task reference and arguments to a queued task.
 
 use std::future::poll_fn;
 use std::time::Duration;
 
 use super::handle::Pool;
-use crate::call::Limits;
+use crate::call::{Limits, Payload};
 use crate::error::{SubmitError, SubmitErrorKind};
 use crate::future::TaskFuture;
 use crate::schedule::{Blocking, Closed, Job, JobRef, Permit, ReserveError, WorkItem, trace};
@@ -12,15 +12,19 @@ use crate::sync::{Arc, Instant};
 use crate::task::Task;
 use crate::value::{Arguments, Signature};
 
+/// For how many tasks places are taken at once where bytes are counted: a few large ones may fill
+/// the queue, and the other places are given back.
+const CHUNK_BY_BYTES: usize = 256;
+
 impl Pool {
-    /// Submits a task and returns its future. Blocks while the queue is full, except on the
-    /// pool's own threads (in a callback), where it goes over the queue's capacity rather
-    /// than wait for itself.
+    /// Submits a task and returns its future. Blocks while the queue is full, except on the pool's
+    /// own threads (in a callback), where it exceeds the queue's capacity instead.
     ///
     /// # Errors
     ///
-    /// If the pool is shut down, the task is another pool's, or the arguments cannot be
-    /// encoded or are too large. The error gives the arguments back.
+    /// If the pool is shut down, the task belongs to another pool or has a fuel limit that the
+    /// pool does not meter, or the arguments cannot be encoded or are too large. The error returns
+    /// the arguments.
     pub fn submit<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -42,12 +46,12 @@ impl Pool {
         self.submit_with(task, arguments, || self.reserve(Blocking::Never))
     }
 
-    /// Submits a task; blocks while the queue is full, for `timeout` at the longest, and not
-    /// at all on the pool's own threads (in a callback).
+    /// Submits a task; blocks for at most `timeout` while the queue is full, and not at all on the
+    /// pool's own threads (in a callback).
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit), and if the queue is still full when the time is up.
+    /// As [`submit`](Self::submit), and if the queue is still full after `timeout`.
     pub fn submit_timeout<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -61,11 +65,11 @@ impl Pool {
         self.submit_with(task, arguments, || self.reserve(blocking))
     }
 
-    /// Submits a task from async code: waits for room in the queue without blocking the
-    /// thread, on any executor. Those who wait come in the order in which they began to.
+    /// Submits a task from async code: waits for room in the queue without blocking the thread, on
+    /// any executor. Waiting callers are served in order.
     ///
-    /// Nothing is submitted before the first poll, and nothing if it is dropped before it is
-    /// ready. What it gives is the task's [`TaskFuture`], to be awaited in its turn:
+    /// Nothing is submitted before the first poll, or if the future is dropped before it is ready.
+    /// It resolves to the task's [`TaskFuture`], which can be awaited in turn:
     /// `pool.submit_async(&task, arguments).await?.await?`.
     ///
     /// # Errors
@@ -90,14 +94,14 @@ impl Pool {
         self.submit_with(task, arguments, || reserved)
     }
 
-    /// Submits a task for each of the arguments, and gives a future or a refusal for each, in
-    /// their order. It costs less than one after the other, and a worker takes them in one
-    /// go, as a [chunk](crate::TaskOptions::chunk_size): for tasks that take microseconds.
-    /// Blocks while the queue is full, until it has had room for all.
+    /// Submits a task for each of the arguments, and returns a future or an error for each, in
+    /// order. This costs less than submitting them one by one, and a worker takes them at once, as
+    /// a [chunk](crate::TaskOptions::chunk_size): for tasks that take microseconds. Blocks while
+    /// the queue is full, until all are submitted.
     ///
     /// # Errors
     ///
-    /// As [`submit`](Self::submit), for each by itself.
+    /// As [`submit`](Self::submit), for each separately.
     pub fn submit_all<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -113,8 +117,7 @@ impl Pool {
             .collect()
     }
 
-    /// The arguments are encoded when there is a place for them, and not over and over for a
-    /// full queue.
+    /// Encodes the arguments only once there is a place, so that a full queue costs no encoding.
     fn submit_with<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -137,8 +140,8 @@ impl Pool {
         }
     }
 
-    /// Submits several tasks together, and gives an outcome for each that cannot be. Blocks
-    /// as [`submit`](Self::submit) does.
+    /// Submits several tasks together, with an error for each that is refused. Blocks as
+    /// [`submit`](Self::submit) does.
     pub(crate) fn submit_chunk<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -148,7 +151,11 @@ impl Pool {
         let mut left = chunk;
         while !left.is_empty() {
             // As many as there is room for, and one at the least.
-            let permits = match self.reserve_some(left.len(), Blocking::Forever) {
+            let wanted = match self.registry.scheduler.queue.places.bytes() {
+                Some(_) => left.len().min(CHUNK_BY_BYTES),
+                None => left.len(),
+            };
+            let permits = match self.reserve_some(wanted, Blocking::Forever) {
                 Ok(permits) => permits,
                 Err(no_room) => {
                     let kind = SubmitErrorKind::from(no_room);
@@ -156,14 +163,16 @@ impl Pool {
                     break;
                 }
             };
-            let (now, later) = left.split_at(permits.len());
-            left = later;
-            submitted.extend(self.submit_reserved(task, now, permits));
+            let n_before = submitted.len();
+            submitted.extend(self.submit_reserved(task, left, permits));
+            left = &left[submitted.len() - n_before..];
         }
         submitted
     }
 
-    /// Submits several tasks together, into places that were taken before.
+    /// Submits several tasks together, into places that were taken before. Gives an outcome for
+    /// each of them, and one at the least: those for which there is a place, up to the one whose
+    /// arguments fill the queue. The places of the others are given back.
     pub(crate) fn submit_reserved<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -172,12 +181,17 @@ impl Pool {
     ) -> Vec<Result<TaskFuture<Out>, SubmitErrorKind>> {
         let limits = match self.limits_of(task) {
             Ok(limits) => limits,
-            Err(kind) => return chunk.iter().map(|_| Err(kind.clone())).collect(),
+            Err(kind) => return permits.iter().map(|_| Err(kind.clone())).collect(),
         };
-        let tasks = chunk.iter().zip(permits);
-        let tasks = tasks
-            .map(|(arguments, permit)| self.queued_task(task, arguments, limits, permit))
-            .collect::<Vec<_>>();
+        let places = &self.registry.scheduler.queue.places;
+        let mut tasks = Vec::with_capacity(permits.len());
+        for (arguments, permit) in chunk.iter().zip(permits) {
+            // Those that came before are not in the queue yet: nothing may wait for room here.
+            if !tasks.is_empty() && !places.is_below_mark() {
+                break;
+            }
+            tasks.push(self.queued_task(task, arguments, limits, permit));
+        }
         let good = tasks.iter().flatten().map(Arc::clone).collect::<Vec<_>>();
         let pushed = match good.is_empty() {
             true => Ok(()),
@@ -196,7 +210,7 @@ impl Pool {
         submitted.collect()
     }
 
-    /// What the tasks of a reference may use, if they can be run here at all.
+    /// The limits of the tasks of a reference, if this pool can run them.
     fn limits_of<Args, Out>(&self, task: &Task<Args, Out>) -> Result<Limits, SubmitErrorKind> {
         if !self.registry.sandbox.owns(task.module()) {
             return Err(SubmitErrorKind::ForeignTask);
@@ -222,8 +236,8 @@ impl Pool {
         }
     }
 
-    /// Takes up to `wanted` places, and one at the least, for which it blocks for as long as
-    /// `blocking` allows.
+    /// Reserves one place, for which it blocks as `blocking` allows, and up to `wanted` if there
+    /// is room for more.
     pub(crate) fn reserve_some(
         &self,
         wanted: usize,
@@ -248,7 +262,7 @@ impl Pool {
         task: &Task<Args, Out>,
         arguments: &Args,
         limits: Limits,
-        permit: Permit,
+        mut permit: Permit,
     ) -> Result<JobRef, SubmitErrorKind> {
         let arguments = task
             .encode(arguments)
@@ -259,15 +273,17 @@ impl Pool {
                 "the arguments have {size} bytes, over the payload limit of {limit}"
             )));
         }
+        permit.hold_bytes(size);
         let options = task.options();
+        let retry = options.own_retry().or(self.registry.retry);
         let job = WorkItem {
             module: Arc::clone(task.module()),
             task: task.index(),
-            arguments,
+            arguments: Payload::new(arguments, retry.is_some()),
             limits,
             capabilities: options.own_capabilities().cloned(),
             wants_fresh_instance: options.wants_fresh_instance() || task.is_program(),
-            retry: options.own_retry().or(self.registry.retry),
+            retry,
             lane: options.lane(),
             origin: trace::Origin::here(),
             permit: Some(permit),
@@ -281,7 +297,7 @@ impl Pool {
     }
 }
 
-/// What its result is read along, if it is an exported function.
+/// The signature to decode the result by, if the task is an exported function.
 fn signature_of<Args, Out>(task: &Task<Args, Out>) -> Option<Arc<Signature>> {
     task.info().signature.as_ref().map(Arc::clone)
 }

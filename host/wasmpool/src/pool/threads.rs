@@ -4,14 +4,15 @@ use std::fmt;
 use std::thread::JoinHandle;
 
 use super::loading::Loader;
-use crate::sandbox::Driver;
-use crate::schedule::{CallbackThread, Registry, Shutdown, run_worker, trace};
-use crate::sync::{self, Arc, Condvar, Instant, Mutex, contain_panic, lock, thread};
+use crate::schedule::{
+    CallbackThread, Guard, JobRef, Registry, Shutdown, WorkerId, run_worker, trace,
+};
+use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, contain_panic, lock, thread};
 
-/// The embedder's code on a worker's thread; it is given the worker's index.
+/// The embedder's code on a worker's thread; takes the worker's index.
 type Handler = Arc<dyn Fn(usize) + Send + Sync>;
 
-/// How the threads of workers are started, as the embedder wants it.
+/// The embedder's settings for the threads of workers.
 #[derive(Clone, Default)]
 pub(crate) struct ThreadSettings {
     pub(super) name: Option<Arc<dyn Fn(usize) -> String + Send + Sync>>,
@@ -33,7 +34,7 @@ impl ThreadSettings {
         }
     }
 
-    /// Does `work` on a worker's thread, between the embedder's handlers.
+    /// Runs `work` on a worker's thread, between the embedder's handlers.
     fn run(&self, worker: usize, work: impl FnOnce()) {
         let call = |handler: &Option<Handler>| {
             if let Some(handler) = handler {
@@ -55,19 +56,49 @@ impl fmt::Debug for ThreadSettings {
     }
 }
 
-/// A pool's workers and its watchdog. On drop they are ended, which blocks until they are gone.
+/// A pool's workers and its watchdog. On drop they are ended, which blocks until they are gone, but
+/// for threads that were given up.
 pub(super) struct Threads {
     registry: Arc<Registry>,
     loader: Arc<Loader>,
-    workers_left: Arc<WorkersLeft>,
-    workers: Vec<JoinHandle<()>>,
+    workers: Arc<Workers>,
     watchdog: Option<JoinHandle<()>>,
 }
 
-/// Counts the worker threads that have not ended.
-struct WorkersLeft {
-    count: Mutex<usize>,
+/// The threads of workers.
+struct Workers {
+    registry: Arc<Registry>,
+    settings: ThreadSettings,
+    /// By the workers' indices; those that were given up are not here.
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    /// How many have not ended, without those that were given up.
+    n_left: Mutex<usize>,
     none_left: Condvar,
+}
+
+/// What the watchdog's thread has done by the pool.
+struct WatchdogGuard<'a> {
+    registry: &'a Arc<Registry>,
+    workers: Weak<Workers>,
+    callbacks: CallbackThread<'a>,
+}
+
+impl Guard for WatchdogGuard<'_> {
+    fn interrupt(&mut self) {
+        self.registry.sandbox.interrupt();
+    }
+
+    fn call_back(&mut self, task: JobRef) {
+        self.callbacks.call_back(task);
+    }
+
+    fn replace(&mut self, worker: WorkerId) -> bool {
+        let Some(workers) = self.workers.upgrade() else {
+            return true;
+        };
+        trace::worker_given_up(worker.index);
+        workers.replace(worker).is_ok()
+    }
 }
 
 impl Threads {
@@ -80,51 +111,48 @@ impl Threads {
         let mut threads = Self {
             registry: Arc::clone(registry),
             loader: Arc::clone(loader),
-            workers_left: Arc::new(WorkersLeft {
-                count: Mutex::new(0),
+            workers: Arc::new(Workers {
+                registry: Arc::clone(registry),
+                settings: settings.clone(),
+                threads: Mutex::new(Vec::with_capacity(n_workers)),
+                n_left: Mutex::new(0),
                 none_left: Condvar::new(),
             }),
-            workers: Vec::with_capacity(n_workers),
             watchdog: None,
         };
         // From here on the drop clears away what was started, if a thread cannot be.
-        threads.start_all(n_workers, settings)?;
+        threads.start_all(n_workers)?;
         Ok(threads)
     }
 
-    fn start_all(&mut self, n_workers: usize, settings: &ThreadSettings) -> std::io::Result<()> {
+    fn start_all(&mut self, n_workers: usize) -> std::io::Result<()> {
         let registry = Arc::clone(&self.registry);
+        let workers = Arc::downgrade(&self.workers);
         self.watchdog = Some(
             thread::Builder::new()
                 .name("wasmpool-watch".to_owned())
                 .spawn(move || {
-                    let mut callbacks = CallbackThread::new(&registry);
-                    let interrupt = || registry.sandbox.interrupt();
-                    let watchdog = &registry.scheduler.watchdog;
-                    watchdog.run(interrupt, |task| callbacks.call_back(task));
+                    let mut guard = WatchdogGuard {
+                        registry: &registry,
+                        workers,
+                        callbacks: CallbackThread::new(&registry),
+                    };
+                    registry.scheduler.watchdog.run(&mut guard);
                 })?,
         );
-        for worker in 0..n_workers {
-            let registry = Arc::clone(&self.registry);
-            let driver = Driver::new()?;
-            let leaving = self.workers_left.enter();
-            let builder = settings.builder(worker);
-            let settings = settings.clone();
-            let thread = builder.spawn(move || {
-                let _leaving = leaving;
-                settings.run(worker, || run_worker(&registry, worker, &driver));
-            })?;
-            self.workers.push(thread);
+        for index in 0..n_workers {
+            let generation = 0;
+            self.workers.start(WorkerId { index, generation })?;
         }
         Ok(())
     }
 
     pub(super) fn n_workers(&self) -> usize {
-        self.workers.len()
+        lock(&self.workers.threads).len()
     }
 
-    /// Refuses tasks, deals with those that were accepted as `how` says, and blocks until the
-    /// workers are through with them, but not on the pool's own threads.
+    /// Refuses tasks, finishes, cancels or stops accepted ones as `how` says, and blocks until all
+    /// have ended; does not block on the pool's own threads.
     pub(super) fn shutdown(&self, how: Shutdown) {
         trace::shut_down(how);
         self.registry.scheduler.queue.close();
@@ -134,14 +162,14 @@ impl Threads {
             Shutdown::Terminate => drop(self.registry.scheduler.terminate()),
         }
         if !self.registry.is_own_thread() {
-            self.workers_left.wait();
+            self.workers.wait();
         }
     }
 
-    /// Blocks until no worker is left, or until the deadline, but not on the pool's own threads.
-    /// Says whether none is left.
+    /// Blocks until no worker is left, or until the deadline; does not block on the pool's own
+    /// threads. Returns whether none is left.
     pub(super) fn wait_until(&self, deadline: Option<Instant>) -> bool {
-        !self.registry.is_own_thread() && self.workers_left.wait_until(deadline)
+        !self.registry.is_own_thread() && self.workers.wait_until(deadline)
     }
 }
 
@@ -152,13 +180,13 @@ impl Drop for Threads {
         if self.registry.is_own_thread() {
             // The last owner was a callback. A thread cannot wait for itself: it ends by
             // itself after this, and the watchdog has to stay for as long.
-            let (registry, workers_left) =
-                (Arc::clone(&self.registry), Arc::clone(&self.workers_left));
+            let workers = Arc::clone(&self.workers);
             let close = move || {
-                workers_left.wait();
-                registry.scheduler.watchdog.close();
+                workers.wait();
+                workers.registry.scheduler.watchdog.close();
+                workers.registry.sandbox.reactor().stop();
             };
-            // Without that thread the watchdog would sleep on, which harms nobody.
+            // If that thread cannot be started, the watchdog sleeps on, which is harmless.
             drop(
                 thread::Builder::new()
                     .name("wasmpool-drop".to_owned())
@@ -166,8 +194,11 @@ impl Drop for Threads {
             );
             return;
         }
-        for worker in self.workers.drain(..) {
-            worker.join().expect("a worker goes on after every panic");
+        // Of threads that were given up nobody waits for the end.
+        self.workers.wait();
+        let threads = std::mem::take(&mut *lock(&self.workers.threads));
+        for thread in threads {
+            thread.join().expect("a worker goes on after every panic");
         }
         self.registry.scheduler.watchdog.close();
         if let Some(watchdog) = self.watchdog.take() {
@@ -175,14 +206,55 @@ impl Drop for Threads {
                 .join()
                 .expect("panics of others' code are contained");
         }
+        self.registry.sandbox.reactor().stop();
     }
 }
 
-impl WorkersLeft {
-    /// Counts one more thread, until what is returned is dropped.
-    fn enter(self: &Arc<Self>) -> Leaving {
-        *lock(&self.count) += 1;
-        Leaving(Arc::clone(self))
+impl Workers {
+    /// Starts a thread for a worker that has none.
+    fn start(self: &Arc<Self>, worker: WorkerId) -> std::io::Result<()> {
+        *lock(&self.n_left) += 1;
+        let workers = Arc::clone(self);
+        let thread = self.settings.builder(worker.index).spawn(move || {
+            // First of all, so that it comes last.
+            let _leaving = Leaving(&workers, worker);
+            let work = || run_worker(&workers.registry, worker);
+            workers.settings.run(worker.index, work);
+        });
+        match thread {
+            Ok(thread) => {
+                let mut threads = lock(&self.threads);
+                if worker.index < threads.len() {
+                    // Who was there before is not waited for any more.
+                    threads[worker.index] = thread;
+                } else {
+                    threads.push(thread);
+                }
+                Ok(())
+            }
+            Err(error) => {
+                self.leave();
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts a thread in the place of one that was given up.
+    fn replace(self: &Arc<Self>, worker: WorkerId) -> std::io::Result<()> {
+        let started = self.start(worker);
+        // Either there are two in this place, of which one counts, or this one is tried again.
+        if started.is_ok() {
+            self.leave();
+        }
+        started
+    }
+
+    fn leave(&self) {
+        let mut n_left = lock(&self.n_left);
+        *n_left -= 1;
+        if *n_left == 0 {
+            self.none_left.notify_all();
+        }
     }
 
     /// Blocks until no thread is left.
@@ -190,12 +262,12 @@ impl WorkersLeft {
         self.wait_until(None);
     }
 
-    /// Blocks until no thread is left, or until the deadline. Says whether none is left.
+    /// Blocks until no thread is left, or until the deadline. Returns whether none is left.
     fn wait_until(&self, deadline: Option<Instant>) -> bool {
-        let mut count = lock(&self.count);
-        while *count > 0 {
-            match sync::wait(&self.none_left, count, deadline) {
-                Ok(signalled) => count = signalled,
+        let mut n_left = lock(&self.n_left);
+        while *n_left > 0 {
+            match sync::wait(&self.none_left, n_left, deadline) {
+                Ok(signalled) => n_left = signalled,
                 Err(_timed_out) => return false,
             }
         }
@@ -203,15 +275,14 @@ impl WorkersLeft {
     }
 }
 
-/// A worker thread's place in [`WorkersLeft`].
-struct Leaving(Arc<WorkersLeft>);
+/// Counts a thread out when it ends, unless it was given up: then it has been.
+struct Leaving<'a>(&'a Workers, WorkerId);
 
-impl Drop for Leaving {
+impl Drop for Leaving<'_> {
     fn drop(&mut self) {
-        let mut count = lock(&self.0.count);
-        *count -= 1;
-        if *count == 0 {
-            self.0.none_left.notify_all();
+        let Self(workers, worker) = self;
+        if workers.registry.scheduler.watchdog.is_current(*worker) {
+            workers.leave();
         }
     }
 }

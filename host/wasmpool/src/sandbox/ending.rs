@@ -65,27 +65,6 @@ pub(super) fn exited(output: Output, report: &TaskReport) -> TaskError {
         .with_output(output)
 }
 
-/// The end of a task that was stopped, where nothing else tells of it.
-pub(super) fn stopped(reason: StopReason, limits: &Limits) -> TaskError {
-    let (kind, message) = stop_kind_and_message(reason, limits);
-    TaskError::new(kind, message)
-}
-
-fn stop_kind_and_message(reason: StopReason, limits: &Limits) -> (TaskErrorKind, String) {
-    match reason {
-        StopReason::Cancelled => (TaskErrorKind::Cancelled, "cancelled".to_owned()),
-        StopReason::TimedOut => {
-            let timeout = limits.task_timeout.unwrap_or_default();
-            let message = format!("timed out: it ran longer than {timeout:?}");
-            (TaskErrorKind::TimedOut, message)
-        }
-        StopReason::ShutDown => (
-            TaskErrorKind::ShutDown,
-            "the pool was terminated while the task ran".to_owned(),
-        ),
-    }
-}
-
 fn kind_and_message(
     error: &Error,
     stage: Stage,
@@ -95,7 +74,10 @@ fn kind_and_message(
 ) -> (TaskErrorKind, String) {
     if error.is::<Stopped>() {
         return match stop_reason {
-            Some(reason) => stop_kind_and_message(reason, limits),
+            Some(reason) => {
+                let stopped = TaskError::stopped(reason, limits);
+                (stopped.kind(), stopped.message().to_owned())
+            }
             None => (TaskErrorKind::Internal, "stopped for no reason".to_owned()),
         };
     }

@@ -13,6 +13,8 @@ use crate::call::Allocation;
 pub(crate) struct EngineSettings {
     /// How many instances may live at once.
     pub(crate) instances: u32,
+    /// How many more may be suspended.
+    pub(crate) suspended: u32,
     /// Bytes of stack for a guest's calls.
     pub(crate) stack: usize,
     /// Whether guests count their fuel.
@@ -70,6 +72,10 @@ const MEMORIES_PER_COMPONENT: u32 = 4;
 /// Tables that a component may have.
 const TABLES_PER_COMPONENT: u32 = 32;
 
+/// Tables that there are for each suspended call. One with more, or with several memories, takes
+/// the places of several.
+const TABLES_PER_SUSPENDED: u32 = 4;
+
 /// Elements that a table may have. A slot reserves their addresses, and a program of a hundred
 /// thousand functions may have one for each.
 const TABLE_ELEMENTS: usize = 200_000;
@@ -95,7 +101,7 @@ pub(super) fn build(settings: EngineSettings) -> Result<(Engine, Allocation), St
     let page_wise_reset = settings.memory_reset == MemoryReset::PageWise
         && PoolingAllocationConfig::is_pagemap_scan_available()
         && !is_swap_in_use();
-    let slots = slots(settings.instances, page_wise_reset);
+    let slots = slots(settings.instances, settings.suspended, page_wise_reset);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots));
     match Engine::new(&config) {
         Ok(engine) => Ok((engine, Allocation::Pooled { page_wise_reset })),
@@ -130,17 +136,22 @@ fn config(settings: EngineSettings) -> Config {
     config
 }
 
-fn slots(instances: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
+fn slots(instances: u32, suspended: u32, page_wise_reset: bool) -> PoolingAllocationConfig {
     // One that is being reset still takes its slot.
     let slots = instances.saturating_add(1);
+    let places = slots.saturating_add(suspended);
+    let with_suspended = |of_one: u32, of_suspended: u32| {
+        let of_running = slots.saturating_mul(of_one);
+        of_running.saturating_add(suspended.saturating_mul(of_suspended))
+    };
     let per_component = u32::try_from(MAX_ITEMS).expect("a small constant");
     let mut config = PoolingAllocationConfig::new();
     config
-        .total_component_instances(slots)
-        .total_stacks(slots)
-        .total_core_instances(slots.saturating_mul(per_component))
-        .total_memories(slots.saturating_mul(MEMORIES_PER_COMPONENT))
-        .total_tables(slots.saturating_mul(TABLES_PER_COMPONENT))
+        .total_component_instances(places)
+        .total_stacks(places)
+        .total_core_instances(places.saturating_mul(per_component))
+        .total_memories(with_suspended(MEMORIES_PER_COMPONENT, 1))
+        .total_tables(with_suspended(TABLES_PER_COMPONENT, TABLES_PER_SUSPENDED))
         .max_core_instances_per_component(per_component)
         .max_memories_per_component(MEMORIES_PER_COMPONENT)
         .max_tables_per_component(TABLES_PER_COMPONENT)

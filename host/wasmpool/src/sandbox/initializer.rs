@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::call::LimitOverrides;
+use crate::call::{LimitOverrides, Payload};
 use crate::error::TaskError;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
@@ -19,7 +19,7 @@ pub(crate) struct Initializer {
     /// The task's place in the module's list.
     pub(crate) task: usize,
     /// The encoded arguments.
-    pub(crate) arguments: Vec<u8>,
+    pub(crate) arguments: Payload,
     pub(crate) limits: LimitOverrides,
     /// Its last failure; none after a success.
     failure: Mutex<Option<Failure>>,
@@ -38,7 +38,7 @@ struct Failure {
 }
 
 impl Initializer {
-    pub(crate) fn new(task: usize, arguments: Vec<u8>, limits: LimitOverrides) -> Self {
+    pub(crate) fn new(task: usize, arguments: Payload, limits: LimitOverrides) -> Self {
         Self {
             task,
             arguments,
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn after_a_failure_one_caller_tries_again_when_the_pause_is_over() {
-        let initializer = Initializer::new(0, Vec::new(), LimitOverrides::default());
+        let initializer = Initializer::new(0, Payload::default(), LimitOverrides::default());
         let cause = || TaskError::new(TaskErrorKind::TimedOut, "too slow");
         let started = Instant::now();
         assert!(initializer.recent_failure(started).is_none());

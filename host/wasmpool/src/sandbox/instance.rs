@@ -1,7 +1,5 @@
 //! One instance of a module, with a store of its own, and the calls into it.
 
-use std::borrow::Cow;
-use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,16 +9,17 @@ use wasmtime::{Engine, Store, format_err};
 use super::abi::{self, Outcome};
 use super::bindings::Worker;
 use super::bindings::exports::wasmpool::task::tasks::{Failure, TaskError as GuestError};
-use super::driver::Driver;
+use super::blocking::BlockingDriver;
 use super::ending::{self, Stage};
+use super::halting::until_stopped;
 use super::module::Compiled;
 use super::numbers;
-use super::store::{self, CallContext, Reach, State};
+use super::store::{self, State};
 use super::wasi::Capabilities;
 use super::wasi::network::Lookups;
 use super::wasi::program::{self, Invocation};
 use super::{EntryPoint, Initializer, Module, TaskInfo};
-use crate::call::{Limits, Output, StopReason, TaskReport};
+use crate::call::{Control, Limits, Output, Payload, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::value::{self, Type, text};
 
@@ -110,11 +109,11 @@ impl Instance {
         module: Arc<Module>,
         rights: Capabilities,
         limits: &Limits,
-        context: CallContext,
+        control: Arc<Control>,
         lookups: &Arc<Lookups>,
     ) -> Self {
         Self {
-            store: store::new(engine, rights, limits, context, lookups),
+            store: store::new(engine, rights, limits, control, lookups),
             module,
             guest: None,
             is_initialized: false,
@@ -144,12 +143,11 @@ impl Instance {
         }
     }
 
-    /// Runs the module's initializer, unless it has failed a short while ago. Blocks for as long as that
-    /// takes. After a failure the instance must be dropped.
-    pub(crate) fn initialize(
+    /// Runs the module's initializer, unless it has failed a short while ago. After a failure the
+    /// instance must be dropped.
+    pub(crate) async fn initialize(
         &mut self,
-        driver: &Driver,
-        context: CallContext,
+        control: &Arc<Control>,
         limits: &Limits,
     ) -> Result<(), TaskError> {
         let module = Arc::clone(&self.module);
@@ -164,29 +162,26 @@ impl Instance {
         if let Some(cause) = initializer.recent_failure(started) {
             return Err(failed(cause));
         }
-        let (control, deadline) = (Arc::clone(&context.control), context.deadline);
+        let deadline = control.deadline();
         let Initializer {
             task, arguments, ..
         } = initializer;
         // Its own, and dropped: the first task's report has none of it.
         let mut report = TaskReport::default();
-        let ended = self.run(
-            driver,
-            context,
-            *task,
-            arguments.into(),
-            limits,
-            &mut report,
-        );
+        let arguments = arguments.clone();
+        let ended = self.run(control, *task, arguments, limits, &mut report);
+        let ended = ended.await;
         // The watchdog may be about to stop it: after its time it does not get through.
         let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
-        let stopped = |reason| ending::stopped(reason, limits);
+        let stopped = |reason| TaskError::stopped(reason, limits);
         let error = match (ended.outcome, control.stop_reason()) {
             // The task's own end, however the guest took it: the initializer may yet work.
             (_, Some(reason @ (StopReason::Cancelled | StopReason::ShutDown))) => {
                 return Err(stopped(reason));
             }
-            (Ok(_), Some(StopReason::TimedOut)) => stopped(StopReason::TimedOut),
+            (Ok(_), Some(reason @ (StopReason::TimedOut | StopReason::ComputeTimedOut))) => {
+                stopped(reason)
+            }
             (Ok(_), None) if is_late => stopped(StopReason::TimedOut),
             (Ok(_), None) => {
                 initializer.succeeded();
@@ -201,32 +196,29 @@ impl Instance {
     }
 
     /// Runs the module's task number `task` to its end, and writes into `report` what it
-    /// cost. Blocks for as long as the task runs.
-    pub(crate) fn call(
+    /// cost.
+    pub(crate) async fn call(
         &mut self,
-        driver: &Driver,
-        context: CallContext,
+        control: &Arc<Control>,
         task: usize,
-        arguments: Cow<'_, [u8]>,
+        arguments: Payload,
         limits: &Limits,
         report: &mut TaskReport,
     ) -> Ended {
         report.instance_age = self.age;
         self.age += 1;
-        self.run(driver, context, task, arguments, limits, report)
+        self.run(control, task, arguments, limits, report).await
     }
 
-    fn run(
+    async fn run(
         &mut self,
-        driver: &Driver,
-        context: CallContext,
+        control: &Arc<Control>,
         task: usize,
-        arguments: Cow<'_, [u8]>,
+        arguments: Payload,
         limits: &Limits,
         report: &mut TaskReport,
     ) -> Ended {
-        let control = Arc::clone(&context.control);
-        store::prepare(&mut self.store, limits, context);
+        store::prepare(&mut self.store, limits, control);
         let module = &self.module;
         let info = &module.tasks[task];
         if let EntryPoint::Program(_) = module.entries[task] {
@@ -235,11 +227,11 @@ impl Instance {
                 Err(problem) => return Ended::bad_arguments(problem),
             }
         }
-        let stage = Cell::new(Stage::Start);
-        let reach = self.store.data().reach();
+        let mut stage = Stage::Start;
         let (store, live) = (&mut self.store, &mut self.guest);
-        let called = driver.run(&control, reach, async {
-            let live = enter(&module.compiled, store, live, &stage).await?;
+        let called = until_stopped(control, async {
+            let live = enter(&module.compiled, store, live).await?;
+            stage = Stage::Call;
             match module.entries[task] {
                 EntryPoint::Registered => {
                     let tasks = live.contract()?.wasmpool_task_tasks();
@@ -248,10 +240,10 @@ impl Instance {
                 }
                 EntryPoint::Function(export) => {
                     let function = live.function(store, export)?;
-                    let function = function.typed::<abi::LoweredArguments<'_>, Outcome>(&*store)?;
+                    let function = function.typed::<abi::LoweredArguments, Outcome>(&*store)?;
                     let arguments = abi::LoweredArguments::new(arguments);
-                    let _bounded = abi::bound(limits.payload, &control);
-                    let Outcome(returned) = function.call_async(store, arguments).await?;
+                    let called = function.call_async(store, arguments);
+                    let Outcome(returned) = abi::bounded(limits.payload, control, called).await?;
                     Ok(returned.map_err(GuestFailure::Error))
                 }
                 EntryPoint::Numbers(export) => {
@@ -267,7 +259,8 @@ impl Instance {
                     })
                 }
             }
-        });
+        })
+        .await;
 
         self.account(limits, report);
         match called {
@@ -289,7 +282,7 @@ impl Instance {
             Err(error) => Ended {
                 outcome: Err(ending::classify(
                     &error,
-                    stage.get(),
+                    stage,
                     control.stop_reason(),
                     limits,
                     &report.stderr,
@@ -315,29 +308,24 @@ impl Instance {
 pub(super) fn list(
     engine: &Engine,
     compiled: &Compiled,
-    driver: &Driver,
+    driver: &BlockingDriver,
     limits: &Limits,
-    context: CallContext,
+    control: &Arc<Control>,
 ) -> Result<Vec<TaskInfo>, TaskError> {
-    let control = Arc::clone(&context.control);
-    let mut store = store::new(
-        engine,
-        Capabilities::default(),
-        limits,
-        context.clone(),
-        &Arc::default(),
-    );
-    store::prepare(&mut store, limits, context);
-    let stage = Cell::new(Stage::Start);
+    let (rights, of_caller) = (Capabilities::default(), Arc::clone(control));
+    let mut store = store::new(engine, rights, limits, of_caller, &Arc::default());
+    store::prepare(&mut store, limits, control);
+    let mut stage = Stage::Start;
     let mut live = None;
-    let listed = driver.run(&control, Reach::Timers, async {
-        let live = enter(compiled, &mut store, &mut live, &stage).await?;
+    let listed = driver.run(control, async {
+        let live = enter(compiled, &mut store, &mut live).await?;
+        stage = Stage::Call;
         let tasks = live.contract()?.wasmpool_task_tasks();
         tasks.call_list(&mut store).await
     });
     let tasks = listed.map_err(|error| {
         let (_, stderr) = store.data().output.take();
-        ending::classify(&error, stage.get(), control.stop_reason(), limits, &stderr)
+        ending::classify(&error, stage, control.stop_reason(), limits, &stderr)
     })?;
     let tasks = tasks.into_iter().map(|task| TaskInfo {
         name: task.name,
@@ -353,7 +341,6 @@ async fn enter<'a>(
     compiled: &Compiled,
     store: &mut Store<State>,
     live: &'a mut Option<Live>,
-    stage: &Cell<Stage>,
 ) -> wasmtime::Result<&'a Live> {
     if live.is_none() {
         *live = Some(match compiled {
@@ -373,7 +360,6 @@ async fn enter<'a>(
             }
         });
     }
-    stage.set(Stage::Call);
     Ok(live.as_ref().expect("just made"))
 }
 

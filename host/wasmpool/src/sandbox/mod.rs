@@ -5,12 +5,14 @@
 
 mod abi;
 mod bindings;
+mod blocking;
 mod cache;
 mod cache_state;
-mod driver;
+mod core_module;
 mod ending;
 mod engine;
 mod exports;
+mod halting;
 mod imports;
 mod initializer;
 mod instance;
@@ -18,6 +20,7 @@ mod limiter;
 mod linkers;
 mod module;
 mod numbers;
+mod reactor;
 mod store;
 mod trust;
 mod wasi;
@@ -29,21 +32,21 @@ use std::sync::Arc;
 use wasmtime::component::ComponentExportIndex;
 use wasmtime::{Engine, ModuleExport};
 
+pub(crate) use blocking::BlockingDriver;
 pub(crate) use cache::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT};
 pub use cache_state::CacheState;
-pub(crate) use driver::Driver;
 pub(crate) use engine::EngineSettings;
 pub use engine::MemoryReset;
 pub(crate) use initializer::Initializer;
 pub(crate) use instance::{Ended, Instance};
-pub(crate) use store::CallContext;
+pub(crate) use reactor::{EnteredReactor, Reactor};
 pub use wasi::{Access, Capabilities, GrantError};
 
 use self::linkers::Linkers;
 use self::module::{Compiled, Loaded};
 use self::wasi::network::Lookups;
 use self::wasi::program::Start;
-use crate::call::{Allocation, Limits};
+use crate::call::{Allocation, Control, Limits};
 use crate::error::{LoadError, TaskError};
 use crate::value::{self, Signature, Uncallable};
 
@@ -57,6 +60,7 @@ pub(crate) struct Sandbox {
     cache: Cache,
     lookups: Arc<Lookups>,
     allocation: Allocation,
+    reactor: Reactor,
 }
 
 /// A task as its module describes it.
@@ -198,12 +202,14 @@ impl Sandbox {
     pub(crate) fn new(settings: EngineSettings, cache: Cache) -> Result<Self, String> {
         let (engine, allocation) = engine::build(settings)?;
         let linkers = Linkers::new(&engine).map_err(|error| format!("{error:#}"))?;
+        let reactor = Reactor::new().map_err(|error| format!("its reactor: {error}"))?;
         Ok(Self {
             engine,
             linkers,
             cache,
             lookups: Arc::default(),
             allocation,
+            reactor,
         })
     }
 
@@ -216,6 +222,11 @@ impl Sandbox {
     /// Whether `module` was loaded here, and can be instantiated here.
     pub(crate) fn owns(&self, module: &Module) -> bool {
         Engine::same(&self.engine, module.compiled.engine())
+    }
+
+    /// What wakes guests that wait.
+    pub(crate) fn reactor(&self) -> &Reactor {
+        &self.reactor
     }
 
     pub(crate) fn allocation(&self) -> &Allocation {
@@ -252,22 +263,22 @@ impl Sandbox {
     pub(crate) fn list(
         &self,
         unlisted: &Unlisted,
-        driver: &Driver,
+        driver: &BlockingDriver,
         limits: &Limits,
-        context: CallContext,
+        control: &Arc<Control>,
     ) -> Result<Vec<TaskInfo>, TaskError> {
-        instance::list(&self.engine, &unlisted.0.compiled, driver, limits, context)
+        instance::list(&self.engine, &unlisted.0.compiled, driver, limits, control)
     }
 
-    /// An instance of `module`, with these rights, for the task that `run` describes.
+    /// An instance of `module`, with these rights, for the call that has this control block.
     pub(crate) fn instance(
         &self,
         module: Arc<Module>,
         rights: Capabilities,
         limits: &Limits,
-        context: CallContext,
+        control: Arc<Control>,
     ) -> Instance {
-        Instance::new(&self.engine, module, rights, limits, context, &self.lookups)
+        Instance::new(&self.engine, module, rights, limits, control, &self.lookups)
     }
 
     /// To be called once by each thread that runs guests, before the first: sets up what the

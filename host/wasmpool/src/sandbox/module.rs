@@ -14,8 +14,7 @@ use super::cache::{Cache, CacheEntry};
 use super::exports::{self, Exports};
 use super::linkers::Linkers;
 use super::store::State;
-use super::wasi::preview1;
-use super::{imports, numbers};
+use super::{core_module, imports, numbers};
 use crate::error::LoadError;
 
 /// The package of the contract, and the interface that a guest exports.
@@ -201,8 +200,7 @@ impl<'a> Binary<'a> {
             if !text.trim_start().starts_with(['(', ';']) {
                 return Err(LoadError::NotWasm);
             }
-            let binary = wat::parse_str(text);
-            Cow::Owned(binary.map_err(|error| LoadError::Invalid(error.to_string()))?)
+            Cow::Owned(assemble(text)?)
         };
         let kind = match wasm[MAGIC.len()..].starts_with(CORE_MODULE) {
             true => Kind::CoreModule,
@@ -210,6 +208,20 @@ impl<'a> Binary<'a> {
         };
         Ok(Self { kind, wasm })
     }
+}
+
+/// Makes the binary form of the text form.
+#[cfg(feature = "wat")]
+fn assemble(text: &str) -> Result<Vec<u8>, LoadError> {
+    wat::parse_str(text).map_err(|error| LoadError::Invalid(error.to_string()))
+}
+
+#[cfg(not(feature = "wat"))]
+fn assemble(_: &str) -> Result<Vec<u8>, LoadError> {
+    Err(LoadError::MissingFeature {
+        what: "WebAssembly text",
+        feature: "wat",
+    })
 }
 
 /// Compiles what can be linked: what is missing is told before anything is compiled.
@@ -221,7 +233,7 @@ fn compile(engine: &Engine, binary: &Binary<'_>) -> Result<Code, LoadError> {
                 return Err(LoadError::UnknownImport { imports });
             }
         }
-        Kind::CoreModule => preview1::check(&binary.wasm)?,
+        Kind::CoreModule => core_module::check(&binary.wasm)?,
     }
     Code::compile(engine, binary).map_err(|error| {
         let message = format!("{error:#}");
@@ -251,11 +263,11 @@ fn link(engine: &Engine, linkers: &Linkers, code: &Code) -> Result<(Compiled, Ex
     match code {
         Code::Component(component) => link_component(engine, &linkers.components, component),
         Code::CoreModule(module) => {
-            let exports = match preview1::start(module)? {
+            let exports = match core_module::start(module)? {
                 Some(start) => Exports::of_program(start),
                 None => numbers::exports(module)?,
             };
-            let pre = preview1::link(&linkers.core_modules, module)?;
+            let pre = core_module::link(&linkers.core_modules, module)?;
             Ok((Compiled::CoreModule(pre), exports))
         }
     }

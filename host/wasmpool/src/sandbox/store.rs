@@ -8,7 +8,6 @@ use rustix::fs::FileType;
 use wasmtime::component::ResourceTable;
 use wasmtime::{Engine, Store, StoreContextMut, UpdateDeadline};
 use wasmtime_wasi::filesystem::Dir;
-use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
@@ -16,9 +15,9 @@ use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
 use super::wasi::Capabilities;
 use super::wasi::captured::CapturedStreams;
-use super::wasi::files::preview1::Preview1;
 use super::wasi::files::{Folders, Refusals};
 use super::wasi::network::{Lookups, Names, Network};
+use super::wasi::preview1;
 use super::wasi::program::Invocation;
 use super::wasi::rights;
 use super::wasi::time::VirtualTime;
@@ -35,8 +34,8 @@ const MAX_OPEN_HANDLES: usize = 1_000;
 pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) output: CapturedStreams,
-    /// The task that runs in the store now.
-    pub(super) context: CallContext,
+    /// Of the call that runs in the store now.
+    pub(super) control: Arc<Control>,
     rights: Capabilities,
     /// The time of a deterministic guest, which has one of its own.
     pub(super) time: Option<VirtualTime>,
@@ -46,7 +45,7 @@ pub(super) struct State {
     /// tenth of what a fresh instance costs.
     wasi: Option<WasiCtx>,
     /// The same for a program for preview 1.
-    preview1: Option<Box<Preview1>>,
+    preview1: preview1::Context,
     /// What the guest was refused in its folders, in the task that runs now.
     refused_files: Refusals,
     /// Made with the context, or when the guest first looks a name up.
@@ -54,25 +53,6 @@ pub(super) struct State {
     /// The look-ups of the pool, of a guest with rights to the network.
     lookups: Option<Arc<Lookups>>,
     table: ResourceTable,
-    max_handles: usize,
-}
-
-/// What a guest may wait for in the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reach {
-    Timers,
-    /// Timers and sockets.
-    Network,
-}
-
-/// What is of one task, and changes from call to call.
-#[derive(Clone)]
-pub(crate) struct CallContext {
-    pub(crate) control: Arc<Control>,
-    /// When the task's time is up.
-    pub(crate) deadline: Option<Instant>,
-    /// The index of the worker that runs it.
-    pub(crate) worker: usize,
 }
 
 /// What the epoch callback answers when the task must stop.
@@ -85,7 +65,7 @@ pub(super) fn new(
     engine: &Engine,
     rights: Capabilities,
     limits: &Limits,
-    context: CallContext,
+    control: Arc<Control>,
     lookups: &Arc<Lookups>,
 ) -> Store<State> {
     let grants = rights.grants();
@@ -106,17 +86,16 @@ pub(super) fn new(
     let state = State {
         limiter: Limiter::new(limits.memory),
         output,
-        context,
+        control,
         rights,
         time,
         program: None,
         wasi: None,
-        preview1: None,
+        preview1: preview1::Context::new(max_handles),
         refused_files: Refusals::default(),
         network: OnceCell::new(),
         lookups: has_network.then(|| Arc::clone(lookups)),
         table,
-        max_handles,
     };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
@@ -128,11 +107,11 @@ pub(super) fn new(
 }
 
 /// Sets a store up for what runs in it next.
-pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, context: CallContext) {
+pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, control: &Arc<Control>) {
     let state = store.data_mut();
-    state.output.begin(&context.control);
+    state.output.begin(control);
+    state.control = Arc::clone(control);
     state.refused_files.clear();
-    state.context = context;
     state.limiter.set_limit(limits.memory);
     // Bounds what one call copies out of the guest. A guest has no more than its memory, so
     // this only meets one that hands out the same bytes over and over.
@@ -152,31 +131,26 @@ impl State {
         self.program = Some(program);
         // Of what ran before, an initializer.
         self.wasi = None;
-        self.preview1 = None;
+        self.preview1.forget();
     }
 
     /// WASI's context of a program for preview 1.
-    pub(super) fn preview1(&mut self) -> &mut WasiP1Ctx {
+    #[cfg(feature = "preview1")]
+    pub(super) fn preview1(&mut self) -> &mut wasmtime_wasi::p1::WasiP1Ctx {
         &mut self.preview1_with_directories().context
     }
 
     /// The same, with the directories that the program has open.
-    pub(super) fn preview1_with_directories(&mut self) -> &mut Preview1 {
-        self.preview1.get_or_insert_with(|| {
-            let grants = self.rights.grants();
-            let time = self.time.as_ref();
-            let mut context = rights::preview1(grants, self.program.take(), &self.output, time);
-            context.ctx().table.set_max_capacity(self.max_handles);
-            Box::new(Preview1::new(context, grants.map(|grants| &grants.folders)))
-        })
-    }
-
-    /// What the guest may wait for.
-    pub(super) fn reach(&self) -> Reach {
-        match self.rights.grants() {
-            Some(grants) if !grants.net.is_empty() => Reach::Network,
-            _ => Reach::Timers,
-        }
+    #[cfg(feature = "preview1")]
+    pub(super) fn preview1_with_directories(
+        &mut self,
+    ) -> &mut super::wasi::files::preview1::Preview1 {
+        self.preview1.get_or_make(
+            self.rights.grants(),
+            &mut self.program,
+            &self.output,
+            self.time.as_ref(),
+        )
     }
 
     /// The folders that the guest was granted.
@@ -228,7 +202,7 @@ fn network<'a>(
 /// here and that moment has moved the epoch for nothing. Whoever stops a task therefore goes
 /// on moving the epoch until the task has ended (`Watchdog`).
 fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    if store.data().context.control.is_forced() {
+    if store.data().control.is_forced() {
         Err(Stopped.into())
     } else {
         Ok(UpdateDeadline::Continue(1))
@@ -256,27 +230,25 @@ impl WasiView for State {
 impl context::Host for State {
     fn is_stop_requested(&mut self) -> bool {
         // When a stop comes is chance.
-        self.time.is_none() && self.context.control.stop_reason().is_some()
+        self.time.is_none() && self.control.stop_reason().is_some()
     }
 
     fn report_progress(&mut self, done: u64, total: Option<u64>) {
-        self.context
-            .control
-            .report_progress(Progress { done, total });
+        self.control.report_progress(Progress { done, total });
     }
 
     fn worker(&mut self) -> u32 {
         if self.time.is_some() {
             return 0;
         }
-        u32::try_from(self.context.worker).unwrap_or(u32::MAX)
+        u32::try_from(self.control.worker()).unwrap_or(u32::MAX)
     }
 
     fn time_left(&mut self) -> Option<u64> {
         if self.time.is_some() {
             return None;
         }
-        self.context.deadline.map(|deadline| {
+        self.control.deadline().map(|deadline| {
             let left = deadline.saturating_duration_since(Instant::now());
             u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)
         })

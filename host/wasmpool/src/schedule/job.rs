@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::stats::Counters;
-use crate::call::{Control, Listener, Progress, StopReason, TaskReport};
+use crate::call::{Control, Limits, Listener, Progress, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::sync::{
     self, Arc, Condvar, Instant, Mutex, MutexGuard, OnceLock, contain_panic, lock, spin,
@@ -63,7 +63,11 @@ struct State<P> {
 
 enum Phase<P> {
     Queued(P),
-    Running { worker: usize, started: Instant },
+    Running {
+        worker: usize,
+        started: Instant,
+        is_suspended: bool,
+    },
     Settled,
 }
 
@@ -71,7 +75,11 @@ impl<P> Phase<P> {
     fn task_state(&self) -> TaskState {
         match self {
             Self::Queued(_) => TaskState::Queued,
-            Self::Running { .. } => TaskState::Running,
+            Self::Running {
+                is_suspended: false,
+                ..
+            } => TaskState::Running,
+            Self::Running { .. } => TaskState::Suspended,
             Self::Settled => TaskState::Done,
         }
     }
@@ -103,6 +111,9 @@ pub enum TaskState {
     Queued,
     /// A worker runs it.
     Running,
+    /// It waits in the host (for a time, a connection, a name) and holds no worker, or waits for a
+    /// worker to go on with.
+    Suspended,
     /// It came to an end: with a result, with an error, or cancelled.
     Done,
 }
@@ -182,7 +193,12 @@ impl<P> Job<P> {
         control: impl FnOnce(&P) -> Control,
     ) -> Option<Call<P>> {
         let mut state = self.lock();
-        match std::mem::replace(&mut state.phase, Phase::Running { worker, started }) {
+        let running = Phase::Running {
+            worker,
+            started,
+            is_suspended: false,
+        };
+        match std::mem::replace(&mut state.phase, running) {
             Phase::Queued(payload) => {
                 self.counters.start();
                 state.attempts += 1;
@@ -220,11 +236,47 @@ impl<P> Job<P> {
         is_running
     }
 
-    /// Ends the task with `settled`, unless it has ended.
-    pub(crate) fn settle(&self, settled: Settled) {
-        if let Some(former) = self.settle_with(|_| Some(settled)) {
-            self.announce(former);
+    /// The task's call leaves its worker, to wait.
+    pub(crate) fn suspend(&self) {
+        if let Phase::Running { is_suspended, .. } = &mut self.lock().phase {
+            *is_suspended = true;
+            self.counters.suspend();
         }
+    }
+
+    /// The task's call goes on, on this worker.
+    pub(crate) fn resume(&self, on: usize) {
+        if let Phase::Running {
+            worker,
+            is_suspended,
+            ..
+        } = &mut self.lock().phase
+        {
+            *worker = on;
+            *is_suspended = false;
+            self.counters.resume();
+        }
+    }
+
+    /// Ends the task if it runs: it was stopped for this reason, and has not come to a halt. Calls
+    /// no callbacks: says whether there are any, to be [called](Self::call_back) by a thread
+    /// that has time for them.
+    pub(crate) fn give_up(&self, reason: StopReason, limits: &Limits, why: &str) -> bool {
+        let stopped = TaskError::stopped(reason, limits);
+        let message = format!("{}{why}", stopped.message());
+        let former = self.settle_with(|state| {
+            let is_running = matches!(state.phase, Phase::Running { .. });
+            is_running.then(|| self.unfinished(state, stopped.kind(), &message))
+        });
+        former.is_some_and(|former| self.wake_waiters(former))
+    }
+
+    /// Ends the task with `settled`, unless it has ended. Calls no callbacks: says whether there are
+    /// any, to be [called](Self::call_back) next.
+    #[must_use = "callbacks wait"]
+    pub(crate) fn settle(&self, settled: Settled) -> bool {
+        let former = self.settle_with(|_| Some(settled));
+        former.is_some_and(|former| self.wake_waiters(former))
     }
 
     /// Ends the task if it was never started, because it has waited too long for that. Calls
@@ -287,7 +339,9 @@ impl<P> Job<P> {
     fn unfinished(&self, state: &State<P>, kind: TaskErrorKind, message: &str) -> Settled {
         let attempts = state.attempts;
         let report = match state.phase {
-            Phase::Running { worker, started } => TaskReport {
+            Phase::Running {
+                worker, started, ..
+            } => TaskReport {
                 worker: Some(worker),
                 queued: started.duration_since(self.submitted),
                 ran: started.elapsed(),

@@ -4,6 +4,7 @@
 //! Knows that a sandbox runs guests, and not how. Knows nothing of the types of callers: arguments
 //! and results are bytes here.
 
+mod active_call;
 mod callbacks;
 mod job;
 mod places;
@@ -21,12 +22,13 @@ mod worker;
 pub(crate) use callbacks::CallbackThread;
 pub use job::TaskState;
 pub(crate) use job::{Job, Settled};
-pub(crate) use places::{Blocking, Permit, PermitWaiter, ReserveError};
+pub(crate) use places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
 pub use retry::Retry;
 pub(crate) use scheduler::{Closed, Scheduler};
 pub use shutdown::Shutdown;
 pub use stats::PoolStats;
 pub use timings::Distribution;
+pub(crate) use watchdog::{Guard, WorkerId};
 pub(crate) use work_item::{JobRef, WorkItem};
 pub use worker::Isolation;
 pub(crate) use worker::{Registry, WARM_INSTANCES, run_worker};

@@ -28,15 +28,31 @@ pub(crate) enum ReserveError {
     Closed,
 }
 
+/// When a queue is full: with so many entries, or when their arguments have so many bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Capacity {
+    pub(crate) tasks: usize,
+    /// None: bytes are not counted.
+    pub(crate) bytes: Option<usize>,
+}
+
 /// The places of one queue.
+///
+/// The bound in bytes is a mark and not a size that fits: a place is given while fewer bytes are
+/// held, and its entry's bytes are counted when the arguments are encoded, which happens in the
+/// place. So one place is as good as another, whoever waits for it, and large arguments wait no
+/// longer than small ones. The mark is passed by one entry for each thread that submits.
 pub(crate) struct Places {
-    capacity: usize,
+    capacity: Capacity,
     /// Places in use. Raised by submitters, lowered when a [`Permit`] drops.
     taken: AtomicUsize,
+    /// Bytes of the arguments in these places, 0 if they are not counted. Raised by
+    /// [`Permit::hold_bytes`], lowered when the permit drops.
+    bytes: AtomicUsize,
     closed: AtomicBool,
     /// Submitters that wait for a place, blocked or with a waker. Raised before a submitter's
-    /// last look at `taken`, read after `taken` was lowered: either the submitter sees the
-    /// free place, or the one who freed it sees the submitter.
+    /// last look at `taken` and `bytes`, read after these were lowered: either the submitter
+    /// sees the free place, or the one who freed it sees the submitter.
     waiting: AtomicUsize,
     wakers: Mutex<Wakers>,
     freed: Condvar,
@@ -60,13 +76,18 @@ pub(crate) struct PermitWaiter {
 
 /// A place in the queue, given back on drop. An entry holds it for as long as it is queued.
 #[must_use]
-pub(crate) struct Permit(Arc<Places>);
+pub(crate) struct Permit {
+    places: Arc<Places>,
+    /// What it adds to the bytes of the queue.
+    bytes: usize,
+}
 
 impl Places {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: Capacity) -> Self {
         Self {
             capacity,
             taken: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             wakers: Mutex::default(),
@@ -77,6 +98,13 @@ impl Places {
     /// How many are taken: by entries that are queued and alive.
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::SeqCst)
+    }
+
+    /// How many bytes the arguments in the places have, if they are counted.
+    pub(crate) fn bytes(&self) -> Option<usize> {
+        self.capacity
+            .bytes
+            .map(|_| self.bytes.load(Ordering::SeqCst))
     }
 
     /// Refuses submitters from now on, also those that wait.
@@ -94,7 +122,7 @@ impl Places {
             return Err(ReserveError::Closed);
         }
         if self.try_take() || self.wait_and_take(blocking)? {
-            Ok(Permit(Arc::clone(self)))
+            Ok(self.permit())
         } else {
             Err(ReserveError::Full)
         }
@@ -129,7 +157,15 @@ impl Places {
     /// queue is closed, which [`Queue::push`](super::queue::Queue::push) says.
     pub(crate) fn overdraw(self: &Arc<Self>) -> Permit {
         self.taken.fetch_add(1, Ordering::SeqCst);
-        Permit(Arc::clone(self))
+        self.permit()
+    }
+
+    /// For a place that is taken.
+    fn permit(self: &Arc<Self>) -> Permit {
+        Permit {
+            places: Arc::clone(self),
+            bytes: 0,
+        }
     }
 
     /// Puts `waker` at the end of the line.
@@ -166,15 +202,30 @@ impl Places {
         wakers.into_iter().for_each(wake);
     }
 
+    /// Tells somebody who waits that there is a place, if so.
+    fn pass_on(&self) {
+        if self.waiting.load(Ordering::SeqCst) > 0 && self.has_place() {
+            self.tell_one();
+        }
+    }
+
     fn try_take(&self) -> bool {
-        let free = |taken| (taken < self.capacity).then_some(taken + 1);
-        self.taken
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, free)
-            .is_ok()
+        let free = |taken| (taken < self.capacity.tasks).then_some(taken + 1);
+        self.is_below_mark()
+            && self
+                .taken
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, free)
+                .is_ok()
     }
 
     fn has_place(&self) -> bool {
-        self.taken.load(Ordering::SeqCst) < self.capacity
+        self.taken.load(Ordering::SeqCst) < self.capacity.tasks && self.is_below_mark()
+    }
+
+    /// Whether the queue has room for arguments, of whatever size.
+    pub(crate) fn is_below_mark(&self) -> bool {
+        let mark = self.capacity.bytes;
+        mark.is_none_or(|mark| self.bytes.load(Ordering::SeqCst) < mark)
     }
 
     /// Whether a place was taken in time.
@@ -214,13 +265,36 @@ impl Places {
     }
 }
 
+impl Permit {
+    /// Counts the bytes of the arguments that come into the place, once they are known.
+    pub(crate) fn hold_bytes(&mut self, bytes: usize) {
+        let places = &self.places;
+        if places.capacity.bytes.is_some() {
+            self.bytes += bytes;
+            places.bytes.fetch_add(bytes, Ordering::SeqCst);
+            // Bytes that came back at once may be room for several who wait, of whom one was
+            // woken: whoever has taken a place tells the next one, when its bytes are known.
+            places.pass_on();
+        }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
-        let places = &self.0;
-        places.taken.fetch_sub(1, Ordering::SeqCst);
-        if places.waiting.load(Ordering::SeqCst) > 0 {
-            places.tell_one();
+        let places = &self.places;
+        // The bytes first: who then sees the place sees the room for its arguments.
+        if self.bytes > 0 {
+            places.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
         }
+        places.taken.fetch_sub(1, Ordering::SeqCst);
+        places.pass_on();
+    }
+}
+
+impl From<usize> for Capacity {
+    /// As many tasks, of whatever size.
+    fn from(tasks: usize) -> Self {
+        Self { tasks, bytes: None }
     }
 }
 

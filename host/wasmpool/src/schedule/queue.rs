@@ -5,6 +5,9 @@
 //! task gives its place back at once, not when a worker comes across it. Knows nothing of
 //! tasks; it is generic so that it can be tested without them.
 //!
+//! An entry may come back: a call that was suspended and can go on. It comes before the new entries
+//! of its lane, and workers stay for as long as one is out.
+//!
 //! Entries may come in chunks. A worker takes a whole chunk in one go, and keeps what it does not
 //! need at once in its local queue. From there it goes on without asking anybody. The entries there
 //! are not its own: a worker that is about to sleep first looks at the local queues of the others,
@@ -21,7 +24,7 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 
-use super::places::Places;
+use super::places::{Capacity, Places};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, lock, spin};
 
@@ -48,12 +51,16 @@ pub(crate) struct Queue<T> {
     /// Signalled when an entry comes and a worker sleeps, and when the queue closes.
     not_empty: Condvar,
     pub(crate) places: Arc<Places>,
+    /// How many entries may be out at once, or back and not yet taken.
+    max_suspended: usize,
 }
 
 struct Entries<T> {
     lanes: [Lane<T>; LANES],
     /// Entries whose time has not come, the earliest on top.
     deferred: BinaryHeap<Deferred<T>>,
+    /// Entries that are out and will come back, or are back and not yet taken.
+    n_suspended: usize,
     closed: bool,
     /// Whether all that was queued has been taken out, and what comes back is not wanted.
     drained: bool,
@@ -77,6 +84,8 @@ struct Lane<T> {
     /// Each with the number of entries behind it that belong to the same chunk, or did: some
     /// may have been cleared away, which makes the chunk reach a little too far.
     queue: VecDeque<(T, usize)>,
+    /// Those that came back.
+    resumed: VecDeque<T>,
     /// How often an entry of a higher lane was taken while one waited here.
     passed_over: u32,
 }
@@ -104,8 +113,13 @@ const CLEAR_AT_LEAST: usize = 64;
 const PATIENCE: u32 = 8;
 
 impl<T: QueueEntry> Queue<T> {
-    /// A queue with room for `capacity` entries, for workers 0 to `n_workers` less one.
-    pub(crate) fn new(capacity: usize, n_workers: usize) -> Self {
+    /// A queue with room for `capacity` entries, for workers 0 to `n_workers` less one. At most
+    /// `max_suspended` entries are out at once.
+    pub(crate) fn new(
+        capacity: impl Into<Capacity>,
+        n_workers: usize,
+        max_suspended: usize,
+    ) -> Self {
         Self {
             local_queues: (0..n_workers)
                 .map(|_| {
@@ -120,9 +134,11 @@ impl<T: QueueEntry> Queue<T> {
             entries: Mutex::new(Entries {
                 lanes: std::array::from_fn(|_| Lane {
                     queue: VecDeque::new(),
+                    resumed: VecDeque::new(),
                     passed_over: 0,
                 }),
                 deferred: BinaryHeap::new(),
+                n_suspended: 0,
                 closed: false,
                 drained: false,
                 clear_at: CLEAR_AT_LEAST,
@@ -133,7 +149,8 @@ impl<T: QueueEntry> Queue<T> {
             }),
             may_have_entries: AtomicBool::new(false),
             not_empty: Condvar::new(),
-            places: Arc::new(Places::new(capacity)),
+            places: Arc::new(Places::new(capacity.into())),
+            max_suspended,
         }
     }
 
@@ -164,6 +181,47 @@ impl<T: QueueEntry> Queue<T> {
         Ok(())
     }
 
+    pub(crate) fn max_suspended(&self) -> usize {
+        self.max_suspended
+    }
+
+    /// Announces that an entry will come back, which a worker has taken: until then the queue is
+    /// not empty. Says whether there is room for it; if not, it must not leave its worker.
+    pub(crate) fn try_suspend(&self) -> bool {
+        let mut entries = self.lock();
+        let has_room = entries.n_suspended < self.max_suspended;
+        if has_room {
+            entries.n_suspended += 1;
+        }
+        has_room
+    }
+
+    /// The entry does not come back after all.
+    pub(crate) fn give_up_suspended(&self) {
+        let mut entries = self.lock();
+        entries.n_suspended -= 1;
+        self.release_workers(&entries);
+    }
+
+    /// Puts an entry back that was announced, in front of the new ones of its lane. Queues that
+    /// are closed take it too.
+    pub(crate) fn resume(&self, entry: T, lane: usize) {
+        let mut entries = self.lock();
+        entries.lanes[lane].resumed.push_back(entry);
+        self.note_highest_lane(&entries);
+        self.may_have_entries.store(true, Ordering::Relaxed);
+        let is_seen = entries.searcher.take().is_some();
+        self.wake(entries, usize::from(!is_seen));
+    }
+
+    /// Lets the workers go who have stayed for entries that were out.
+    fn release_workers(&self, entries: &Entries<T>) {
+        if entries.closed && entries.n_suspended == 0 {
+            self.may_have_entries.store(true, Ordering::Relaxed);
+            self.not_empty.notify_all();
+        }
+    }
+
     /// Puts an entry aside until it is due, or until the queue is closed; then it comes with
     /// the others of its lane. For an entry that was popped before: it is taken by a closed
     /// queue too, but given back by one that was drained.
@@ -190,8 +248,11 @@ impl<T: QueueEntry> Queue<T> {
     }
 
     fn note_highest_lane(&self, entries: &Entries<T>) {
-        let has_entry = |lane: &Lane<T>| !lane.queue.is_empty();
-        let highest = entries.lanes.iter().position(has_entry).unwrap_or(LANES);
+        let highest = entries
+            .lanes
+            .iter()
+            .position(Lane::has_entry)
+            .unwrap_or(LANES);
         self.highest_lane.store(highest, Ordering::Relaxed);
     }
 
@@ -206,7 +267,7 @@ impl<T: QueueEntry> Queue<T> {
     }
 
     /// Takes the entry whose turn it is; blocks while there is none. `None` when the queue is
-    /// closed and empty.
+    /// closed and empty, and nothing will come back.
     pub(crate) fn pop(&self, worker: usize) -> Option<T> {
         let mut local = lock(&self.local_queues[worker]);
         // One of its entries, unless others come before them.
@@ -232,6 +293,7 @@ impl<T: QueueEntry> Queue<T> {
             let next_due = entries.admit_deferred();
             if let Some((entry, lane, rest_of_chunk)) = entries.take() {
                 self.note_highest_lane(&entries);
+                self.release_workers(&entries);
                 if !rest_of_chunk.is_empty() {
                     self.has_local.store(true, Ordering::Relaxed);
                     let mut local = lock(&self.local_queues[worker]);
@@ -243,7 +305,7 @@ impl<T: QueueEntry> Queue<T> {
             if let Some(entry) = self.steal(worker) {
                 return Some(entry);
             }
-            if entries.closed {
+            if entries.closed && entries.n_suspended == 0 {
                 return None;
             }
             self.may_have_entries.store(false, Ordering::Relaxed);
@@ -300,7 +362,8 @@ impl<T: QueueEntry> Queue<T> {
         self.places.close();
     }
 
-    /// Takes all entries out at once. What is deferred from now on is not wanted either.
+    /// Takes all new entries out at once, and leaves those that came back. What is deferred from
+    /// now on is not wanted either.
     pub(crate) fn drain(&self) -> Vec<T> {
         let mut entries = self.lock();
         entries.drained = true;
@@ -362,22 +425,31 @@ impl<T> Entries<T> {
     /// The front of the highest lane that has an entry, or of a lower one that has been
     /// passed over long enough; the number of that lane, and the rest of the chunk.
     fn take(&mut self) -> Option<(T, usize, VecDeque<T>)> {
-        let has_entry = |lane: &Lane<T>| !lane.queue.is_empty();
-        let is_due = |lane: &Lane<T>| has_entry(lane) && lane.passed_over >= PATIENCE;
+        let is_due = |lane: &Lane<T>| lane.has_entry() && lane.passed_over >= PATIENCE;
         let place = self.lanes.iter().position(is_due);
-        let place = place.or_else(|| self.lanes.iter().position(has_entry))?;
+        let place = place.or_else(|| self.lanes.iter().position(Lane::has_entry))?;
         for lane in &mut self.lanes[place + 1..] {
-            if has_entry(lane) {
+            if lane.has_entry() {
                 lane.passed_over += 1;
             }
         }
         let lane = &mut self.lanes[place];
         lane.passed_over = 0;
+        if let Some(entry) = lane.resumed.pop_front() {
+            self.n_suspended -= 1;
+            return Some((entry, place, VecDeque::new()));
+        }
         let (entry, n_followers) = lane.queue.pop_front()?;
         let n_followers = n_followers.min(lane.queue.len());
         let followers = lane.queue.drain(..n_followers);
         let followers = followers.map(|(entry, _)| entry).collect();
         Some((entry, place, followers))
+    }
+}
+
+impl<T> Lane<T> {
+    fn has_entry(&self) -> bool {
+        !self.queue.is_empty() || !self.resumed.is_empty()
     }
 }
 
@@ -415,7 +487,7 @@ mod tests {
 
     /// Pushes entries with their lanes and pops all of them.
     fn check(pushed: &[(&'static str, usize)], expected: &[&str]) {
-        let queue = Queue::new(100, 1);
+        let queue = Queue::new(100, 1, 10);
         for (entry, lane) in pushed {
             queue.push([*entry], *lane).unwrap();
         }
@@ -446,7 +518,7 @@ mod tests {
 
     #[test]
     fn a_closed_queue_gives_the_entry_back() {
-        let queue = Queue::new(1, 1);
+        let queue = Queue::new(1, 1, 10);
         queue.close();
         assert_eq!(queue.push(["late"], 1), Err(["late"]));
         assert!(matches!(
@@ -457,7 +529,7 @@ mod tests {
 
     #[test]
     fn dead_entries_do_not_pile_up() {
-        let queue = Queue::new(1, 1);
+        let queue = Queue::new(1, 1, 10);
         for _ in 0..1_000 {
             queue.push([""], 1).unwrap();
         }
@@ -471,7 +543,7 @@ mod tests {
 
     #[test]
     fn a_chunk_goes_to_one_worker_until_another_has_nothing_to_do() {
-        let queue = Queue::new(100, 3);
+        let queue = Queue::new(100, 3, 10);
         queue.push(["a", "b", "c", "d", "e"], 1).unwrap();
         queue.push(["f"], 1).unwrap();
         assert_eq!(queue.pop(0), Some("a"));
@@ -486,7 +558,7 @@ mod tests {
 
     #[test]
     fn a_shelf_waits_for_a_higher_lane_and_goes_on_after_it() {
-        let queue = Queue::new(100, 1);
+        let queue = Queue::new(100, 1, 10);
         queue.push(["a", "b", "c"], 2).unwrap();
         assert_eq!(queue.pop(0), Some("a"));
         queue.push(["high", "higher"], 0).unwrap();
@@ -498,7 +570,7 @@ mod tests {
 
     #[test]
     fn draining_takes_chunks_and_deferred_entries_too() {
-        let queue = Queue::new(100, 2);
+        let queue = Queue::new(100, 2, 10);
         queue.push(["a", "b", "c"], 1).unwrap();
         assert_eq!(queue.pop(0), Some("a"));
         queue.push(["d", "e"], 2).unwrap();
@@ -510,7 +582,7 @@ mod tests {
 
     #[test]
     fn a_deferred_entry_comes_when_it_is_due_or_the_queue_is_closed() {
-        let queue = Queue::new(100, 1);
+        let queue = Queue::new(100, 1, 10);
         let now = Instant::now();
         let after = |millis| now + std::time::Duration::from_millis(millis);
         queue.defer("late", 0, after(3_600_000)).unwrap();

@@ -6,47 +6,69 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use super::active_call::{ActiveCall, CallCell, CallEnd, CallFuture, Ready};
 use super::job::{Call, Settled};
+use super::places::Capacity;
 use super::queue::Queue;
 use super::stats::Counters;
 use super::timings::Timings;
-use super::watchdog::Watchdog;
-use super::work_item::{JobRef, WorkItem};
+use super::watchdog::{Watchdog, WorkerId};
+use super::work_item::{CallSpan, JobRef, Left, WorkItem};
 use crate::call::{Control, Interrupt, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::sync::{Arc, Instant, Weak};
 
 /// What all threads of a pool share, but for what runs the tasks.
 pub(crate) struct Scheduler {
-    pub(crate) queue: Queue<JobRef>,
+    pub(crate) queue: Arc<Queue<Ready>>,
     pub(crate) watchdog: Watchdog,
     pub(crate) counters: Arc<Counters>,
     pub(crate) timings: Timings,
 }
 
-/// What a worker thread runs tasks with: its own.
+/// What a worker thread runs calls with: its own.
 pub(crate) trait Runner {
     /// Makes the guests of this worker look at their stop requests.
     fn interrupt(&self) -> Weak<dyn Interrupt>;
 
-    /// Runs a call, and writes into `report` what it cost. Blocks until the guest
-    /// has ended or was stopped. May panic, which fails the call.
-    fn run(
+    /// Makes a call ready to be polled, and sets its deadline, which `started` counts for. Runs
+    /// nothing of the guest.
+    fn begin(
         &mut self,
         job: &JobRef,
         call: &mut Call<WorkItem>,
         started: Instant,
-        report: &mut TaskReport,
-    ) -> Result<Vec<u8>, TaskError>;
+    ) -> (CallFuture, CallSpan);
 
-    /// The call has ended, in whichever way; nobody has heard of it yet. Called once after
-    /// each [`run`](Self::run).
-    fn ended(&mut self, error: Option<&TaskError>, report: &TaskReport, is_last: bool);
+    /// Lets a call compute until it ends or waits. May panic, which fails the call.
+    fn poll(
+        &mut self,
+        future: &mut CallFuture,
+        span: &CallSpan,
+        context: &mut Context<'_>,
+    ) -> Poll<CallEnd>;
+
+    /// A call waits for the first time, and is polled once more.
+    fn wait_begins(&mut self);
+
+    /// The call has ended, in whichever way; nobody has heard of it yet.
+    fn ended(
+        &mut self,
+        span: CallSpan,
+        left: &mut Left,
+        error: Option<&TaskError>,
+        report: &TaskReport,
+        is_last: bool,
+    );
+
+    /// Code of the embedder's is about to run on this thread.
+    fn before_callbacks(&mut self);
 
     /// The caller has its answer: clears away what the call has left.
-    fn clear_away(&mut self);
+    fn clear_away(&mut self, left: Left);
 }
 
 /// The queue takes no more tasks.
@@ -54,9 +76,13 @@ pub(crate) trait Runner {
 pub(crate) struct Closed;
 
 impl Scheduler {
-    pub(crate) fn new(queue_capacity: usize, n_workers: usize) -> Self {
+    pub(crate) fn new(
+        queue_capacity: impl Into<Capacity>,
+        n_workers: usize,
+        max_suspended: usize,
+    ) -> Self {
         Self {
-            queue: Queue::new(queue_capacity, n_workers),
+            queue: Arc::new(Queue::new(queue_capacity, n_workers, max_suspended)),
             watchdog: Watchdog::new(n_workers),
             counters: Arc::default(),
             timings: Timings::new(n_workers),
@@ -85,6 +111,7 @@ impl Scheduler {
             expiring.collect::<Vec<_>>()
         });
         self.counters.accept(n_tasks);
+        let tasks = tasks.into_iter().map(Ready::Task);
         if self.queue.push(tasks, lane).is_err() {
             self.counters.refuse(n_tasks);
             return Err(Closed);
@@ -97,7 +124,7 @@ impl Scheduler {
 
     /// Cancels all queued tasks. Says how many of them have never run.
     pub(crate) fn cancel_queued(&self) -> usize {
-        cancel_all(&self.queue.drain())
+        cancel_all(self.queue.drain())
     }
 
     /// Cancels all queued tasks and stops those that run. Says how many have never run.
@@ -105,43 +132,185 @@ impl Scheduler {
         // Callbacks come last: they may wait for the queue, or for what runs.
         let queued = self.queue.drain();
         self.watchdog.terminate();
-        cancel_all(&queued)
+        cancel_all(queued)
     }
 
-    /// What a worker thread does: serves tasks until the queue is closed and empty.
-    pub(crate) fn work(&self, worker: usize, runner: &mut impl Runner) {
-        while let Some(job) = self.queue.pop(worker) {
-            self.serve(worker, &job, runner);
+    /// What a worker thread does: serves tasks until the queue is closed and empty, or the thread is
+    /// given up.
+    pub(crate) fn work(&self, worker: WorkerId, runner: &mut impl Runner) {
+        while let Some(ready) = self.queue.pop(worker.index) {
+            let goes_on = match ready {
+                Ready::Task(job) => self.start(worker, job, runner),
+                Ready::Call(cell) => self.go_on(worker, &cell, runner),
+            };
+            if !goes_on {
+                return;
+            }
         }
     }
 
-    /// Runs the task, unless it died in the queue, and settles it or puts it back.
-    fn serve(&self, worker: usize, job: &JobRef, runner: &mut impl Runner) {
+    /// Starts the task, unless it died in the queue. Says whether the worker goes on.
+    fn start(&self, worker: WorkerId, job: JobRef, runner: &mut impl Runner) -> bool {
         let started = Instant::now();
         let control = |work: &WorkItem| Control::new(runner.interrupt(), work.limits.stop_grace);
-        let Some(mut call) = job.start(worker, started, control) else {
-            return;
+        let Some(mut call) = job.start(worker.index, started, control) else {
+            return true;
         };
-        let unsettled = Unsettled {
+        let mut unsettled = Unsettled {
             scheduler: self,
             worker,
-            job,
+            job: Some(Arc::clone(&job)),
         };
         drop(call.payload.permit.take());
-        self.timings.begin(worker, started);
-        let mut report = TaskReport {
-            worker: Some(worker),
+        let (future, span) = runner.begin(&job, &mut call, started);
+        let call = ActiveCall {
+            job,
+            call,
+            future,
+            span,
+            started,
+            computed: Duration::ZERO,
+            cell: None,
+            number: 0,
+        };
+        self.drive(worker, call, started, &mut unsettled, runner)
+    }
+
+    /// Goes on with a call that was suspended. Says whether the worker goes on.
+    fn go_on(&self, worker: WorkerId, cell: &CallCell, runner: &mut impl Runner) -> bool {
+        let call = cell.take();
+        let mut unsettled = Unsettled {
+            scheduler: self,
+            worker,
+            job: Some(Arc::clone(&call.job)),
+        };
+        call.job.resume(worker.index);
+        self.drive(worker, call, Instant::now(), &mut unsettled, runner)
+    }
+
+    /// Polls the call until it has ended, and then settles its task or puts it back; or until it
+    /// waits, and then leaves it to whoever wakes it. Says whether the worker goes on.
+    fn drive(
+        &self,
+        worker: WorkerId,
+        mut call: ActiveCall,
+        mut since: Instant,
+        unsettled: &mut Unsettled<'_>,
+        runner: &mut impl Runner,
+    ) -> bool {
+        call.control().set_worker(worker.index);
+        self.timings.begin(worker.index, since);
+        self.watchdog
+            .begin(worker, call.watched(), call.compute_deadline(since));
+        if call.cell.is_some() {
+            self.watchdog.resume(call.number);
+        }
+        loop {
+            // Most calls never wait: they have ended after one poll, for which nobody needs a waker.
+            // One that waits is polled again, with a waker that works.
+            let cell = call.cell.clone();
+            let waker = cell.as_ref().map(CallCell::waker);
+            let waker = waker.as_ref().unwrap_or(Waker::noop());
+            if let Some(cell) = &cell {
+                cell.poll_begins();
+            }
+            let (future, span) = (&mut call.future, &call.span);
+            let poll = || runner.poll(future, span, &mut Context::from_waker(waker));
+            // A panic here is one of the host's own functions. It costs the task and its instance.
+            let end = match catch_unwind(AssertUnwindSafe(poll)) {
+                Ok(Poll::Ready(end)) => Some(end),
+                Ok(Poll::Pending) => None,
+                Err(panic) => Some(CallEnd {
+                    outcome: Err(host_panicked(&*panic)),
+                    report: TaskReport::default(),
+                    left: Left::default(),
+                }),
+            };
+            if let Some(end) = end {
+                let goes_on = self.finish(worker, call, since, end, runner);
+                unsettled.disarm();
+                return goes_on;
+            }
+            let Some(cell) = cell else {
+                runner.wait_begins();
+                let cell = CallCell::new(&self.queue, call.call.payload.lane);
+                // Before the next poll, which looks whether it is forced to stop.
+                call.control().wake_on_force(&cell.waker());
+                call.cell = Some(cell);
+                continue;
+            };
+            if cell.is_woken() {
+                continue;
+            }
+            let now = Instant::now();
+            let polled = now.duration_since(since);
+            call.computed += polled;
+            if !self.queue.try_suspend() {
+                // No time of its own passes meanwhile.
+                let compute_deadline = |call: &ActiveCall, now| call.compute_deadline(now);
+                self.watchdog.set_compute_deadline(worker, None);
+                cell.wait_until_woken();
+                since = Instant::now();
+                self.watchdog
+                    .set_compute_deadline(worker, compute_deadline(&call, since));
+                continue;
+            }
+            call.number = self.watchdog.suspend(call.watched());
+            if !self.watchdog.end(worker) {
+                // It would not wait any more: its task was stopped long ago, and has been settled.
+                self.watchdog.resume(call.number);
+                self.queue.give_up_suspended();
+                self.watchdog.came_back();
+                return false;
+            }
+            self.timings.pause(worker.index, polled);
+            call.job.suspend();
+            unsettled.disarm();
+            cell.leave(call);
+            return true;
+        }
+    }
+
+    /// Settles the task of a call that has ended, or puts it back. Says whether the worker goes on.
+    fn finish(
+        &self,
+        worker: WorkerId,
+        active: ActiveCall,
+        since: Instant,
+        end: CallEnd,
+        runner: &mut impl Runner,
+    ) -> bool {
+        let is_ours = self.watchdog.end(worker);
+        let ActiveCall {
+            job,
+            call,
+            future,
+            span,
+            started,
+            computed,
+            ..
+        } = active;
+        drop(future);
+        let CallEnd {
+            outcome,
+            report,
+            mut left,
+        } = end;
+        let now = Instant::now();
+        let (ran, polled) = (now.duration_since(started), now.duration_since(since));
+        let computed = computed + polled;
+        let report = TaskReport {
+            worker: Some(worker.index),
             queued: started.duration_since(job.submitted()),
             attempts: call.attempt,
-            ..TaskReport::default()
+            ran,
+            computed,
+            suspended: ran.saturating_sub(computed),
+            ..report
         };
-        // A panic here is one of the host's own functions. It costs the task and its instance.
-        let run = || runner.run(job, &mut call, started, &mut report);
-        let ran = catch_unwind(AssertUnwindSafe(run));
-        self.watchdog.end(worker);
-        report.ran = started.elapsed();
-        self.timings.end(worker, &report);
-        let outcome = ran.unwrap_or_else(|panic| Err(host_panicked(&*panic)));
+        if is_ours {
+            self.timings.end(worker.index, polled, &report);
+        }
         let Call {
             payload: work,
             control,
@@ -153,17 +322,31 @@ impl Scheduler {
             let due = Instant::now().checked_add(wait)?;
             (!is_shutting_down).then_some(due)
         });
-        runner.ended(outcome.as_ref().err(), &report, again.is_none());
+        runner.ended(
+            span,
+            &mut left,
+            outcome.as_ref().err(),
+            &report,
+            again.is_none(),
+        );
         match again {
             None => {
                 // What it carried is gone before anybody hears of the end.
                 drop(work);
-                job.settle(Settled { outcome, report });
+                if job.settle(Settled { outcome, report }) {
+                    runner.before_callbacks();
+                    job.call_back();
+                }
             }
-            Some(due) => self.try_again(job, work, due),
+            Some(due) => self.try_again(&job, work, due),
         }
-        unsettled.disarm();
-        runner.clear_away();
+        if !is_ours {
+            drop(left);
+            self.watchdog.came_back();
+            return false;
+        }
+        runner.clear_away(left);
+        true
     }
 
     /// Puts a task back into the queue, unless it has ended meanwhile.
@@ -171,8 +354,11 @@ impl Scheduler {
         let lane = work.lane;
         // Tasks that wait for their next attempt fill the queue as others do. This one cannot
         // wait for a place, so the queue may hold one more for each worker.
-        work.permit = Some(self.queue.places.overdraw());
-        if job.put_back(work) && self.queue.defer(Arc::clone(job), lane, due).is_err() {
+        let mut permit = self.queue.places.overdraw();
+        permit.hold_bytes(work.argument_bytes());
+        work.permit = Some(permit);
+        let ready = Ready::Task(Arc::clone(job));
+        if job.put_back(work) && self.queue.defer(ready, lane, due).is_err() {
             // What was queued has just been cancelled, and so is this.
             job.cancel_queued();
         }
@@ -180,40 +366,52 @@ impl Scheduler {
 }
 
 /// Cancels tasks that were queued; says how many of them will never have run.
-fn cancel_all(queued: &[JobRef]) -> usize {
-    queued.iter().filter(|job| job.cancel_queued()).count()
+fn cancel_all(queued: Vec<Ready>) -> usize {
+    let is_cancelled = |ready: &Ready| match ready {
+        Ready::Task(job) => job.cancel_queued(),
+        Ready::Call(_) => false,
+    };
+    queued.iter().filter(|ready| is_cancelled(ready)).count()
 }
 
-/// A task that a worker has started and not yet settled or put back. If it is dropped, the
-/// worker panics: by a fault of our own, or of code of the embedder's that is not expected to.
-/// The task settles all the same.
+/// A task that a worker has started and not yet settled, put back or left to others. If it is
+/// dropped, the worker panics: by a fault of our own, or of code of the embedder's that is not
+/// expected to. The task settles all the same.
 struct Unsettled<'a> {
     scheduler: &'a Scheduler,
-    worker: usize,
-    job: &'a JobRef,
+    worker: WorkerId,
+    job: Option<JobRef>,
 }
 
 impl Unsettled<'_> {
-    fn disarm(self) {
-        std::mem::forget(self);
+    fn disarm(&mut self) {
+        self.job = None;
     }
 }
 
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
-        self.scheduler.watchdog.end(self.worker);
+        let Some(job) = self.job.take() else {
+            return;
+        };
+        if !self.scheduler.watchdog.end(self.worker) {
+            self.scheduler.watchdog.came_back();
+        }
         let error = TaskError::new(
             TaskErrorKind::Internal,
             "the task is lost: its worker panicked",
         );
         let report = TaskReport {
-            worker: Some(self.worker),
+            worker: Some(self.worker.index),
             ..TaskReport::default()
         };
-        self.job.settle(Settled {
+        let settled = Settled {
             outcome: Err(error),
             report,
-        });
+        };
+        if job.settle(settled) {
+            job.call_back();
+        }
     }
 }
 

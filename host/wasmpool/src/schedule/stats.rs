@@ -16,7 +16,7 @@ use crate::sync::atomic::{AtomicU64, Ordering};
 
 /// How many tasks are where at one moment.
 ///
-/// `accepted` is always the sum of `queued`, `running` and `finished`, and `finished` the
+/// `accepted` is always the sum of `queued`, `running`, `suspended` and `finished`, and `finished` the
 /// sum of `succeeded` and all of `failures`. A task that ends just during the reading may be
 /// missing from all of them.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,8 +26,19 @@ pub struct PoolStats {
     pub accepted: u64,
     /// Tasks that wait for a worker.
     pub queued: u64,
+    /// How many bytes the encoded arguments of tasks have that wait for a worker, or are just being
+    /// submitted. Counted where there is a bound,
+    /// [`queue_capacity_bytes`](crate::PoolBuilder::queue_capacity_bytes), and `None` elsewhere.
+    pub queued_bytes: Option<usize>,
     /// Tasks that a worker runs: never more than there are workers.
     pub running: u64,
+    /// Tasks that have started and hold no worker: they wait in the host, or for a worker to go on
+    /// with. Never more than [`max_suspended`](crate::PoolBuilder::max_suspended).
+    pub suspended: u64,
+    /// Threads that were given up, since a host function or a guest without epoch checks blocked
+    /// them after their task was stopped, and that have not come back. Other threads have taken
+    /// their places, and their tasks have ended.
+    pub stuck: usize,
     /// Tasks that have ended.
     pub finished: u64,
     /// Tasks that have ended with a result.
@@ -55,15 +66,21 @@ pub struct PoolStats {
 
 #[derive(Default)]
 pub(crate) struct Counters {
-    /// Running tasks in the lower 16 bits, of which workers need fewer, queued ones above.
+    /// How many tasks run, are suspended and are queued: [`RUNNING`], [`SUSPENDED`] and [`QUEUED`]
+    /// for each.
     alive: AtomicU64,
     succeeded: AtomicU64,
     /// By [`TaskErrorKind::index`].
     failed: [AtomicU64; TaskErrorKind::COUNT],
 }
 
+/// There are no more of them than workers, which takes less than 12 bits.
 const RUNNING: u64 = 1;
-const QUEUED: u64 = 1 << 16;
+
+/// There are no more of them than `max_suspended`, which takes less than 20 bits.
+const SUSPENDED: u64 = 1 << 12;
+
+const QUEUED: u64 = 1 << 32;
 
 impl Counters {
     /// Tasks are about to be put into the queue.
@@ -83,15 +100,26 @@ impl Counters {
         self.alive.fetch_sub(QUEUED - RUNNING, Ordering::Relaxed);
     }
 
+    /// A task that runs leaves its worker, to wait.
+    pub(crate) fn suspend(&self) {
+        self.alive.fetch_add(SUSPENDED - RUNNING, Ordering::Relaxed);
+    }
+
+    /// A suspended task has a worker again.
+    pub(crate) fn resume(&self) {
+        self.alive.fetch_sub(SUSPENDED - RUNNING, Ordering::Relaxed);
+    }
+
     /// A task goes back into the queue.
     pub(crate) fn put_back(&self) {
         self.alive.fetch_add(QUEUED - RUNNING, Ordering::Relaxed);
     }
 
-    /// A task that was queued or running has ended.
+    /// A task that was queued, running or suspended has ended.
     pub(crate) fn end(&self, former: TaskState, error: Option<TaskErrorKind>) {
         let place = match former {
             TaskState::Queued => QUEUED,
+            TaskState::Suspended => SUSPENDED,
             TaskState::Running | TaskState::Done => RUNNING,
         };
         self.alive.fetch_sub(place, Ordering::Relaxed);
@@ -108,7 +136,11 @@ impl Counters {
             .zip(self.failed.iter().map(count));
         let failures = failures.filter(|(_, count)| *count > 0).collect::<Vec<_>>();
         let alive = count(&self.alive);
-        let (queued, running) = (alive / QUEUED, alive % QUEUED);
+        let (queued, suspended, running) = (
+            alive / QUEUED,
+            alive % QUEUED / SUSPENDED,
+            alive % SUSPENDED,
+        );
         let finished = succeeded + failures.iter().map(|(_, count)| count).sum::<u64>();
         let Reading {
             uptime,
@@ -117,9 +149,11 @@ impl Counters {
             utilization,
         } = timings.read();
         PoolStats {
-            accepted: queued + running + finished,
+            accepted: queued + running + suspended + finished,
             queued,
             running,
+            suspended,
+            stuck: 0,
             finished,
             succeeded,
             failures,
@@ -128,7 +162,8 @@ impl Counters {
             utilization,
             uptime,
             allocation,
-            // Of the pool, which knows its modules.
+            // Of the pool, which knows its queue, its threads and its modules.
+            queued_bytes: None,
             loads: 0,
             loading: 0,
         }

@@ -84,7 +84,7 @@ impl Timings {
         }
     }
 
-    /// The worker begins with a task.
+    /// The worker begins with a call, or goes on with one.
     pub(crate) fn begin(&self, worker: usize, now: Instant) {
         let since = nanos(now.duration_since(self.started));
         self.workers[worker]
@@ -92,11 +92,23 @@ impl Timings {
             .store(since, Ordering::Relaxed);
     }
 
-    /// The worker is done with a task.
-    pub(crate) fn end(&self, worker: usize, report: &TaskReport) {
+    /// The worker has computed for so long, and the call goes on later.
+    pub(crate) fn pause(&self, worker: usize, computed: Duration) {
+        self.add(worker, computed, None);
+    }
+
+    /// The worker has computed for so long, and is through with the call.
+    pub(crate) fn end(&self, worker: usize, computed: Duration, report: &TaskReport) {
+        self.add(worker, computed, Some(report));
+    }
+
+    fn add(&self, worker: usize, computed: Duration, report: Option<&TaskReport>) {
         let worker = &self.workers[worker];
         let mut times = lock(&worker.times);
-        times.record(report.queued, report.ran);
+        times.busy = times.busy.saturating_add(nanos(computed));
+        if let Some(report) = report {
+            times.record(report.queued, report.ran);
+        }
         worker.busy_since.store(IDLE, Ordering::Relaxed);
     }
 
@@ -140,7 +152,6 @@ impl Times {
         let (queued, ran) = (nanos(queued), nanos(ran));
         self.queued.record(queued).expect(RESIZES);
         self.ran.record(ran).expect(RESIZES);
-        self.busy = self.busy.saturating_add(ran);
     }
 
     fn add(&mut self, other: &Self) {

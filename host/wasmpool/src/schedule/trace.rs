@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 #[cfg(feature = "tracing")]
-use tracing::{Span, debug, debug_span, info, span::EnteredSpan, warn};
+use tracing::{Span, debug, debug_span, info, span, warn};
 
 use super::shutdown::Shutdown;
 use crate::call::{Allocation, TaskReport};
@@ -46,10 +46,18 @@ impl Drop for Origin {
     }
 }
 
-/// The span of a call, for as long as it runs on its worker.
+/// The span of a call; none if the subscriber panicked.
 pub(crate) struct CallSpan {
     #[cfg(feature = "tracing")]
-    entered: Option<EnteredSpan>,
+    span: Option<Span>,
+}
+
+/// A call is polled: the span is entered until this is dropped.
+pub(crate) struct Entered<'a> {
+    #[cfg(feature = "tracing")]
+    entered: Option<span::Entered<'a>>,
+    #[cfg(not(feature = "tracing"))]
+    _span: &'a CallSpan,
 }
 
 pub(crate) fn call_span(
@@ -60,21 +68,34 @@ pub(crate) fn call_span(
     attempt: u32,
 ) -> CallSpan {
     #[cfg(feature = "tracing")]
-    let mut entered = None;
+    let mut span = None;
     #[cfg(feature = "tracing")]
     contain_panic(|| {
         let parent = origin.span.as_ref().and_then(Span::id);
-        let span = debug_span!(parent: parent, "task", name = task, tag, worker, attempt);
-        entered = Some(span.entered());
+        span = Some(debug_span!(parent: parent, "task", name = task, tag, worker, attempt));
     });
     CallSpan {
         #[cfg(feature = "tracing")]
-        entered,
+        span,
     }
 }
 
 impl CallSpan {
+    pub(crate) fn enter(&self) -> Entered<'_> {
+        #[cfg(feature = "tracing")]
+        let mut entered = None;
+        #[cfg(feature = "tracing")]
+        contain_panic(|| entered = self.span.as_ref().map(Span::enter));
+        Entered {
+            #[cfg(feature = "tracing")]
+            entered,
+            #[cfg(not(feature = "tracing"))]
+            _span: self,
+        }
+    }
+
     pub(crate) fn ended(self, error: Option<&TaskError>, report: &TaskReport, is_last: bool) {
+        let _entered = self.enter();
         #[cfg(feature = "tracing")]
         contain_panic(|| {
             let (queued, ran) = (micros(report.queued), micros(report.ran));
@@ -94,10 +115,27 @@ impl CallSpan {
 }
 
 #[cfg(feature = "tracing")]
-impl Drop for CallSpan {
+impl Drop for Entered<'_> {
     fn drop(&mut self) {
         contain_panic(|| drop(self.entered.take()));
     }
+}
+
+#[cfg(feature = "tracing")]
+impl Drop for CallSpan {
+    fn drop(&mut self) {
+        contain_panic(|| drop(self.span.take()));
+    }
+}
+
+pub(crate) fn worker_given_up(worker: usize) {
+    #[cfg(feature = "tracing")]
+    contain_panic(|| {
+        warn!(
+            worker,
+            "a stopped task blocks its thread, which is replaced"
+        )
+    });
 }
 
 pub(crate) fn pool_built(workers: usize, allocation: &Allocation) {

@@ -1,31 +1,36 @@
-//! Watches over time: which tasks run, when their time is up, and which queued ones expire.
+//! Watches over time: which calls run or wait, when their time is up, and which queued tasks expire.
 //!
 //! One thread for a pool. It sleeps until the earliest moment that it knows of and for ever
-//! while there is none, so an idle pool wakes nobody; a worker that starts a task writes the
-//! task's deadline into its own slot and wakes the thread only if that deadline is earlier
-//! than the moment it sleeps for. With one timeout for all tasks deadlines come in order,
-//! and hardly any task costs a wake-up.
+//! while there is none, so an idle pool wakes nobody; a worker that starts a call writes its
+//! deadline down and wakes the thread only if that deadline is earlier than the moment it sleeps
+//! for. With one timeout for all tasks deadlines come in order, and hardly any task costs a
+//! wake-up.
 //!
-//! How no deadline is missed: before it looks at the slots the thread writes "never" into
-//! `wake_at`. Whoever sets a deadline first fills the slot, then lowers `wake_at` to it, and
-//! wakes the thread if it was higher. So a deadline is either in its slot when the thread
+//! How no deadline is missed: before it looks at the calls the thread writes "never" into
+//! `wake_at`. Whoever sets a deadline first writes it down, then lowers `wake_at` to it, and
+//! wakes the thread if it was higher. So a deadline is either there when the thread
 //! looks, or its owner finds "never" and wakes the thread. That it was woken is a flag of the
 //! watchdog's own, and not the thread's token for parking, which any code on the thread may use up.
 //!
-//! It also sees to it that a stop takes effect: one interrupt can miss a guest that is just
-//! dealing with an earlier one, so interrupts are repeated until the task has left its slot,
-//! less and less often.
+//! It also sees to it that a stop takes effect:
+//!
+//! - One interrupt can miss a guest that is just dealing with an earlier one, so interrupts are
+//!   repeated until the call has left its worker, less and less often.
+//! - A call that still holds its worker [`STUCK_AFTER`] after it was to halt is blocked in a host
+//!   function, or is a guest without epoch checks. The task is settled, and the thread is given
+//!   up: another one takes its place, and the old one ends when the call comes back.
+//! - A suspended call that no worker was free to end by then is settled as well.
 //!
 //! The thread runs no callbacks: they may block, and it enforces every timeout of the pool.
 //! Wakers of async code it calls, as their contract forbids them to block.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
 use super::job::Job;
-use super::work_item::WorkItem;
-use crate::call::{Control, StopReason};
+use super::work_item::{JobRef, WorkItem};
+use crate::call::{Control, Limits, StopReason};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock};
 
@@ -34,9 +39,11 @@ use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock};
 /// interrupt it waits twice as long.
 const REPEAT_AFTER: Duration = Duration::from_millis(1);
 
-/// The longest wait between two interrupts: of a guest that none of them reaches, since it was
-/// compiled without epoch checks or is blocked in the host.
-const MAX_PAUSE: Duration = Duration::from_millis(128);
+/// The longest wait between two interrupts.
+const MAX_PAUSE: Duration = Duration::from_millis(16);
+
+/// How long after it was to halt a call may hold its worker, before the thread is given up.
+pub(crate) const STUCK_AFTER: Duration = Duration::from_millis(45);
 
 /// In `wake_at`: nobody waits for anything.
 const NEVER: u64 = u64::MAX;
@@ -44,16 +51,22 @@ const NEVER: u64 = u64::MAX;
 pub(crate) struct Watchdog {
     /// One for each worker. Written by the worker, read by the watchdog thread and by whoever
     /// terminates the pool.
-    slots: Box<[Mutex<Option<Running>>]>,
-    /// JobRef tasks with a queue timeout.
-    expiries: Mutex<Expiries>,
+    slots: Box<[Mutex<Slot>]>,
+    suspended: Mutex<Suspended>,
+    /// Queued tasks with a queue timeout.
+    expiries: Mutex<Alarms<Weak<Job<WorkItem>>>>,
     /// The moment that the thread sleeps for, in nanoseconds since `base`.
     wake_at: AtomicU64,
     base: Instant,
+    /// Set when somebody has stopped a call, until the thread has looked for suspended ones.
+    has_stopped: AtomicBool,
     /// Set once when the pool is terminated: from then on a task that starts is stopped.
     terminating: AtomicBool,
     /// How many tasks were stopped because of that. Raised by who stops one, right after.
     cut_short: AtomicUsize,
+    /// Threads that were given up and have not come back. Raised by the watchdog, lowered by the
+    /// thread itself.
+    n_stuck: AtomicUsize,
     /// Set once when the workers are gone: ends the thread.
     closed: AtomicBool,
     /// Whether the thread must look again. Set by whoever wakes it, taken back by the thread
@@ -62,93 +75,266 @@ pub(crate) struct Watchdog {
     woken: Condvar,
 }
 
+/// The thread that is a worker: the worker's index, and how many threads were given up in its place
+/// before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WorkerId {
+    pub(crate) index: usize,
+    pub(crate) generation: u64,
+}
+
+/// What the watchdog knows of a call.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    pub(crate) job: JobRef,
+    pub(crate) control: Arc<Control>,
+    pub(crate) limits: Limits,
+}
+
+/// What the watchdog's thread has done by others. Nothing here may block.
+pub(crate) trait Guard {
+    /// Makes all running guests look at their stop requests.
+    fn interrupt(&mut self);
+
+    /// Has the callbacks of a task called that has been settled.
+    fn call_back(&mut self, task: JobRef);
+
+    /// Starts a thread in the place of one that was given up. Says whether there is one now.
+    fn replace(&mut self, worker: WorkerId) -> bool;
+}
+
+/// The calls that a worker has had.
+struct Slot {
+    generation: u64,
+    state: SlotState,
+}
+
+enum SlotState {
+    Idle,
+    Running(Running),
+    /// Its thread was given up, and no other could be started. It is tried again at this moment.
+    Vacant(Instant),
+}
+
 struct Running {
-    control: Arc<Control>,
-    deadline: Option<Instant>,
-    /// When the guest is interrupted next; none before the first time that the thread found it
-    /// running after a forced stop.
+    watched: Watched,
+    /// When it has computed for too long.
+    compute_deadline: Option<Instant>,
+    /// When the thread first found it running after a forced stop.
+    found_at: Option<Instant>,
+    /// When the guest is interrupted next.
     interrupt_at: Option<Instant>,
     /// How long after that it is interrupted again.
     pause: Duration,
 }
 
+/// The calls that hold no worker, by their numbers.
 #[derive(Default)]
-struct Expiries {
-    heap: BinaryHeap<Reverse<Expiry>>,
-    /// At this size the heap is cleared of tasks that have left the queue.
+struct Suspended {
+    calls: HashMap<u64, SuspendedCall>,
+    /// When to look at one, which may have gone on since.
+    alarms: Alarms<u64>,
+    next_number: u64,
+}
+
+struct SuspendedCall {
+    watched: Watched,
+    /// Whether there is an alarm for the end of its grace period.
+    has_grace_alarm: bool,
+}
+
+/// Moments, each with what it is for.
+struct Alarms<T> {
+    heap: BinaryHeap<Reverse<Alarm<T>>>,
+    /// At this size the heap is cleared of those that are for nothing any more.
     clear_at: usize,
 }
 
-struct Expiry {
+struct Alarm<T> {
     at: Instant,
-    task: Weak<Job<WorkItem>>,
+    what: T,
 }
 
 impl Watchdog {
     pub(crate) fn new(n_workers: usize) -> Self {
+        let idle = |_| {
+            Mutex::new(Slot {
+                generation: 0,
+                state: SlotState::Idle,
+            })
+        };
         Self {
-            slots: (0..n_workers).map(|_| Mutex::new(None)).collect(),
+            slots: (0..n_workers).map(idle).collect(),
+            suspended: Mutex::default(),
             expiries: Mutex::default(),
             wake_at: AtomicU64::new(NEVER),
             base: Instant::now(),
+            has_stopped: AtomicBool::new(false),
             terminating: AtomicBool::new(false),
             cut_short: AtomicUsize::new(0),
+            n_stuck: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
             is_woken: Mutex::new(false),
             woken: Condvar::new(),
         }
     }
 
-    /// The worker starts a task.
-    pub(crate) fn begin(&self, worker: usize, control: &Arc<Control>, deadline: Option<Instant>) {
-        *lock(&self.slots[worker]) = Some(Running {
-            control: Arc::clone(control),
-            deadline,
+    /// A call begins on the worker, or goes on there. It may compute until `compute_deadline`.
+    pub(crate) fn begin(
+        &self,
+        worker: WorkerId,
+        watched: Watched,
+        compute_deadline: Option<Instant>,
+    ) {
+        let control = Arc::clone(&watched.control);
+        let mut slot = lock(&self.slots[worker.index]);
+        debug_assert_eq!(slot.generation, worker.generation, "it has ended");
+        slot.state = SlotState::Running(Running {
+            watched,
+            compute_deadline,
+            found_at: None,
             interrupt_at: None,
             pause: REPEAT_AFTER,
         });
+        drop(slot);
         // After the slot is filled: whoever terminates sets the flag first and reads the
         // slots then, so one of the two sees the other.
-        if self.terminating.load(Ordering::SeqCst) {
-            self.cut_short(control);
+        self.greet(&control);
+        let deadlines = [control.deadline(), compute_deadline];
+        if let Some(deadline) = deadlines.into_iter().flatten().min() {
+            self.wake_for(deadline);
         }
+    }
+
+    /// The call on the worker waits and does not compute, or does again until this moment.
+    pub(crate) fn set_compute_deadline(&self, worker: WorkerId, deadline: Option<Instant>) {
+        let mut slot = lock(&self.slots[worker.index]);
+        if slot.generation == worker.generation
+            && let SlotState::Running(running) = &mut slot.state
+        {
+            running.compute_deadline = deadline;
+        }
+        drop(slot);
         if let Some(deadline) = deadline {
             self.wake_for(deadline);
         }
-        // A stop that came before the slot was filled has gone by the watchdog.
+    }
+
+    /// The deadline of a call that runs or waits has changed.
+    pub(crate) fn set_deadline(&self, control: &Control, deadline: Option<Instant>) {
+        control.set_deadline(deadline);
+        if let Some(deadline) = deadline {
+            self.wake_for(deadline);
+        }
+    }
+
+    /// The worker is done with its call, for now or for good. Says whether it may go on: if not,
+    /// its thread was given up meanwhile, and must end.
+    #[must_use = "a thread that was given up must end"]
+    pub(crate) fn end(&self, worker: WorkerId) -> bool {
+        let mut slot = lock(&self.slots[worker.index]);
+        let is_ours = slot.generation == worker.generation;
+        if is_ours {
+            let state = std::mem::replace(&mut slot.state, SlotState::Idle);
+            drop(slot);
+            drop(state);
+        }
+        is_ours
+    }
+
+    /// Whether this thread is the worker, and was not given up.
+    pub(crate) fn is_current(&self, worker: WorkerId) -> bool {
+        lock(&self.slots[worker.index]).generation == worker.generation
+    }
+
+    /// A thread that was given up has come back, and ends.
+    pub(crate) fn came_back(&self) {
+        self.n_stuck.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// How many threads were given up and have not come back.
+    pub(crate) fn n_stuck(&self) -> usize {
+        self.n_stuck.load(Ordering::SeqCst)
+    }
+
+    /// A call is about to leave its worker and to wait. Gives its number. To be called while the
+    /// worker still has it, so that whoever terminates finds it in one place or in both.
+    pub(crate) fn suspend(&self, watched: Watched) -> u64 {
+        let control = Arc::clone(&watched.control);
+        let mut suspended = lock(&self.suspended);
+        let Suspended {
+            calls,
+            alarms,
+            next_number,
+        } = &mut *suspended;
+        let number = *next_number;
+        *next_number += 1;
+        let deadline = control.deadline();
+        if let Some(at) = deadline {
+            alarms.push(at, number, |number| calls.contains_key(number));
+        }
+        let call = SuspendedCall {
+            watched,
+            has_grace_alarm: false,
+        };
+        calls.insert(number, call);
+        drop(suspended);
+        self.greet(&control);
+        if let Some(deadline) = deadline {
+            self.wake_for(deadline);
+        }
+        number
+    }
+
+    /// A suspended call has a worker again.
+    pub(crate) fn resume(&self, number: u64) {
+        let call = lock(&self.suspended).calls.remove(&number);
+        drop(call);
+    }
+
+    /// What everybody does who has written down a call.
+    fn greet(&self, control: &Control) {
+        if self.terminating.load(Ordering::SeqCst) {
+            self.cut_short(control);
+        }
+        // A stop that came before it was written down has gone by the watchdog.
         if control.stop_reason().is_some() {
             self.see_to_stops();
         }
     }
 
-    /// The worker is done with its task.
-    pub(crate) fn end(&self, worker: usize) {
-        *lock(&self.slots[worker]) = None;
-    }
-
     /// Settles `task` at the moment `at` if it is still queued then.
-    pub(crate) fn expire_at(&self, at: Instant, task: &Arc<Job<WorkItem>>) {
-        let mut expiries = lock(&self.expiries);
-        if expiries.heap.len() >= expiries.clear_at {
-            expiries.heap.retain(|Reverse(expiry)| expiry.is_live());
-            expiries.clear_at = 2 * expiries.heap.len() + 64;
-        }
-        let task = Arc::downgrade(task);
-        expiries.heap.push(Reverse(Expiry { at, task }));
-        drop(expiries);
+    pub(crate) fn expire_at(&self, at: Instant, task: &JobRef) {
+        let is_queued = |task: &Weak<Job<WorkItem>>| {
+            let task = task.upgrade();
+            task.is_some_and(|task| task.is_queued())
+        };
+        let expiring = Arc::downgrade(task);
+        lock(&self.expiries).push(at, expiring, is_queued);
         self.wake_for(at);
     }
 
-    /// Stops all running tasks, and those that start from now on.
+    /// Stops all calls, and those that start from now on.
     pub(crate) fn terminate(&self) {
         self.terminating.store(true, Ordering::SeqCst);
         for slot in &self.slots {
-            let running = lock(slot);
-            let control = running.as_ref().map(|running| Arc::clone(&running.control));
-            drop(running);
+            let slot = lock(slot);
+            let control = match &slot.state {
+                SlotState::Running(running) => Some(Arc::clone(&running.watched.control)),
+                SlotState::Idle | SlotState::Vacant(_) => None,
+            };
+            drop(slot);
             if let Some(control) = control {
                 self.cut_short(&control);
             }
+        }
+        let suspended = lock(&self.suspended);
+        let controls = suspended.calls.values();
+        let controls = controls.map(|call| Arc::clone(&call.watched.control));
+        let controls = controls.collect::<Vec<_>>();
+        drop(suspended);
+        for control in controls {
+            self.cut_short(&control);
         }
     }
 
@@ -170,22 +356,22 @@ impl Watchdog {
         self.wake();
     }
 
-    /// Somebody has stopped a task: looks after it until it has ended.
+    /// Somebody has stopped a call: looks after it until it has ended.
     pub(crate) fn see_to_stops(&self) {
+        self.has_stopped.store(true, Ordering::SeqCst);
         self.wake_for(Instant::now() + REPEAT_AFTER);
     }
 
-    /// What the watchdog thread does until the watchdog is closed. `interrupt` makes all running
-    /// guests look at their stop requests; `call_back` has the callbacks of a task called that
-    /// has expired. Neither may block.
-    pub(crate) fn run(&self, interrupt: impl Fn(), mut call_back: impl FnMut(Arc<Job<WorkItem>>)) {
+    /// What the watchdog thread does until the watchdog is closed.
+    pub(crate) fn run(&self, guard: &mut impl Guard) {
         while !self.closed.load(Ordering::SeqCst) {
             *lock(&self.is_woken) = false;
             self.wake_at.store(NEVER, Ordering::SeqCst);
             let now = Instant::now();
             let due = [
-                self.stop_overdue(now, &interrupt),
-                self.expire_overdue(now, &mut call_back),
+                self.look_at_workers(now, guard),
+                self.look_at_suspended(now, guard),
+                self.expire_overdue(now, guard),
             ];
             let due = due.into_iter().flatten().min();
             if let Some(due) = due {
@@ -207,71 +393,142 @@ impl Watchdog {
         }
     }
 
-    /// Stops the running tasks whose time is up, forces those whose grace period is over,
-    /// and interrupts those again that were forced and still run. Says when to look next.
-    fn stop_overdue(&self, now: Instant, interrupt: &impl Fn()) -> Option<Instant> {
+    /// Stops the running calls whose time is up, forces those whose grace period is over,
+    /// interrupts those again that were forced and still run, and gives threads up that are not
+    /// reached by that. Says when to look next.
+    fn look_at_workers(&self, now: Instant, guard: &mut impl Guard) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         let mut is_halting = false;
-        for slot in &self.slots {
-            let mut slot = lock(slot);
-            let Some(running) = slot.as_mut() else {
-                continue;
+        for (index, place) in self.slots.iter().enumerate() {
+            let mut slot = lock(place);
+            let generation = slot.generation;
+            let running = match &mut slot.state {
+                SlotState::Running(running) => running,
+                SlotState::Idle => continue,
+                SlotState::Vacant(again_at) => {
+                    let again_at = *again_at;
+                    drop(slot);
+                    let due = self.fill(WorkerId { index, generation }, again_at, now, guard);
+                    next = next.into_iter().chain(due).min();
+                    continue;
+                }
             };
-            if running.control.is_forced() {
-                let is_due = running.interrupt_at.is_none_or(|moment| moment <= now);
-                if is_due {
+            if running.watched.control.is_forced() {
+                let found_at = *running.found_at.get_or_insert(now);
+                let give_up_at = found_at + STUCK_AFTER;
+                if give_up_at <= now {
+                    let watched = running.watched.clone();
+                    slot.generation += 1;
+                    slot.state = SlotState::Vacant(now);
+                    self.n_stuck.fetch_add(1, Ordering::SeqCst);
+                    drop(slot);
+                    settle(&watched, "; its thread is blocked and was given up", guard);
+                    let generation = generation + 1;
+                    let due = self.fill(WorkerId { index, generation }, now, now, guard);
+                    next = next.into_iter().chain(due).min();
+                    continue;
+                }
+                if running.interrupt_at.is_none_or(|moment| moment <= now) {
                     is_halting = true;
                     running.interrupt_at = Some(now + running.pause);
                     running.pause = MAX_PAUSE.min(2 * running.pause);
                 }
-                next = next.into_iter().chain(running.interrupt_at).min();
-                continue;
-            }
-            let (control, deadline) = (Arc::clone(&running.control), running.deadline);
-            drop(slot);
-            let is_stopping = control.stop_reason().is_some();
-            let due = if is_stopping {
-                // In its grace period. The moment is written right after the reason.
-                control.force_at()
-            } else {
-                deadline
-            };
-            if due.is_none_or(|due| due > now) {
+                let due = running.interrupt_at.into_iter().chain([give_up_at]).min();
                 next = next.into_iter().chain(due).min();
                 continue;
             }
-            // Both interrupt by themselves, and have this thread look again. Who stops the
-            // task right now, before this does, starts a grace period of its own.
-            if is_stopping {
-                control.force();
-            } else {
-                control.stop(StopReason::TimedOut);
-            }
+            let control = Arc::clone(&running.watched.control);
+            let compute_deadline = running.compute_deadline;
+            drop(slot);
+            let due = stop_if_due(&control, compute_deadline, now);
+            next = next.into_iter().chain(due).min();
         }
         if is_halting {
-            interrupt();
+            guard.interrupt();
         }
         next
     }
 
-    /// Settles the queued tasks whose time is up; says when the next one's is.
-    fn expire_overdue(
+    /// Starts a thread for a worker that has none, unless it is too soon to try it again. Says when
+    /// to try next, if there is still none.
+    fn fill(
         &self,
+        worker: WorkerId,
+        again_at: Instant,
         now: Instant,
-        call_back: &mut impl FnMut(Arc<Job<WorkItem>>),
+        guard: &mut impl Guard,
     ) -> Option<Instant> {
-        loop {
-            let mut expiries = lock(&self.expiries);
-            let Reverse(first) = expiries.heap.peek()?;
-            if first.at > now {
-                return Some(first.at);
+        if again_at > now {
+            return Some(again_at);
+        }
+        // Before the thread is there: it may begin a call right away.
+        lock(&self.slots[worker.index]).state = SlotState::Idle;
+        if guard.replace(worker) {
+            return None;
+        }
+        let again_at = now + 8 * MAX_PAUSE;
+        lock(&self.slots[worker.index]).state = SlotState::Vacant(again_at);
+        Some(again_at)
+    }
+
+    /// Stops the suspended calls whose time is up, and settles those that were to halt and have
+    /// found no worker to do so. Says when to look next.
+    fn look_at_suspended(&self, now: Instant, guard: &mut impl Guard) -> Option<Instant> {
+        if self.has_stopped.swap(false, Ordering::SeqCst) {
+            // One that was stopped by others has a grace period, after which it is forced.
+            let mut suspended = lock(&self.suspended);
+            let Suspended { calls, alarms, .. } = &mut *suspended;
+            for (number, call) in calls {
+                let control = &call.watched.control;
+                // Written after the reason: who stops the call has the thread look again then.
+                if let Some(force_at) = control.force_at()
+                    && !control.is_forced()
+                    && !call.has_grace_alarm
+                {
+                    call.has_grace_alarm = true;
+                    alarms.push(force_at, *number, |_| true);
+                }
             }
-            let Reverse(expiry) = expiries.heap.pop()?;
-            drop(expiries);
-            if let Some(task) = expiry.task.upgrade()
+        }
+        loop {
+            let mut suspended = lock(&self.suspended);
+            let number = match suspended.alarms.pop(now) {
+                Ok(number) => number,
+                Err(next) => return next,
+            };
+            let Some(call) = suspended.calls.get(&number) else {
+                continue;
+            };
+            let watched = call.watched.clone();
+            drop(suspended);
+            let due = if watched.control.is_forced() {
+                settle(&watched, "", guard);
+                None
+            } else {
+                let due = stop_if_due(&watched.control, None, now);
+                let is_forced = watched.control.is_forced();
+                due.or_else(|| is_forced.then(|| now + STUCK_AFTER))
+            };
+            let mut suspended = lock(&self.suspended);
+            let Suspended { calls, alarms, .. } = &mut *suspended;
+            if let Some(due) = due {
+                alarms.push(due, number, |number| calls.contains_key(number));
+            }
+        }
+    }
+
+    /// Settles the queued tasks whose time is up; says when the next one's is.
+    fn expire_overdue(&self, now: Instant, guard: &mut impl Guard) -> Option<Instant> {
+        loop {
+            let expired = lock(&self.expiries).pop(now);
+            let task = match expired {
+                Ok(task) => task.upgrade(),
+                Err(next) => return next,
+            };
+            if let Some(task) = task
                 && task.expire()
             {
-                call_back(task);
+                guard.call_back(task);
             }
         }
     }
@@ -297,28 +554,96 @@ impl Watchdog {
     }
 }
 
-impl Expiry {
-    fn is_live(&self) -> bool {
-        self.task.upgrade().is_some_and(|task| task.is_queued())
+/// Stops a call whose time is up, and forces one whose grace period is over. Says when it is due
+/// otherwise. Who stops a call interrupts it, and has the watchdog look again.
+fn stop_if_due(
+    control: &Control,
+    compute_deadline: Option<Instant>,
+    now: Instant,
+) -> Option<Instant> {
+    let is_over = |deadline: Option<Instant>| deadline.is_some_and(|deadline| deadline <= now);
+    if control.stop_reason().is_some() {
+        // In its grace period. The moment is written right after the reason.
+        let force_at = control.force_at();
+        if is_over(force_at) {
+            control.force();
+            return None;
+        }
+        return force_at;
+    }
+    let deadline = control.deadline();
+    // Who stops the task right now, before this does, starts a grace period of its own.
+    if is_over(deadline) {
+        control.stop(StopReason::TimedOut);
+        return control.force_at().filter(|_| !control.is_forced());
+    }
+    if is_over(compute_deadline) {
+        control.stop(StopReason::ComputeTimedOut);
+        return control.force_at().filter(|_| !control.is_forced());
+    }
+    deadline.into_iter().chain(compute_deadline).min()
+}
+
+/// Settles the task of a call that was stopped and has not ended. `why` is put behind the message.
+fn settle(watched: &Watched, why: &str, guard: &mut impl Guard) {
+    let Watched {
+        job,
+        control,
+        limits,
+    } = watched;
+    let reason = control.stop_reason().unwrap_or(StopReason::Cancelled);
+    if job.give_up(reason, limits, why) {
+        guard.call_back(Arc::clone(job));
+    }
+}
+
+impl<T> Default for Alarms<T> {
+    fn default() -> Self {
+        Self {
+            heap: BinaryHeap::new(),
+            clear_at: 0,
+        }
+    }
+}
+
+impl<T> Alarms<T> {
+    fn push(&mut self, at: Instant, what: T, is_wanted: impl Fn(&T) -> bool) {
+        if self.heap.len() >= self.clear_at {
+            self.heap.retain(|Reverse(alarm)| is_wanted(&alarm.what));
+            self.clear_at = 2 * self.heap.len() + 64;
+        }
+        self.heap.push(Reverse(Alarm { at, what }));
+    }
+
+    /// One whose moment has come; if there is none, the moment of the next.
+    fn pop(&mut self, now: Instant) -> Result<T, Option<Instant>> {
+        match self.heap.peek() {
+            None => Err(None),
+            Some(Reverse(first)) if first.at > now => Err(Some(first.at)),
+            Some(_) => {
+                let Reverse(first) = self.heap.pop().expect("just seen");
+                Ok(first.what)
+            }
+        }
     }
 }
 
 // Only the moments are compared: the heap needs an order of them, and no more.
-impl PartialEq for Expiry {
+impl<T> PartialEq for Alarm<T> {
     fn eq(&self, other: &Self) -> bool {
         self.at == other.at
     }
 }
 
-impl Eq for Expiry {}
+impl<T> Eq for Alarm<T> {}
 
-impl PartialOrd for Expiry {
+impl<T> PartialOrd for Alarm<T> {
     fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl Ord for Expiry {
+impl<T> Ord for Alarm<T> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.at.cmp(&other.at)
     }

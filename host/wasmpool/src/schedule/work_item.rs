@@ -1,12 +1,14 @@
 //! What a job carries while it is queued: everything that a worker needs to run it.
 
+use super::active_call::Ready;
 use super::job::Job;
 use super::places::Permit;
 use super::queue::QueueEntry;
 use super::retry::Retry;
+pub(crate) use super::trace::CallSpan;
 use super::trace::Origin;
-use crate::call::Limits;
-use crate::sandbox::{Capabilities, Module};
+use crate::call::{Limits, Payload};
+use crate::sandbox::{Capabilities, Instance, Module};
 use crate::sync::Arc;
 
 /// The payload of a job.
@@ -15,7 +17,7 @@ pub(crate) struct WorkItem {
     /// The task's place in the module's list.
     pub(crate) task: usize,
     /// The encoded arguments.
-    pub(crate) arguments: Vec<u8>,
+    pub(crate) arguments: Payload,
     pub(crate) limits: Limits,
     /// Its rights, if it has others than its module.
     pub(crate) capabilities: Option<Capabilities>,
@@ -31,11 +33,25 @@ pub(crate) struct WorkItem {
     pub(crate) permit: Option<Permit>,
 }
 
+impl WorkItem {
+    /// What it adds to the bytes of the queue.
+    pub(crate) fn argument_bytes(&self) -> usize {
+        self.arguments.len()
+    }
+}
+
 /// A job, as the queue, its worker and its future share it.
 pub(crate) type JobRef = Arc<Job<WorkItem>>;
 
-impl QueueEntry for JobRef {
+/// The instance of a call that has ended, if it is fit for another.
+pub(crate) type Left = Option<Instance>;
+
+impl QueueEntry for Ready {
     fn is_live(&self) -> bool {
-        self.settled().is_none()
+        match self {
+            Self::Task(job) => job.settled().is_none(),
+            // It has to be ended by a worker, whatever became of its task.
+            Self::Call(_) => true,
+        }
     }
 }

@@ -1,20 +1,21 @@
 //! What a worker thread runs tasks with: the instances that it makes, keeps and discards.
 
-use std::borrow::Cow;
 use std::cell::Cell as ThreadCell;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
 
 use serde::{Deserialize, Serialize};
 
+use super::active_call::{CallEnd, CallFuture};
 use super::job::Call;
 use super::retry::Retry;
 use super::scheduler::{Runner, Scheduler};
 use super::trace;
-use super::work_item::{JobRef, WorkItem};
-use crate::call::{Control, Interrupt, Limits, TaskReport};
+use super::watchdog::WorkerId;
+use super::work_item::{CallSpan, JobRef, Left, WorkItem};
+use crate::call::{Control, Interrupt, Limits, Payload, TaskReport};
 use crate::error::TaskError;
-use crate::sandbox::{CallContext, Driver, Ended, Instance, Module, Sandbox};
+use crate::sandbox::{Ended, EnteredReactor, Instance, Module, Sandbox};
 use crate::sync::{Arc, Instant, Weak};
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of another
@@ -74,40 +75,36 @@ impl Registry {
     }
 }
 
-/// Serves tasks until the queue is closed and empty.
-pub(crate) fn run_worker(registry: &Arc<Registry>, index: usize, driver: &Driver) {
+/// Serves tasks until the queue is closed and empty, or the thread is given up.
+pub(crate) fn run_worker(registry: &Arc<Registry>, id: WorkerId) {
     registry.adopt_thread();
     Sandbox::prepare_thread();
+    let watchdog = &registry.scheduler.watchdog;
     loop {
         let mut worker = Worker {
             registry,
-            index,
-            driver,
+            index: id.index,
             interrupt: Arc::new(Interrupter(Arc::downgrade(registry))),
             warm: WarmInstances::default(),
-            left: None,
-            traced: None,
+            entered: None,
         };
-        let work = || registry.scheduler.work(index, &mut worker);
+        let work = || registry.scheduler.work(id, &mut worker);
         // A panic that comes this far has settled its task. The worker begins anew, without
         // the instances that it had: a pool keeps all its workers whatever happens.
-        if catch_unwind(AssertUnwindSafe(work)).is_ok() {
+        if catch_unwind(AssertUnwindSafe(work)).is_ok() || !watchdog.is_current(id) {
             return;
         }
     }
 }
 
 struct Worker<'a> {
-    registry: &'a Registry,
+    registry: &'a Arc<Registry>,
     index: usize,
-    driver: &'a Driver,
     /// What the control blocks of its tasks interrupt their guests with.
     interrupt: Arc<Interrupter>,
     warm: WarmInstances,
-    /// The instance of the last task, if it serves another.
-    left: Option<Instance>,
-    /// The call that runs.
-    traced: Option<trace::CallSpan>,
+    /// While guests may make timers and sockets on this thread.
+    entered: Option<EnteredReactor<'a>>,
 }
 
 /// A worker's way to interrupt guests. Its own, since each task counts a reference to it; and
@@ -128,101 +125,143 @@ impl Runner for Worker<'_> {
         interrupt
     }
 
-    fn run(
+    fn begin(
         &mut self,
         job: &JobRef,
         call: &mut Call<WorkItem>,
         started: Instant,
-        report: &mut TaskReport,
-    ) -> Result<Vec<u8>, TaskError> {
+    ) -> (CallFuture, CallSpan) {
         let Call {
             payload: work,
             control,
             attempt,
         } = call;
         let name = &work.module.tasks[work.task].name;
-        let traced = trace::call_span(&work.origin, name, job.tag(), self.index, *attempt);
-        self.traced = Some(traced);
-        let (outcome, instance) = self.call(work, control, started, report);
-        self.left = instance;
-        outcome
-    }
-
-    fn ended(&mut self, error: Option<&TaskError>, report: &TaskReport, is_last: bool) {
-        if let Some(traced) = self.traced.take() {
-            traced.ended(error, report, is_last);
-        }
-    }
-
-    fn clear_away(&mut self) {
-        if let Some(instance) = self.left.take() {
-            self.warm.put(instance);
-        }
-    }
-}
-
-impl Worker<'_> {
-    /// Runs a call in an instance that is fit for it; gives the instance back if it may serve
-    /// another.
-    fn call(
-        &mut self,
-        work: &mut WorkItem,
-        control: &Arc<Control>,
-        started: Instant,
-        report: &mut TaskReport,
-    ) -> (Result<Vec<u8>, TaskError>, Option<Instance>) {
-        let context = |deadline| CallContext {
-            control: Arc::clone(control),
-            deadline,
-            worker: self.index,
-        };
+        let span = trace::call_span(&work.origin, name, job.tag(), self.index, *attempt);
         let kept = match work.wants_fresh_instance {
             true => None,
             false => self.warm.take(&work.module),
         };
-        let mut instance = kept.unwrap_or_else(|| {
+        let instance = kept.unwrap_or_else(|| {
             let module = Arc::clone(&work.module);
             let rights = work.capabilities.as_ref().unwrap_or(&module.capabilities);
             let rights = rights.clone();
             self.registry
                 .sandbox
-                .instance(module, rights, &work.limits, context(None))
+                .instance(module, rights, &work.limits, Arc::clone(control))
         });
-        let mut task_started = started;
-        if let Some(initializer) = instance.initializer_to_run() {
-            let limits = initializer.limits.over(&self.registry.limits);
-            let deadline = limits.deadline(started);
-            self.registry
-                .scheduler
-                .watchdog
-                .begin(self.index, control, deadline);
-            let initialized = instance.initialize(self.driver, context(deadline), &limits);
-            self.registry.scheduler.watchdog.end(self.index);
-            task_started = Instant::now();
-            report.initialized = task_started.duration_since(started);
-            if let Err(error) = initialized {
-                return (Err(error), None);
-            }
-        }
-        let arguments = match work.retry {
-            None => Cow::from(mem::take(&mut work.arguments)),
-            Some(_) => Cow::from(&work.arguments),
+        let of_task = TaskCall {
+            control: Arc::clone(control),
+            task: work.task,
+            arguments: work.arguments.hand_out(),
+            limits: work.limits,
         };
-        let deadline = work.limits.deadline(task_started);
-        self.registry
-            .scheduler
-            .watchdog
-            .begin(self.index, control, deadline);
-        let Ended { outcome, is_clean } = instance.call(
-            self.driver,
-            context(deadline),
-            work.task,
-            arguments,
-            &work.limits,
+        let future: CallFuture = if instance.initializer_to_run().is_some() {
+            Box::pin(initialize_and_call(
+                Arc::clone(self.registry),
+                instance,
+                of_task,
+                started,
+            ))
+        } else {
+            control.set_deadline(work.limits.deadline(started));
+            Box::pin(call_instance(instance, of_task, TaskReport::default()))
+        };
+        (future, span)
+    }
+
+    fn poll(
+        &mut self,
+        future: &mut CallFuture,
+        span: &CallSpan,
+        context: &mut Context<'_>,
+    ) -> Poll<CallEnd> {
+        // Left when code of the embedder's runs, and not after each call: it costs as much as a
+        // small one.
+        if self.entered.is_none() {
+            self.entered = Some(self.registry.sandbox.reactor().enter());
+        }
+        let _entered = span.enter();
+        future.as_mut().poll(context)
+    }
+
+    fn wait_begins(&mut self) {
+        self.registry.sandbox.reactor().start();
+    }
+
+    fn ended(
+        &mut self,
+        span: CallSpan,
+        left: &mut Left,
+        error: Option<&TaskError>,
+        report: &TaskReport,
+        is_last: bool,
+    ) {
+        let is_worn = |instance: &Instance| !self.registry.keeps(instance);
+        drop(left.take_if(|instance| is_worn(instance)));
+        span.ended(error, report, is_last);
+    }
+
+    fn before_callbacks(&mut self) {
+        self.entered = None;
+    }
+
+    fn clear_away(&mut self, left: Left) {
+        if let Some(instance) = left {
+            self.warm.put(instance);
+        }
+    }
+}
+
+/// The task of a call, as its future has it.
+struct TaskCall {
+    control: Arc<Control>,
+    task: usize,
+    arguments: Payload,
+    limits: Limits,
+}
+
+/// Initializes the instance, and then runs the task with the time that it has.
+async fn initialize_and_call(
+    registry: Arc<Registry>,
+    mut instance: Instance,
+    call: TaskCall,
+    started: Instant,
+) -> CallEnd {
+    let mut report = TaskReport::default();
+    let watchdog = &registry.scheduler.watchdog;
+    let initializer = instance.initializer_to_run();
+    let initializer = initializer.expect("it was there");
+    let limits = initializer.limits.over(&registry.limits);
+    watchdog.set_deadline(&call.control, limits.deadline(started));
+    let initialized = instance.initialize(&call.control, &limits).await;
+    let task_started = Instant::now();
+    report.initialized = task_started.duration_since(started);
+    if let Err(error) = initialized {
+        return CallEnd {
+            outcome: Err(error),
             report,
-        );
-        let keep = is_clean && !work.wants_fresh_instance && self.registry.keeps(&instance);
-        (outcome, keep.then_some(instance))
+            left: None,
+        };
+    }
+    watchdog.set_deadline(&call.control, call.limits.deadline(task_started));
+    drop(registry);
+    call_instance(instance, call, report).await
+}
+
+async fn call_instance(mut instance: Instance, call: TaskCall, mut report: TaskReport) -> CallEnd {
+    let TaskCall {
+        control,
+        task,
+        arguments,
+        limits,
+    } = call;
+    let ended = instance.call(&control, task, arguments, &limits, &mut report);
+    let Ended { outcome, is_clean } = ended.await;
+    CallEnd {
+        outcome,
+        report,
+        left: is_clean.then_some(instance),
     }
 }
 

@@ -1,11 +1,11 @@
-//! Running somebody else's code (callbacks, wakers) at a place that must go on after it.
+//! Running code that is not ours (callbacks, wakers) without being unwound by its panics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `code`. Its panic ends it and nothing else; the panic hook has told.
+/// Runs `code` and swallows its panic, which the panic hook has reported.
 pub(crate) fn contain_panic(code: impl FnOnce()) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(code)) {
-        // To drop it may panic as well.
+        // Dropping the payload may panic too.
         std::mem::forget(payload);
     }
 }

@@ -1,6 +1,6 @@
-//! The primitives of concurrency that everything here stands on.
+//! The concurrency primitives that the other rooms use.
 //!
-//! A room of their own, so that the model checker can put its own in their place (`tests/model`).
+//! A room of their own, so that the model checker can replace them (`tests/model`).
 
 mod contain;
 mod primitives;

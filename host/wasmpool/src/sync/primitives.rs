@@ -1,8 +1,7 @@
-//! The primitives of concurrency that everything here stands on: the standard library's,
-//! and crossbeam's channel.
+//! The concurrency primitives of the library: the standard library's, and crossbeam's channel.
 //!
-//! They have a room of their own so that a model checker can put its primitives in their
-//! place: `tests/model` compiles the files of the protocol with a `sync` of its own.
+//! The model checker replaces this file: `tests/model` compiles the files of the protocol with a
+//! `sync` of its own.
 
 pub(crate) use crossbeam_channel as channel;
 pub(crate) use std::sync::atomic;
@@ -12,16 +11,16 @@ pub(crate) use std::time::Instant;
 
 use std::sync::PoisonError;
 
-// A thread that panics poisons the locks it holds. Ours guard steps that are whole before
-// anything can panic, and callers' code runs outside of them, so poison says nothing here.
+// A thread that panics poisons the locks it holds. No code under our locks can panic half-way
+// through a change, and callers' code runs outside of them, so poison can be ignored.
 
-/// Takes the lock whatever became of who held it before; blocks while another thread has it.
+/// Takes the lock, poisoned or not; blocks while another thread has it.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Blocks until `condvar` is signalled, now and then for no reason, or until the deadline,
-/// which gives the lock back as an error.
+/// Blocks until `condvar` is signalled, or wakes spuriously. After the deadline it returns the
+/// guard as an error.
 pub(crate) fn wait<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,

@@ -1,22 +1,22 @@
-//! Looking out for something for a moment, before going to sleep until it comes.
+//! Spinning and short sleeps before a thread blocks.
 //!
-//! To be woken takes some ten microseconds, on a virtual machine some thirty, and costs the
-//! one who wakes a system call. Most small tasks are over sooner than that.
+//! Waking a thread takes about 10 µs, on a virtual machine about 30, and costs the waking thread a
+//! system call. Most small tasks end sooner.
 
 use std::time::Duration;
 
 use crate::sync::{Instant, thread};
 
-/// How long it is worth to look out: about what it takes to be woken.
+/// How long to spin: about as long as waking a thread takes.
 const SPIN: Duration = Duration::from_micros(40);
 
-/// A nap, with what the timer adds to it, lasts twice as long or so.
+/// One nap. The timer's slack makes it about twice as long.
 const NAP: Duration = Duration::from_micros(50);
 
-/// How many naps to try. Where they do not help things take long, and being woken is cheap.
+/// How many naps to try. A wait that outlasts them is long, and waking is cheap by comparison.
 const N_NAPS: usize = 2;
 
-/// Sleeps for a moment until `is_there`, for some moments at the longest. Says whether it is.
+/// Naps until `is_there`, [`N_NAPS`] times at most. Returns whether it is.
 pub(crate) fn nap_until(is_there: impl Fn() -> bool) -> bool {
     (0..N_NAPS).any(|_| {
         thread::sleep(NAP);
@@ -24,8 +24,7 @@ pub(crate) fn nap_until(is_there: impl Fn() -> bool) -> bool {
     })
 }
 
-/// Looks until `is_there`, for a moment at the longest. Whoever else wants the processor
-/// gets it meanwhile.
+/// Spins until `is_there`, for at most [`SPIN`]. Yields the processor to other threads.
 pub(crate) fn until(is_there: impl Fn() -> bool) {
     let started = Instant::now();
     while !is_there() && started.elapsed() < SPIN {

@@ -1,6 +1,6 @@
 //! What callers hold before they submit: modules, typed references to their tasks, and options.
 //!
-//! Knows what a sandbox has loaded. Knows no queue and no thread.
+//! Knows the modules of the sandbox. Does not know the queue or the threads.
 
 mod module;
 mod options;

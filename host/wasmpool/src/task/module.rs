@@ -1,11 +1,11 @@
-//! What was loaded, as callers hold it: a module, and typed references to its tasks.
+//! A loaded module and typed references to its tasks, as callers hold them.
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::options::TaskOptions;
-use crate::call::Output;
+use crate::call::{Output, Payload};
 use crate::error::TaskRefError;
 use crate::sandbox::{Capabilities, Initializer, Module, TaskInfo};
 use crate::value::{self, Arguments, Uncallable};
@@ -21,24 +21,24 @@ impl TaskModule {
         Self { module }
     }
 
-    /// The tasks of the module: those that it brings, in its own order, and then the functions
-    /// that it exports.
+    /// The tasks of the module: those that it lists, in its order, and then the functions that it
+    /// exports.
     pub fn tasks(&self) -> &[TaskInfo] {
         &self.module.tasks
     }
 
-    /// The functions that the module exports and that cannot be tasks.
+    /// The exported functions that cannot be tasks, with the reason for each.
     pub fn uncallable(&self) -> &[Uncallable] {
         &self.module.uncallable
     }
 
-    /// The task `name`. For an exported function of an interface it is enough to give the end
-    /// of its name, without versions, where only one ends like this: `function`,
-    /// `interface#function` or `ns:package/interface#function`.
+    /// The task `name`. The name of an interface's function may be shortened to its end, without a
+    /// version, if that is unambiguous: `function`, `interface#function` or
+    /// `ns:package/interface#function`.
     ///
     /// # Errors
     ///
-    /// If there is no such task, or several.
+    /// If there is no such task, several match, or the function cannot be a task.
     pub fn find(&self, name: &str) -> Result<&TaskInfo, TaskRefError> {
         self.index_of(name).map(|index| &self.tasks()[index])
     }
@@ -71,27 +71,26 @@ impl TaskModule {
         }
     }
 
-    /// The same module, of which every instance runs `task` with `arguments` before its first
-    /// task: to load tables or compile rules once for many tasks. What `task` returns is
-    /// dropped.
+    /// The same module with an initializer: every instance runs `task` with `arguments` before its
+    /// first task, for example to load tables or compile rules once for many tasks. The result of
+    /// `task` is dropped.
     ///
-    /// Under [`Isolation::Worker`](crate::Isolation::Worker) that is once for each worker that
+    /// Under [`Isolation::Worker`](crate::Isolation::Worker) it runs once for each worker that
     /// serves the module, and again after its instance was recycled or has failed. Under
-    /// [`Isolation::Task`](crate::Isolation::Task) it is once for each task, whose time it
-    /// takes each time: [`TaskReport::initialized`](crate::TaskReport::initialized) says how
-    /// much.
+    /// [`Isolation::Task`](crate::Isolation::Task) it runs before each task.
+    /// [`TaskReport::initialized`](crate::TaskReport::initialized) says how long it took.
     ///
-    /// The initializer has the limits of `task`'s own options, or else the pool's, and its time
-    /// counts from its instance's start; that of the first task counts from its end. When that
-    /// task is cancelled meanwhile, the initializer has the task's grace period. What it prints
-    /// is not in the task's report, but heard by those who listen. A module has one
-    /// initializer: another one takes its place.
+    /// The initializer has the limits of `task`'s options, or else the pool's. Its time counts
+    /// from the start of its instance; the time of the first task counts from the end of the
+    /// initializer. If that task is cancelled meanwhile, the initializer has the task's grace
+    /// period. Its output is not in the task's report, but [listeners](crate::TaskFuture::events)
+    /// receive it. A module has one initializer: a new one replaces it.
     ///
-    /// When it fails or runs too long, that task ends as
-    /// [`InitializerFailed`](crate::TaskErrorKind::InitializerFailed) with its cause, and so do
-    /// all tasks of this module that come within the next second, without a run. Then one task
-    /// tries it again. After each further failure the pause is twice as long, up to a minute;
-    /// after a success there is none.
+    /// If it fails or times out, the task ends as
+    /// [`InitializerFailed`](crate::TaskErrorKind::InitializerFailed) with its cause. For one
+    /// second all tasks of this module end with the same error without a run; then one task tries
+    /// the initializer again. Each further failure doubles the pause, up to one minute; a success
+    /// ends it.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -107,7 +106,7 @@ impl TaskModule {
     ///
     /// # Errors
     ///
-    /// If `task` is another module's, or the arguments cannot be encoded.
+    /// If `task` belongs to another module or is a program, or the arguments cannot be encoded.
     pub fn with_initializer<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
@@ -123,14 +122,15 @@ impl TaskModule {
         }
         let arguments = task.encode(&arguments);
         let arguments = arguments.map_err(TaskRefError::BadArguments)?;
+        let arguments = Payload::new(arguments, true);
         let initializer = Initializer::new(task.index, arguments, *task.options.limits());
         Ok(Self::new(Arc::new(
             self.module.with_initializer(initializer),
         )))
     }
 
-    /// The same module, of which every instance may use this of the host, and no more. Its
-    /// initializer, if it has one, may use it too.
+    /// The same module with these rights: every instance may use what they grant, and nothing else
+    /// of the host. An initializer has the same rights. They replace earlier ones.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -147,8 +147,7 @@ impl TaskModule {
         Self::new(Arc::new(self.module.with_capabilities(capabilities)))
     }
 
-    /// The task that the module is as a program, if it is one: see
-    /// [`command`](Self::command).
+    /// The task of the module's program, if it is one: see [`command`](Self::command).
     pub fn program(&self) -> Option<&TaskInfo> {
         Some(&self.tasks()[self.module.program()?])
     }
@@ -167,17 +166,17 @@ impl TaskModule {
         })
     }
 
-    /// A reference to the task `name`, with the types that its arguments and its result have
-    /// on this side. The name may be short, see [`find`](Self::find).
+    /// A reference to the task `name`, with the host's types for its arguments and its result. The
+    /// name may be short, see [`find`](Self::find).
     ///
-    /// The number of arguments is checked here. The arguments of an exported function are
-    /// checked against its signature when a task is submitted. For a task that its module
-    /// brings this side knows no types: the guest checks each call, and answers
-    /// [`BadArguments`](crate::TaskErrorKind::BadArguments) where they do not fit.
+    /// The number of arguments is checked here. The arguments of an exported function are checked
+    /// against its signature when a task is submitted. The types of a task that the module lists
+    /// itself are unknown to the host: the guest checks each call, and the task ends as
+    /// [`BadArguments`](crate::TaskErrorKind::BadArguments) if they do not fit.
     ///
     /// # Errors
     ///
-    /// If the module has no such task, or the task takes another number of arguments.
+    /// As [`find`](Self::find), and if the task takes another number of arguments.
     pub fn task<Args: Arguments, Out>(&self, name: &str) -> Result<Task<Args, Out>, TaskRefError> {
         let index = self.index_of(name)?;
         let task = &self.tasks()[index];
@@ -214,13 +213,12 @@ pub struct Task<Args, Out> {
 }
 
 impl<Args, Out> Task<Args, Out> {
-    /// What the module says about the task.
+    /// The name, parameters and documentation of the task.
     pub fn info(&self) -> &TaskInfo {
         &self.module.tasks[self.index]
     }
 
-    /// A reference to the same task that is run with these options, and not with those that
-    /// this reference may have.
+    /// A reference to the same task with these options, which replace those of this reference.
     pub fn with(&self, options: TaskOptions) -> Self {
         Self {
             options,
@@ -228,7 +226,7 @@ impl<Args, Out> Task<Args, Out> {
         }
     }
 
-    /// The arguments as its guest takes them.
+    /// The arguments, encoded for the guest.
     pub(crate) fn encode(&self, arguments: &Args) -> Result<Vec<u8>, String>
     where
         Args: Arguments,
@@ -274,8 +272,8 @@ impl<Args, Out> fmt::Debug for Task<Args, Out> {
     }
 }
 
-/// Whether `name` is the name of an exported function, or short for it. The function of a resource
-/// may be named as people do: `counter.get` for `[method]counter.get`.
+/// Whether `name` is the name of the exported `function`, or short for it. A resource's function
+/// may be named without its prefix: `counter.get` for `[method]counter.get`.
 fn is_name_of(name: &str, function: &str) -> bool {
     let plain = ["[method]", "[static]", "[constructor]"]
         .into_iter()
@@ -289,7 +287,7 @@ fn is_name_of(name: &str, function: &str) -> bool {
         .any(|function| name == function || is_short_for(name, function))
 }
 
-/// Whether `short` is an end of the name of an exported function, or that without a version.
+/// Whether `short` is the end of `name`, with or without the version.
 fn is_short_for(short: &str, name: &str) -> bool {
     let Some((interface, function)) = name.split_once('#') else {
         return false;

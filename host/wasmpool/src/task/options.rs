@@ -1,4 +1,4 @@
-//! How one task is run, where that differs from what its pool does with all of them.
+//! Options of a task reference, which override the pool's settings.
 
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use crate::sandbox::Capabilities;
 use crate::schedule::{Isolation, Retry};
 use crate::sync::Arc;
 
-/// How the tasks of one [`Task`](crate::Task) reference are run, where that differs from the
-/// pool's settings. What is not set here is as the pool has it.
+/// Options of a [`Task`](crate::Task) reference, which override the pool's settings. The default
+/// of each is the pool's setting, unless its method says otherwise.
 ///
-/// With serde they can be written down and read again, but for
-/// [`capabilities`](Self::capabilities), which are left out: rights are granted where they are used.
+/// Options can be serialized with serde, except [`capabilities`](Self::capabilities), which are
+/// skipped: rights are granted where they are used.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,7 +38,7 @@ pub struct TaskOptions {
     #[serde(flatten)]
     limits: LimitOverrides,
     isolation: Option<Isolation>,
-    // Folders that were opened cannot be written down.
+    // Open folders cannot be serialized.
     #[serde(skip)]
     capabilities: Option<Capabilities>,
     retry: Option<Retry>,
@@ -50,8 +50,8 @@ pub struct TaskOptions {
 
 /// Which of the queued tasks starts first.
 ///
-/// Among tasks of one priority it is the one that was submitted first. A lower priority
-/// does not starve: when it has been passed over eight times it has its turn.
+/// Tasks of one priority start in order of submission. A lower priority does not starve: after it
+/// was passed over eight times, one of its tasks starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -66,7 +66,7 @@ pub enum Priority {
 }
 
 impl TaskOptions {
-    /// No difference to the pool's settings.
+    /// Options that override nothing.
     pub fn new() -> Self {
         Self::default()
     }
@@ -74,6 +74,12 @@ impl TaskOptions {
     /// See [`PoolBuilder::task_timeout`](crate::PoolBuilder::task_timeout).
     pub fn task_timeout(mut self, timeout: Duration) -> Self {
         self.limits.task_timeout = Some(timeout);
+        self
+    }
+
+    /// See [`PoolBuilder::compute_timeout`](crate::PoolBuilder::compute_timeout).
+    pub fn compute_timeout(mut self, timeout: Duration) -> Self {
+        self.limits.compute_timeout = Some(timeout);
         self
     }
 
@@ -109,16 +115,16 @@ impl TaskOptions {
         self
     }
 
-    /// What the tasks may use of the host, in the place of what their
-    /// [module](crate::TaskModule::with_capabilities) may. They run in fresh instances then,
-    /// whatever the isolation. Default: as the module has it.
+    /// The tasks' rights, which replace those of their
+    /// [module](crate::TaskModule::with_capabilities). Such tasks run in fresh instances, whatever
+    /// the isolation. Default: the module's rights.
     pub fn capabilities(mut self, capabilities: Capabilities) -> Self {
         self.capabilities = Some(capabilities);
         self
     }
 
-    /// See [`PoolBuilder::isolation`](crate::PoolBuilder::isolation). In a pool of
-    /// [`Isolation::Task`] there are no warm instances to share: then this changes nothing.
+    /// See [`PoolBuilder::isolation`](crate::PoolBuilder::isolation). Has no effect in a pool of
+    /// [`Isolation::Task`], which has no warm instances.
     pub fn isolation(mut self, isolation: Isolation) -> Self {
         self.isolation = Some(isolation);
         self
@@ -136,22 +142,21 @@ impl TaskOptions {
         self
     }
 
-    /// How many inputs of a map a worker takes in one go. Each is a task all the same, with
-    /// its own outcome, timeout and report, and one that is slow or stuck holds up no other
-    /// for as long as there is a worker with nothing else to do. Default: the map finds out
-    /// what a task takes, and makes chunks of about 100 microseconds, of 64 inputs at the
-    /// most. More than 4096 are taken for 4096.
+    /// How many inputs of a map a worker takes at once, 1 to 4096; larger values count as 4096.
+    /// Each input is still a task with its own outcome, timeout and report, and idle workers take
+    /// over the tasks behind a slow or stuck one. Default: the map measures its tasks and makes
+    /// chunks of about 100 microseconds and at most 64 inputs.
     ///
-    /// Matters only in [`Pool::map`](crate::Pool::map) and its kin, where it pays for tasks
-    /// that take microseconds. Tasks of a higher [priority](Self::priority) do not wait for
-    /// the rest of a chunk.
+    /// Has an effect only in [`Pool::map`](crate::Pool::map), `map_unordered` and `map_async`;
+    /// chunks pay off for tasks that take microseconds. Tasks of a higher
+    /// [priority](Self::priority) do not wait for the rest of a chunk.
     pub fn chunk_size(mut self, inputs: NonZeroUsize) -> Self {
         self.chunk_size = Some(inputs);
         self
     }
 
-    /// What to call the task: [`TaskFuture::tag`](crate::TaskFuture::tag) gives it back, and
-    /// traces name it. Default: nothing.
+    /// A label for the task, returned by [`TaskFuture::tag`](crate::TaskFuture::tag) and recorded
+    /// in traces. Default: none.
     pub fn tag(mut self, tag: impl Into<Arc<str>>) -> Self {
         self.tag = Some(tag.into());
         self
@@ -187,7 +192,7 @@ impl TaskOptions {
     }
 }
 
-/// Shared text, as serde writes any text.
+/// Serializes shared text as a string.
 mod shared_text {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 

@@ -1,7 +1,7 @@
-//! Arguments and results: between serde types and MessagePack.
+//! Arguments and results: serde types to MessagePack and back.
 //!
-//! The only room that names `rmp_serde`. Knows nothing of tasks: what the bytes mean is settled
-//! between the caller and the guest, or by a signature (`typed`).
+//! The only file that names `rmp_serde`. Does not know tasks: the caller and the guest agree on
+//! what the bytes mean, or a signature determines it (`typed`).
 
 use std::fmt;
 
@@ -13,17 +13,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::signature::Signature;
 use super::typed;
 
-/// The arguments of a task: a tuple with one element for each parameter, up to eight, or a
-/// `Vec` where their number is known only at run time.
+/// The arguments of a task: a tuple with one element per parameter, up to eight, or a `Vec` if
+/// their number is known only at run time.
 ///
-/// The elements are any [`serde::Serialize`] types, `()` stands for no arguments.
+/// The elements are of any [`serde::Serialize`] type. `()` means no arguments.
 pub trait Arguments: Serialize + sealed::Sealed {
     /// The number of arguments, where the type fixes it.
     const ARITY: Option<usize>;
 }
 
 mod sealed {
-    /// Keeps the set of argument types ours: each must encode as an array.
+    /// Seals the set of argument types: each must encode as an array.
     pub trait Sealed {}
 }
 
@@ -50,8 +50,8 @@ impl<T: Serialize> Arguments for Vec<T> {
     const ARITY: Option<usize> = None;
 }
 
-/// What can stand for the arguments of a task in a [`map`](crate::Pool::map): the arguments
-/// themselves, the only argument of a task with one, or up to five that were zipped.
+/// What a [`map`](crate::Pool::map) accepts as the arguments of a task: the arguments themselves,
+/// the only argument of a task with one parameter, or up to five zipped arguments.
 pub trait IntoArguments<Args> {
     /// The arguments.
     fn into_arguments(self) -> Args;
@@ -69,7 +69,7 @@ impl<A> IntoArguments<(A,)> for A {
     }
 }
 
-/// What `a.zip(b).zip(c)` gives.
+/// The items of `a.zip(b).zip(c)`.
 macro_rules! zipped_arguments {
     ($nested:tt: $($element:ident),*) => {
         impl<$($element),*> IntoArguments<($($element,)*)> for $nested {
@@ -85,8 +85,8 @@ zipped_arguments!(((A, B), C): A, B, C);
 zipped_arguments!((((A, B), C), D): A, B, C, D);
 zipped_arguments!(((((A, B), C), D), E): A, B, C, D, E);
 
-/// Writes the arguments of a task as one MessagePack array: along the signature that it has, or
-/// as the contract wants them.
+/// Encodes the arguments of a task as one MessagePack array: by its signature, or as the contract
+/// requires.
 pub(crate) fn encode_arguments<Args: Arguments>(
     signature: Option<&Signature>,
     arguments: &Args,
@@ -96,13 +96,13 @@ pub(crate) fn encode_arguments<Args: Arguments>(
         return encoded.map_err(|error| error.to_string());
     }
     if Args::ARITY == Some(0) {
-        // serde's unit is nil; the contract wants the empty array.
+        // Serde's unit is nil; the contract requires an empty array.
         return Ok(vec![0x90]);
     }
     encode(arguments).map_err(|error| format!("the arguments cannot be encoded: {error}"))
 }
 
-/// Writes a value, as the contract wants it.
+/// Encodes a value as the contract requires.
 pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     let mut encoder = rmp_serde::Serializer::new(&mut bytes)
@@ -113,8 +113,8 @@ pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-/// Reads the result of a task, along the signature that it has, or as the contract wants it. What
-/// is made along a signature, whose names are not in the bytes, may have `limit` bytes.
+/// Decodes the result of a task, by its signature or as the contract requires. Decoding by a
+/// signature, whose names are not in the bytes, may allocate `limit` bytes.
 pub(crate) fn decode_result<'de, T: Deserialize<'de>>(
     signature: Option<&Signature>,
     bytes: &'de [u8],
@@ -126,12 +126,12 @@ pub(crate) fn decode_result<'de, T: Deserialize<'de>>(
     }
 }
 
-/// Reads a value, as the contract wants it.
+/// Decodes a value as the contract requires.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, String> {
     let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes).with_human_readable();
     let value = T::deserialize(&mut decoder).map_err(|error| match error {
         Error::InvalidMarkerRead(_) | Error::InvalidDataRead(_) => {
-            "it is no MessagePack, or ends too early".to_owned()
+            "it is not MessagePack, or ends too early".to_owned()
         }
         Error::TypeMismatch(marker) => {
             format!(
@@ -141,27 +141,25 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, St
         }
         other => other.to_string(),
     })?;
-    // The decoder does not tell where it stands, but whether there is another value to begin.
+    // The decoder does not expose its position, but fails at the end of the bytes.
     match <()>::deserialize(&mut decoder) {
         Err(Error::InvalidMarkerRead(_)) => Ok(value),
         _ => Err("there are bytes after its end".to_owned()),
     }
 }
 
-/// A value whose type is known only at run time: what a program uses that does not know the
-/// tasks it runs.
+/// A value whose type is known only at run time, for programs that do not know the tasks they run.
 ///
-/// It is read from and written to any serde format. JSON has no bytes, which become an array
-/// of numbers there, no NaN or infinities, which become `null`, and only text as the keys of
-/// a map.
+/// It can be read from and written to any serde format. JSON has limits: bytes become an array of
+/// numbers, NaN and infinities become `null`, and the keys of a map must be text.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Value {
-    /// Nothing: `nil`, `null`, `()`, `None`.
+    /// No value: `nil`, `null`, `()`, `None`.
     Null,
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
-    /// An integer from 0.
+    /// A non-negative integer.
     Unsigned(u64),
     /// A negative integer.
     Signed(i64),
@@ -173,7 +171,7 @@ pub enum Value {
     Bytes(Vec<u8>),
     /// A sequence.
     List(Vec<Value>),
-    /// Pairs of keys and values, in the order in which they came.
+    /// Pairs of keys and values, in their original order.
     Map(Vec<(Value, Value)>),
 }
 
@@ -201,14 +199,14 @@ impl Serialize for Value {
 
 impl<'de> Deserialize<'de> for Value {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // Who keeps bytes apart from other lists gives them as bytes to those of this name. To
-        // all others it says nothing.
+        // The deserializer of typed values recognises this name and yields bytes as bytes. Other
+        // deserializers ignore it.
         deserializer.deserialize_newtype_struct(typed::ANY_VALUE, ValueVisitor)
     }
 }
 
-/// How many elements are reserved on the word of the data, which may lie: at each of the thousand
-/// levels that MessagePack may have.
+/// How many elements are reserved for an announced length, which may be false, at each of the
+/// thousand levels that MessagePack may have.
 const MAX_RESERVED: usize = 1 << 8;
 
 struct ValueVisitor;

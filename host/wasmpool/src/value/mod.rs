@@ -1,7 +1,7 @@
-//! Bytes and types: arguments and results as MessagePack, signatures and the values along them,
-//! the JSON form and WAVE, and text that is fit to be shown.
+//! Bytes and types: arguments and results as MessagePack, signatures and typed values, the JSON
+//! form and WAVE, and bounded text for messages.
 //!
-//! Knows neither the engine nor tasks.
+//! Does not know the engine or tasks.
 
 mod message_pack;
 mod signature;
@@ -11,5 +11,7 @@ mod typed;
 pub use message_pack::{Arguments, IntoArguments, Value};
 pub(crate) use message_pack::{decode, decode_result, encode, encode_arguments};
 pub use signature::{Signature, Type, Uncallable};
-pub use typed::{ArgumentError, WaveError, json_form};
+#[cfg(feature = "wave")]
+pub use typed::WaveError;
+pub use typed::{ArgumentError, json_form};
 pub(crate) use typed::{decode as decode_typed, to_wave_cut};

@@ -1,11 +1,11 @@
 //! The signature of an exported function, in the value types of the component model; or why it
-//! has none.
+//! cannot be called.
 //!
-//! Plain data. Knows nothing of where it was read, nor of what is passed along it.
+//! Plain data. Does not know where it was read, nor the values that it describes.
 
 use std::fmt;
 
-/// What an exported function takes and gives.
+/// The parameters and the result of an exported function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Signature {
@@ -15,11 +15,11 @@ pub struct Signature {
     pub result: Option<Type>,
 }
 
-/// A value type of the component model. Names are as WIT has them, in kebab case.
+/// A value type of the component model. Names are in kebab case, as in WIT.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Type {
-    /// A truth value.
+    /// A boolean.
     Bool,
     /// An integer from -2^7 below 2^7.
     S8,
@@ -47,7 +47,7 @@ pub enum Type {
     String,
     /// Any number of values of one type.
     List(Box<Type>),
-    /// Values of several types, by place.
+    /// Values of several types, by position.
     Tuple(Vec<Type>),
     /// Values of several types, by name.
     Record(Vec<(String, Type)>),
@@ -59,7 +59,7 @@ pub enum Type {
     Flags(Vec<String>),
     /// A value or none.
     Option(Box<Type>),
-    /// What came of something: a value, or an error.
+    /// A success or an error, each with or without a value.
     Result {
         /// The type of the value, if it has one.
         ok: Option<Box<Type>>,
@@ -68,18 +68,18 @@ pub enum Type {
     },
 }
 
-/// A function that a component exports and that cannot be a task.
+/// An exported function that cannot be a task.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
 pub struct Uncallable {
-    /// Its name, as a task would have it, cut after 256 bytes.
+    /// Its name, as that of a task, cut after 256 bytes.
     pub name: String,
-    /// Why it cannot be called, as in `its result holds a resource`.
+    /// Why it cannot be called, for example `its result holds a resource`.
     pub reason: String,
 }
 
 impl Signature {
-    /// The type of what a caller is told when the function fails, if it can and says why.
+    /// The type of the function's error, if its result is a `result` with one.
     pub(crate) fn error(&self) -> Option<&Type> {
         match &self.result {
             Some(Type::Result { err, .. }) => err.as_deref(),
@@ -87,15 +87,15 @@ impl Signature {
         }
     }
 
-    /// How many arguments there must be: options at the end may be left out.
+    /// The least number of arguments: options at the end may be omitted.
     pub(crate) fn required(&self) -> usize {
         let is_required = |(_, ty): &(String, Type)| !matches!(ty, Type::Option(_));
         let last = self.params.iter().rposition(is_required);
         last.map_or(0, |last| last + 1)
     }
 
-    /// The type of what a caller gets: that of the result, or, where that is a `result`, of its
-    /// good side. The other side is the failure of the task.
+    /// The type of the task's outcome: the result type, or the `ok` type of a `result`, whose
+    /// error is the failure of the task.
     pub fn output(&self) -> Option<&Type> {
         match &self.result {
             Some(Type::Result { ok, .. }) => ok.as_deref(),
@@ -120,7 +120,7 @@ impl fmt::Display for Signature {
     }
 }
 
-/// In WIT's syntax, with records, variants, enums and flags where WIT would have their name:
+/// In WIT's syntax, with records, variants, enums and flags written out in place of their names:
 /// `list<record { x: f64, y: f64 }>`.
 impl fmt::Display for Type {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,24 +1,24 @@
-//! Texts for messages that are no longer than they may be.
+//! Bounded texts for messages.
 //!
-//! Knows nothing of what they say. What they are made of may be far larger than they are: making
-//! them stops where they are cut.
+//! Does not know what they say. Formatting stops where a text is cut, so the cost is bounded
+//! however large the source.
 
 use std::fmt::{self, Display, Write};
 
-/// How much of a name is shown, in bytes. The names that people give are shorter, even those of
-/// generic functions; the format allows 100,000, and a guest that lists its tasks any number.
+/// How much of a name is shown, in bytes. Real names are shorter, even those of generic functions;
+/// the format allows 100,000 bytes, and a guest that lists its tasks has no bound.
 const NAME: usize = 256;
 
-/// How much of a message is kept, in bytes: nobody reads more, and errors are kept and passed on.
+/// How much of a message is kept, in bytes: errors are stored and copied.
 pub(crate) const MESSAGE: usize = 16 << 10;
 
 /// How many names of a list are shown.
 const LISTED: usize = 16;
 
-/// What stands where something was cut.
+/// The mark of a cut.
 const CUT: &str = " ...";
 
-/// A text that takes only so many bytes. When it is full it refuses, and whoever writes stops.
+/// A text of at most `limit` bytes. Writing more is an error, which stops the formatter.
 #[derive(Debug)]
 pub(crate) struct Bounded {
     text: String,
@@ -35,7 +35,7 @@ impl Bounded {
         }
     }
 
-    /// Whether something was refused.
+    /// Whether a write was cut.
     pub(crate) fn is_cut(&self) -> bool {
         self.is_cut
     }
@@ -53,7 +53,7 @@ impl Bounded {
         self.text
     }
 
-    /// Takes back all but the first `length` bytes.
+    /// Keeps only the first `length` bytes.
     pub(crate) fn truncate(&mut self, length: usize) {
         self.text.truncate(length);
     }
@@ -75,7 +75,7 @@ impl Write for Bounded {
     }
 }
 
-/// Passes a text on with its control characters escaped, as in `\u{1b}`.
+/// Escapes control characters in what it writes, as in `\u{1b}`.
 struct Escaped<'a, W>(&'a mut W);
 
 impl<W: Write> Write for Escaped<'_, W> {
@@ -94,15 +94,15 @@ impl<W: Write> Write for Escaped<'_, W> {
     }
 }
 
-/// A message, cut after 16 KiB. Its characters are the ones that it was given.
+/// A message, cut after 16 KiB. Control characters are not escaped.
 pub(crate) fn message(words: impl Display) -> String {
     let mut text = Bounded::new(MESSAGE);
-    // It fails where it is cut, or where the words themselves do, which then end there.
+    // Fails where the text is cut, or where formatting itself fails.
     let _ = write!(text, "{words}");
     text.into_text()
 }
 
-/// A message that was made already, cut in the same way.
+/// As [`message`], for a message that was already formatted.
 pub(crate) fn cut(mut words: String) -> String {
     if words.len() > MESSAGE {
         words.truncate(words.floor_char_boundary(MESSAGE));
@@ -112,15 +112,14 @@ pub(crate) fn cut(mut words: String) -> String {
     words
 }
 
-/// A name for a message: cut after 256 bytes, and without control characters, which no name needs.
+/// A name for a message: cut after 256 bytes, with control characters escaped.
 pub(crate) fn name(name: impl Display) -> String {
     let mut text = Bounded::new(NAME);
     let _ = write!(Escaped(&mut text), "{name}");
     text.into_text()
 }
 
-/// Names for a message: `` `a`, `b` and 3 more ``. The first 16 are shown, each as [`name`] has
-/// it.
+/// Names for a message: `` `a`, `b` and 3 more ``. Shows the first 16, each as by [`name`].
 pub(crate) struct Listed<'a, T>(pub(crate) &'a [T]);
 
 impl<T: AsRef<str>> Display for Listed<'_, T> {

@@ -1,6 +1,8 @@
 //! The library's room of the same name, without the files that know the sandbox: [`work_item`] is ours,
 //! and [`registry`](crate::registry) stands in for the workers.
 
+#[path = "../../../../host/wasmpool/src/schedule/active_call.rs"]
+mod active_call;
 #[path = "../../../../host/wasmpool/src/schedule/job.rs"]
 mod job;
 #[path = "../../../../host/wasmpool/src/schedule/places.rs"]
@@ -19,11 +21,13 @@ mod timings;
 mod watchdog;
 mod work_item;
 
+pub(crate) use active_call::{CallEnd, CallFuture};
 pub(crate) use job::{Call, Job, Settled, TaskState};
-pub(crate) use places::{Blocking, Permit, PermitWaiter, ReserveError};
+pub(crate) use places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
 pub(crate) use queue::{Queue, QueueEntry};
 pub(crate) use retry::Retry;
 pub(crate) use scheduler::{Closed, Runner, Scheduler};
 pub(crate) use stats::{Counters, PoolStats};
 pub(crate) use timings::Timings;
-pub(crate) use work_item::{JobRef, WorkItem};
+pub(crate) use watchdog::{Guard, WorkerId};
+pub(crate) use work_item::{JobRef, Left, WorkItem};

@@ -1,11 +1,12 @@
 //! What a job carries here: the stand-in for the library's `work_item.rs`, with a modelled
 //! guest in the place of a module.
 
+use super::active_call::Ready;
 use super::job::Job;
 use super::places::Permit;
 use super::queue::QueueEntry;
 use super::retry::Retry;
-use crate::call::Limits;
+use crate::call::{Control, Limits};
 use crate::registry::Guest;
 use crate::sync::Arc;
 
@@ -21,11 +22,27 @@ pub(crate) struct WorkItem {
     pub(crate) permit: Option<Permit>,
 }
 
+impl WorkItem {
+    /// What it adds to the bytes of the queue.
+    pub(crate) fn argument_bytes(&self) -> usize {
+        1
+    }
+}
+
 /// A task in the queue.
 pub(crate) type JobRef = Arc<Job<WorkItem>>;
 
-impl QueueEntry for JobRef {
+/// The control block of a call that has ended, in the place of its instance.
+pub(crate) type Left = Option<Arc<Control>>;
+
+/// Nobody traces.
+pub(crate) type CallSpan = ();
+
+impl QueueEntry for Ready {
     fn is_live(&self) -> bool {
-        self.settled().is_none()
+        match self {
+            Self::Task(job) => job.settled().is_none(),
+            Self::Call(_) => true,
+        }
     }
 }

@@ -1,8 +1,8 @@
-//! The inputs of a map, on their way into the pool.
+//! Submits the inputs of a map.
 //!
-//! Inputs are pulled only as outcomes are taken, a bounded window ahead, and submitted in chunks:
-//! large ones for tasks that take next to no time, where submitting and taking costs more than
-//! running, and single ones for tasks that take long.
+//! Inputs are pulled as outcomes are taken, a bounded window ahead, and submitted in chunks: large
+//! chunks for short tasks, where submitting and taking costs more than running, and single inputs
+//! for long ones.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -19,34 +19,35 @@ use crate::sync::Instant;
 use crate::task::Task;
 use crate::value::{Arguments, IntoArguments};
 
-/// Inputs that are submitted ahead of the outcomes that were taken, at the least: enough to
-/// keep workers busy while a slow one holds up the order.
+/// The least number of inputs that are submitted ahead of the outcomes that were taken: enough to
+/// keep workers busy while a slow task delays the outcomes.
 const MIN_WINDOW: usize = 64;
 
-/// The same for each worker, where there are many: tasks, and chunks.
+/// The window per worker, in chunks, where that is larger.
 const WINDOW_PER_WORKER: usize = 4;
 
-/// What a chunk takes, about, where the map chooses its size: enough that handing it over
-/// weighs little, and short enough that nobody sees it.
+/// About how long a chunk runs where the map chooses its size: long compared to handing it over,
+/// short for a caller.
 const CHUNK_TIME: Duration = Duration::from_micros(100);
 
 /// The largest chunk that the map chooses.
 const MAX_CHUNK: usize = 64;
 
-/// The largest chunk that the caller can choose: so much that handing it over weighs nothing,
-/// and so little that endless inputs can be pulled ahead.
+/// The largest chunk that the caller can choose: large enough to make the cost of handing it over
+/// negligible, small enough to pull endless inputs ahead.
 const MAX_FIXED_CHUNK: usize = 4096;
 
-/// The inputs of a map, on their way into the pool.
+/// Submits the inputs of a map.
 pub(super) struct Feed<'pool, Args, Out, Input> {
     pub(super) pool: &'pool Pool,
     task: Task<Args, Out>,
-    /// None when it has ended, or the pool takes no more.
+    /// `None` when it has ended, or the pool accepts no more.
     input: Option<Input>,
-    /// Inputs that wait for places in the queue. They are pulled first: an input may itself be
-    /// an outcome of this pool, which must not find the queue full of places held for it.
+    /// Inputs that wait for places in the queue. Inputs are pulled before places are reserved:
+    /// pulling one may wait for a task of this pool, which must not find the queue full of our
+    /// reservations.
     pulled: VecDeque<Args>,
-    /// What the inputs panicked with: it is passed on when all that came before is given out.
+    /// The panic of the inputs: passed on after all outcomes before it.
     panic: Option<Box<dyn Any + Send>>,
     chunk_size: ChunkSize,
     deadline: Option<(Instant, Duration)>,
@@ -55,9 +56,9 @@ pub(super) struct Feed<'pool, Args, Out, Input> {
 
 /// How many inputs are submitted together.
 enum ChunkSize {
-    /// As many as the caller said.
+    /// As many as the caller chose.
     Fixed(usize),
-    /// As many as take [`CHUNK_TIME`]. The mean time of a task in seconds, none before the
+    /// As many as take [`CHUNK_TIME`]. Holds the mean time of a task in seconds, `None` before the
     /// first.
     ByTime(Option<f64>),
 }
@@ -80,14 +81,14 @@ impl<'pool, Args, Out, Input> Feed<'pool, Args, Out, Input> {
         }
     }
 
-    /// How many inputs may be ahead of the outcomes that were taken.
+    /// How many inputs may be submitted ahead of the outcomes that were taken.
     pub(super) fn window(&self) -> usize {
         let per_worker = self.chunk_size.get().saturating_mul(WINDOW_PER_WORKER);
         MIN_WINDOW.max(per_worker.saturating_mul(self.pool.workers()))
     }
 
     pub(super) fn set_timeout(&mut self, timeout: Duration) {
-        // A moment too far away to be expressed never comes.
+        // A deadline that overflows `Instant` never comes.
         let deadline = self.started.checked_add(timeout);
         self.deadline = deadline.map(|deadline| (deadline, timeout));
     }
@@ -101,7 +102,7 @@ impl<'pool, Args, Out, Input> Feed<'pool, Args, Out, Input> {
             .is_some_and(|deadline| deadline <= Instant::now())
     }
 
-    /// What becomes of tasks that have not ended at the deadline.
+    /// The error message of tasks that have not ended at the deadline.
     pub(super) fn timed_out_message(&self) -> String {
         let timeout = self
             .deadline
@@ -116,9 +117,8 @@ where
     Args: Arguments,
     Input: Iterator<Item: IntoArguments<Args>>,
 {
-    /// Submits the inputs that may follow when there are `n_ahead` already, whole chunks, for
-    /// as long as the queue has places. Does not block. Says whether it had room for them all,
-    /// or takes none any more.
+    /// Submits whole chunks of inputs up to the window, of which `n_ahead` are submitted already,
+    /// while the queue has places. Does not block. Returns false if the queue was full.
     pub(super) fn submit_next(
         &mut self,
         mut n_ahead: usize,
@@ -138,8 +138,8 @@ where
         true
     }
 
-    /// The same, and blocks for room for the first of them, up to the deadline: for when
-    /// nothing is under way.
+    /// Submits one input, and blocks for its place until the deadline: for when no task is under
+    /// way.
     pub(super) fn submit_first(
         &mut self,
         mut take: impl FnMut(Result<TaskFuture<Out>, TaskError>),
@@ -153,7 +153,7 @@ where
         self.submit(reserved, &mut take);
     }
 
-    /// Submits as many of the inputs that were pulled as there are places for, and there is one
+    /// Submits as many of the inputs that were pulled as there is room for, and there is one
     /// input at the least. If there are no places, that input gets to hear why, and it is the
     /// last. Says how many have been dealt with.
     fn submit(
@@ -178,36 +178,43 @@ where
                 return 1;
             }
         };
-        let chunk = self.pulled.drain(..permits.len()).collect::<Vec<_>>();
+        let n_permits = permits.len();
+        let pulled = &*self.pulled.make_contiguous();
         // The arguments' own code runs there, and its panic is held back like the inputs'.
-        let submit = || self.pool.submit_reserved(&self.task, &chunk, permits);
+        let submit = || self.pool.submit_reserved(&self.task, pulled, permits);
         match catch_unwind(AssertUnwindSafe(submit)) {
-            Ok(submitted) => submitted
-                .into_iter()
-                .map(|outcome| outcome.map_err(SubmitErrorKind::into_task_error))
-                .for_each(take),
+            Ok(submitted) => {
+                let n_submitted = submitted.len();
+                self.pulled.drain(..n_submitted);
+                submitted
+                    .into_iter()
+                    .map(|outcome| outcome.map_err(SubmitErrorKind::into_task_error))
+                    .for_each(take);
+                n_submitted
+            }
             Err(panic) => {
                 self.panic = Some(panic);
                 self.input = None;
                 self.pulled.clear();
+                n_permits
             }
         }
-        chunk.len()
     }
 
-    /// The size of the next chunk, if there may be one when there are `n_ahead` inputs.
+    /// The size of the next chunk, if there are inputs and the window has room behind `n_ahead` of
+    /// them.
     fn next_chunk_size(&self, n_ahead: usize) -> Option<usize> {
         let chunk_size = self.chunk_size.get();
         let has_room = n_ahead.saturating_add(chunk_size) <= self.window();
         (self.has_inputs() && has_room).then_some(chunk_size)
     }
 
-    /// Takes inputs until there are `wanted`, or no more.
+    /// Pulls inputs until there are `wanted`, or no more.
     fn pull(&mut self, wanted: usize) {
         while self.pulled.len() < wanted
             && let Some(input) = &mut self.input
         {
-            // A panic is held back: it must not cost what came before.
+            // A panic is held back until the outcomes before it were taken.
             let next = || input.next().map(IntoArguments::into_arguments);
             match catch_unwind(AssertUnwindSafe(next)) {
                 Ok(Some(arguments)) => self.pulled.push_back(arguments),
@@ -222,12 +229,12 @@ where
 }
 
 impl<Args, Out, Input> Feed<'_, Args, Out, Input> {
-    /// Whether there may be inputs that were not submitted.
+    /// Whether there may be inputs that are not submitted yet.
     pub(super) fn has_inputs(&self) -> bool {
         self.input.is_some() || !self.pulled.is_empty()
     }
 
-    /// The end of the outcomes: that of the inputs, or their panic.
+    /// Ends the outcomes, with the panic of the inputs if they had one.
     pub(super) fn end<T>(&mut self) -> Option<T> {
         match self.panic.take() {
             Some(panic) => resume_unwind(panic),
@@ -237,7 +244,7 @@ impl<Args, Out, Input> Feed<'_, Args, Out, Input> {
 }
 
 impl<Args, Out: DeserializeOwned, Input> Feed<'_, Args, Out, Input> {
-    /// The outcome of a task that has ended; learns from it what tasks take.
+    /// The outcome of a task that has ended. Updates the mean time of a task.
     pub(super) fn outcome(&mut self, future: &TaskFuture<Out>) -> Result<Out, TaskError> {
         if let (ChunkSize::ByTime(mean), Some(report)) = (&mut self.chunk_size, future.report())
             && report.worker.is_some()
@@ -256,7 +263,7 @@ impl ChunkSize {
             Self::ByTime(None) => 1,
             Self::ByTime(Some(seconds)) => {
                 let fit = CHUNK_TIME.as_secs_f64() / seconds;
-                // Whatever the quotient is, also of a zero, it ends up in this range.
+                // The cast saturates, so a division by zero ends up in this range too.
                 (fit as usize).clamp(1, MAX_CHUNK)
             }
         }

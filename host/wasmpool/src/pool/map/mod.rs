@@ -1,4 +1,4 @@
-//! A task over many inputs: outcomes in the order of the inputs, or as they come.
+//! One task over many inputs: outcomes in the order of the inputs, or of completion.
 
 mod feed;
 mod ordered;

@@ -1,4 +1,4 @@
-//! A map whose outcomes come in the order of the inputs.
+//! A map that yields outcomes in the order of the inputs.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,8 +14,8 @@ use crate::value::{Arguments, IntoArguments};
 
 /// The outcomes of a [`Pool::map`], in the order of the inputs.
 ///
-/// [`next`](Iterator::next) blocks until the next outcome is there. Dropping the iterator
-/// cancels the tasks whose outcomes it has not given out.
+/// [`next`](Iterator::next) blocks until the next outcome is there. Dropping the iterator cancels
+/// the tasks whose outcomes were not taken.
 #[must_use = "dropping the iterator cancels its tasks"]
 pub struct Map<'pool, Args, Out, Input> {
     feed: Feed<'pool, Args, Out, Input>,
@@ -36,7 +36,7 @@ where
         map
     }
 
-    /// Submits the inputs that may follow when there are `n_ahead` already.
+    /// Submits inputs up to the window, of which `n_ahead` are submitted already.
     fn fill(&mut self, n_ahead: usize) {
         let ahead = &mut self.ahead;
         self.feed
@@ -45,12 +45,12 @@ where
 }
 
 impl<Args, Out, Input> Map<'_, Args, Out, Input> {
-    /// The same with a time limit for the whole, which counts from the call of
-    /// [`Pool::map`]. When it is up, the tasks that have not ended are cancelled, and their
-    /// outcomes say so; no more inputs follow but one, in whose place an error says the
-    /// same. Outcomes that are there by then are given out all the same.
+    /// Adds a time limit for the whole map, which counts from the call of [`Pool::map`]. When it
+    /// is over, the tasks that have not ended are cancelled, and no more inputs are submitted: the
+    /// next one yields an error, and the iterator ends. Outcomes that are there by then are still
+    /// yielded.
     ///
-    /// It is looked at when an outcome is asked for, and while that is waited for.
+    /// The limit is checked in [`next`](Iterator::next).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.feed.set_timeout(timeout);
         self
@@ -72,8 +72,8 @@ where
     type Item = Result<Out, TaskError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        // The place of the one that will be taken goes to the next inputs before the wait, so
-        // that the workers do not run dry during it.
+        // Submits the inputs that follow this outcome before the wait for it, so that the workers
+        // stay busy.
         self.fill(self.ahead.len().saturating_sub(1));
         if self.ahead.is_empty() && self.feed.has_inputs() {
             let ahead = &mut self.ahead;

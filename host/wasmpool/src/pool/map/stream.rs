@@ -15,10 +15,10 @@ use crate::schedule::PermitWaiter;
 use crate::task::Task;
 use crate::value::{Arguments, IntoArguments};
 
-/// The outcomes of a [`Pool::map_async`], in the order of the inputs: a stream.
+/// The stream of outcomes of a [`Pool::map_async`], in the order of the inputs.
 ///
-/// It does nothing while nobody polls it, but what was submitted runs. Dropping it cancels
-/// the tasks whose outcomes it has not given out.
+/// Submitted tasks run whether or not the stream is polled; more inputs are submitted only when it
+/// is. Dropping it cancels the tasks whose outcomes were not taken.
 #[must_use = "dropping the stream cancels its tasks"]
 pub struct MapStream<'pool, Args, Out, Input> {
     feed: Feed<'pool, Args, Out, Input>,
@@ -41,8 +41,7 @@ where
         stream
     }
 
-    /// Submits the inputs that may follow, as far as the queue has room for them. Says
-    /// whether it had.
+    /// Submits inputs up to the window. Returns false if the queue was full.
     fn fill(&mut self) -> bool {
         let ahead = &mut self.ahead;
         let n_ahead = ahead.len().saturating_sub(1);
@@ -51,7 +50,7 @@ where
     }
 }
 
-// Inputs that were pulled are moved about, and never pinned.
+// Pulled inputs are moved, never pinned.
 impl<Args, Out, Input: Unpin> Unpin for MapStream<'_, Args, Out, Input> {}
 
 impl<Args, Out, Input> Stream for MapStream<'_, Args, Out, Input>
@@ -65,18 +64,19 @@ where
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         while !this.fill() && this.ahead.is_empty() {
-            // Nothing is under way that would wake the caller when it ends: room must.
+            // No task is under way whose end would wake the caller, so room in the queue must.
             let queue = &this.feed.pool.registry.scheduler.queue;
             match queue
                 .places
                 .poll_reserve(&mut this.waiting, context.waker())
             {
                 Poll::Pending => return Poll::Pending,
-                // Given back, and taken again: somebody else may get it, and the wait goes on.
+                // Given back, and reserved again by `fill`; if another thread takes it first, the
+                // wait goes on.
                 Poll::Ready(place) => drop(place),
             }
         }
-        // It stands in line only while it has nothing to do but wait.
+        // Leaves the line for a place: the outcome is what it waits for now.
         this.waiting = None;
         let Some(first) = this.ahead.front_mut() else {
             return Poll::Ready(this.feed.end());

@@ -1,4 +1,4 @@
-//! A map whose outcomes come as its tasks end.
+//! A map that yields outcomes in the order of completion.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use crate::sync::channel::{self, Receiver, Sender};
 use crate::task::Task;
 use crate::value::{Arguments, IntoArguments};
 
-/// The outcomes of a [`Pool::map_unordered`], in the order in which the tasks end, each with
-/// the place of its input, counted from 0.
+/// The outcomes of a [`Pool::map_unordered`], in the order in which the tasks end, each with the
+/// index of its input, counted from 0.
 ///
-/// [`next`](Iterator::next) blocks until another outcome is there. Dropping the iterator
-/// cancels the tasks whose outcomes it has not given out.
+/// [`next`](Iterator::next) blocks until another outcome is there. Dropping the iterator cancels
+/// the tasks whose outcomes were not taken.
 #[must_use = "dropping the iterator cancels its tasks"]
 pub struct MapUnordered<'pool, Args, Out, Input> {
     feed: Feed<'pool, Args, Out, Input>,
     under_way: UnderWay<Out>,
-    /// The places of those that have ended.
+    /// Receives the indexes of tasks that have ended.
     ended: Receiver<usize>,
 }
 
-/// Tasks by the places of their inputs.
+/// Submitted tasks by the index of their input.
 struct UnderWay<Out> {
     tasks: HashMap<usize, Result<TaskFuture<Out>, TaskError>>,
     n_inputs: usize,
-    /// Where each tells its place when it has ended.
+    /// Where each task sends its index when it has ended.
     ended: Sender<usize>,
 }
 
@@ -55,7 +55,7 @@ where
         map
     }
 
-    /// Submits the inputs that may follow when there are `n_ahead` already.
+    /// Submits inputs up to the window, of which `n_ahead` are submitted already.
     fn fill(&mut self, n_ahead: usize) {
         let under_way = &mut self.under_way;
         self.feed
@@ -69,7 +69,7 @@ impl<Out: 'static> UnderWay<Out> {
         self.n_inputs += 1;
         let ended = self.ended.clone();
         let tell = move || {
-            // Nobody listens any more when the iterator is gone.
+            // Fails only when the iterator was dropped.
             let _ = ended.send(place);
         };
         match &submitted {
@@ -83,7 +83,7 @@ impl<Out: 'static> UnderWay<Out> {
 }
 
 impl<Args, Out, Input> MapUnordered<'_, Args, Out, Input> {
-    /// The same with a time limit for the whole, as [`Map::timeout`](crate::Map::timeout).
+    /// Adds a time limit for the whole map, as [`Map::timeout`](crate::Map::timeout).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.feed.set_timeout(timeout);
         self
@@ -95,7 +95,7 @@ impl<Args, Out, Input> MapUnordered<'_, Args, Out, Input> {
         }
     }
 
-    /// The place of the next one that ends.
+    /// The index of the next task that ends.
     fn next_ended(&self) -> usize {
         if let Some(deadline) = self.feed.deadline() {
             if let Ok(place) = self.ended.recv_deadline(deadline) {

@@ -1,6 +1,8 @@
 //! From the guest's memory and its core values to the wire form, within the limits of the call.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
+use std::pin::pin;
 
 use rmp::{Marker, encode};
 use wasmtime::component::__internal::wasmtime_environ::component::{StringEncoding, VariantInfo};
@@ -76,7 +78,7 @@ unsafe impl Lift for Outcome {
 
 thread_local! {
     /// What bounds the result that this thread lifts next: wasmtime hands no state of the
-    /// caller's to what lifts. Set for as long as a function is called.
+    /// caller's to what lifts. Set for as long as the call of a function is polled.
     static BOUNDS: RefCell<Option<Bounds>> = const { RefCell::new(None) };
 }
 
@@ -88,19 +90,29 @@ struct Bounds {
     control: Arc<Control>,
 }
 
-/// Bounds results that this thread lifts, until it is dropped.
-pub(crate) struct Bounded(());
-
-pub(crate) fn bound(payload_limit: usize, control: &Arc<Control>) -> Bounded {
-    let control = Arc::clone(control);
-    BOUNDS.set(Some(Bounds {
-        payload_limit,
-        control,
-    }));
-    Bounded(())
+/// Polls `call`, and bounds the result that it lifts.
+pub(crate) async fn bounded<T>(
+    payload_limit: usize,
+    control: &Arc<Control>,
+    call: impl Future<Output = T>,
+) -> T {
+    let mut call = pin!(call);
+    poll_fn(|context| {
+        let control = Arc::clone(control);
+        BOUNDS.set(Some(Bounds {
+            payload_limit,
+            control,
+        }));
+        let _reset = ResetBounds;
+        call.as_mut().poll(context)
+    })
+    .await
 }
 
-impl Drop for Bounded {
+/// Takes the bounds back when a poll is over: the next one may be on another thread.
+struct ResetBounds;
+
+impl Drop for ResetBounds {
     fn drop(&mut self) {
         BOUNDS.take();
     }

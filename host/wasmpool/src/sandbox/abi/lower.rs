@@ -1,6 +1,5 @@
 //! From the wire form to core values and to the guest's memory.
 
-use std::borrow::Cow;
 use std::mem::{self, MaybeUninit};
 use std::slice::IterMut;
 
@@ -13,6 +12,7 @@ use wasmtime::component::{ComponentNamedList, ComponentType, Lower};
 use wasmtime::{Result, ValRaw, bail, format_err};
 
 use super::{flags_word_size, is_scalar, size};
+use crate::call::Payload;
 use crate::sync::{Mutex, lock};
 
 /// How many core values the arguments of a call may take; where they take more they go
@@ -21,10 +21,10 @@ const MAX_FLAT_PARAMS: usize = 16;
 
 /// The arguments of a call: one array. Lowered once, and dropped when they are: large ones
 /// need not lie beside what the guest makes of them. (A mutex, since wasmtime wants `Sync`.)
-pub(crate) struct LoweredArguments<'a>(Mutex<Cow<'a, [u8]>>);
+pub(crate) struct LoweredArguments(Mutex<Payload>);
 
-impl<'a> LoweredArguments<'a> {
-    pub(crate) fn new(wire: Cow<'a, [u8]>) -> Self {
+impl LoweredArguments {
+    pub(crate) fn new(wire: Payload) -> Self {
         Self(Mutex::new(wire))
     }
 }
@@ -32,7 +32,7 @@ impl<'a> LoweredArguments<'a> {
 // SAFETY: `Lower` is an array of `ValRaw`. `ABI` would tell the layout in memory; it is used
 // only where the flat form has more than `MAX_FLAT_PARAMS` values, and it has that many.
 #[allow(unsafe_code)]
-unsafe impl ComponentType for LoweredArguments<'_> {
+unsafe impl ComponentType for LoweredArguments {
     type Lower = [ValRaw; MAX_FLAT_PARAMS];
 
     const ABI: CanonicalAbiInfo = CanonicalAbiInfo::ZERO;
@@ -45,13 +45,13 @@ unsafe impl ComponentType for LoweredArguments<'_> {
 
 // SAFETY: see `ComponentType` and `Lower`.
 #[allow(unsafe_code)]
-unsafe impl ComponentNamedList for LoweredArguments<'_> {}
+unsafe impl ComponentNamedList for LoweredArguments {}
 
 // SAFETY: all of `target` is initialized. As many values as the parameters take are then set
 // by `lower`, each in the form that the type of its parameter asks for; what writes to memory
 // does so through bounds-checked slices.
 #[allow(unsafe_code)]
-unsafe impl Lower for LoweredArguments<'_> {
+unsafe impl Lower for LoweredArguments {
     fn linear_lower_to_flat<T>(
         &self,
         context: &mut LowerContext<'_, T>,

@@ -13,7 +13,7 @@ mod lower;
 
 use wasmtime::component::__internal::{CanonicalAbiInfo, InterfaceType};
 
-pub(super) use lift::{Outcome, PayloadLimitReached, bound};
+pub(super) use lift::{Outcome, PayloadLimitReached, bounded};
 pub(super) use lower::LoweredArguments;
 
 fn size(abi: &CanonicalAbiInfo) -> usize {

@@ -5,6 +5,7 @@ mod capabilities;
 pub(super) mod captured;
 pub(super) mod files;
 pub(super) mod network;
+#[cfg_attr(not(feature = "preview1"), path = "no_preview1.rs")]
 pub(super) mod preview1;
 pub(super) mod program;
 pub(super) mod rights;

@@ -2,17 +2,14 @@
 //! by functions of numbers and pointers. Those for the version before it (`wasi_unstable`) are
 //! the same under another name.
 //!
-//! The functions come from the makers of the engine. Four things are ours: the exit code, which is
-//! whatever the program says; waiting, which never blocks the worker's thread; opening files, which
-//! does not either; and what is said of a core module that is no such program.
+//! The functions come from the makers of the engine. Three things are ours: the exit code, which is
+//! whatever the program says; waiting, and opening files, which never block the worker's thread.
+//!
+//! Without the feature `preview1`, `no_preview1.rs` is in the place of this file.
 
 use std::time::Duration;
 
-use wasmparser::{ExternalKind, Parser, Payload};
-use wasmtime::{
-    AsContextMut as _, Caller, Extern, ExternType, InstancePre, Linker, Module, UnknownImportError,
-    bail,
-};
+use wasmtime::{AsContextMut as _, Caller, Extern, Linker, bail};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::types::{
@@ -22,18 +19,50 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1 as _;
 use wasmtime_wasi::{I32Exit, WasiView as _, p0, p1};
 use wiggle::{GuestMemory, GuestPtr};
 
-use super::files;
-use super::program::Start;
+use super::capabilities::Grants;
+use super::captured::CapturedStreams;
+use super::files::{self, preview1::Preview1};
+use super::program::Invocation;
+use super::rights;
 use super::time::VirtualTime;
-use crate::error::LoadError;
+use crate::sandbox::core_module::WASI;
 use crate::sandbox::store::State;
 use crate::sync::Instant;
 
-/// What such programs import from, by name, today's first.
-const WASI: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
+/// WASI's context of a program, made when the program first asks for something of it.
+pub(crate) struct Context {
+    made: Option<Box<Preview1>>,
+    max_handles: usize,
+}
 
-/// The function that the host calls.
-const START: &str = "_start";
+impl Context {
+    pub(crate) fn new(max_handles: usize) -> Self {
+        Self {
+            made: None,
+            max_handles,
+        }
+    }
+
+    pub(crate) fn forget(&mut self) {
+        self.made = None;
+    }
+
+    pub(crate) fn get_or_make(
+        &mut self,
+        grants: Option<&Grants>,
+        program: &mut Option<Invocation>,
+        output: &CapturedStreams,
+        time: Option<&VirtualTime>,
+    ) -> &mut Preview1 {
+        self.made.get_or_insert_with(|| {
+            let mut context = rights::builder(grants, program.take(), output, time).build_p1();
+            // Such programs know no network.
+            *context.ctx().ctx.filesystem() = rights::folders(grants);
+            context.ctx().table.set_max_capacity(self.max_handles);
+            Box::new(Preview1::new(context, grants.map(|grants| &grants.folders)))
+        })
+    }
+}
 
 /// Offers all of preview 1.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
@@ -251,83 +280,5 @@ impl Drop for Waiting<'_> {
         {
             time.advance(sleep.until);
         }
-    }
-}
-
-/// Checks that `core`, a core module, has something to call and wants nothing but WASI, before it
-/// is compiled.
-pub(crate) fn check(core: &[u8]) -> Result<(), LoadError> {
-    let interface = Interface::read(core).map_err(|error| LoadError::Invalid(error.to_string()))?;
-    let imports = || format!("it imports `{}`", interface.foreign_imports.join("`, `"));
-    let problem = match (interface.has_function, interface.foreign_imports.is_empty()) {
-        (true, true) => return Ok(()),
-        (false, true) => format!("it exports no `{START}`, and no other function"),
-        (true, false) => imports(),
-        (false, false) => format!("it exports no function, and {}", imports()),
-    };
-    Err(LoadError::CoreModule { problem })
-}
-
-/// Where the program begins. None if the module is no program.
-pub(crate) fn start(module: &Module) -> Result<Option<Start>, LoadError> {
-    let is_start = |ty: &ExternType| matches!(ty, ExternType::Func(ty) if ty.params().len() + ty.results().len() == 0);
-    match module.get_export_index(START) {
-        Some(index) if module.get_export(START).is_some_and(|ty| is_start(&ty)) => {
-            Ok(Some(Start::CoreModule(index)))
-        }
-        None => Ok(None),
-        Some(_) => Err(LoadError::CoreModule {
-            problem: format!("its `{START}` is not a function without parameters and results"),
-        }),
-    }
-}
-
-/// Joins the program with what the pool offers.
-pub(crate) fn link(
-    linker: &Linker<State>,
-    module: &Module,
-) -> Result<InstancePre<State>, LoadError> {
-    linker.instantiate_pre(module).map_err(|error| {
-        let problem = match error.downcast_ref::<UnknownImportError>() {
-            Some(import) => format!("it imports `{}.{}`", import.module(), import.name()),
-            None => format!("{error:#}"),
-        };
-        LoadError::CoreModule { problem }
-    })
-}
-
-/// What a core module wants from outside and has to offer.
-struct Interface {
-    has_function: bool,
-    /// What it imports beside WASI, as in `env.print`.
-    foreign_imports: Vec<String>,
-}
-
-impl Interface {
-    fn read(core: &[u8]) -> wasmparser::Result<Self> {
-        let mut interface = Self {
-            has_function: false,
-            foreign_imports: Vec::new(),
-        };
-        for payload in Parser::new(0).parse_all(core) {
-            match payload? {
-                Payload::ImportSection(imports) => {
-                    for import in imports.into_imports() {
-                        let import = import?;
-                        if !WASI.contains(&import.module) {
-                            let name = format!("{}.{}", import.module, import.name);
-                            interface.foreign_imports.push(name);
-                        }
-                    }
-                }
-                Payload::ExportSection(exports) => {
-                    for export in exports {
-                        interface.has_function |= export?.kind == ExternalKind::Func;
-                    }
-                }
-                _ => {}
-            }
-        }
-        Ok(interface)
     }
 }

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use rand_core::TryRng;
 use rustix::fs::{Mode, OFlags};
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
-use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
-use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiView as _};
+use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use super::capabilities::Grants;
 use super::captured::{CapturedStreams, Stream};
@@ -21,13 +20,20 @@ use super::program::Invocation;
 use super::time::VirtualTime;
 use crate::sync::Arc;
 
+/// How a folder is opened that nothing is read from. Where Linux needs no right to the folder, other
+/// systems need the right to read it.
+#[cfg(target_os = "linux")]
+const UNREAD: OFlags = OFlags::PATH;
+#[cfg(not(target_os = "linux"))]
+const UNREAD: OFlags = OFlags::RDONLY;
+
 /// A folder that stays the same whatever becomes of its path. Clones are of the same.
 #[derive(Debug, Clone)]
 pub(crate) struct Opened(Arc<OwnedFd>);
 
 impl Opened {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let flags = UNREAD | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Self(Arc::new(opened)))
     }
@@ -69,23 +75,12 @@ pub(crate) fn context(
     context
 }
 
-/// Makes the context of a program for preview 1, which knows no network.
-pub(crate) fn preview1(
-    grants: Option<&Grants>,
-    program: Option<Invocation>,
-    output: &CapturedStreams,
-    time: Option<&VirtualTime>,
-) -> WasiP1Ctx {
-    let mut context = builder(grants, program, output, time).build_p1();
-    *context.ctx().ctx.filesystem() = folders(grants);
-    context
-}
-
-fn folders(grants: Option<&Grants>) -> WasiFilesystemCtx {
+pub(super) fn folders(grants: Option<&Grants>) -> WasiFilesystemCtx {
     grants.map_or_else(Default::default, |grants| grants.folders.context.clone())
 }
 
-fn builder(
+/// What contexts of both versions have, but for folders and the network.
+pub(super) fn builder(
     grants: Option<&Grants>,
     program: Option<Invocation>,
     output: &CapturedStreams,

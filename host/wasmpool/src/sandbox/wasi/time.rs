@@ -68,6 +68,20 @@ impl VirtualTime {
         lock(&self.shared).now
     }
 
+    pub(crate) fn advance(&self, to: u64) {
+        let mut moment = lock(&self.shared);
+        moment.now = moment.now.max(to);
+    }
+
+    fn is_earliest(&self, until: u64) -> bool {
+        let moment = lock(&self.shared);
+        moment.sleepers.iter().all(|&other| until <= other)
+    }
+}
+
+/// What programs for preview 1 ask of it beside.
+#[cfg(feature = "preview1")]
+impl VirtualTime {
     /// What the monotonic clock shows when the wall clock shows this many nanoseconds since 1970.
     pub(crate) fn at_wall_time(nanoseconds: u64) -> u64 {
         let year_2000 = u64::try_from(YEAR_2000.as_nanos()).unwrap_or(u64::MAX);
@@ -78,16 +92,6 @@ impl VirtualTime {
 
     pub(crate) fn takes_real_time(&self) -> bool {
         self.takes_real_time
-    }
-
-    pub(crate) fn advance(&self, to: u64) {
-        let mut moment = lock(&self.shared);
-        moment.now = moment.now.max(to);
-    }
-
-    fn is_earliest(&self, until: u64) -> bool {
-        let moment = lock(&self.shared);
-        moment.sleepers.iter().all(|&other| until <= other)
     }
 }
 

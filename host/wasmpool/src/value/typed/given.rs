@@ -1,6 +1,6 @@
-//! What a program gives where a typed value is expected.
+//! The value that a program gives where a typed value is expected.
 //!
-//! Knows nothing of types: a value is seen here as serde hands it over.
+//! Does not know types: a value has the form in which serde passes it.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use serde::ser::{Impossible, Serialize, SerializeSeq, SerializeTuple, Serializer
 
 use super::path::{ValueFault, shortened};
 
-/// A value of serde's data model, of which the compound ones are only named.
+/// A value of serde's data model; of compound values only the kind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Given<'a> {
     /// `()`, `None`, `null`.
     Null,
     Bool(bool),
-    /// An integer from 0.
+    /// A non-negative integer.
     Unsigned(u64),
     /// A negative integer.
     Signed(i64),
-    /// An integer beyond 64 bits.
+    /// An integer that needs more than 64 bits.
     Wide(i128),
-    /// An integer beyond 127 bits.
+    /// An integer that needs all 128 bits.
     VeryWide(u128),
     F32(f32),
     F64(f64),
@@ -29,7 +29,7 @@ pub(crate) enum Given<'a> {
     Bytes(&'a [u8]),
     /// A case of an enum, without a value.
     Case(&'a str),
-    /// A sequence or a tuple, of a length that may be known.
+    /// A sequence or a tuple, with its length if known.
     List(Option<usize>),
     /// A map or a struct.
     Map,
@@ -95,13 +95,14 @@ pub(crate) fn count(number: usize, what: &str) -> String {
     }
 }
 
-/// What takes a value that has no parts, or only elements.
+/// Takes a value without parts, or with elements.
 pub(crate) trait Target: Sized {
     /// Takes the elements.
     type Elements: SerializeSeq<Ok = (), Error = ValueFault>
         + SerializeTuple<Ok = (), Error = ValueFault>;
 
-    /// Takes a value without parts, or says why not. One with parts is shown only to hear that.
+    /// Takes a value without parts, or returns why not. Called with the kind of a compound value
+    /// only for the error.
     fn accept(self, given: Given<'_>) -> Result<(), ValueFault>;
 
     /// Takes a list.
@@ -110,7 +111,7 @@ pub(crate) trait Target: Sized {
     }
 }
 
-/// What a [`Target`] says that does not take `given`.
+/// The error of a [`Target`] that does not take `given`.
 fn refusal<T: Target>(target: T, given: Given<'_>) -> ValueFault {
     match target.accept(given) {
         Ok(()) => ValueFault::new(format!("unexpected: {given}")),
@@ -118,7 +119,7 @@ fn refusal<T: Target>(target: T, given: Given<'_>) -> ValueFault {
     }
 }
 
-/// Gives a value without parts to a [`Target`], one with parts by its name only.
+/// Passes a value without parts to a [`Target`], and of a compound value only its kind.
 pub(crate) struct TargetSerializer<T>(pub(super) T);
 
 /// The methods of a serializer that take a value without parts.

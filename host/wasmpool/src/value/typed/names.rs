@@ -1,12 +1,12 @@
-//! How the names of a signature and those of a program find each other.
+//! Matches the names of a signature with those of a program.
 //!
-//! Knows nothing of what is named.
+//! Does not know what is named.
 //!
 //! WIT has `max-size`, Rust has `max_size` and `MaxSize`, JavaScript has `maxSize`: all mean the
-//! same. The component model keeps the names of one type unique whatever their case, but
-//! `a-b` and `ab` may stand side by side; then a name must say where its words end.
+//! same. The component model keeps the names of one type unique whatever their case, but allows
+//! both `a-b` and `ab`; then the boundaries of the words must match.
 
-/// Which of `names` is meant by `wanted`.
+/// The index of the name in `names` that `wanted` means.
 pub(super) fn find<'a>(
     names: impl Iterator<Item = &'a str> + Clone,
     wanted: &str,
@@ -28,15 +28,15 @@ pub(super) fn find<'a>(
         .map(|(index, _)| index)
 }
 
-/// Whether `wanted` is `name` or the same in snake case: enough to know without a look at the
-/// other names.
+/// Whether `wanted` is `name`, as it is or in snake case. Then the other names need not be
+/// compared.
 #[inline]
 pub(super) fn is_same_spelled(name: &str, wanted: &str) -> bool {
     let same = |(one, other): (u8, u8)| one == other || (one == b'-' && other == b'_');
     name.len() == wanted.len() && name.bytes().zip(wanted.bytes()).all(same)
 }
 
-/// A name without what parts its words.
+/// The letters of a name, without separators.
 fn letters(name: &str) -> impl Iterator<Item = u8> {
     let parts = |byte: &u8| *byte != b'-' && *byte != b'_';
     name.bytes()
@@ -44,7 +44,7 @@ fn letters(name: &str) -> impl Iterator<Item = u8> {
         .map(|byte| byte.to_ascii_lowercase())
 }
 
-/// A name in kebab case: a word begins after `-` and `_`, and with a capital after a small
+/// A name in kebab case: a word begins after `-` or `_`, and at a capital after a lower-case
 /// letter or a digit.
 fn kebab(name: &str) -> impl Iterator<Item = u8> {
     let mut before = b'-';
@@ -60,7 +60,7 @@ fn kebab(name: &str) -> impl Iterator<Item = u8> {
     })
 }
 
-/// What to say about a name that nothing has: the nearest name, and which there are.
+/// The message for an unknown name: the nearest name, and the existing ones.
 pub(super) fn unknown<'a>(
     what: &str,
     wanted: &str,
@@ -83,9 +83,9 @@ pub(super) fn unknown<'a>(
     message
 }
 
-/// The name that is one or two slips of the pen from `wanted`, for short names one.
+/// The name within two edits of `wanted`, or one edit for short names.
 fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &str) -> Option<&'a str> {
-    /// Names longer than this are nobody's slip of the pen, and cost too much to compare.
+    /// Longer names are not compared: that costs too much.
     const LONGEST: usize = 64;
 
     let wanted: Vec<u8> = letters(wanted).take(LONGEST + 1).collect();
@@ -106,7 +106,7 @@ fn nearest<'a>(names: impl Iterator<Item = &'a str>, wanted: &str) -> Option<&'a
         .map(|(_, name)| name)
 }
 
-/// How many letters must be put in, left out or changed to get from one to the other.
+/// The edit distance: how many letters must be inserted, removed or changed.
 fn distance(one: &[u8], other: &[u8]) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.iter().enumerate() {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_differ_in_their_words_only_are_told_apart() {
+    fn names_that_differ_only_in_word_boundaries_are_distinguished() {
         let names = ["a-b", "ab"];
         assert_eq!(found(&names, "aB"), Some("a-b"));
         assert_eq!(found(&names, "A_B"), Some("a-b"));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_answered_with_the_nearest() {
+    fn an_unknown_name_is_reported_with_the_nearest() {
         let unknown = |wanted| unknown("case", wanted, ["red", "green", "dark-blue"].into_iter());
         assert_eq!(
             unknown("gren"),

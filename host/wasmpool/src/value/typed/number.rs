@@ -1,6 +1,6 @@
-//! Which numbers can be carried by which types without loss.
+//! Lossless conversions between types of numbers.
 //!
-//! Knows nothing of where they come from.
+//! Does not know where the numbers come from.
 
 use std::fmt::Write as _;
 
@@ -22,32 +22,32 @@ pub(super) fn range(ty: &Type) -> Option<(i64, u64)> {
     })
 }
 
-/// An integer as a float of 64 bits, if there is that one.
+/// An integer as a 64-bit float, if that is exact.
 pub(super) fn integer_as_f64(value: i128) -> Option<f64> {
     let float = value as f64;
     (float as i128 == value).then_some(float)
 }
 
-/// An integer as a float of 32 bits, if there is that one.
+/// An integer as a 32-bit float, if that is exact.
 pub(super) fn integer_as_f32(value: i128) -> Option<f32> {
     let float = value as f32;
     (float as i128 == value).then_some(float)
 }
 
-/// A float as an integer, if it is one and fits into 64 bits.
+/// A float as an integer, if it is whole and fits into 64 bits.
 pub(super) fn float_as_integer(value: f64) -> Option<i128> {
     let integer = value as i128;
     let is_whole = value.is_finite() && value.trunc() == value;
     (is_whole && value.abs() <= u64::MAX as f64).then_some(integer)
 }
 
-/// A float of 64 bits as one of 32, if it means the same: the same number, not a number, or the
-/// number that reads the same in decimal, as the 0.1 of a text does.
+/// A 64-bit float as a 32-bit one, if it means the same: the same number, NaN, or the number with
+/// the same shortest decimal form, such as 0.1.
 ///
-/// Some parsers, `serde_json` as it comes among them, miss the nearest float by its last bits.
-/// That they may, since 2^29 floats of 64 bits lie between two of 32.
+/// Some parsers, among them `serde_json` by default, miss the nearest float by its last bits. They
+/// may: there are 2^29 64-bit floats between two 32-bit ones.
 pub(super) fn f64_as_f32(value: f64) -> Option<f32> {
-    /// How far a parser may miss.
+    /// How far a parser may miss, in units of the last bit.
     const SLACK: u64 = 4;
 
     let narrow = value as f32;
@@ -59,10 +59,10 @@ pub(super) fn f64_as_f32(value: f64) -> Option<f32> {
     same.then_some(narrow)
 }
 
-/// The float of 64 bits that reads like one of 32 bits in decimal, so that it is printed
-/// as short: 0.1, where the very same number would be 0.10000000149011612.
+/// The 64-bit float with the shortest decimal form of a 32-bit one: 0.1, where the exact number is
+/// 0.10000000149011612.
 pub(super) fn f32_in_decimal(value: f32) -> f64 {
-    // Whole numbers stay exactly what they are.
+    // Whole numbers stay exact.
     match !value.is_finite() || value.trunc() == value {
         true => value.into(),
         false => in_decimal(value),
@@ -71,10 +71,10 @@ pub(super) fn f32_in_decimal(value: f32) -> f64 {
 
 fn in_decimal(value: f32) -> f64 {
     let mut digits = Digits::default();
-    // The shortest text of an `f32` has 9 digits at most, a sign, a point and an exponent.
+    // The shortest text of an `f32` has at most 9 digits, a sign, a point and an exponent.
     let written = write!(digits, "{value:e}");
     match digits.text().parse::<f64>() {
-        // It must lead back to where it comes from, for those who make an `f32` out of it.
+        // It must convert back to the same `f32`.
         Ok(decimal) if written.is_ok() && decimal as f32 == value => decimal,
         _ => value.into(),
     }
@@ -104,7 +104,7 @@ impl std::fmt::Write for Digits {
     }
 }
 
-/// The text that stands for a float that is none: JSON has no other way.
+/// The text for NaN or an infinity, which JSON has no number for.
 pub(super) fn not_finite(value: f64) -> Option<&'static str> {
     match value {
         value if value.is_nan() => Some("NaN"),
@@ -114,7 +114,7 @@ pub(super) fn not_finite(value: f64) -> Option<&'static str> {
     }
 }
 
-/// The float that a text stands for.
+/// The NaN or infinity that a text stands for.
 pub(super) fn not_finite_from(text: &str) -> Option<f64> {
     match text {
         "NaN" => Some(f64::NAN),
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_float_is_narrowed_only_where_it_means_the_same() {
+    fn a_float_is_narrowed_only_if_its_value_stays_the_same() {
         for same in [
             0.5,
             -0.0,
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrow_float_reads_short_and_leads_back() {
+    fn a_narrow_float_has_a_short_form_and_converts_back() {
         assert_eq!(f32_in_decimal(0.1), 0.1);
         assert_eq!(f32_in_decimal(f32::MIN_POSITIVE).to_string().len(), 47);
         let mut bits = 1_u32;

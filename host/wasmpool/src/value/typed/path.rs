@@ -1,6 +1,6 @@
-//! What does not fit between a value and its type, and where.
+//! A mismatch between a value and its type, with its path.
 //!
-//! Knows nothing of how it was found out.
+//! Does not know how mismatches are detected.
 
 use std::fmt::{self, Write as _};
 
@@ -22,12 +22,12 @@ pub struct ArgumentError {
 }
 
 impl ArgumentError {
-    /// Where the fault is: `argument 2.corners[3].x`. Empty where it is the number of arguments.
+    /// Where the fault is: `argument 2.corners[3].x`. Empty if the number of arguments is wrong.
     pub fn path(&self) -> &str {
         &self.path
     }
 
-    /// What it is: `expected f64, got "a"`.
+    /// What the fault is: `expected f64, got "a"`.
     pub fn problem(&self) -> &str {
         &self.problem
     }
@@ -44,9 +44,9 @@ impl fmt::Display for ArgumentError {
 
 impl std::error::Error for ArgumentError {}
 
-/// A fault on its way out of the value, which tells at each step where it was.
+/// A fault on its way out of the value, to which each level adds its step of the path.
 ///
-/// So that values without a fault pay nothing for their paths.
+/// So values without a fault cost nothing for paths.
 #[derive(Debug)]
 pub(crate) struct ValueFault(Box<Parts>);
 
@@ -136,7 +136,7 @@ impl fmt::Display for Step {
     }
 }
 
-/// A text or a type for a message, cut where it is too long for one. No more of it is made.
+/// A text or a type for a message, cut after 80 characters. Formatting stops there.
 #[cold]
 pub(crate) fn shortened(shown: impl fmt::Display) -> String {
     let mut text = Shortened {
@@ -144,7 +144,7 @@ pub(crate) fn shortened(shown: impl fmt::Display) -> String {
         left: SHOWN,
         is_cut: false,
     };
-    // It fails where it is cut.
+    // Fails where it is cut.
     let _ = write!(text, "{shown}");
     if text.is_cut {
         text.text.push_str("...");
@@ -152,7 +152,7 @@ pub(crate) fn shortened(shown: impl fmt::Display) -> String {
     text.text
 }
 
-/// Takes so many characters, and refuses more.
+/// A text of bounded length. Writing more is an error.
 struct Shortened {
     text: String,
     left: usize,

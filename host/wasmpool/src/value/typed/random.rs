@@ -1,4 +1,4 @@
-//! Random values of random types, through all forms and back, and random bytes.
+//! Property tests: random values of random types in all forms and back, and random bytes.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,7 +13,7 @@ use super::wave::{call_arguments, call_name, to_wave};
 use super::{encode_arguments, number};
 use crate::value::{Signature, Type};
 
-/// Names of fields and cases, among them what other forms have as keywords.
+/// Names of fields and cases, among them keywords of other forms.
 const NAMES: [&str; 10] = [
     "a", "b-c", "bc", "x1-y", "some", "none", "ok", "true", "inf", "URL-path",
 ];
@@ -153,8 +153,7 @@ fn typed_value() -> impl Strategy<Value = (Type, Json)> {
     })
 }
 
-/// Whether a value fits a schema, as far as our schemas go; a keyword that we do not write is
-/// refused.
+/// Whether a value fits a schema. Knows only the keywords that our schemas use; others panic.
 fn fits(schema: &Json, value: &Json) -> bool {
     let is_of_type = |says: &Json| match says.as_str() {
         Some("boolean") => value.is_boolean(),
@@ -167,7 +166,7 @@ fn fits(schema: &Json, value: &Json) -> bool {
         _ => false,
     };
     let schema = schema.as_object().unwrap();
-    // The other keywords make sense only for values of the type.
+    // The other keywords apply only to values of the type.
     if !schema.get("type").is_none_or(is_of_type) {
         return false;
     }
@@ -233,7 +232,7 @@ fn everything() -> Type {
     let list = |ty| Type::List(Box::new(ty));
     let option = |ty| Type::Option(Box::new(ty));
     let record = Type::Record(vec![
-        // Not in the order of the struct.
+        // Deliberately not in the order of the struct.
         ("boxed".into(), list(Type::S32)),
         ("is-it".into(), option(option(Type::Bool))),
         ("some-bytes".into(), list(Type::U8)),
@@ -292,11 +291,11 @@ proptest! {
     })]
 
     #[test]
-    fn the_json_form_goes_there_and_back((ty, value) in typed_value()) {
+    fn the_json_form_makes_a_round_trip((ty, value) in typed_value()) {
         let wire = encode_value(&ty, &value).unwrap();
         let back: Json = decode(Some(&ty), &wire).unwrap();
         prop_assert_eq!(back.to_string(), value.to_string());
-        // As text too, which is how programs have it.
+        // Also as text, as programs have it.
         let text = value.to_string();
         let parsed: Json = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(encode_value(&ty, &parsed).unwrap(), wire.clone());
@@ -315,7 +314,7 @@ proptest! {
     }
 
     #[test]
-    fn the_wave_form_goes_there_and_back((ty, value) in typed_value()) {
+    fn the_wave_form_makes_a_round_trip((ty, value) in typed_value()) {
         let wire = encode_value(&ty, &value).unwrap();
         let call = format!("f({})", to_wave(Some(&ty), &wire).unwrap());
         prop_assert_eq!(call_name(&call).unwrap(), "f");
@@ -332,7 +331,7 @@ proptest! {
     }
 
     #[test]
-    fn typed_values_go_there_and_back(value in any_everything()) {
+    fn typed_values_make_a_round_trip(value in any_everything()) {
         let ty = everything();
         let wire = encode_value(&ty, &value).unwrap();
         prop_assert_eq!(&decode::<Everything>(Some(&ty), &wire).unwrap(), &value);
@@ -365,7 +364,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_and_any_text_are_survived(
+    fn any_bytes_and_any_text_are_handled_without_a_panic(
         ty in any_type(),
         bytes in any::<Vec<u8>>(),
         text in any::<String>(),

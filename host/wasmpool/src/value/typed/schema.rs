@@ -1,22 +1,22 @@
 //! The JSON Schema of the JSON form.
 //!
-//! Knows nothing of values. What fits a schema is taken, unless it is one of more types than are
-//! described, and what is given fits it; more is taken than it says: other spellings of names,
-//! integers as texts, bytes as base64.
+//! Does not know values. Results fit their schema. Arguments that fit their schema are accepted,
+//! unless the type is too large to be described in full. More is accepted than the schema says:
+//! other spellings of names, integers as text, bytes as base64.
 
 use crate::value::{Signature, Type, Value};
 
-/// How many types a schema describes. Nobody reads more, and each takes some hundred bytes.
+/// How many types a schema describes; each takes some hundred bytes.
 const DESCRIBED: usize = 10_000;
 
-/// The dialect, for the schemas that stand alone.
+/// The dialect, for top-level schemas.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 impl Signature {
     /// The JSON Schema (2020-12) of the array of arguments in their JSON form.
     ///
-    /// It describes the first 10,000 types that they have in them; for more it has the schema
-    /// `{}`, which anything fits.
+    /// It describes the first 10,000 nested types; further ones have the schema `{}`, which any
+    /// value fits.
     pub fn arguments_schema(&self) -> Value {
         let mut schemas = Schemas::default();
         let params = self.params.iter().map(|(name, ty)| {
@@ -30,8 +30,8 @@ impl Signature {
         Value::Map(schema)
     }
 
-    /// The JSON Schema (2020-12) of the JSON form of what a caller gets: see
-    /// [`output`](Self::output). It has the bound of [`arguments_schema`](Self::arguments_schema).
+    /// The JSON Schema (2020-12) of the JSON form of the [`output`](Self::output). It is bounded
+    /// as [`arguments_schema`](Self::arguments_schema).
     pub fn output_schema(&self) -> Value {
         let mut schema = vec![entry("$schema", text(DIALECT))];
         schema.extend(Schemas::default().payload(self.output()));
@@ -42,8 +42,8 @@ impl Signature {
 impl Type {
     /// The JSON Schema (2020-12) of the JSON form of a value of this type.
     ///
-    /// It describes the first 10,000 types that it has in it; for more it has the schema `{}`,
-    /// which anything fits.
+    /// It describes the first 10,000 nested types; further ones have the schema `{}`, which any
+    /// value fits.
     pub fn json_schema(&self) -> Value {
         Schemas::default().schema(self)
     }
@@ -51,7 +51,7 @@ impl Type {
 
 type Keyword = (Value, Value);
 
-/// Describes so many types, and no more.
+/// Makes schemas, for a bounded number of types.
 struct Schemas {
     left: usize,
 }
@@ -150,7 +150,7 @@ impl Schemas {
         }
     }
 
-    /// A value that there may not be.
+    /// The schema of an optional payload.
     fn payload(&mut self, ty: Option<&Type>) -> Vec<Keyword> {
         match ty {
             Some(ty) => self.keywords(ty),
@@ -159,11 +159,11 @@ impl Schemas {
     }
 }
 
-/// An array with a schema for each place.
+/// An array with a schema for each element.
 fn places(schemas: Vec<Value>, required: usize) -> Vec<Keyword> {
     let count = schemas.len();
     let mut array = vec![type_is("array")];
-    // It may not be empty.
+    // `prefixItems` must not be empty.
     if count > 0 {
         array.push(entry("prefixItems", Value::List(schemas)));
     }

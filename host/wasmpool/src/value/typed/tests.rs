@@ -110,7 +110,7 @@ fn shape() -> Type {
 }
 
 #[test]
-fn scalars_go_there_and_back() {
+fn scalars_make_a_round_trip() {
     check(&Type::Bool, true, json!(true));
     check(&Type::S8, i8::MIN, json!(-128));
     check(&Type::U64, u64::MAX, json!(u64::MAX));
@@ -125,7 +125,7 @@ fn scalars_go_there_and_back() {
 }
 
 #[test]
-fn not_a_number_stays_what_it_is() {
+fn nan_makes_a_round_trip() {
     let bytes = encode_value(&Type::F64, &f64::NAN).unwrap();
     assert!(decode::<f64>(Some(&Type::F64), &bytes).unwrap().is_nan());
     let as_json: serde_json::Value = decode(Some(&Type::F64), &bytes).unwrap();
@@ -135,7 +135,7 @@ fn not_a_number_stays_what_it_is() {
 }
 
 #[test]
-fn compound_values_go_there_and_back() {
+fn compound_values_make_a_round_trip() {
     let p = Point { x: 1.0, y: -2.5 };
     check(&point(), p.clone(), json!({"x": 1.0, "y": -2.5}));
     check(&list(Type::U16), vec![1_u16, 500], json!([1, 500]));
@@ -182,7 +182,7 @@ fn options_of_options_lose_nothing() {
 }
 
 #[test]
-fn results_go_there_and_back() {
+fn results_make_a_round_trip() {
     let ty = result(Some(Type::U8), Some(Type::String));
     check(&ty, Ok::<u8, String>(1), json!({"ok": 1}));
     check(&ty, Err::<u8, _>("no".to_owned()), json!({"err": "no"}));
@@ -223,7 +223,7 @@ fn enums_and_flags_go_there_and_back() {
 }
 
 #[test]
-fn bytes_come_in_all_their_shapes_and_are_borrowed() {
+fn bytes_are_accepted_in_all_forms_and_borrowed() {
     let ty = list(Type::U8);
     check(&ty, vec![1_u8, 0, 255], json!([1, 0, 255]));
     check(
@@ -271,7 +271,7 @@ fn arguments_are_one_array() {
 }
 
 #[test]
-fn a_fault_is_told_with_its_path() {
+fn a_fault_has_its_path() {
     let polygon = record(&[("corners", list(point()))]);
     let corners = json!([{"x": 1, "y": 2}, {"x": "a", "y": 2}]);
     let error = encode_arguments(
@@ -287,7 +287,7 @@ fn a_fault_is_told_with_its_path() {
 }
 
 #[test]
-fn what_does_not_fit_is_said_with_what_was_expected() {
+fn a_mismatch_names_the_expected_type() {
     check_refused(Type::Bool, 1, "argument 1: expected bool, got 1");
     check_refused(Type::U8, 256, "argument 1: expected u8, got 256");
     check_refused(Type::U8, -1, "argument 1: expected u8, got -1");
@@ -353,7 +353,7 @@ fn what_does_not_fit_is_said_with_what_was_expected() {
 }
 
 #[test]
-fn names_that_do_not_fit_are_said_with_those_that_there_are() {
+fn unknown_names_are_reported_with_the_existing_ones() {
     let color = || Type::Enum(names(&["red", "dark-green"]));
     check_refused(
         color(),
@@ -414,7 +414,7 @@ fn names_that_do_not_fit_are_said_with_those_that_there_are() {
 }
 
 #[test]
-fn fields_of_options_may_be_left_out() {
+fn fields_of_options_may_be_omitted() {
     let ty = record(&[
         ("a", option(Type::U8)),
         ("b", Type::U8),
@@ -454,7 +454,7 @@ fn check_not_taken<T: for<'a> Deserialize<'a> + std::fmt::Debug>(
 }
 
 #[test]
-fn a_result_that_is_not_taken_is_said_with_its_path() {
+fn a_result_mismatch_has_its_path() {
     check_not_taken::<Vec<u8>>(
         list(Type::U16),
         json!([1, 300]),
@@ -528,7 +528,7 @@ fn check_wave_refused(params: &[Type], text: &str, message: &str) {
 }
 
 #[test]
-fn wave_that_does_not_fit_is_said_with_its_place() {
+fn a_wave_mismatch_has_its_position() {
     let polygon = record(&[("corners", list(point()))]);
     check_wave_refused(
         &[Type::U8, polygon],
@@ -598,7 +598,7 @@ fn values_are_shown_as_wave() {
 }
 
 #[test]
-fn who_asks_by_name_gets_bytes_as_bytes() {
+fn a_type_with_the_reserved_name_gets_bytes_as_bytes() {
     #[derive(Debug, PartialEq)]
     struct Any(crate::Value);
     impl<'de> Deserialize<'de> for Any {
@@ -725,7 +725,7 @@ fn wave_is_cut_where_there_is_a_limit() {
 }
 
 #[test]
-fn what_is_made_of_a_value_is_counted_to_the_byte() {
+fn decoded_values_are_counted_to_the_byte() {
     fn check<T: for<'de> Deserialize<'de>>(ty: &Type, value: impl Serialize, made: usize) {
         let bytes = encode_value(ty, &value).unwrap();
         let read = |limit| super::decode::<T>(Some(ty), &bytes, limit).map(drop);
@@ -768,7 +768,7 @@ fn what_is_made_of_a_value_is_counted_to_the_byte() {
 }
 
 #[test]
-fn a_text_of_no_or_two_characters_is_no_char_whoever_reads_it() {
+fn a_text_of_no_or_two_characters_is_not_a_char() {
     let ty = Type::Char;
     for (text, is_char) in [("", false), ("a", true), ("\u{df}", true), ("ab", false)] {
         let bytes = encode_value(&Type::String, &text).unwrap();
@@ -780,7 +780,7 @@ fn a_text_of_no_or_two_characters_is_no_char_whoever_reads_it() {
 }
 
 #[test]
-fn schemas_describe_so_many_types_and_no_more() {
+fn schemas_describe_a_bounded_number_of_types() {
     let mut ty = Type::U8;
     for _ in 0..14 {
         ty = Type::Tuple(vec![ty.clone(), ty]);

@@ -1,27 +1,24 @@
-//! Typed values as WAVE, the text form that the WebAssembly tools have for them.
+//! Typed values from WAVE, the text form that the WebAssembly tools have for them. The library has it
+//! with the feature `wave`.
 //!
-//! The only file that names `wasm_wave`, which parses; which value the text means is decided
-//! here, since that depends on the type. Knows nothing of where the text came from.
+//! The only file that names `wasm_wave`, which parses. What the text means depends on the type and
+//! is decided here. Does not know where the text comes from.
 
 use std::fmt;
-use std::fmt::Write as _;
 
 use wasm_wave::ast::{Node, NodeType};
-use wasm_wave::lex::Keyword;
 use wasm_wave::parser::{ParserError, ParserErrorKind};
 use wasm_wave::untyped::UntypedValue;
 
-use super::decode::ValueDeserializer;
 use super::encode::{Case, Encoder, Record, flag, missing_arguments, takes_nothing, wrong_arity};
 use super::given::Given;
 use super::path::{ArgumentError, Step, ValueFault, shortened};
-use super::wire::{Corrupt, Reader};
-use crate::value::text::Bounded;
+use super::wave_text::to_wave_cut;
 use crate::value::{Signature, Type, Value};
 
 /// Why a text is not the WAVE form of a call.
 ///
-/// Its text is one line, which begins with the place in the text:
+/// The message is one line, which begins with the line and column:
 /// `1:23: argument 2.corners[3].x: expected f64, got "a"`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WaveError {
@@ -41,7 +38,7 @@ impl WaveError {
         self.column
     }
 
-    /// What is wrong there.
+    /// What is wrong.
     pub fn problem(&self) -> &str {
         &self.problem
     }
@@ -85,11 +82,11 @@ pub(crate) fn call_name(text: &str) -> Result<&str, WaveError> {
 
 /// The wire form of the arguments in the text of a call.
 ///
-/// Arguments at the end that are options may be left out.
+/// Options at the end may be omitted.
 ///
 /// # Errors
 ///
-/// If the text is no call, or its arguments do not fit the signature.
+/// If the text is not a call, or its arguments do not fit the signature.
 pub(crate) fn call_arguments(signature: &Signature, text: &str) -> Result<Vec<u8>, WaveError> {
     call_name(text)?;
     let open = text.find('(').unwrap_or_default();
@@ -127,34 +124,34 @@ pub(crate) fn call_arguments(signature: &Signature, text: &str) -> Result<Vec<u8
 impl Signature {
     /// The arguments in the text of a call, such as `factorize(360)`, written in WAVE.
     ///
-    /// The name of the function is not looked at: see [`wave_name`](Self::wave_name). Arguments
-    /// at the end that are options may be left out.
+    /// The name of the function is ignored: see [`wave_name`](Self::wave_name). Options at the end
+    /// may be omitted.
     ///
     /// # Errors
     ///
-    /// If the text is no call, or its arguments do not fit the signature.
+    /// If the text is not a call, or its arguments do not fit the signature.
     pub fn wave_arguments(&self, call: &str) -> Result<Vec<Value>, WaveError> {
         let wire = call_arguments(self, call)?;
         let types = self.params.iter().map(|(_, ty)| ty.clone()).collect();
-        // As much as the caller has written.
+        // No limit: the caller wrote the text.
         super::decode(Some(&Type::Tuple(types)), &wire, usize::MAX)
             .map_err(|problem| WaveError::new(call, 0, problem))
     }
 
     /// The name of the function in the text of a call: `factorize` in `factorize(360)`.
     ///
-    /// All before the first parenthesis is the name, so that it may be one with its interface:
+    /// The name is everything before the first parenthesis, so it may include the interface:
     /// `ns:pkg/iface@1.0.0#factorize`.
     ///
     /// # Errors
     ///
-    /// If there is no name, or nothing in parentheses after it.
+    /// If there is no name, or no parenthesis after it.
     pub fn wave_name(call: &str) -> Result<&str, WaveError> {
         call_name(call)
     }
 
-    /// The text in WAVE of what a function gave, in its [JSON form](crate::json_form); empty
-    /// where it gives nothing.
+    /// The WAVE text of a function's output, given in its [JSON form](crate::json_form); empty if
+    /// the function has no output.
     ///
     /// # Errors
     ///
@@ -170,6 +167,15 @@ impl Signature {
     }
 }
 
+/// The WAVE form of a value of type `ty`; nothing for a function that gives none.
+///
+/// # Errors
+///
+/// If the bytes are not the wire form of such a value.
+pub(crate) fn to_wave(ty: Option<&Type>, bytes: &[u8]) -> Result<String, String> {
+    to_wave_cut(ty, bytes, usize::MAX)
+}
+
 /// Whether a text was not parsed only because WAVE has no empty tuples: it is `()`.
 fn empty_arguments(source: &str, error: &ParserError) -> Option<()> {
     let is_empty = error.kind() == ParserErrorKind::EmptyTuple && error.span().start == 0;
@@ -177,7 +183,7 @@ fn empty_arguments(source: &str, error: &ParserError) -> Option<()> {
     (is_empty && rest.trim().is_empty()).then_some(())
 }
 
-/// What the parser says, without the place, which is told in our own way.
+/// The parser's message without the position, which is formatted in our own way.
 fn without_span(error: &ParserError) -> String {
     match error.detail() {
         Some(detail) => format!("{}: {detail}", error.kind()),
@@ -201,7 +207,7 @@ impl Misfit {
     }
 }
 
-/// Writes the value of type `ty` that `node` means.
+/// Writes `node` as a value of type `ty`.
 fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<(), Misfit> {
     let span = node.span();
     let slice = &source[span.clone()];
@@ -306,7 +312,7 @@ fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<
             };
             write_case(encoder, source, ty, name, value).map_err(|misfit| misfit.or(here))?;
         }
-        // What the convention lets out: `some` and `ok` around anything but each other.
+        // WAVE allows omitting `some` and `ok`, except around each other.
         (Type::Option(inner), _) if !is_option_or_result(inner) => {
             encoder.writer.array(1);
             write(encoder, source, inner, node)?;
@@ -326,12 +332,12 @@ fn write(encoder: &mut Encoder, source: &str, ty: &Type, node: &Node) -> Result<
     Ok(())
 }
 
-/// Whether a number was too large for its type, which Rust then takes for an infinite one.
+/// Whether a number was too large for its type, so that Rust parsed it as infinite.
 fn too_large(value: f64, text: &str) -> bool {
     value.is_infinite() && !text.ends_with("inf")
 }
 
-/// A fault of a case itself, or in its value.
+/// A fault of a case, or in its value.
 enum CaseMisfit {
     Case(ValueFault),
     Value(Misfit),
@@ -372,178 +378,25 @@ fn write_case(
     }
 }
 
-/// The WAVE form of a value of type `ty`; nothing for a function that gives none.
-///
-/// # Errors
-///
-/// If the bytes are not the wire form of such a value.
-pub(crate) fn to_wave(ty: Option<&Type>, bytes: &[u8]) -> Result<String, String> {
-    to_wave_cut(ty, bytes, usize::MAX)
-}
+#[cfg(test)]
+mod tests {
+    use wasm_wave::lex::Keyword;
 
-/// The same, cut after `limit` bytes. No more than that is made, and what comes then is not read.
-pub(crate) fn to_wave_cut(ty: Option<&Type>, bytes: &[u8], limit: usize) -> Result<String, String> {
-    let mut text = Bounded::new(limit);
-    let mut reader = Reader::new(bytes);
-    match ty {
-        Some(ty) => match read(&mut text, &mut reader, ty) {
-            Err(_) if text.is_cut() => return Ok(text.into_text()),
-            read => read.map_err(|fault| fault.to_string())?,
-        },
-        None if reader.take_nil() => {}
-        None => return Err("there are bytes where no value was expected".to_owned()),
-    }
-    match reader.left() {
-        0 => Ok(text.into_text()),
-        left => Err(format!("{left} bytes are left over")),
-    }
-}
+    use crate::value::typed::wave_text::KEYWORDS;
 
-impl From<fmt::Error> for ValueFault {
-    fn from(_: fmt::Error) -> Self {
-        Self::new("the text cannot be written")
-    }
-}
-
-/// Reads a value and appends it.
-fn read(text: &mut Bounded, reader: &mut Reader<'_>, ty: &Type) -> Result<(), ValueFault> {
-    let corrupt = |Corrupt| super::decode::corrupt(ty);
-    match ty {
-        Type::Bool => write!(text, "{}", reader.bool().map_err(corrupt)?)?,
-        Type::S8 | Type::S16 | Type::S32 | Type::S64 => {
-            let value = ValueDeserializer { reader, ty }.signed()?;
-            write!(text, "{value}")?;
-        }
-        Type::U8 | Type::U16 | Type::U32 | Type::U64 => {
-            let value = ValueDeserializer { reader, ty }.unsigned()?;
-            write!(text, "{value}")?;
-        }
-        Type::F32 => {
-            let value = reader.f32().map_err(corrupt)?;
-            push_float(text, value.is_nan(), format_args!("{value:?}"))?;
-        }
-        Type::F64 => {
-            let value = reader.f64().map_err(corrupt)?;
-            push_float(text, value.is_nan(), format_args!("{value:?}"))?;
-        }
-        Type::Char => {
-            let value = reader.char().map_err(corrupt)?;
-            push_quoted(text, '\'', value)?;
-        }
-        Type::String => {
-            let value = reader.text().map_err(corrupt)?;
-            push_quoted(text, '"', value)?;
-        }
-        Type::List(element) if **element == Type::U8 => {
-            let bytes = reader.binary().map_err(corrupt)?;
-            push_separated(text, "[]", bytes.iter(), |text, byte| {
-                Ok(write!(text, "{byte}")?)
-            })?;
-        }
-        Type::List(element) => {
-            let length = reader.array().map_err(corrupt)?;
-            push_separated(text, "[]", 0..length, |text, _| read(text, reader, element))?;
-        }
-        Type::Tuple(types) => {
-            reader.array_of(types.len()).map_err(corrupt)?;
-            push_separated(text, "()", types.iter(), |text, ty| read(text, reader, ty))?;
-        }
-        Type::Record(fields) => {
-            reader.array_of(fields.len()).map_err(corrupt)?;
-            // An option that is none is left out, as the convention has it.
-            let mut is_empty = true;
-            text.write_char('{')?;
-            for (name, ty) in fields {
-                if matches!(ty, Type::Option(_)) && reader.take_nil() {
-                    continue;
+    #[test]
+    fn the_keywords_are_those_of_the_parser() {
+        use Keyword::{Err, False, Inf, Nan, None, Ok, Some, True};
+        for (name, keyword) in KEYWORDS
+            .into_iter()
+            .zip([True, False, Some, None, Ok, Err, Inf, Nan])
+        {
+            // One that is new does not compile here.
+            match keyword {
+                True | False | Some | None | Ok | Err | Inf | Nan => {
+                    assert_eq!(keyword.to_string(), name);
                 }
-                text.write_str(if is_empty { "" } else { ", " })?;
-                is_empty = false;
-                write!(text, "{name}: ")?;
-                read(text, reader, ty)?;
-            }
-            text.write_str(if is_empty { ":}" } else { "}" })?;
-        }
-        Type::Flags(names) => {
-            let set = ValueDeserializer { reader, ty }.flags(names)?;
-            push_separated(text, "{}", set.iter(), |text, index| {
-                text.write_str(&names[*index])?;
-                Ok(())
-            })?;
-        }
-        Type::Option(inner) => match (ValueDeserializer { reader, ty }).option(inner)? {
-            Some(inner) => {
-                text.write_str("some(")?;
-                read(text, reader, inner)?;
-                text.write_char(')')?;
-            }
-            None => text.write_str("none")?,
-        },
-        Type::Enum(_) | Type::Variant(_) | Type::Result { .. } => {
-            let case = ValueDeserializer { reader, ty }.case()?;
-            let (name, payload) = case.ok_or_else(|| corrupt(Corrupt))?;
-            // A name that is a keyword too must say that it is a name.
-            let is_name = !matches!(ty, Type::Result { .. });
-            if is_name && Keyword::decode(name).is_some() {
-                text.write_char('%')?;
-            }
-            text.write_str(name)?;
-            if let Some(payload) = payload {
-                text.write_char('(')?;
-                read(text, reader, payload)?;
-                text.write_char(')')?;
             }
         }
     }
-    Ok(())
-}
-
-/// Appends the parts between the two brackets.
-fn push_separated<T>(
-    text: &mut Bounded,
-    brackets: &str,
-    parts: impl Iterator<Item = T>,
-    mut push: impl FnMut(&mut Bounded, T) -> Result<(), ValueFault>,
-) -> Result<(), ValueFault> {
-    let (open, close) = brackets.split_at(1);
-    text.write_str(open)?;
-    for (index, part) in parts.enumerate() {
-        text.write_str(if index > 0 { ", " } else { "" })?;
-        push(text, part)?;
-    }
-    text.write_str(close)?;
-    Ok(())
-}
-
-/// Appends a float that Rust has as `NaN`, `inf` or a number.
-fn push_float(text: &mut Bounded, is_nan: bool, value: fmt::Arguments<'_>) -> fmt::Result {
-    match is_nan {
-        true => text.write_str("nan"),
-        false => {
-            text.write_fmt(value)?;
-            if let Some(integer) = text.as_str().strip_suffix(".0") {
-                let length = integer.len();
-                text.truncate(length);
-            }
-            Ok(())
-        }
-    }
-}
-
-fn push_quoted(text: &mut Bounded, quote: char, value: &str) -> fmt::Result {
-    text.write_char(quote)?;
-    for character in value.chars() {
-        match character {
-            '\\' | '"' | '\'' | '\t' | '\r' | '\n' => {
-                write!(text, "{}", character.escape_default())?;
-            }
-            ' '..='~' => text.write_char(character)?,
-            // Rust would write a null as `\0`, which WAVE has not.
-            character if character.is_control() => {
-                write!(text, "{}", character.escape_unicode())?;
-            }
-            character => write!(text, "{}", character.escape_debug())?,
-        }
-    }
-    text.write_char(quote)
 }

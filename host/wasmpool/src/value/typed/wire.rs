@@ -1,7 +1,7 @@
-//! The wire form of typed values: MessagePack, written and read piece by piece.
+//! The wire form of typed values: MessagePack, written and read element by element.
 //!
-//! The only file of this room that names `rmp`. Knows nothing of types: which piece comes next
-//! is known to who asks for it.
+//! The only file of this room that names `rmp`. Does not know types: the caller knows which
+//! element comes next.
 
 use rmp::decode;
 use rmp::encode;
@@ -9,10 +9,10 @@ use rmp::encode;
 /// Why writing into memory cannot fail.
 const INTO_MEMORY: &str = "writing into a vector does not fail";
 
-/// The most that is reserved on the word of a length that may lie.
+/// The most that is reserved for an announced length, which may be false.
 const MAX_RESERVED: usize = 16 << 20;
 
-/// Writes the pieces one after the other.
+/// Writes elements one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     bytes: Vec<u8>,
@@ -23,7 +23,7 @@ pub(crate) struct Writer {
 pub(crate) struct Frame {
     kind: FrameKind,
     start: usize,
-    /// What the header says now, which [`Writer::end`] sets right.
+    /// The length in the header, which [`Writer::end`] corrects.
     announced: usize,
 }
 
@@ -38,7 +38,7 @@ impl Writer {
         self.bytes
     }
 
-    /// Where the next piece will begin.
+    /// Where the next element begins.
     pub(super) fn position(&self) -> usize {
         self.bytes.len()
     }
@@ -87,7 +87,7 @@ impl Writer {
         self.bytes.push(value);
     }
 
-    /// The header of an array of a length that is known to hold.
+    /// The header of an array of exactly `length` elements.
     pub(super) fn array(&mut self, length: usize) {
         let length = u32::try_from(length).expect("a type has fewer than 2^32 parts");
         encode::write_array_len(&mut self.bytes, length).expect(INTO_MEMORY);
@@ -121,7 +121,7 @@ impl Writer {
         if frame.announced == count {
             return Ok(());
         }
-        // The length was not known ahead, or not the one that was announced.
+        // The length was not announced, or is another one.
         let length = u32::try_from(count).map_err(|_| TooLong)?;
         let mut header = Vec::new();
         write_header(&mut header, frame.kind, frame.announced as u32);
@@ -132,10 +132,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts the last pieces, those from `pieces[0]` on, into another order.
+    /// Reorders the last elements, those from position `first` on.
     ///
-    /// `pieces` are where they begin, in the order in which they shall stand; nothing stands
-    /// for a nil. `ends` gives the end of a piece by its beginning.
+    /// `pieces` are their ranges in the new order; `None` writes a nil.
     pub(super) fn reorder(&mut self, first: usize, pieces: impl Iterator<Item = Option<Piece>>) {
         let mut ordered = Vec::with_capacity(self.bytes.len() - first);
         for piece in pieces {
@@ -149,7 +148,7 @@ impl Writer {
     }
 }
 
-/// Where a piece stands among the bytes.
+/// The range of an element in the bytes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Piece {
     pub(super) start: usize,
@@ -164,27 +163,26 @@ fn write_header(bytes: &mut Vec<u8>, kind: FrameKind, length: u32) {
     .expect(INTO_MEMORY);
 }
 
-/// A list or a text of 2^32 or more elements, which the form cannot carry.
+/// A list or a text of 2^32 or more elements, which MessagePack cannot carry.
 #[derive(Debug)]
 pub(crate) struct TooLong;
 
-/// Reads the pieces one after the other, out of bytes that may be anything.
+/// Reads elements one after the other, from untrusted bytes.
 #[derive(Debug)]
 pub(crate) struct Reader<'de> {
     bytes: &'de [u8],
-    /// How many bytes may be made of them that they do not have themselves, and how many of that
-    /// are left.
+    /// How many bytes may be allocated beyond the input, and how many of those are left.
     limit: usize,
     left: usize,
 }
 
-/// More bytes would be made than the limit.
+/// More bytes would be allocated than the limit.
 #[derive(Debug)]
 pub(crate) struct TooLarge {
     pub(super) limit: usize,
 }
 
-/// The bytes do not go on with the piece that was asked for.
+/// The bytes do not continue with the requested element.
 #[derive(Debug)]
 pub(crate) struct Corrupt;
 
@@ -195,7 +193,7 @@ impl<'de> Reader<'de> {
         Self::with_limit(bytes, usize::MAX)
     }
 
-    /// The same, with a limit for what is made of the bytes.
+    /// As [`new`](Self::new), with a limit for what decoding allocates.
     pub(super) fn with_limit(bytes: &'de [u8], limit: usize) -> Self {
         Self {
             bytes,
@@ -204,7 +202,7 @@ impl<'de> Reader<'de> {
         }
     }
 
-    /// Counts bytes that are made.
+    /// Counts bytes that are allocated.
     #[inline]
     pub(super) fn make(&mut self, n_bytes: usize) -> Result<(), TooLarge> {
         let left = self.left.checked_sub(n_bytes);
@@ -212,7 +210,7 @@ impl<'de> Reader<'de> {
         Ok(())
     }
 
-    /// How many bytes are left, which is also the most elements that there can be.
+    /// How many bytes are left; there cannot be more elements.
     pub(super) fn left(&self) -> usize {
         self.bytes.len()
     }
@@ -270,7 +268,7 @@ impl<'de> Reader<'de> {
     pub(super) fn array(&mut self) -> Read<usize> {
         let length = decode::read_array_len(&mut self.bytes).map_err(|_| Corrupt)?;
         let length = usize::try_from(length).map_err(|_| Corrupt)?;
-        // Each element takes at least a byte, so nobody need reserve more than there can be.
+        // Each element takes at least a byte, so no caller reserves more than there can be.
         if length > self.left() {
             return Err(Corrupt);
         }

@@ -7,6 +7,7 @@
 //!
 //! Knows nothing of how a guest asks for it.
 
+#[cfg(feature = "preview1")]
 pub(crate) mod preview1;
 pub(crate) mod preview2;
 

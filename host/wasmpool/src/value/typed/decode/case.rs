@@ -11,7 +11,7 @@ use crate::value::Type;
 use crate::value::typed::path::{Step, ValueFault, shortened};
 use crate::value::typed::wire::Reader;
 
-/// Gives a case to an enum of the caller.
+/// Yields a case to an enum of the caller.
 pub(super) struct CaseAccess<'r, 'de, 't> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) name: &'t str,

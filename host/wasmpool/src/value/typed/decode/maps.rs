@@ -9,7 +9,7 @@ use crate::value::Type;
 use crate::value::typed::path::{Step, ValueFault};
 use crate::value::typed::wire::{Corrupt, Reader};
 
-/// Gives the fields of a record.
+/// Yields the fields of a record.
 pub(super) struct Fields<'r, 'de, 't> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) fields: std::slice::Iter<'t, (String, Type)>,
@@ -51,7 +51,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de, '_> {
     }
 }
 
-/// Gives each flag and whether it is set.
+/// Yields each flag and whether it is set.
 pub(super) struct Truths<'r, 'de, 't> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) names: &'t [String],
@@ -85,7 +85,7 @@ impl<'de> MapAccess<'de> for Truths<'_, 'de, '_> {
     }
 }
 
-/// Gives a case and its value, or the `some` of an option of an option.
+/// Yields a case and its value, or the `some` of an option of an option.
 pub(super) struct OnlyEntry<'r, 'de, 't> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) name: Option<&'t str>,
@@ -127,7 +127,7 @@ impl<'de> MapAccess<'de> for OnlyEntry<'_, 'de, '_> {
     }
 }
 
-/// Gives a list of pairs as a map.
+/// Yields a list of pairs as a map.
 pub(super) struct Pairs<'r, 'de, 't> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) pair: &'t Type,

@@ -1,7 +1,7 @@
-//! From the wire form to any serde type, along the type of the value.
+//! From the wire form to any serde type, by the type of the value.
 //!
-//! Knows nothing of who wrote it: the bytes may be anything. They are read no deeper than the
-//! type goes, and nothing is reserved on their word beyond their own length.
+//! Does not trust the bytes. They are read no deeper than the type is nested, and no more memory
+//! is reserved than they are long.
 
 mod case;
 mod maps;
@@ -21,20 +21,20 @@ use super::path::{Step, ValueFault, shortened};
 use super::wire::{Corrupt, Reader, TooLarge};
 use crate::value::Type;
 
-/// The name of the newtype by which a [`Value`](crate::Value) asks for bytes as bytes, and not
-/// for the array of numbers that every other type gets that asks for anything.
+/// The name of the newtype by which a [`Value`](crate::Value) asks for bytes as bytes. Other types
+/// that accept any value get an array of numbers.
 pub(crate) const ANY_VALUE: &str = "$wasmpool::Value";
 
-/// Reads a value of type `ty`, or the nil of a function that gives none.
+/// Decodes a value of type `ty`, or the nil of a function without a result.
 ///
-/// The bytes have no names, and may have a value in each of them. So names that are given to a
-/// caller whose type does not have them, and values that are given to one who asks for anything,
-/// are counted: `limit` is how many bytes they may take.
+/// The bytes contain no names, and each byte may be a value, so the decoded form can be far
+/// larger. Names are counted if the caller's type does not have them, and values if it accepts any
+/// value: `limit` is how many bytes they may take.
 ///
 /// # Errors
 ///
-/// If the bytes are not the wire form of such a value, `T` does not take it, or it would be over
-/// the limit; the text has the path to the fault.
+/// If the bytes are not the wire form of such a value, `T` does not accept it, or it exceeds the
+/// limit. The message has the path to the fault.
 pub(crate) fn decode<'de, T: Deserialize<'de>>(
     ty: Option<&Type>,
     bytes: &'de [u8],
@@ -65,7 +65,7 @@ fn decode_value<'de, T: Deserialize<'de>>(
     }
 }
 
-/// Gives a value of one type.
+/// Deserializes a value of one type.
 pub(super) struct ValueDeserializer<'r, 'de, 't> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) ty: &'t Type,
@@ -77,8 +77,8 @@ pub(super) fn corrupt(ty: &Type) -> ValueFault {
     ValueFault::new(format!("the bytes do not hold a value of type {ty}"))
 }
 
-/// What a value without a type takes, as far as it is counted: as much as a
-/// [`Value`](crate::Value) without its texts.
+/// How many bytes are counted for a value without a type: the size of a [`Value`](crate::Value)
+/// without its texts.
 const VALUE_SIZE: usize = 32;
 
 impl From<TooLarge> for ValueFault {
@@ -93,7 +93,7 @@ impl From<TooLarge> for ValueFault {
 }
 
 impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
-    /// What was read, or the fault of bytes that do not hold it.
+    /// The read value, or the fault of corrupt bytes.
     fn read<R>(&self, read: Result<R, Corrupt>) -> Result<R, ValueFault> {
         read.map_err(|Corrupt| corrupt(self.ty))
     }
@@ -107,7 +107,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         }
     }
 
-    /// Reads which case it is of a type that has cases; its value comes next.
+    /// Reads the index of a case; its value comes next.
     pub(super) fn case(&mut self) -> Result<Option<(&'t str, Option<&'t Type>)>, ValueFault> {
         let ty = self.ty;
         let header = match ty {
@@ -181,8 +181,8 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         }
     }
 
-    /// The value in an option, for those that do not ask for an option. Options of options stay
-    /// what they are.
+    /// The value in an option, for callers that do not ask for an option. Nested options stay as
+    /// they are.
     fn present(mut self) -> Result<Option<Self>, ValueFault> {
         match self.ty {
             Type::Option(inner) if !matches!(**inner, Type::Option(_)) => {
@@ -194,7 +194,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         }
     }
 
-    /// Reads over the value.
+    /// Skips the value.
     fn skip(mut self) -> Result<(), ValueFault> {
         let ty = self.ty;
         match ty {
@@ -279,7 +279,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         }
     }
 
-    /// Gives a list, a tuple or the names of flags.
+    /// Yields a list, a tuple or the names of flags.
     fn elements<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ValueFault> {
         let Some(mut this) = self.present()? else {
             return visitor.visit_unit();
@@ -329,7 +329,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         Ok(value)
     }
 
-    /// Gives a record by the names that the caller has for its fields, if they are known.
+    /// Yields a record by the caller's names for its fields, if they are known.
     fn fields<V: Visitor<'de>>(
         mut self,
         visitor: V,
@@ -349,7 +349,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         Ok(value)
     }
 
-    /// Gives flags as a map from each name to whether it is set.
+    /// Yields flags as a map from each name to whether it is set.
     fn truths<V: Visitor<'de>>(
         mut self,
         visitor: V,
@@ -367,7 +367,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
         visitor.visit_map(&mut truths)
     }
 
-    /// Gives a value in its JSON form.
+    /// Yields a value in its JSON form.
     fn any<V: Visitor<'de>>(mut self, visitor: V, asked: Asked) -> Result<V::Value, ValueFault> {
         if matches!(asked, Asked::Anything | Asked::AnyValue) {
             self.reader.make(VALUE_SIZE)?;
@@ -456,7 +456,7 @@ impl<'r, 'de, 't> ValueDeserializer<'r, 'de, 't> {
     }
 }
 
-/// Gives bytes as numbers.
+/// Yields bytes as numbers.
 fn numbers<'de, V: Visitor<'de>>(visitor: V, bytes: &'de [u8]) -> Result<V::Value, ValueFault> {
     let mut numbers = Numbers {
         bytes: bytes.iter(),
@@ -466,25 +466,25 @@ fn numbers<'de, V: Visitor<'de>>(visitor: V, bytes: &'de [u8]) -> Result<V::Valu
     Ok(value)
 }
 
-/// What a name takes that is given away.
+/// How many bytes are counted for a name that the caller may keep.
 fn name_size(name: &str) -> usize {
     VALUE_SIZE + name.len()
 }
 
-/// What the caller's type has asked for.
+/// What the caller's type asks for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Asked {
-    /// Something in particular. It gets the JSON form, where it is that.
+    /// A particular kind of value. It gets the JSON form, if that is of this kind.
     Particular,
-    /// The same, and bytes as bytes.
+    /// As `Particular`, with bytes as bytes.
     Bytes,
-    /// Anything. It gets the JSON form, whose values are counted.
+    /// Any value. It gets the JSON form, whose values are counted.
     Anything,
-    /// The same, but bytes as bytes.
+    /// As `Anything`, but with bytes as bytes.
     AnyValue,
 }
 
-/// A type that took a part of the value only would lose the rest unseen.
+/// A type that took only a part of the value would silently lose the rest.
 fn too_few_taken(left: usize) -> Result<(), ValueFault> {
     match left {
         0 => Ok(()),

@@ -9,16 +9,16 @@ use crate::value::typed::names;
 use crate::value::typed::path::ValueFault;
 use crate::value::typed::wire::Reader;
 
-/// The name that the caller's type has for `name`, or `name` where it has none.
+/// The caller's spelling of `name`, or `name` if its type has none.
 pub(super) fn known_name<'a>(known: &'static [&'static str], at: usize, name: &'a str) -> &'a str {
-    // Most types have their parts in the order of the signature.
+    // Most types declare their parts in the order of the signature.
     match known.get(at) {
         Some(next) if names::is_same_spelled(name, next) => next,
         _ => names::find(known.iter().copied(), name).map_or(name, |index| known[index]),
     }
 }
 
-/// Gives a name: as a text, or as one of the caller's own.
+/// Deserializes a name: as text, or as one of the caller's own.
 pub(super) struct NameDeserializer<'r, 'de, 't> {
     pub(super) name: &'t str,
     /// Counts the name if the caller may keep it.
@@ -34,8 +34,8 @@ impl<'r, 'de, 't> NameDeserializer<'r, 'de, 't> {
         }
     }
 
-    /// The name of a part `at` a place, for a caller whose type has the names `known`. Whoever has
-    /// names compares it with them; whoever has none may keep it.
+    /// The name of the part at index `at`, for a caller whose type has the names `known`. A caller
+    /// with names compares it with them; one without may keep it, so it is counted.
     pub(super) fn part(
         reader: &'r mut Reader<'de>,
         known: &'static [&'static str],

@@ -9,14 +9,14 @@ use crate::value::Type;
 use crate::value::typed::path::{Step, ValueFault};
 use crate::value::typed::wire::Reader;
 
-/// The types of the elements that are given.
+/// The types of the elements.
 #[derive(Clone, Copy)]
 pub(super) enum Types<'t> {
     One(&'t Type),
     Each(&'t [Type]),
 }
 
-/// Gives the elements of a list, or the places of a tuple.
+/// Yields the elements of a list or a tuple.
 pub(super) struct Parts<'r, 'de, 't> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) types: Types<'t>,
@@ -57,7 +57,7 @@ impl<'de> SeqAccess<'de> for Parts<'_, 'de, '_> {
     }
 }
 
-/// Gives bytes as numbers.
+/// Yields bytes as numbers.
 pub(super) struct Numbers<'de> {
     pub(super) bytes: std::slice::Iter<'de, u8>,
 }
@@ -82,7 +82,7 @@ impl<'de> SeqAccess<'de> for Numbers<'de> {
     }
 }
 
-/// Gives the names of flags that are set.
+/// Yields the names of flags that are set.
 pub(super) struct SetNames<'r, 'de, 't> {
     pub(super) reader: &'r mut Reader<'de>,
     pub(super) names: &'t [String],

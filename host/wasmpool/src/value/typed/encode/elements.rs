@@ -13,13 +13,13 @@ use crate::value::typed::given::{Given, TargetSerializer, count};
 use crate::value::typed::path::{Step, ValueFault, shortened};
 use crate::value::typed::wire::Frame;
 
-/// Takes the elements of a list, the places of a tuple, the names of flags, the arguments.
+/// Takes the elements of a list or a tuple, the names of flags, or the arguments.
 pub(crate) struct Elements<'e, 't> {
     pub(super) encoder: &'e mut Encoder,
     pub(super) kind: ElementsKind<'t>,
-    /// How many have come.
+    /// How many elements were written.
     pub(super) count: usize,
-    /// The case whose value they are.
+    /// The case whose value the elements are.
     pub(super) case: Option<&'t str>,
 }
 
@@ -30,7 +30,7 @@ pub(super) enum ElementsKind<'t> {
     Tuple(&'t Type, &'t [Type]),
     Arguments(&'t [(String, Type)]),
     Flags(&'t [String], Vec<usize>),
-    /// The elements that a case without a value has not.
+    /// A case without a value: accepts no elements.
     Nothing,
 }
 
@@ -90,7 +90,7 @@ impl Elements<'_, '_> {
     }
 }
 
-/// Writes the arguments that were left out: none, for options at the end.
+/// Writes nil for omitted arguments: options at the end.
 pub(crate) fn missing_arguments(
     encoder: &mut Encoder,
     params: &[(String, Type)],
@@ -118,7 +118,7 @@ pub(crate) fn wrong_arity(params: &[(String, Type)], given: usize) -> ValueFault
     ValueFault::new(format!("expected {expected}, got {given}"))
 }
 
-/// Parameters as a signature has them.
+/// Displays parameters as in a signature.
 pub(super) struct Params<'t>(&'t [(String, Type)]);
 
 impl fmt::Display for Params<'_> {

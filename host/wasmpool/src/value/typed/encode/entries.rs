@@ -10,11 +10,11 @@ use crate::value::typed::given::{Given, TargetSerializer};
 use crate::value::typed::path::{Step, ValueFault, shortened};
 use crate::value::typed::wire::Frame;
 
-/// Takes the fields of a record, or what JSON has as an object.
+/// Takes the fields of a record, or the entries of a JSON object.
 pub(crate) struct Entries<'e, 't> {
     pub(super) encoder: &'e mut Encoder,
     pub(super) kind: EntriesKind<'t>,
-    /// The case whose value they are.
+    /// The case whose value the entries are.
     pub(super) case: Option<&'t str>,
 }
 
@@ -29,15 +29,16 @@ pub(super) enum EntriesKind<'t> {
         frame: Frame,
         count: usize,
     },
-    /// The names, those that are set, and the one whose value comes next.
+    /// The names, the indexes of those that are set, and the index of the one whose value comes
+    /// next.
     Flags(&'t [String], Vec<usize>, usize),
     /// The only entry is `base64`.
     Base64(CaseEntry<'t>),
-    /// The fields that a case without a value has not.
+    /// A case without a value: accepts no fields.
     Nothing,
 }
 
-/// What is known of an only entry.
+/// The state of a map that must have one entry.
 pub(super) enum CaseEntry<'t> {
     Missing,
     Case(Case<'t>),
@@ -80,7 +81,7 @@ impl<'t> Entries<'_, 't> {
                 ));
             }
             EntriesKind::Pairs { key, value, .. } => {
-                // Who names entries and not gives keys has a struct.
+                // Entries with names come from a struct.
                 let ty = Type::List(Box::new(Type::Tuple(vec![key.clone(), value.clone()])));
                 return Err(mismatch(&ty, Given::Map));
             }

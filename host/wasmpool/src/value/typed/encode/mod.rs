@@ -1,6 +1,6 @@
-//! From serde values to the wire form, checked against their types on the way.
+//! From serde values to the wire form, checked against their types.
 //!
-//! Knows nothing of who will read it. The rules are told in the documentation of the room.
+//! Does not know who reads it. The rules of the wire form are in the docs of the module above.
 
 mod elements;
 mod entries;
@@ -26,7 +26,7 @@ pub(super) use value::ValueSerializer;
 ///
 /// # Errors
 ///
-/// If they are not as many as the function takes, or one does not fit its parameter.
+/// If their number is wrong, or one does not fit its parameter.
 pub(crate) fn encode_arguments<A: Arguments>(
     signature: &Signature,
     arguments: &A,
@@ -46,23 +46,22 @@ pub(crate) fn encode_value<T: Serialize>(ty: &Type, value: &T) -> Result<Vec<u8>
     Ok(encoder.writer.into_bytes())
 }
 
-/// What is written, and what is remembered meanwhile.
+/// The written bytes, and the state while writing.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
     pub(crate) writer: Writer,
-    /// The fields so far of all the records that are being written, the innermost last: which
-    /// field it is, and where it begins. One stack for all, so that a record costs no
-    /// allocation.
+    /// The fields written so far of all open records, the innermost last: the index of the field,
+    /// and where it begins. One stack for all records, so that a record costs no allocation.
     pub(super) fields: Vec<(usize, usize)>,
 }
 
 impl Encoder {
-    /// Who takes a value of this type.
+    /// The serializer of a value of this type.
     pub(crate) fn value<'e, 't>(&'e mut self, ty: &'t Type) -> ValueSerializer<'e, 't> {
         ValueSerializer { encoder: self, ty }
     }
 
-    /// Writes which case of an enum, a variant or a result it is.
+    /// Writes the index of a case of an enum, a variant or a result.
     pub(crate) fn case(&mut self, ty: &Type, case: &Case<'_>) {
         match (ty, case.payload) {
             (Type::Enum(_), _) => self.writer.unsigned(case.index as u64),
@@ -98,7 +97,7 @@ impl From<TooLong> for ValueFault {
     }
 }
 
-/// What a value of type `ty` cannot be.
+/// The fault of a value that is not of type `ty`.
 #[cold]
 pub(crate) fn mismatch(ty: &Type, given: Given<'_>) -> ValueFault {
     let expected = shortened(ty);
@@ -157,7 +156,7 @@ impl<'t> Case<'t> {
         }))
     }
 
-    /// The fault of a case that comes without its value.
+    /// The fault of a case that lacks its value.
     pub(crate) fn lacks(&self, payload: &Type) -> ValueFault {
         let payload = shortened(payload);
         ValueFault::new(format!(

@@ -1,4 +1,4 @@
-//! Records, whose fields come in any order and are written in that of their type.
+//! Records, whose fields come in any order and are written in the order of their type.
 
 use super::Encoder;
 use crate::value::Type;
@@ -6,11 +6,11 @@ use crate::value::typed::names;
 use crate::value::typed::path::{ValueFault, shortened};
 use crate::value::typed::wire::Piece;
 
-/// A record whose fields come in any order, and are put into that of its type.
+/// A record whose fields come in any order and are written in the order of its type.
 pub(crate) struct Record<'t> {
     ty: &'t Type,
     fields: &'t [(String, Type)],
-    /// Where the first field stands among the bytes.
+    /// The position of the first field in the bytes.
     first: usize,
     /// Where its fields begin in [`Encoder::fields`].
     base: usize,

@@ -1,4 +1,4 @@
-//! Those who take values without parts: a byte, a flag, a key, the arguments as a whole.
+//! Serializers for single values: a byte, a flag, a key, and the arguments as a whole.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ impl<'e, 't> Target for ArgumentsTarget<'e, 't> {
 
     fn accept(self, given: Given<'_>) -> Result<(), ValueFault> {
         match given {
-            // How serde has `()`.
+            // Serde's form of `()`.
             Given::Null => self.elements(Some(0))?.finish(),
             given => Err(ValueFault::new(format!("expected arguments, got {given}"))),
         }
@@ -48,7 +48,7 @@ impl<'e, 't> Target for ArgumentsTarget<'e, 't> {
 
 pub(super) type NoElements = serde::ser::Impossible<(), ValueFault>;
 
-/// Takes one byte of many.
+/// Takes one byte of a list.
 pub(super) struct ByteTarget<'w>(pub(super) &'w mut Writer);
 
 impl Target for ByteTarget<'_> {
@@ -72,7 +72,7 @@ impl Target for ByteTarget<'_> {
     }
 }
 
-/// Takes bytes as a text.
+/// Takes bytes as base64 text.
 pub(super) struct Base64Target<'w>(pub(super) &'w mut Writer);
 
 impl Target for Base64Target<'_> {
@@ -137,7 +137,7 @@ impl Target for SetTarget<'_> {
     }
 }
 
-/// Takes the key of an entry that has a name.
+/// Takes the key of an entry as a name.
 pub(super) struct KeyTarget<'k, 'e, 't>(pub(super) &'k mut Entries<'e, 't>);
 
 impl Target for KeyTarget<'_, '_, '_> {
@@ -154,7 +154,7 @@ impl Target for KeyTarget<'_, '_, '_> {
     }
 }
 
-/// Takes the value of a case that has none.
+/// Takes the value of a case that has none: only null fits.
 pub(super) struct NothingTarget<'t>(pub(super) &'t str);
 
 impl Target for NothingTarget<'_> {

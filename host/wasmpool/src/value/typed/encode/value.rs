@@ -70,7 +70,7 @@ impl<'e, 't> ValueSerializer<'e, 't> {
         Ok(())
     }
 
-    /// Writes that options are not none, for a value that does not say so itself.
+    /// Writes the headers of present options, for a value that is not itself an option.
     fn present(self) -> Self {
         let Self { encoder, mut ty } = self;
         while let Type::Option(inner) = ty {
@@ -106,7 +106,7 @@ impl<'e, 't> ValueSerializer<'e, 't> {
     /// Takes a map or a struct.
     fn entries(self) -> Result<Entries<'e, 't>, ValueFault> {
         let nested = |inner: &Type| matches!(inner, Type::Option(_));
-        // `{"some": ...}` is how JSON tells the outer none from the inner one.
+        // `{"some": ...}` distinguishes the outer none from the inner one in JSON.
         let this = match self.ty {
             Type::Option(inner) if nested(inner) => self,
             _ => self.present_once(),
@@ -147,7 +147,7 @@ impl<'e, 't> ValueSerializer<'e, 't> {
         }
     }
 
-    /// Takes a case with a value, and gives who takes the value.
+    /// Writes the index of a case with a value, and returns the encoder for the value.
     fn with_case(self, name: &str) -> Result<(&'e mut Encoder, Case<'t>), ValueFault> {
         let Self { encoder, ty } = self.present();
         match Case::find(ty, name) {
@@ -177,7 +177,7 @@ impl Integer {
     }
 }
 
-/// What was given as an integer of type `ty`.
+/// The given value as an integer of type `ty`.
 #[inline]
 pub(super) fn integer(ty: &Type, given: Given<'_>) -> Option<Integer> {
     let (least, greatest) = number::range(ty)?;
@@ -194,7 +194,7 @@ pub(super) fn integer(ty: &Type, given: Given<'_>) -> Option<Integer> {
     }
 }
 
-/// What was given as a float of 64 bits.
+/// The given value as a 64-bit float.
 #[inline]
 pub(super) fn float(given: Given<'_>) -> Option<f64> {
     match given {
@@ -207,7 +207,7 @@ pub(super) fn float(given: Given<'_>) -> Option<f64> {
     }
 }
 
-/// What was given as a float of 32 bits.
+/// The given value as a 32-bit float.
 #[inline]
 pub(super) fn narrow_float(given: Given<'_>) -> Option<f32> {
     match given {
@@ -258,7 +258,7 @@ impl<'e, 't> Serializer for ValueSerializer<'e, 't> {
         self.elements(length)
     }
 
-    /// What slices and vectors call: bulk data, for which the kind is looked at only once.
+    /// Slices and vectors call this: for bulk data the kind is matched only once.
     fn collect_seq<I>(self, elements: I) -> Result<(), ValueFault>
     where
         I: IntoIterator,

@@ -1,0 +1,33 @@
+//! Runs a guest to its end on the calling thread: for those that no worker runs.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use tokio::runtime::{Builder, Runtime};
+
+use super::halting::until_stopped;
+use crate::call::Control;
+
+/// A runtime of one thread, the calling one's own.
+pub(crate) struct BlockingDriver(Runtime);
+
+impl BlockingDriver {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        Ok(Self(runtime))
+    }
+
+    /// Runs `future` to its end, or until the task must stop. Blocks for as long as it runs.
+    pub(super) fn run<T>(
+        &self,
+        control: &Control,
+        future: impl Future<Output = wasmtime::Result<T>>,
+    ) -> wasmtime::Result<T> {
+        let mut future = std::pin::pin!(until_stopped(control, future));
+        self.0.block_on(poll_fn(|context| {
+            control.wake_on_force(context.waker());
+            let output: Poll<_> = future.as_mut().poll(context);
+            output
+        }))
+    }
+}

@@ -1,0 +1,95 @@
+//! The thread that wakes guests which wait in the host: for a time, a socket, a name.
+//!
+//! Guests run on the threads of workers, which drive no runtime of their own. Timers and sockets
+//! belong to the runtime that was entered when they were made, and that one is driven here, on
+//! one thread for the pool. The thread is started when a guest waits for the first time: a pool
+//! whose guests only compute has none. While nobody's time has come it sleeps.
+
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
+use tokio::sync::oneshot;
+
+use crate::sync::{Mutex, lock};
+
+pub(crate) struct Reactor {
+    handle: Handle,
+    state: Mutex<State>,
+}
+
+/// While it is there, timers and sockets that are made on this thread belong to the reactor.
+pub(crate) type EnteredReactor<'a> = EnterGuard<'a>;
+
+enum State {
+    /// Nobody has waited yet.
+    Idle(Runtime),
+    Driven {
+        /// Dropped to end the thread.
+        stop: oneshot::Sender<()>,
+        thread: JoinHandle<()>,
+    },
+    Stopped,
+}
+
+impl Reactor {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        Ok(Self {
+            handle: runtime.handle().clone(),
+            state: Mutex::new(State::Idle(runtime)),
+        })
+    }
+
+    pub(crate) fn enter(&self) -> EnteredReactor<'_> {
+        self.handle.enter()
+    }
+
+    /// Has the thread run from now on: somebody waits.
+    pub(crate) fn start(&self) {
+        let mut state = lock(&self.state);
+        if !matches!(*state, State::Idle(_)) {
+            return;
+        }
+        let State::Idle(runtime) = std::mem::replace(&mut *state, State::Stopped) else {
+            unreachable!("just seen");
+        };
+        let (stop, is_stopped) = oneshot::channel();
+        let thread = thread::Builder::new()
+            .name("wasmpool-reactor".to_owned())
+            .spawn(move || {
+                // Stopped by a drop, which is an error here.
+                let _ = runtime.block_on(is_stopped);
+                // A name that is looked up, or a file that is written, for a guest that was
+                // stopped: it may take long yet, and nobody waits for it.
+                runtime.shutdown_background();
+            });
+        // Without the thread nothing wakes a guest but its timeout, which then tells of it.
+        if let Ok(thread) = thread {
+            *state = State::Driven { stop, thread };
+        }
+    }
+
+    /// Ends the thread, and blocks until it is gone. Nobody may wait any more.
+    pub(crate) fn stop(&self) {
+        match std::mem::replace(&mut *lock(&self.state), State::Stopped) {
+            State::Idle(runtime) => runtime.shutdown_background(),
+            State::Driven { stop, thread } => {
+                drop(stop);
+                thread.join().expect("the reactor runs no code of others");
+            }
+            State::Stopped => {}
+        }
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        // On whichever thread lets go of the pool last, which may be one that is given up and
+        // must not wait.
+        match std::mem::replace(&mut *lock(&self.state), State::Stopped) {
+            State::Idle(runtime) => runtime.shutdown_background(),
+            State::Driven { stop, .. } => drop(stop),
+            State::Stopped => {}
+        }
+    }
+}
