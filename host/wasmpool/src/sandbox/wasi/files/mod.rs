@@ -34,6 +34,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::{FsPerms, ResourceTable, WasiCtx};
 
+#[cfg(feature = "preview1")]
 use self::preview1::StandIns;
 use super::capabilities::{Access, DirGrant};
 use crate::sync::Arc;
@@ -120,6 +121,7 @@ pub(crate) struct Folders {
     pub(crate) context: WasiFilesystemCtx,
     /// The same by their names, with what else was granted with them.
     all: Vec<(Dir, String)>,
+    #[cfg(feature = "preview1")]
     stand_ins: Option<StandIns>,
 }
 
@@ -159,6 +161,7 @@ impl Folders {
         Ok(Self {
             all: opened.collect(),
             context,
+            #[cfg(feature = "preview1")]
             stand_ins: StandIns::open(),
         })
     }
@@ -175,6 +178,7 @@ impl Folders {
         found.map(|(_, name)| name.as_str())
     }
 
+    #[cfg(feature = "preview1")]
     fn stand_ins(&self) -> Option<&StandIns> {
         self.stand_ins.as_ref()
     }
