@@ -11,7 +11,7 @@ fn load(builder: PoolBuilder) {
     state_after_load(builder);
 }
 
-/// A module is loaded and works, whatever is the matter with the cache; tells what that is.
+/// Loads a module and runs it, whatever the state of the cache, which it returns.
 fn state_after_load(builder: PoolBuilder) -> CacheState {
     let pool = builder.workers(1).build().unwrap();
     let module = pool.load(wasmpool_guests::FACTORIZER.path()).unwrap();
@@ -27,7 +27,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// The folder is not used, and the reason names all of this.
+/// Checks that the folder is not used, and that the reason contains all `expected` texts.
 fn check_refused(folder: &Path, expected: &[&str]) {
     let before = names(folder);
     let state = state_after_load(Pool::builder().cache_folder(folder));
@@ -41,13 +41,13 @@ fn check_refused(folder: &Path, expected: &[&str]) {
     assert_eq!(names(folder), before, "nothing was written there");
 }
 
-/// What is in a folder; nothing if it is none.
+/// The files in a folder; none if it is not a folder.
 fn names(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     entries.map(|entry| entry.unwrap().path()).collect()
 }
 
-/// The files of one kind: `cwasm` is code, `tasks` what components told of their tasks.
+/// The files of one kind: `cwasm` is code, `tasks` are lists of tasks.
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let files = fs::read_dir(folder).unwrap();
     let files = files.map(|file| file.unwrap().path());
@@ -168,7 +168,7 @@ fn a_file_in_place_of_the_folder_fails_no_load() {
 fn a_folder_that_others_can_write_to_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
     load(Pool::builder().cache_folder(folder.path()));
-    // The sticky one does not help: whoever was first gives a file its content.
+    // The sticky bit does not help: another user can create a file first.
     for mode in [0o770, 0o702, 0o1777] {
         set_mode(folder.path(), mode);
         check_refused(folder.path(), &["others can write to", "chmod go-w"]);
@@ -189,7 +189,7 @@ fn a_folder_below_one_that_others_can_write_to_is_not_used() {
     let shown = parent.display().to_string();
     check_refused(&cache, &["others can write to", &shown]);
     check_refused(&parent.join("new"), &["others can write to", &shown]);
-    // Nobody renames what is another's there.
+    // In a sticky folder no user can rename another's files.
     set_mode(&parent, 0o1777);
     let state = state_after_load(Pool::builder().cache_folder(&cache));
     assert_eq!(state.problem(), None);
@@ -207,7 +207,7 @@ fn a_folder_behind_a_link_is_checked_at_its_target() {
     check_refused(&link, &["others can write to"]);
 }
 
-/// Only root can give files away. Without that there is no other user's file to be had.
+/// Changes the owner of a file, which only root can. Returns false otherwise.
 fn give_away(path: &Path) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if is_root {
@@ -219,7 +219,7 @@ fn give_away(path: &Path) -> bool {
 #[test]
 fn a_folder_of_another_user_is_not_used() {
     let folder = tempfile::tempdir().unwrap();
-    // As `sudo -E` has it, which leaves the user's home folder to root.
+    // As under `sudo -E`, where root has the user's home folder.
     let home = folder.path().join("home");
     let cache = home.join(".cache/wasmpool");
     load(Pool::builder().cache_folder(&cache));
@@ -231,7 +231,7 @@ fn a_folder_of_another_user_is_not_used() {
     }
 }
 
-/// An entry that could be somebody else's is compiled anew, and the new one takes its place.
+/// Checks that an entry that could be another user's is compiled again and replaced.
 fn check_entry_is_replaced(spoil: impl Fn(&Path)) {
     for extension in ["cwasm", "tasks"] {
         let folder = tempfile::tempdir().unwrap();
@@ -280,7 +280,7 @@ fn a_read_only_folder_is_used_and_reported() {
     let folder = tempfile::tempdir().unwrap();
     let builder = || Pool::builder().cache_folder(folder.path());
     load(builder());
-    // A file cannot take the place of a folder, for whoever this runs as.
+    // A file cannot replace a folder, even as root.
     let code = files(folder.path(), "cwasm").remove(0);
     fs::remove_file(&code).unwrap();
     fs::create_dir(&code).unwrap();
@@ -321,10 +321,10 @@ fn the_least_recently_used_entry_is_deleted() {
     let foreign = folder.path().join("notes.cwasm");
     fs::write(&foreign, vec![0; 1 << 20]).unwrap();
     age(&foreign, 99);
-    // Is used, and so the second one is the oldest.
+    // Uses this entry, so the second one is the least recently used.
     load(builder());
     assert!(fs::metadata(first).unwrap().modified().unwrap() > days_ago(1));
-    // There is place for two, and this one is larger.
+    // There is room for two, and this entry is larger.
     load(builder().uninterruptible_guests().cache_limit(5 * len / 2));
     assert!(first.exists());
     assert!(!second.exists(), "it was not used for longest");
@@ -332,7 +332,7 @@ fn the_least_recently_used_entry_is_deleted() {
     assert!(foreign.exists(), "it is none of the cache's");
     fs::remove_file(foreign).unwrap();
     assert_eq!(entries(folder.path()).len(), 2);
-    // What does not fit at all is not kept, and a lower limit holds for what is there.
+    // An entry over the limit is not kept, and a lower limit applies to existing entries.
     load(builder().backtrace_lines().cache_limit(len / 2));
     let lens = names(folder.path()).into_iter();
     let held: u64 = lens.map(|file| fs::metadata(file).unwrap().len()).sum();
@@ -382,7 +382,7 @@ fn precompiled_code_runs_in_a_pool_of_the_same_settings() {
     let build = || Pool::builder().workers(1).no_cache().build().unwrap();
     let file = precompile(&build(), folder.path());
     let pool = build();
-    // SAFETY: just made, and nobody knows of the folder.
+    // SAFETY: just made by `precompile`, in a folder that no one else uses.
     let module = unsafe { pool.load_precompiled(&file) }.unwrap();
     let factorize = module.task::<(u64,), Vec<u64>>("factorize").unwrap();
     let factors = pool.submit(&factorize, (12,)).unwrap().wait().unwrap();
@@ -399,7 +399,7 @@ fn precompiled_code_for_other_settings_is_refused_with_the_reason() {
     let file = precompile(&pool, folder.path());
     let with_fuel = Pool::builder().workers(1).no_cache().fuel_limit(1 << 40);
     let with_fuel = with_fuel.build().unwrap();
-    // SAFETY: just made, and nobody knows of the folder.
+    // SAFETY: just made by `precompile`, in a folder that no one else uses.
     let error = unsafe { with_fuel.load_precompiled(&file) }.unwrap_err();
     assert!(
         matches!(&error, LoadError::Unfit(reason) if reason.contains("fuel")),
@@ -407,11 +407,11 @@ fn precompiled_code_for_other_settings_is_refused_with_the_reason() {
     );
     for content in [&b"no code"[..], b"\x7fELF", b""] {
         fs::write(&file, content).unwrap();
-        // SAFETY: this is no native code, and so none is run.
+        // SAFETY: this is not native code, so none is run.
         let error = unsafe { pool.load_precompiled(&file) }.unwrap_err();
         assert!(matches!(&error, LoadError::Unfit(_)), "{error}");
     }
-    // SAFETY: there is nothing to run.
+    // SAFETY: the file does not exist.
     let error = unsafe { pool.load_precompiled(folder.path().join("none")) }.unwrap_err();
     assert!(matches!(error, LoadError::Read { .. }), "{error}");
 }

@@ -7,7 +7,7 @@ use wasmpool::{TaskFuture, Until, as_completed, wait};
 
 use crate::support::{Bench, LONG, within_long};
 
-/// One future for each way to be: done, failed, cancelled, and one that runs for ever.
+/// One future for each state: done, failed, cancelled, and running for ever.
 fn one_of_each(bench: &Bench) -> [TaskFuture<u64>; 4] {
     let done = bench.submit("recall", 1);
     let failed = bench.submit("panic", "now");
@@ -146,7 +146,7 @@ fn a_hundred_tasks_that_end_at_once_lose_no_wake_up() {
 #[test]
 fn waiting_threads_are_woken_before_callbacks_run() {
     let bench = Bench::with_workers(1);
-    // The callback blocks until the one who waits has come back and takes what it sends.
+    // The callback blocks until the waiting thread has returned and receives its message.
     let with_callback = || {
         let running = bench.spinning();
         let future = bench.submit::<_, u64>("recall", 1);

@@ -1,4 +1,4 @@
-//! Random values of random types, through components that give them back.
+//! Random values of random types, returned by components.
 
 mod component;
 
@@ -38,7 +38,7 @@ fn random_values_of_random_types_are_returned_unchanged() {
     }
 }
 
-/// What the component gives back: in a tuple, so that a `result` is a value like others.
+/// The type that the component returns: in a tuple, so that a `result` is an ordinary value.
 fn wrapped(ty: &Type) -> Type {
     Type::Tuple(vec![ty.clone()])
 }
@@ -76,7 +76,7 @@ fn random_type(random: &mut Random, depth: u64) -> Type {
             Type::Variant(names(n_parts).map(|name| (name, payload(random))).collect())
         }
         4 => Type::Enum(names(1 + index(random, 300)).collect()),
-        // As many as there can be.
+        // As many flags as allowed.
         5 => Type::Flags(names(1 + index(random, 32)).collect()),
         6 => Type::Option(inner(random)),
         _ => Type::Result {
@@ -90,7 +90,7 @@ fn random_type(random: &mut Random, depth: u64) -> Type {
 fn random_value(random: &mut Random, ty: &Type) -> Json {
     let bits = |random: &mut Random| {
         let bits = random.below(u64::MAX);
-        // Small ones and those at the ends of their range as often as others.
+        // Small values and the ends of the range are as likely as others.
         match random.below(4) {
             0 => bits % 3,
             1 => u64::MAX - bits % 3,
@@ -110,7 +110,7 @@ fn random_value(random: &mut Random, ty: &Type) -> Json {
         Type::U64 => json!(bits(random)),
         Type::F32 => {
             let value = f32::from_bits(bits(random) as u32);
-            // Fractions are as short as they can be.
+            // The shortest form of a fraction.
             let short = value.to_string().parse().unwrap();
             float(if value.fract() == 0.0 {
                 value.into()
@@ -159,7 +159,7 @@ fn random_value(random: &mut Random, ty: &Type) -> Json {
             }
             let value = random_value(random, inner);
             match **inner {
-                // One none is not the other.
+                // The outer none differs from the inner one.
                 Type::Option(_) => json!({ "some": value }),
                 _ => value,
             }

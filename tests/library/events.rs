@@ -1,4 +1,4 @@
-//! What a running task says reaches those who listen, and slows it for none of them.
+//! Events of a running task reach its listeners, which never slow it.
 
 use wasmpool::{Progress, Retry, TaskEvent, TaskOptions};
 
@@ -36,7 +36,7 @@ fn events_come_in_order_and_then_the_end() {
         }
         assert_eq!(written, b"hello\n");
     }
-    // The report has it too, and who comes too late hears nothing.
+    // The report has the output too, and a late listener gets no event.
     assert_eq!(future.report().unwrap().stdout.text(), "hello\n");
     assert_eq!(future.events().count(), 0);
 }
@@ -50,7 +50,7 @@ fn a_slow_listener_slows_no_task_and_counts_missed_events() {
     drop(future.events());
     blocker.cancel();
     assert_eq!(future.wait().unwrap(), 2_000);
-    // Standard error is not buffered by the guest: one event for each line at the least.
+    // The guest does not buffer standard error: at least one event per line.
     assert!(events.missed() > 0, "{events:?}");
     let heard = std::iter::from_fn(|| events.try_next()).count();
     assert!(heard > 100, "{heard}");

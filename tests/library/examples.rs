@@ -40,7 +40,7 @@ fn misbehaving() -> &'static str {
     wasmpool_guests::MISBEHAVING.path().to_str().unwrap()
 }
 
-/// The lines begin like this, and there are no more.
+/// Checks the beginnings of all lines.
 #[track_caller]
 fn check(text: &str, beginnings: &[&str]) {
     let lines = text.lines().collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Every way in which a task can fail: its own kind and cause, and nobody else is harmed.
+//! Every way in which a task can fail: its kind and cause, and no effect on other tasks.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use wasmpool::{
 
 use crate::support::{Bench, LONG, in_own_process, threads_named};
 
-/// Under both isolations: the task fails as `expected`, and the same worker, on the same
-/// thread, serves the next task in a clean instance.
+/// Checks under both isolations that the task fails as `expected`, and that the same worker, on
+/// the same thread, serves the next task in a clean instance.
 fn check(name: &str, argument: impl Serialize + Clone, expected: Kind) -> TaskError {
     let mut error = None;
     for isolation in [Isolation::Task, Isolation::Worker] {
@@ -133,7 +133,7 @@ fn a_division_by_zero_traps() {
 #[test]
 fn exits_are_failures_with_their_code() {
     check("exit", 0, Kind::Exited(0));
-    // WASI 0.2 passes on success and failure, and no more.
+    // WASI 0.2 passes on only success or failure.
     check("exit", 3, Kind::Exited(1));
 }
 
@@ -198,7 +198,7 @@ fn bad_arguments_name_the_argument_and_end_no_worker() {
     for _ in 0..20 {
         assert!(bench.submit::<_, u64>("spin", "seven").wait().is_err());
     }
-    // Two tasks that never end by themselves run at once: both workers are there.
+    // Two endless tasks run at once, so both workers are alive.
     let running = [bench.spinning(), bench.spinning()];
     running.iter().for_each(|future| assert!(future.cancel()));
     bench.assert_healthy();
@@ -226,7 +226,7 @@ fn arguments_that_cannot_be_encoded_are_returned() {
 
 #[test]
 fn a_panic_in_the_caller_s_types_loses_no_place_and_no_outcome() {
-    /// Panics when it is written, and when it is read.
+    /// Panics when it is serialized, and when it is deserialized.
     #[derive(Debug)]
     struct Bomb;
     impl Serialize for Bomb {
@@ -307,7 +307,7 @@ fn the_kinds_have_names_for_programs() {
 
 #[test]
 fn a_panic_in_a_host_function_fails_only_its_task() {
-    /// A program's log, which fails when a guest asks for a timer.
+    /// A `log` implementation that panics when a guest asks for a timer.
     struct Log(AtomicBool);
     impl Subscriber for Log {
         fn enabled(&self, _: &Metadata<'_>) -> bool {
@@ -327,7 +327,7 @@ fn a_panic_in_a_host_function_fails_only_its_task() {
         fn enter(&self, _: &Id) {}
         fn exit(&self, _: &Id) {}
     }
-    // The log belongs to the whole process.
+    // The logger is global to the process.
     in_own_process(|| {
         let log = Arc::new(Log(AtomicBool::new(false)));
         tracing::subscriber::set_global_default(Arc::clone(&log)).unwrap();

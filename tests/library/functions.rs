@@ -1,4 +1,4 @@
-//! Functions that components export: tasks without a contract of ours.
+//! Exported functions of components: tasks without the contract.
 
 use serde::{Deserialize, Serialize};
 use serde_bytes::{ByteBuf, Bytes};
@@ -7,7 +7,7 @@ use wasmpool::{
     TaskRefError, TrapCode, Value,
 };
 
-/// A component of two interfaces, in the text form: what other tools make is the same.
+/// A component with two interfaces, in the text form.
 const GEOMETRY: &str = r#"(component
     (core module $module
         (memory (export "memory") 2)
@@ -190,7 +190,7 @@ fn a_function_of_a_resource_is_refused_as_one() {
         );
     }
     assert!(error("counter").contains("it makes the resource `counter`"));
-    // One that has nothing to do with an instance of it can be called.
+    // A static function, which takes no instance, can be called.
     assert!(module.find("counter.zero").is_ok());
 }
 
@@ -322,7 +322,7 @@ fn isolation_applies_to_functions_as_to_other_tasks() {
     }
 }
 
-/// What `acme:shapes` calls a shape, on this side.
+/// The host's type for the shape of `acme:shapes`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Shape {
@@ -377,14 +377,14 @@ fn a_component_of_other_tools_takes_and_returns_types_of_the_caller() {
         largest: Some(triangle()),
     };
     assert_eq!(summary.unwrap(), expected("two", 1.75));
-    // An option at the end may be left out.
+    // An option at the end may be omitted.
     let summarize = module.task::<(Scene,), Summary>("summarize").unwrap();
     let summary = pool.submit(&summarize, (scene(None),)).unwrap().wait();
     assert_eq!(summary.unwrap(), expected("nameless", 7.0));
     let none = module.task::<(), Summary>("summarize").unwrap_err();
     assert!(matches!(none, TaskRefError::Arity { given: 0, .. }));
 
-    // What it refuses, in its own words and with its own code.
+    // The function's own error, with its message and code.
     let future = pool.submit(&area, (Shape::Polygon(vec![]),)).unwrap();
     let error = future.wait().unwrap_err();
     assert_eq!(

@@ -28,7 +28,7 @@ fn a_future_is_queued_then_running_then_done() {
     assert!(queued.is_done() && !queued.is_cancelled());
 }
 
-/// Where a task is in its life, as a number that only grows.
+/// The state of a task as a number that only grows.
 fn stage<Out>(future: &TaskFuture<Out>) -> u8 {
     match future.state() {
         TaskState::Queued => 0,
@@ -56,8 +56,8 @@ fn states_only_go_forward_and_no_more_run_than_there_are_workers() {
             });
             let mut before = [0; WAVE];
             loop {
-                // What ran before and after is certain to have run in between, all at the
-                // same moment, since no state is left for an earlier one.
+                // Tasks that run before and after also run in between, all at the same moment,
+                // since states never go back.
                 let after: [u8; WAVE] = std::array::from_fn(|n| stage(&futures[n]));
                 let both = || before.iter().zip(&after);
                 assert!(both().all(|(before, after)| before <= after));
@@ -65,7 +65,7 @@ fn states_only_go_forward_and_no_more_run_than_there_are_workers() {
                 assert!(running <= 2, "{running} run at once");
                 seen_running = seen_running.max(running);
                 for (stage, future) in after.iter().zip(&futures) {
-                    // The other answers may be newer than the stage, and never older.
+                    // The other answers may be newer than the stage, but never older.
                     if *stage == 2 {
                         assert!(future.is_done() && future.report().is_some());
                     }
@@ -87,9 +87,8 @@ fn a_cancel_that_races_the_end_has_one_consistent_outcome() {
     let bench = Bench::with_workers(1);
     let factorize = bench.factorize();
     let (mut cancelled, mut finished) = (0, 0);
-    // A task takes some microseconds, and the cancel comes at moments spread over these. On a
-    // machine with one core to spare all of them come too early: then the worker is let go
-    // first.
+    // A task takes some microseconds, and the cancels are spread over that time. With a single
+    // spare core all cancels come too early: then the worker gets a head start.
     let mut cancels_in_a_row = 0_u32;
     for n in 1..=10_000 {
         let future = bench.pool.submit(&factorize, (n,)).unwrap();
@@ -98,7 +97,7 @@ fn a_cancel_that_races_the_end_has_one_consistent_outcome() {
         (0..cancels_in_a_row / 8).for_each(|_| std::thread::yield_now());
         (0..n * 7_919 % 1_024).for_each(|_| std::hint::spin_loop());
         let is_cancelled = future.cancel();
-        // At once, without a wait: a cancel that loses has lost to an outcome.
+        // Without a wait: a cancel that loses the race has lost to an outcome.
         assert!(future.is_done() && future.state() == TaskState::Done);
         for _ in 0..2 {
             assert_eq!(future.is_cancelled(), is_cancelled);
@@ -161,7 +160,7 @@ impl Wake for Unpark {
     }
 }
 
-/// The smallest executor there is. Says how often it was woken.
+/// A minimal executor. Returns how often it was woken.
 fn block_on<F: Future>(future: F) -> (F::Output, usize) {
     let unpark = Arc::new(Unpark(std::thread::current(), AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&unpark));
@@ -195,7 +194,7 @@ fn a_future_can_be_awaited_on_tokio_beside_others() {
         .build()
         .unwrap();
     runtime.block_on(async {
-        // Loading and building inside of a runtime works too.
+        // Building and loading also work inside of a runtime.
         let bench = Bench::with_workers(2);
         let factorize = bench.factorize();
         let (a, b) = (
@@ -228,7 +227,7 @@ fn callbacks_run_once_in_order_for_every_end() {
         }
         end(&future);
         let _ = future.wait();
-        // Added late: called at once, on this thread.
+        // Added after the end: called at once, on this thread.
         future.on_done(move |future| sender.send((3, future.is_done())).unwrap());
         let calls = receiver.iter().take(4).collect::<Vec<_>>();
         let mut numbers = calls.iter().map(|(number, _)| *number).collect::<Vec<_>>();
@@ -269,7 +268,7 @@ fn a_callback_may_submit_to_its_own_full_pool_and_shut_it_down() {
     let first = pool.submit(&factorize, (6,)).unwrap();
     let inner = pool.clone();
     first.on_done(move |_| {
-        // Three more than the queue has room for, from the only thread that empties it.
+        // Three more tasks than the queue has room for, from the only thread that takes tasks.
         for n in [10, 15, 21, 35] {
             let sender = sender.clone();
             let future = inner.submit(&factorize, (n,)).unwrap();
@@ -279,7 +278,7 @@ fn a_callback_may_submit_to_its_own_full_pool_and_shut_it_down() {
     });
     let factors = within_long(move || receiver.iter().collect::<Vec<_>>());
     assert_eq!(factors, [[2, 5], [3, 5], [3, 7], [5, 7]]);
-    // The callback's handle may be the last one: the pool then ends on its own thread.
+    // The callback may have the last handle: then the pool ends on its own thread.
     drop(pool);
 }
 
@@ -313,7 +312,7 @@ fn a_callback_of_an_expired_task_may_submit_and_shut_down() {
             sender.send(again.submit::<_, u64>("recall", n)).unwrap();
         }
         again.pool.shutdown(wasmpool::Shutdown::Terminate);
-        // The last handle may go here: the pool ends on its own thread.
+        // This may drop the last handle: then the pool ends on its own thread.
         drop(again);
     });
     drop(bench);
@@ -394,7 +393,7 @@ fn a_blocking_callback_of_an_expired_task_delays_no_timeout() {
         let outcome = future.wait_timeout(LONG).expect("its time is up");
         assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::TimedOut);
         if during_the_callback {
-            // Queue timeouts go on as well.
+            // Queue timeouts still work too.
             let running = bench.spinning();
             let expiring = bench.pool.submit(&recall, (1,)).unwrap();
             let outcome = expiring.wait_timeout(LONG).expect("its time is up");

@@ -1,4 +1,4 @@
-//! Every guest, and every way to go wrong, is named by a test.
+//! Every guest, and every task of the misbehaving guest, has a test.
 
 use std::collections::BTreeMap;
 

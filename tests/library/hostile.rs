@@ -1,4 +1,4 @@
-//! Guests that no compiler makes: components written by hand, to break the rules.
+//! Handwritten components that break the rules, as no compiler makes them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use crate::support::{Bench, LONG, wait_until_running, within_long};
 
 const SHORT: Duration = Duration::from_millis(100);
 
-/// A component of our world from the text of a core module. Exports that `text` does not
-/// define get a harmless body; the only task is called `t` and has no parameters.
+/// A component of the world `worker` from the text of a core module. Exports that `text` lacks get
+/// a harmless body; the only task is `t`, without parameters.
 pub(crate) fn component(text: &str) -> Vec<u8> {
     let has = |name: &str| text.contains(&format!("\"{name}\""));
     let mut module = String::from("(module ");
@@ -64,7 +64,7 @@ fn pool() -> Pool {
     builder.memory_limit(1 << 20).build().unwrap()
 }
 
-/// The task ends as expected, and the worker serves another module afterwards.
+/// Checks that the task ends as expected, and that the worker then serves another module.
 fn check(component: &[u8], expected: Kind) -> String {
     let pool = pool();
     let module = pool.load_bytes(component).unwrap();
@@ -125,8 +125,7 @@ fn a_result_outside_of_the_memory_breaks_a_rule() {
 
 #[test]
 fn tables_count_as_memory() {
-    // An element takes eight bytes in the host: memory and table are over the limit together,
-    // each of them is not.
+    // An element takes eight bytes in the host: memory and table exceed the limit only together.
     let message = check(
         &component(
             r#"(table $t 1 funcref)
@@ -164,7 +163,7 @@ fn a_result_nested_without_end_overflows_no_stack() {
             "{depth}: {:?}",
             future.error()
         );
-        // On a worker's stack, too.
+        // Also on a worker's stack.
         let (sender, receiver) = std::sync::mpsc::channel();
         future.on_done(move |future| sender.send(future.wait().is_err()).unwrap());
         assert_eq!(receiver.recv().unwrap(), is_too_deep);
@@ -173,8 +172,8 @@ fn a_result_nested_without_end_overflows_no_stack() {
 
 #[test]
 fn a_large_fill_is_stopped() {
-    // Many small fills are stopped between two of them. In a large one most of the time goes
-    // by inside of a single instruction, which is not stopped but bounded by the memory.
+    // Small fills are stopped between two of them. A large fill is a single instruction, which
+    // cannot be stopped but is bounded by the size of the memory.
     for (pages, length) in [(2, 100_000), (2_000, 130_000_000)] {
         let component = component(&format!(
             r#"(memory (export "memory") {pages})
@@ -202,8 +201,8 @@ fn a_large_fill_is_stopped() {
 
 #[test]
 fn a_start_function_that_never_ends_is_stopped_as_a_part_of_its_task() {
-    // A module lists its tasks as worker 0: there the start comes to an end, and only the
-    // call does not. On worker 1 the start is without end already.
+    // A module lists its tasks as worker 0, where the start function ends and only the call does
+    // not. On worker 1 the start function never ends.
     let component = component(
         r#"(import "wasmpool:task/context@0.1.0" "worker" (func $worker (result i32)))
         (func $start_without_end
@@ -228,13 +227,13 @@ fn a_start_function_that_never_ends_is_stopped_as_a_part_of_its_task() {
             assert!(frames.any(|frame| frame.function == place), "{error:?}");
             worker
         });
-        // A worker that is slow to wake may find that the other has done it all.
+        // A worker that wakes slowly may find that the other has run both.
         if workers.contains(&1) {
             break;
         }
     }
 
-    // Neither of two ends by itself, so each worker has one of them.
+    // Neither of the two ends by itself, so each worker has one.
     let both = submit_two(&task);
     both.iter().for_each(wait_until_running);
     for future in both {
@@ -245,7 +244,7 @@ fn a_start_function_that_never_ends_is_stopped_as_a_part_of_its_task() {
     let good = good.task::<(), Value>("t").unwrap();
     assert_eq!(pool.submit(&good, ()).unwrap().wait().unwrap(), Value::Null);
 
-    // A worker that had not come free would take none of these, and keep the pool from its end.
+    // A worker that is not free would take none of these, and the pool would not end.
     let last = submit_two(&task);
     last.iter().for_each(wait_until_running);
     within_long(move || drop(pool));
@@ -310,7 +309,7 @@ fn the_start_of_the_instance_counts_towards_the_task() {
 
 #[test]
 fn a_trap_under_worker_isolation_leaves_no_instance() {
-    // Counts its calls, and traps at the second.
+    // Counts its calls, and traps at the second one.
     let component = component(
         r#"(global $n (mut i32) (i32.const 0))
         (data (i32.const 1500) "\00\00\00\00\40\06\00\00\01\00\00\00")

@@ -14,8 +14,8 @@ use crate::support::{Bench, in_own_process, within_long};
 
 const MIB: usize = 1 << 20;
 
-/// A component with one function `f`, which gives a `result` and has no parameters. What it
-/// returns lies at 0 of a memory of 16 MiB.
+/// A component with one function `f`, which returns a `result` and has no parameters. The returned
+/// value is at address 0 of a memory of 16 MiB.
 fn component(types: &str, result: &str, data: &str) -> String {
     format!(
         r#"(component
@@ -31,7 +31,7 @@ fn component(types: &str, result: &str, data: &str) -> String {
     )
 }
 
-/// Types from `$t0` on, each made of the one before: so many, with the name of the last.
+/// `n_layers` types from `$t0` on, each made of the one before, and the name of the last.
 fn layers(first: &str, n_layers: usize, layer: impl Fn(&str) -> String) -> (String, String) {
     let mut types = first.to_owned();
     for index in 0..n_layers {
@@ -45,13 +45,13 @@ fn doubled(inner: &str) -> String {
     format!("(tuple {inner} {inner})")
 }
 
-/// A list of so many elements, which lie behind it: all of them zero.
+/// A list of `n_elements` elements, which follow it in memory, all zero.
 fn list_of(n_elements: u32) -> String {
     let bytes = [65_536_u32.to_le_bytes(), n_elements.to_le_bytes()].concat();
     bytes.iter().map(|byte| format!("\\{byte:02x}")).collect()
 }
 
-/// The most memory that this process has had.
+/// The peak memory of this process.
 fn peak_memory() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
@@ -76,7 +76,7 @@ fn function(module: &TaskModule) -> Task<(), Value> {
     module.task::<(), Value>("f").unwrap()
 }
 
-/// What comes of the function when its result is read as an `Out`.
+/// The outcome of the function with its result decoded as an `Out`.
 fn call<Out: DeserializeOwned>(pool: &Pool, module: &TaskModule) -> Result<Out, TaskError> {
     let function = module.task::<(), Out>("f").unwrap();
     pool.submit(&function, ()).unwrap().wait()
@@ -87,12 +87,12 @@ fn named(ty: &str) -> String {
     format!(r#"(type $inner {ty}) (export $named "named" (type $inner))"#)
 }
 
-/// The longest name that there may be.
+/// The longest allowed name.
 fn long_name() -> String {
     "a".repeat(128)
 }
 
-/// The function cannot be called, for this reason.
+/// Checks that the function cannot be called for this reason.
 fn check_uncallable(types: &str, result: &str, reason: &str) {
     let pool = Pool::builder().workers(1).no_cache().build().unwrap();
     let refused = pool.load_bytes(component(types, result, "").as_bytes());
@@ -138,8 +138,8 @@ fn names_of_any_kind_have_a_bound() {
     }
 }
 
-/// Ninety tuples around a truth value, of which the guest has fourteen million. On the wire
-/// each is ninety bytes.
+/// Ninety nested tuples around a boolean, of which the guest has fourteen million. In the wire
+/// form each takes ninety bytes.
 fn tower() -> (String, String) {
     layers("(type $t0 (tuple bool))", 89, |inner| {
         format!("(tuple {inner})")
@@ -204,7 +204,7 @@ fn an_error_is_formatted_no_further_than_it_is_kept() {
         let beginning = format!("[{0}, {0}, ", long_name());
         assert!(error.message().starts_with(&beginning), "{error}");
         assert_eq!(error.message().len(), (16 << 10) + " ...".len());
-        // All of it has 130 MB.
+        // The whole text has 130 MB.
         assert!(grown < 64 * MIB, "{} MiB", grown / MIB);
     });
 }
@@ -245,7 +245,7 @@ fn decoding_a_result_allocates_a_bounded_amount() {
         });
         let truths = r#"(type $named bool)"#;
         check(truths, |pool, module| call::<Value>(pool, module).err());
-        // A list of cases as `Value`s has 700 MB, and that of the flags 17 GB.
+        // A list of cases takes 700 MB as `Value`s, and one of flags 17 GB.
         let grown = peak_memory() - before;
         assert!(grown < 500 * MIB, "{} MiB", grown / MIB);
     });
@@ -273,7 +273,7 @@ fn caller_types_with_names_are_decoded_without_a_limit() {
     );
     let text = component(&types, "(list $pair)", &list_of(1_000_000));
     let (pool, module) = load_with_payload_limit(&text, 4 * MIB);
-    // The same without the names is over the limit.
+    // Without the names the same result exceeds the limit.
     assert!(call::<Value>(&pool, &module).is_err());
     let pairs = call::<Vec<Pair>>(&pool, &module).unwrap();
     let is_right = |pair: &Pair| matches!((&pair.left, &pair.right), (Only::Case, Only::Case));
@@ -383,7 +383,7 @@ fn a_long_name_of_an_interface_is_not_kept_for_each_of_its_functions() {
         let before = peak_memory();
         let module = pool.load_bytes(text.as_bytes()).unwrap();
         let grown = peak_memory() - before;
-        // The names alone would have 180 MB.
+        // The names alone would take 180 MB.
         assert!(grown < 100 * MIB, "{} MiB", grown / MIB);
         let (n_tasks, uncallable) = (module.tasks().len(), module.uncallable());
         assert_eq!(n_tasks + uncallable.len(), N_FUNCTIONS);

@@ -1,4 +1,4 @@
-//! The house: what the files of the host may import.
+//! The layout: what the files of the host may import.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -90,7 +90,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Where a file of a room breaks the rules of the house.
+/// Lines at which a file of a room breaks a rule.
 fn broken_rules(file: &Path, room: &str, text: &str) -> Vec<String> {
     let place = ROOMS.iter().position(|&other| other == room);
     let place = place.unwrap_or_else(|| panic!("`{room}` is none of the rooms"));
@@ -117,14 +117,14 @@ fn broken_rules(file: &Path, room: &str, text: &str) -> Vec<String> {
 /// The text without comments, on the same lines.
 fn code(text: &str) -> String {
     let lines = text.lines().map(|line| match line.find("//") {
-        // `://` is in the middle of an address.
+        // `://` is part of an address.
         Some(place) if !line[..place].ends_with(':') => &line[..place],
         _ => line,
     });
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The paths that begin with `crate`, without that, each with its line.
+/// The paths that begin with `crate`, without that prefix, each with its line.
 fn paths(text: &str) -> Vec<(usize, Vec<String>)> {
     let code = code(text);
     let mut found = Vec::new();
@@ -140,7 +140,7 @@ fn paths(text: &str) -> Vec<(usize, Vec<String>)> {
     found
 }
 
-/// The paths of a group of imports, of which only the beginning matters.
+/// The paths of a group of imports; only their beginning matters.
 fn branches(group: &str) -> Vec<&str> {
     let (mut depth, mut start, mut found) = (0, 0, Vec::new());
     for (place, character) in group.char_indices() {
@@ -175,8 +175,8 @@ fn names(path: &str) -> Vec<String> {
     names
 }
 
-/// What each file of a package imports of the others, by their modules. Imports of items that a
-/// file declares itself count as nothing.
+/// The modules that each file of a package imports. Imports of items that a file declares itself
+/// do not count.
 fn imports(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let module = |path: &Path| {
         let path = path.strip_prefix(root).unwrap().with_extension("");
@@ -196,7 +196,7 @@ fn imports(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
             continue;
         }
         let text = fs::read_to_string(path).unwrap();
-        // `super` of a file is its folder.
+        // For a file `super` is its folder.
         let parent = own.rsplit_once("::").map_or("", |(parent, _)| parent);
         let above = match parent {
             "" => "crate::".to_owned(),
@@ -217,7 +217,7 @@ fn imports(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
     imports
 }
 
-/// The modules of a circle of imports; none if there is no circle.
+/// The modules of a cycle of imports; empty if there is none.
 fn circle(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     fn walk<'a>(
         module: &'a str,

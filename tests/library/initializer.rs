@@ -1,4 +1,4 @@
-//! What each instance of a module runs before its first task.
+//! Initializers: tasks that each instance of a module runs before its first task.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +8,7 @@ use wasmpool::{
 
 use crate::support::{Bench, LONG, wait_until_running, within_long};
 
-/// The misbehaving guest, whose instances begin with this task.
+/// The misbehaving guest with this task as its initializer.
 fn beginning_with<A: serde::Serialize>(
     bench: &Bench,
     name: &str,
@@ -29,7 +29,7 @@ fn recall(bench: &Bench, module: &TaskModule) -> wasmpool::TaskFuture<u64> {
 
 #[test]
 fn an_initializer_runs_with_its_arguments_before_the_first_task_of_each_instance() {
-    // Under isolation by task each has an instance of its own.
+    // Under `Isolation::Task` each task has an instance of its own.
     let bench = Bench::with_workers(2);
     let module = beginning_with(&bench, "remember", 7, TaskOptions::new());
     for _ in 0..20 {
@@ -37,7 +37,7 @@ fn an_initializer_runs_with_its_arguments_before_the_first_task_of_each_instance
         assert_eq!(future.wait().unwrap(), 7);
         assert!(future.report().unwrap().initialized > Duration::ZERO);
     }
-    // The module without it is as before.
+    // The module without the initializer is unchanged.
     assert_eq!(recall(&bench, &bench.misbehaving).wait().unwrap(), 0);
 }
 
@@ -68,7 +68,7 @@ fn a_warm_instance_runs_the_initializer_once() {
         (7, true, 0),
     ];
     assert_eq!(seen, expected);
-    // What it left is not seen by the module without it, on the same worker.
+    // The module without the initializer does not see its state on the same worker.
     assert_eq!(recall(&bench, &bench.misbehaving).wait().unwrap(), 0);
 }
 
@@ -96,7 +96,7 @@ fn a_failed_initializer_fails_queued_and_later_tasks_with_its_cause() {
 fn a_failed_initializer_is_not_run_for_every_task() {
     let bench = Bench::with_workers(1);
     let options = TaskOptions::new().task_timeout(Duration::from_millis(50));
-    // Each run would take its 50 ms: two hundred of them ten seconds.
+    // Each run would take 50 ms, so two hundred would take ten seconds.
     let module = beginning_with(&bench, "spin", 1, options);
     let started = Instant::now();
     let futures = [(); 200].map(|()| recall(&bench, &module));
@@ -105,7 +105,7 @@ fn a_failed_initializer_is_not_run_for_every_task() {
         let report = future.report().unwrap();
         report.ran >= Duration::from_millis(50)
     });
-    // Once, and again after each pause of a second at the least.
+    // Once, and again after each pause of at least a second.
     let long_runs = long_runs.count() as u64;
     assert!((1..=1 + started.elapsed().as_secs()).contains(&long_runs));
 }
@@ -118,7 +118,7 @@ fn a_failed_initializer_is_retried_after_a_pause() {
         let works_from = works_from.duration_since(SystemTime::UNIX_EPOCH).unwrap();
         let works_from = u64::try_from(works_from.as_millis()).unwrap();
         let module = beginning_with(&bench, "trap_before", works_from, TaskOptions::new());
-        // On a machine that is slow enough it has nothing to fail for.
+        // On a slow machine the initializer may succeed at once.
         if let Err(error) = recall(&bench, &module).wait() {
             assert_eq!(error.kind(), Kind::InitializerFailed);
             break module;
@@ -129,7 +129,7 @@ fn a_failed_initializer_is_retried_after_a_pause() {
         assert_eq!(error.kind(), Kind::InitializerFailed);
         assert!(Instant::now() < deadline, "it is not tried again");
     }
-    // From now on without a pause.
+    // After a success there is no pause.
     for _ in 0..10 {
         assert_eq!(recall(&bench, &module).wait().unwrap(), 0);
     }
@@ -148,7 +148,7 @@ fn an_initializer_has_a_time_limit_of_its_own() {
         assert_eq!(cause.kind(), Kind::TimedOut);
         assert!(cause.message().contains("30ms"), "{cause}");
     }
-    // The task's own time begins at its end: together they take longer than either may.
+    // The task's time begins at the end of the initializer: together they exceed either timeout.
     let module = beginning_with(&bench, "sleep", 600, TaskOptions::new());
     let sleep = module.task::<(u64,), u64>("sleep").unwrap();
     let future = bench.pool.submit(&sleep, (600,)).unwrap();
@@ -185,7 +185,7 @@ fn an_initializer_that_returns_in_its_grace_period_has_still_timed_out() {
         .stop_grace(LONG);
     let module = beginning_with(&bench, "honour_stop", 1, options.clone());
     let recall = module.task::<(u64,), u64>("recall").unwrap().with(
-        // The period of the task that runs is what counts.
+        // The grace period of the running task counts.
         TaskOptions::new().stop_grace(LONG),
     );
     let error = bench
@@ -213,12 +213,12 @@ fn only_a_task_of_the_module_can_be_its_initializer() {
 fn an_initializer_that_returns_after_a_cancel_has_not_failed() {
     let builder = Pool::builder().workers(1);
     let bench = Bench::new(builder.stop_grace(LONG));
-    // It fails by itself when it is asked to stop.
+    // The initializer fails by itself when a stop is requested.
     let module = beginning_with(&bench, "fail_when_stopped", 1, TaskOptions::new());
     let future = recall(&bench, &module);
     wait_until_running(&future);
     assert!(future.cancel());
-    // The next one runs it anew, and would hear of a failure at once.
+    // The next task runs the initializer again, and would get a remembered failure at once.
     let next = recall(&bench, &module);
     wait_until_running(&next);
     assert!(next.cancel());

@@ -1,4 +1,4 @@
-//! What tasks see of each other, and of the host.
+//! Isolation of tasks from each other and from the host.
 
 use wasmpool::{Allocation, Isolation, MemoryReset, Pool, Shutdown};
 
@@ -18,7 +18,7 @@ fn under_worker_isolation_state_stays_with_its_worker() {
     let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
     assert_eq!(bench.call::<_, u64>("remember", 7), 0);
     assert_eq!(bench.call::<_, u64>("recall", 1), 8);
-    // Another module in between has an instance of its own, and leaves this one be.
+    // Another module in between has an instance of its own and does not affect this one.
     bench.assert_healthy();
     let future = bench.submit::<_, u64>("recall", 0);
     assert_eq!(future.wait().unwrap(), 7);
@@ -98,7 +98,7 @@ fn an_instance_serves_exactly_its_number_of_tasks_also_while_the_pool_shuts_down
         .map(|value| bench.submit::<u64, u64>("remember", value))
         .collect::<Vec<_>>();
     bench.pool.close();
-    // Its instance goes with it: the backlog begins with a new one.
+    // Its instance is dropped: the queued tasks begin with a new one.
     running.cancel();
     bench.pool.shutdown(Shutdown::Graceful);
     let seen = backlog.iter().map(|future| {
@@ -121,14 +121,14 @@ fn an_instance_serves_exactly_its_number_of_tasks_also_while_the_pool_shuts_down
     assert_eq!(seen.collect::<Vec<_>>(), expected);
 }
 
-/// Plants marks in one task and looks for them in the thousand that come after it.
+/// Writes marks in one task and searches for them in the next thousand tasks.
 fn check_no_marks_are_found(builder: wasmpool::PoolBuilder) {
     const MEMORY: usize = 64 << 20;
-    /// What the guest has, in KiB, before it takes any: stack, data and the runtime's own.
+    /// The guest's initial memory in KiB: stack, data and that of its runtime.
     const TAKEN: usize = 2 << 10;
     let bench = Bench::new(builder.memory_limit(MEMORY));
     let dig = bench.task::<usize, usize>("dig");
-    // From one page over what a slot keeps resident to all of the memory.
+    // From one page more than a slot keeps resident, up to the whole memory.
     for kib in [
         4,
         60,
@@ -140,12 +140,13 @@ fn check_no_marks_are_found(builder: wasmpool::PoolBuilder) {
         (MEMORY >> 10) - TAKEN,
     ] {
         assert!(bench.call::<_, usize>("plant", kib) > 0);
-        // Some dig as deep as that, most only where tasks usually are.
+        // Some search that far, most only where tasks usually write.
         let depths = (0..1_000).map(|index| if index % 250 == 0 { kib } else { 64 });
         let found = bench.pool.map(&dig, depths).map(Result::unwrap);
         assert_eq!(found.sum::<usize>(), 0, "after {kib} KiB");
     }
-    // The stack lies first: what is overwritten in place, and some of what is given back.
+    // The stack is first in the memory: in the part that is overwritten, and in some of the part
+    // that is returned to the kernel.
     for kib in [4, 60, 200, 400] {
         assert!(bench.call::<_, usize>("plant_in_stack", kib) > 0);
         let found = bench.pool.map(&dig, [64; 1_000]).map(Result::unwrap);
@@ -166,8 +167,8 @@ fn no_mark_is_found_after_a_page_wise_reset() {
     check_no_marks_are_found(builder.workers(2));
 }
 
-/// Leaves its mark in a global, in a table that it has grown, and in an instance's second memory
-/// and second table; looks for such marks.
+/// Leaves marks in a global, in a grown table, and in a second memory and a second table; searches
+/// for such marks.
 const OTHER_STATE: &str = r#"(module
     (memory 1) (memory $second 1)
     (global $g (mut i64) (i64.const 5))
@@ -218,7 +219,7 @@ fn no_mark_is_found_in_globals_tables_and_further_memories() {
             }
         }
     }
-    // Where the instance stays, the marks do.
+    // If the instance is reused, the marks stay.
     let builder = Pool::builder().workers(1).isolation(Isolation::Worker);
     let pool = builder.no_cache().build().unwrap();
     let module = pool.load_bytes(OTHER_STATE.as_bytes()).unwrap();
@@ -246,7 +247,7 @@ fn the_search_for_marks_finds_existing_marks() {
     let planted = bench.call::<_, usize>("plant", 100);
     assert!(bench.call::<_, usize>("dig", 1) >= planted);
     let in_all = planted + bench.call::<_, usize>("plant_in_stack", 400);
-    // Its own calls overwrite some of the stack.
+    // The search's own calls overwrite some of the stack.
     assert!(bench.call::<_, usize>("dig", 1) > in_all - 2_000);
 }
 

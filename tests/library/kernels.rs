@@ -4,7 +4,8 @@ use kernels::{KERNELS, Kernel};
 
 use crate::support::Bench;
 
-/// Runs all kernels in the sandbox, at this part of their usual size, and compares.
+/// Runs all kernels in the sandbox, at this fraction of their usual size, and compares the
+/// checksums.
 #[track_caller]
 fn check(bench: &Bench, part: u64) {
     let module = bench.pool.load(wasmpool_guests::KERNELS.path()).unwrap();

@@ -10,7 +10,7 @@ use wasmpool::{
 use crate::programs::for_each_program;
 use crate::support::Bench;
 
-/// Bytes that travel as bytes and not as a list of numbers.
+/// Bytes that are encoded as bytes, not as a list of numbers.
 #[derive(PartialEq)]
 struct Bytes(Vec<u8>);
 
@@ -68,8 +68,8 @@ fn a_smaller_stack_is_exhausted_sooner() {
     assert_eq!(roomy.call::<_, u64>("recurse", deep), deep);
 }
 
-/// The guests are linked with 64 KiB of stack for what does not fit into registers. It lies first in
-/// the memory, so that who needs more meets its begin and no data.
+/// The guests are linked with 64 KiB of stack for locals in memory. It is first in the memory, so
+/// an overflow leaves the memory and overwrites no data.
 #[test]
 fn an_exhausted_small_stack_fails_only_the_task() {
     let pool = Pool::builder().workers(1).build().unwrap();
@@ -87,7 +87,7 @@ fn an_exhausted_small_stack_fails_only_the_task() {
     });
 }
 
-/// A component that waits for ever more times, and forgets none.
+/// A component that creates timers and drops none.
 const TIMERS: &str = r#"(component
     (import "wasi:io/poll@0.2.0" (instance $poll (export "pollable" (type (sub resource)))))
     (alias export $poll "pollable" (type $pollable))
@@ -122,7 +122,7 @@ fn handles_are_limited() {
         let rights = Capabilities::new();
         rights.dir(folder.path(), "/d", Access::ReadOnly).unwrap()
     };
-    // Each time is two things of the host.
+    // Each timer takes two handles.
     assert_eq!(held(4_900, Capabilities::new()).unwrap(), 7);
     assert_eq!(held(490, with_folder()).unwrap(), 7);
     for error in [
@@ -154,7 +154,7 @@ fn output_keeps_its_end_and_never_fails_a_task() {
             );
             assert!(captured.is_truncated() && captured.text().ends_with("299\n"));
         }
-        // The next task has its own.
+        // The next task has output of its own.
         let future = bench.submit::<_, u64>("flood", 1);
         future.wait().unwrap();
         assert_eq!(future.report().unwrap().stdout.written, 1 << 10);

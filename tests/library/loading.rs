@@ -1,4 +1,4 @@
-//! What can be loaded, and what is said of what cannot.
+//! Loading modules, and the errors of those that cannot be loaded.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -12,7 +12,7 @@ use wasmpool::{LoadError, LoadFuture, Pool, TaskModule, Value};
 use crate::hostile::component;
 use crate::support::{Bench, LONG, within_long};
 
-/// The bytes are refused, and the error names the thing and the remedy.
+/// Checks that the bytes are refused, with an error that contains all `expected` texts.
 fn check(bytes: &[u8], expected: &[&str]) -> LoadError {
     let pool = Pool::builder().workers(1).no_cache().build().unwrap();
     let error = pool.load_bytes(bytes).unwrap_err();
@@ -70,7 +70,7 @@ fn damaged_webassembly_is_refused() {
     let whole = wasmpool_guests::FACTORIZER.wasm;
     for length in [8, 9, 100, whole.len() / 2, whole.len() - 1] {
         let error = check(&whole[..length], &[]);
-        // Cut right behind the header it is a valid component that has nothing in it.
+        // Cut right after the header it is a valid empty component.
         let is_named = matches!(
             error,
             LoadError::Invalid(_) | LoadError::NothingToCall { .. }
@@ -150,11 +150,11 @@ fn the_same_bytes_are_loaded_once() {
     for _ in 0..1_000 {
         bench.pool.load(path).unwrap();
     }
-    // A thousand loads from the cache would take seconds: this is but reading and hashing.
+    // A thousand loads from the cache would take seconds; this only reads and hashes.
     assert!(before.elapsed() < crate::support::LONG);
 }
 
-/// A component that computes for ever when it is asked for its tasks. Each number makes another.
+/// A component that computes for ever when it lists its tasks. Each number makes another one.
 fn never_lists(number: usize) -> Vec<u8> {
     component(&format!(
         r#"(func (export "wasmpool:task/tasks@0.1.0#list") (result i32)
@@ -162,7 +162,7 @@ fn never_lists(number: usize) -> Vec<u8> {
     ))
 }
 
-/// A pool that gives modules long to list their tasks.
+/// A pool that gives modules much time to list their tasks.
 fn patient() -> wasmpool::PoolBuilder {
     Pool::builder()
         .workers(1)
@@ -175,7 +175,7 @@ fn works(pool: &Pool, module: &TaskModule) {
     assert_eq!(pool.submit(&task, ()).unwrap().wait().unwrap(), Value::Null);
 }
 
-/// Whether it is so can only be asked, so this asks.
+/// Polls, since there is nothing to wait on.
 fn wait_until(is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + LONG;
     while !is_so() {
@@ -192,7 +192,7 @@ impl Wake for Unpark {
     }
 }
 
-/// No runtime at all.
+/// Blocks without any runtime.
 fn block_on(mut future: LoadFuture) -> Result<TaskModule, LoadError> {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     loop {
@@ -261,7 +261,7 @@ fn modules_that_never_list_their_tasks_delay_no_other() {
         let good = pool.load_bytes(&component("")).unwrap();
         works(&pool, &good);
         drop(slow);
-        // They are stopped, since nobody waits for them.
+        // They are stopped, since no caller waits for them.
         wait_until(|| pool.stats().loading == 0);
         works(&pool, &good);
     });
@@ -337,7 +337,7 @@ fn a_module_is_loaded_from_async_code_without_a_runtime() {
     }
     let error = block_on(pool.load_async("no/such/guest.wasm")).unwrap_err();
     assert!(matches!(error, LoadError::Read { .. }), "{error:?}");
-    // One that is never polled begins nothing.
+    // A future that is never polled loads nothing.
     drop(pool.load_bytes_async(never_lists(0)));
     assert_eq!(pool.stats().loads, 1);
 }
@@ -363,7 +363,7 @@ fn a_pool_that_is_dropped_ends_its_loads() {
     within_long(move || {
         drop(pool);
         let (running, queued) = (slow.swap_remove(0), slow.pop().unwrap());
-        // Whichever it is: the one in the queue, or one that was being asked.
+        // Whether the load was queued or listing its tasks.
         for future in [running, queued, late] {
             let error = block_on(future).unwrap_err();
             let is_stopped = match &error {

@@ -1,4 +1,4 @@
-//! `map`: outcomes in order, failures in their place, inputs without end.
+//! `map`: outcomes in order, failures in their place, endless inputs.
 
 use std::cell::Cell;
 use std::future::poll_fn;
@@ -17,7 +17,7 @@ use crate::support::{Bench, within_long};
 fn outcomes_come_in_the_order_of_the_inputs() {
     let bench = Bench::with_workers(2);
     let factorize = bench.factorize();
-    // Small and large numbers in turn: later ones are done first.
+    // Alternates small and large numbers, so that later ones end first.
     let inputs = (0..500_u64).map(|n| if n % 2 == 0 { n } else { (1 << 40) + n });
     let outcomes = bench.pool.map(&factorize, inputs.clone());
     let expected = inputs.map(factorizer::factorize);
@@ -61,7 +61,7 @@ fn a_failed_item_is_an_error_in_its_place() {
 fn endless_inputs_are_pulled_a_window_ahead() {
     let bench = Bench::with_workers(2);
     let factorize = bench.factorize();
-    // Four of the largest chunks for each worker, where the map chooses.
+    // Four of the largest chunks per worker if the map chooses the size.
     for (task, window) in [
         (factorize.clone(), 512),
         (factorize.with(chunks_of(1)), 64),
@@ -109,7 +109,7 @@ fn in_a_chunk_every_item_has_its_own_outcome_and_timeout() {
         outcomes.collect::<Vec<_>>(),
         [Ok(1), timed_out, Ok(2), Ok(3), timed_out, Ok(4)]
     );
-    // A failure inside of a chunk, of a kind of its own, and the rest goes on.
+    // A failure inside of a chunk with its own kind, and the rest goes on.
     let options = chunks_of(4).memory_limit(32 << 20);
     let allocate = bench.task::<usize, usize>("allocate").with(options);
     let outcomes = bench.pool.map(&allocate, [1, 500, 2, 500, 3_usize]);
@@ -151,7 +151,8 @@ fn a_map_s_timeout_cancels_what_has_not_ended() {
     let error = outcomes.next().unwrap().unwrap_err();
     assert_eq!(error.kind(), Kind::Cancelled);
     assert!(error.message().contains("timeout of 2s"), "{error}");
-    // Those that were done come, those that were not are cancelled, and so is what follows.
+    // Tasks that have ended yield their outcomes, the others are cancelled, and so is the next
+    // input.
     let rest = outcomes.collect::<Vec<_>>();
     let is_cancelled = |error: &TaskError| error.kind() == Kind::Cancelled;
     assert!(
@@ -170,7 +171,7 @@ fn a_map_s_timeout_cancels_what_has_not_ended() {
             .map(|(place, _)| *place)
             .eq(0..outcomes.len())
     );
-    // The one that never ends, and the input that came too late.
+    // The endless task, and the input after the timeout.
     for (_, outcome) in [&outcomes[2], outcomes.last().unwrap()] {
         assert_eq!(outcome.as_ref().unwrap_err().kind(), Kind::Cancelled);
     }
@@ -241,7 +242,7 @@ fn after_a_shutdown_accepted_items_come_and_then_a_clear_error() {
     let mut outcomes = pool.map(&factorize, 0..1_000_u64);
     pool.shutdown(Shutdown::Graceful);
     let accepted = outcomes.by_ref().take_while(Result::is_ok).count();
-    // `take_while` has eaten the error; it is the only one, and the end.
+    // `take_while` has consumed the only error, which is the end.
     assert_eq!(accepted, 64);
     assert!(outcomes.next().is_none());
     let error = pool.map(&factorize, 0..1_u64).next().unwrap().unwrap_err();
@@ -269,12 +270,12 @@ fn unordered_outcomes_come_once_with_the_index_of_their_input() {
 #[test]
 fn a_slow_task_delays_only_its_own_outcome() {
     let bench = Bench::with_workers(2);
-    // The first would take an hour; endless inputs go by it.
+    // The first task would take an hour; endless inputs overtake it.
     let inputs = std::iter::once(3_600_000).chain(std::iter::repeat(0_u64));
     let sleep = bench.task::<u64, u64>("sleep");
     let outcomes = bench.pool.map_unordered(&sleep, inputs).take(500);
     assert!(outcomes.map(|(place, _)| place).all(|place| place > 0));
-    // The iterator is gone, and with it the task that sleeps.
+    // The iterator was dropped, which cancelled the sleeping task.
     bench.assert_healthy();
 }
 
@@ -295,7 +296,7 @@ fn unordered_failures_and_a_shutdown_are_outcomes_too() {
     assert!(outcomes.next().is_none());
 }
 
-/// Takes all that a stream gives.
+/// Collects the items of a stream.
 async fn collect<S: Stream + Unpin>(mut stream: S) -> Vec<S::Item> {
     let mut items = Vec::new();
     while let Some(item) = poll_fn(|context| Pin::new(&mut stream).poll_next(context)).await {
@@ -316,7 +317,7 @@ fn a_stream_yields_the_outcomes_of_a_map_without_blocking() {
     let factorize = bench.factorize();
     let expected = (0..400_u64).map(factorizer::factorize).collect::<Vec<_>>();
     let stream = || collect(bench.pool.map_async(&factorize, 0..400_u64));
-    // Both on one thread: one that blocked would hold up the other for ever.
+    // Both on one thread: if one blocked, the other would hang for ever.
     let (a, b) = block_on(async { tokio::join!(stream(), stream()) });
     for outcomes in [a, b] {
         assert!(
@@ -356,11 +357,11 @@ fn a_stream_with_room_blocks_no_other_submitter() {
         let mut stream = bench.pool.map_async(&recall, [1_u64]);
         let mut poll = || Pin::new(&mut stream).poll_next(&mut unheard).is_pending();
         assert!(poll(), "there is no room, and it is the second in line");
-        // The first is told of this place, and the stream comes by and takes it.
+        // The first in line is woken for this place, but the stream polls first and takes it.
         assert!(queued.cancel());
         assert!(poll(), "its task waits for the worker");
         assert_eq!(bench.pool.queued(), 1);
-        // Somebody lines up behind it. Places are for those two now, one after the other.
+        // Another submitter waits behind it. The next places are for these two, in order.
         let mut behind = Box::pin(bench.pool.submit_async(&recall, (3,)));
         let (first, behind) = block_on(async {
             for waiting in [&mut first, &mut behind] {
@@ -407,7 +408,7 @@ fn a_map_into_a_full_queue_does_not_block_before_next() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let running = bench.spinning();
     let queued = bench.submit::<_, u64>("recall", 0);
-    // Nothing of it gets into the queue until its time is over.
+    // None of its tasks gets into the queue until its timeout is over.
     let spin = bench.task::<u64, u64>("spin");
     let timeout = Duration::from_millis(50);
     let outcomes = bench.pool.map(&spin, 0..10_u64).timeout(timeout);
@@ -417,7 +418,7 @@ fn a_map_into_a_full_queue_does_not_block_before_next() {
     assert_eq!(outcomes.count(), 1);
     running.cancel();
     assert_eq!(queued.wait().unwrap(), 0);
-    // Where there is room for one at a time, all of them come.
+    // With room for one task at a time all outcomes come.
     let outcomes = bench.pool.map(&bench.factorize(), 0..100_u64);
     assert!(
         outcomes
@@ -470,7 +471,7 @@ fn a_map_over_the_outcomes_of_a_map_ends_in_a_queue_of_one_place() {
 fn pulled_inputs_hold_no_place_in_the_queue() {
     let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
     let recall = bench.task::<u64, u64>("recall");
-    // Each input submits a task of its own, for which there is room if none is held.
+    // Each input submits a task of its own, for which there is room if the map holds no place.
     let inputs = (0..40_u64).map(|n| {
         let own = bench.submit::<_, u64>("recall", n);
         own.wait().unwrap()
@@ -478,7 +479,7 @@ fn pulled_inputs_hold_no_place_in_the_queue() {
     let outcomes = bench.pool.map(&recall.with(chunks_of(4)), inputs);
     assert_eq!(outcomes.map(Result::unwrap).count(), 40);
     let room = Cell::new(0);
-    // No task is queued or runs while the first chunk is pulled, and the queue says so.
+    // No task is queued or runs while the first chunk is pulled.
     let inputs = (0..4_u64).inspect(|_| {
         room.set(room.get() + usize::from(bench.pool.queued() == 0));
     });

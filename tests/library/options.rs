@@ -1,4 +1,4 @@
-//! Options of one task reference, beside the pool's settings.
+//! Options of one task reference, which override the pool's settings.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn limits_of_a_task_override_the_pool_s() {
         fails("allocate", 32, none().memory_limit(16 << 20)),
         Kind::MemoryLimit
     );
-    // The reference without options is as before.
+    // The reference without options is unchanged.
     assert_eq!(bench.call::<u64, u64>("allocate", 32), 32);
 
     let honour = bench.task::<u64, u64>("honour_stop");
@@ -125,7 +125,7 @@ fn a_high_priority_does_not_wait_for_the_rest_of_a_chunk() {
     let running = bench.spinning();
     let sleep = bench.task::<u64, u64>("sleep");
     let low = sleep.with(TaskOptions::new().priority(Priority::Low));
-    // Taken in one go by the only worker, when it is free.
+    // The only worker takes the whole chunk when it is free.
     let chunk = bench
         .pool
         .submit_all(&low, [(30,), (3_600_000,), (3_600_000,)]);
@@ -144,7 +144,7 @@ fn a_warm_instance_has_the_limits_of_the_task_that_it_serves() {
     let recall = bench.task::<u64, u64>("recall");
     let small = recall.with(TaskOptions::new().memory_limit(4 << 20));
     bench.pool.submit(&small, (1,)).unwrap().wait().unwrap();
-    // Its instance hands out more than that afterwards.
+    // The same instance returns a larger result afterwards.
     let future = bench.submit::<usize, serde_bytes::ByteBuf>("huge_result", 16);
     assert_eq!(
         future.wait_as::<&serde_bytes::Bytes>().unwrap().len(),
@@ -165,7 +165,7 @@ fn options_errors_and_reports_can_be_serialized() {
     let text = serde_json::to_string(&options).unwrap();
     let read: TaskOptions = serde_json::from_str(&text).unwrap();
     assert_eq!(format!("{read:?}"), format!("{options:?}"));
-    // What is not set need not be there.
+    // Fields that are not set may be absent.
     let read: TaskOptions = serde_json::from_str(r#"{"priority": "low"}"#).unwrap();
     let low = TaskOptions::new().priority(Priority::Low);
     assert_eq!(format!("{read:?}"), format!("{low:?}"));

@@ -1,4 +1,4 @@
-//! Large arguments and results: they arrive whole, and stop as cleanly as small ones.
+//! Large arguments and results: they arrive complete, and their tasks stop as cleanly as others.
 
 use std::time::Duration;
 
@@ -8,20 +8,20 @@ use crate::support::{Bench, wait_until_running, within_long};
 
 const LARGE: usize = 64 << 20;
 
-/// Text of which no two MiB are the same.
+/// Text in which no two MiB are equal.
 fn large_text() -> String {
     let mebibyte = |letter| char::from(letter).to_string().repeat(1 << 20);
     (b'0'..).take(64).map(mebibyte).collect()
 }
 
-/// A large task that never ends, and runs.
+/// A running endless task with a large argument.
 fn pondering(bench: &Bench, text: &str) -> TaskFuture<u64> {
     let future = bench.submit("ponder", text);
     wait_until_running(&future);
     future
 }
 
-/// The only worker gives a small text and a large one back.
+/// Checks that the only worker returns a small text and a large one.
 fn assert_echoes(bench: &Bench, text: &str) {
     assert_eq!(
         bench.call::<_, String>("echo", "still there"),
@@ -64,7 +64,7 @@ fn a_task_with_a_large_payload_is_stopped_at_any_point() {
         let part = way * sixths / 6;
         let future = bench.pool.submit(&echo, (&text,)).unwrap();
         wait_until_running(&future);
-        // It may come to its end before that, which is fine too.
+        // The task may also end before that.
         drop(future.wait_timeout(part));
         let is_cancelled = future.cancel();
         match future.wait() {
@@ -98,7 +98,7 @@ fn a_pool_with_large_payloads_under_way_ends_cleanly() {
             drop(bench);
         });
         assert_eq!(running.wait().unwrap_err().kind(), Kind::ShutDown);
-        // Each of these may have come to its own end just before.
+        // Each of these may also have ended just before.
         match echoing.wait() {
             Ok(back) => assert!(back == text),
             Err(error) => assert_eq!(error.kind(), Kind::ShutDown),

@@ -1,5 +1,5 @@
-//! Programs for WASI preview 1: core modules, which run as they are. What programs of both
-//! versions have in common is in `programs`.
+//! Programs for WASI preview 1: core modules, which run unchanged. Tests for programs of both
+//! versions are in `programs`.
 
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ fn pool() -> Pool {
     Pool::builder().workers(1).no_cache().build().unwrap()
 }
 
-/// All functions that the programs here import. Each begins with those.
+/// The functions that the programs here import. Each program begins with these imports.
 const IMPORTS: &str = r#"
     (import "wasi_snapshot_preview1" "args_sizes_get" (func $args (param i32 i32) (result i32)))
     (import "wasi_snapshot_preview1" "clock_time_get"
@@ -45,8 +45,8 @@ fn run(pool: &Pool, text: &str) -> Output {
     run_with(pool, text, Capabilities::new())
 }
 
-/// A program that owns all of its memory, up to the very end, and expects to get more of it in
-/// one piece. It exits with 0 if nobody else has written there.
+/// A program that uses all of its memory and expects it to grow contiguously. It exits with 0 if
+/// nothing else has written there.
 #[test]
 fn the_memory_is_the_program_s_own() {
     let pool = pool();
@@ -111,7 +111,7 @@ fn a_start_section_may_call_the_host() {
     assert_eq!(run(&pool(), &text).stdout, b"okok");
 }
 
-/// The errors are those of the standard: 8 is `badf`.
+/// Errno 8 is `badf` in the standard.
 #[test]
 fn an_empty_write_to_a_closed_descriptor_fails() {
     let pool = pool();
@@ -153,7 +153,7 @@ fn hundreds_of_files_may_be_open_and_thousands_are_a_limit() {
     let rights = Capabilities::new();
     let rights = rights.dir(folder.path(), "/d", Access::ReadOnly).unwrap();
     let pool = pool();
-    // Exits with the number of files that it has opened.
+    // Exits with the number of opened files.
     let open = |files: u32| {
         let text = program(&format!(
             r#"(memory (export "memory") 1)
@@ -299,7 +299,7 @@ fn the_version_before_preview_1_runs_as_well() {
 fn a_program_that_only_sleeps_is_stopped() {
     within_long(|| {
         let pool = pool();
-        // Where the flag, the number of the clock and the time lie in what is asked for.
+        // The offsets of the flag, the clock id and the time in a subscription.
         for (wasi, clock, time) in [
             ("wasi_snapshot_preview1", 16, 24),
             ("wasi_unstable", 24, 32),
@@ -324,8 +324,9 @@ fn a_program_that_only_sleeps_is_stopped() {
     });
 }
 
-/// A deterministic program waits for three times: an hour of the monotonic clock, two hours by the
-/// wall clock, and half an hour from now. The last comes first, and alone; the clock has moved by it.
+/// A deterministic program waits for three timers: one hour on the monotonic clock, two hours on
+/// the wall clock, and half an hour from now. The last fires first, alone, and advances the clock
+/// by half an hour.
 #[test]
 fn a_deterministic_program_gets_its_earliest_timer_first() {
     let pool = pool();
@@ -428,7 +429,7 @@ fn a_core_module_that_is_not_a_program_offers_its_functions_of_numbers() {
     let all = module.task::<(i32, i64, f32, f64), All>("all").unwrap();
     let outcome = pool.submit(&all, (-1, i64::MIN, 0.1, -0.0)).unwrap().wait();
     assert_eq!(outcome.unwrap(), (-0.0, 0.1, i64::MIN, -1));
-    // Of each instance `_initialize` is called first, and once.
+    // `_initialize` is called first and once in each instance.
     let calls = module.task::<(), i32>("calls").unwrap();
     for _ in 0..2 {
         assert_eq!(pool.submit(&calls, ()).unwrap().wait().unwrap(), 101);
@@ -449,7 +450,7 @@ fn modules_may_have_several_memories_and_tables_or_none() {
         let text = format!("(module {items} (func (export \"_start\")))");
         assert!(run(&pool, &text).status.success(), "{items}");
     }
-    // Valid, and more than there is: said so.
+    // Valid modules that exceed what is supported are reported as such.
     for items in [
         "(memory 1) (memory 1) (memory 1) (memory 1) (memory 1)",
         "(memory 1 1 shared)",
@@ -479,7 +480,7 @@ fn a_program_can_be_compiled_ahead_of_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("programs.cwasm");
     std::fs::write(&path, code).unwrap();
-    // SAFETY: it is what `precompile` has made.
+    // SAFETY: the file was made by `precompile`.
     let module = unsafe { pool.load_precompiled(&path) }.unwrap();
     let mut command = module.command().unwrap();
     let output = command.args(["count", "a b"]).spawn(&pool).unwrap();

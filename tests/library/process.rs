@@ -9,7 +9,7 @@ use crate::support::{Bench, LONG, in_own_process, threads_named, wait_until_runn
 
 const MIB: usize = 1 << 20;
 
-/// What the process holds of the kernel.
+/// The kernel's resources that the process holds.
 #[derive(Debug, Clone, Copy)]
 struct Footprint {
     threads: usize,
@@ -34,8 +34,8 @@ impl Footprint {
     }
 }
 
-/// Blocks until no thread of any pool is left. A joined thread is listed for a moment more,
-/// at the end without a name.
+/// Blocks until no thread of any pool is left. A joined thread stays listed for a moment, at the
+/// end without a name.
 fn wait_until_no_thread_is_left() {
     wait_until(|| threads_named("wasmpool").is_empty());
 }
@@ -48,10 +48,10 @@ fn wait_until(is_so: impl Fn() -> bool) {
     }
 }
 
-/// Stops ten tasks in all the ways there are, while they run and while they wait.
+/// Stops ten tasks in all possible ways, while they run and while they wait.
 fn stop_ten_tasks(bench: &Bench, round: usize) {
-    // Few that compute, since each takes a core from those who stop it; and fewer that run
-    // than that wait, since each has its backtrace read.
+    // Few compute, since each takes a core from the threads that stop it. Fewer run than wait,
+    // since each running one has its backtrace read.
     let endless = |number: usize| match number % 16 {
         0 => ("spin", 1),
         8 => ("ignore_stop", 0),
@@ -86,7 +86,7 @@ fn ten_thousand_stopped_tasks_leave_nothing_behind() {
         // Those that wait keep their workers, so that others are queued behind them.
         let bench = Bench::new(Pool::builder().workers(2).max_suspended(0));
         let stop_tasks = |rounds| (0..rounds).for_each(|round| stop_ten_tasks(&bench, round));
-        // The first ones bring every place for an instance into use.
+        // The first ones use every slot for an instance once.
         stop_tasks(200);
         let before = Footprint::now();
         stop_tasks(800);
@@ -94,7 +94,7 @@ fn ten_thousand_stopped_tasks_leave_nothing_behind() {
         println!("{before:?}\n{after:?}");
         assert_eq!(bench.pool.stats().finished, 10_000);
         assert_eq!((after.threads, after.files), (before.threads, before.files));
-        // One of a hundred would show.
+        // A leak of one in a hundred would show.
         assert!(
             after.mappings <= before.mappings + 80,
             "{before:?} {after:?}"
@@ -107,7 +107,7 @@ fn ten_thousand_stopped_tasks_leave_nothing_behind() {
     });
 }
 
-/// The ways for a pool to go, each with its own things left to do.
+/// The ways to drop a pool, each in another state.
 const DROPS: [fn(); 4] = [
     || drop(Bench::with_workers(2)),
     || {
@@ -130,7 +130,7 @@ const DROPS: [fn(); 4] = [
         assert!(running.iter().chain(&queued).all(TaskFuture::is_cancelled));
     },
     || {
-        // A callback has the last handle: the pool goes on one of its own threads, with a
+        // A callback has the last handle: the pool is dropped on one of its own threads, with a
         // full queue and an endless guest on the other.
         let bench = Arc::new(Bench::new(Pool::builder().workers(2).queue_capacity(8)));
         let [one, other] = [bench.spinning(), bench.spinning()];
@@ -157,8 +157,8 @@ fn dropped_pools_leave_nothing_behind() {
                 wait_until_no_thread_is_left();
             }
         };
-        // The first ones leave what the process keeps for the next: the compiler's threads,
-        // stacks of threads that have ended, arenas of the allocator.
+        // The first drops leave resources that the process reuses: the compiler's threads, stacks
+        // of ended threads, arenas of the allocator.
         drop_all();
         drop_all();
         let before = Footprint::now();
@@ -181,7 +181,7 @@ fn dropped_pools_leave_nothing_behind() {
 
 #[test]
 fn payloads_are_freed_with_their_tasks_and_futures() {
-    // Large enough that the allocator takes each from the kernel, and gives it back.
+    // So large that the allocator maps and unmaps each separately.
     const SIZE: usize = 40 * MIB;
     in_own_process(|| {
         let bench = Bench::with_workers(1);
@@ -192,7 +192,7 @@ fn payloads_are_freed_with_their_tasks_and_futures() {
         let full = Footprint::now().resident;
         println!("{empty} {full}");
         assert!(full >= empty + 8 * SIZE);
-        // The futures stay, and with them their tasks; the arguments do not.
+        // The futures keep their tasks, but not the arguments.
         queued.iter().for_each(|future| assert!(future.cancel()));
         println!("{}", Footprint::now().resident);
         assert!(Footprint::now().resident <= full - 7 * SIZE);
@@ -200,7 +200,7 @@ fn payloads_are_freed_with_their_tasks_and_futures() {
 
         let futures = [(); 8].map(|()| bench.submit::<_, String>("echo", &text));
         assert!(futures.iter().all(|future| future.wait().is_ok()));
-        // With the pool goes the memory of its guests, and the results stay.
+        // Dropping the pool frees the memory of its guests; the results stay.
         drop(bench);
         let full = Footprint::now().resident;
         drop(futures);
@@ -225,7 +225,7 @@ fn freed_payloads_take_no_memory() {
         echo(200);
         let after = Footprint::now().resident;
         println!("{before} {after}");
-        // Eight of the eight hundred payloads that have gone to and fro meanwhile.
+        // Eight of the eight hundred payloads that were passed meanwhile.
         assert!(after <= before + 64 * MIB, "{before} {after}");
     });
 }
@@ -239,7 +239,7 @@ fn an_idle_pool_holds_no_memory_of_large_dropped_instances() {
         for _ in 0..30 {
             bench.call::<usize, usize>("allocate", 150);
         }
-        // It starts when the last one's instance is cleared away.
+        // This task starts when the last instance has been dropped.
         bench.call::<u64, u64>("recall", 0);
         let after = Footprint::now().resident;
         println!("{before} {after}");

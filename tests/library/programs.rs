@@ -1,4 +1,4 @@
-//! Programs as tasks: command lines in, exit codes and all that was printed out.
+//! Programs as tasks: command lines in, exit codes and output out.
 
 use std::path::Path;
 use std::process;
@@ -12,7 +12,7 @@ use wasmpool::{
 
 use crate::support::{Bench, LONG, within_long};
 
-/// The same program, as it is built for each version of WASI.
+/// Runs `check` with the same program built for each version of WASI.
 pub(crate) fn for_each_program(pool: &Pool, check: impl Fn(&str, TaskModule)) {
     for guest in [wasmpool_guests::PROGRAMS, wasmpool_guests::PROGRAMS_P1] {
         check(guest.name, pool.load(guest.path()).unwrap());
@@ -57,7 +57,7 @@ fn a_program_gets_its_arguments_environment_and_input() {
         let output = command.spawn(&pool).unwrap().wait().unwrap();
         assert_eq!(text(&output.stdout), "A=2\nB=x=y\n", "{name}");
 
-        // More than one read takes, and no text.
+        // More than one read takes, and not text.
         let input = (0..1_000_000_u32).map(|n| n as u8).collect::<Vec<_>>();
         let mut command = module.command().unwrap();
         let output = command.arg("cat").stdin(input.clone()).spawn(&pool);
@@ -140,7 +140,7 @@ fn the_output_is_complete_up_to_its_limit() {
         let output = child.wait().unwrap();
         assert_eq!(output.stdout.len(), 3_000_000, "{name}");
         assert_eq!(output.stderr.len(), 3_000_000, "{name}");
-        // The report keeps its tails as it does of all tasks.
+        // The report keeps the ends of the streams, as for all tasks.
         let report = child.task().report().unwrap();
         assert_eq!(
             (report.stdout.tail.len(), report.stdout.written),
@@ -162,7 +162,7 @@ fn the_output_is_complete_up_to_its_limit() {
             "it printed more than 119999 bytes, the limit of a program's output"
         );
         assert_eq!(child.task().report().unwrap().stdout.tail, [b'x'; 1000]);
-        // And the next one is well.
+        // The next program succeeds.
         assert!(
             run(&pool, &module, &["count", "x"]).status.success(),
             "{name}"
@@ -226,7 +226,7 @@ fn a_program_is_an_ordinary_task() {
         let outputs = outputs.collect::<Vec<_>>();
         assert_eq!(outputs, [&b"1 1 1\n"[..], b"1 2 3\n"], "{name}");
 
-        // Tried again because of its exit code.
+        // Retried because of its exit code.
         let failing = module.task::<Arguments, Output>(&info.name).unwrap();
         let code = if name == "programs" { 1 } else { 9 };
         let options = TaskOptions::new().retry(Retry::times(2).on([TaskErrorKind::Exited(code)]));
@@ -317,7 +317,7 @@ fn a_program_without_imports_runs() {
     assert_eq!(run(&pool, &module, &[]).stdout, b"");
 }
 
-/// A program made by tools that are not ours.
+/// A program built by other tools.
 #[test]
 fn a_program_in_c_runs_as_it_is() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-tasks/programs/count.c");

@@ -1,4 +1,4 @@
-//! The bounded queue: waiting for room, refusing, giving back.
+//! The bounded queue: waiting for room, refusing, returning arguments.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -100,9 +100,9 @@ fn a_hundred_thousand_tiny_submits_from_several_threads_all_complete() {
 
 #[test]
 fn no_task_waits_for_a_busy_worker_while_another_is_free() {
-    // Between the outcome and the next task a worker calls back and clears the instance away.
-    // How long the latter takes nobody can choose or see; a callback takes as long as it
-    // likes, on the same thread and at the same stage.
+    // Between the outcome and the next task a worker runs callbacks and drops the instance. The
+    // duration of the drop cannot be controlled, but a callback can block, on the same thread and
+    // at the same stage.
     let bench = Bench::with_workers(2);
     let [one, other] = [bench.spinning(), bench.spinning()];
     let large = bench.submit::<_, u64>("allocate", 64);
@@ -124,7 +124,7 @@ fn no_task_waits_for_a_busy_worker_while_another_is_free() {
         assert_eq!(outcome.expect("the other worker is free").unwrap(), n);
         assert_eq!(future.report().unwrap().worker, Some(free));
     }
-    // Many at once, too: none of them is set aside for the busy one.
+    // Also with many at once: none is reserved for the busy worker.
     let many = (0..100).map(|n| bench.submit::<u64, u64>("recall", n));
     let waited = wait(many.collect::<Vec<_>>(), Until::AllCompleted, Some(LONG));
     assert_eq!(waited.pending.len(), 0);
@@ -149,7 +149,7 @@ fn async_submitters_wait_for_room_without_blocking_their_thread() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    // All on one thread: one that blocked would block the others for ever.
+    // All on one thread: if one blocked, the others would hang for ever.
     let submitted = (0..500).map(|n| {
         let (pool, recall) = (&bench.pool, &recall);
         async move {
@@ -181,7 +181,7 @@ fn a_dropped_async_submitter_takes_no_place_and_no_turn() {
     let waker = Waker::from(Arc::clone(&woken));
     let mut context = Context::from_waker(&waker);
     assert!(patient.as_mut().poll(&mut context).is_pending());
-    // The place that comes free is told to the first in line, who does not want it any more.
+    // The freed place wakes the first in line, which was dropped.
     queued.cancel();
     assert!(!woken.0.load(Ordering::SeqCst));
     drop(impatient);
@@ -224,7 +224,7 @@ impl Wake for Woken {
     }
 }
 
-/// Polls all of them whenever one wants it.
+/// Polls all futures whenever one is woken.
 async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
     let mut futures = futures.map(Box::pin).collect::<Vec<_>>();
     let mut outputs = Vec::new();
@@ -247,7 +247,7 @@ async fn join_all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output>
 
 #[test]
 fn tasks_submitted_together_each_have_a_future_or_an_error() {
-    // More than the queue takes at once.
+    // More tasks than the queue has room for.
     let bench = Bench::new(
         Pool::builder()
             .workers(2)
@@ -304,7 +304,7 @@ fn async_submitters_cause_no_needless_wakes() {
         waiting[place].as_mut().poll(&mut context)
     };
     for place in [0, 1, 2, 2, 1, 0] {
-        // Polls that nothing was the reason for change nothing, not even the order.
+        // Spurious polls change nothing, not even the order.
         assert!(poll(place).is_pending());
     }
     let wakes = || {
@@ -337,7 +337,7 @@ fn a_panicking_waker_affects_no_other_task() {
     let recall = bench.task::<u64, u64>("recall");
     let waker = Waker::from(Arc::new(Panics));
     let mut context = Context::from_waker(&waker);
-    // Woken by the worker that takes a task, by a cancel, and by the end of the pool.
+    // Woken by a worker that takes a task, by a cancel, and by the end of the pool.
     let running = bench.spinning();
     let queued = bench.pool.submit(&recall, (1,)).unwrap();
     let mut waiting = Box::pin(bench.pool.submit_async(&recall, (2,)));

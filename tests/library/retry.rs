@@ -1,4 +1,4 @@
-//! Tasks that are tried again after a failure.
+//! Retries after failures.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -27,7 +27,7 @@ fn a_task_is_retried_the_given_number_of_times() {
         assert!(matches!(error.kind(), Kind::Trap(_)), "{error}");
         assert_eq!(attempts(&future), retries + 1);
     }
-    // By default nothing is.
+    // By default nothing is retried.
     let future = bench.submit::<_, ()>("panic", "now");
     future.wait().unwrap_err();
     assert_eq!(attempts(&future), 1);
@@ -97,7 +97,7 @@ fn between_attempts_a_task_is_queued_and_can_be_cancelled() {
     let retry = Retry::times(1).backoff(LONG);
     let task = bench.task::<&str, ()>("panic").with(with_retry(retry));
     let future = bench.pool.submit(&task, ("now",)).unwrap();
-    // The worker serves others meanwhile: after the attempt, since there is only one.
+    // The only worker serves other tasks between the attempts.
     bench.assert_healthy();
     assert_eq!(future.state(), TaskState::Queued);
     assert!(future.cancel());
@@ -136,7 +136,7 @@ fn a_terminated_pool_retries_no_task() {
     let futures = (0..50).map(|_| bench.pool.submit(&task, ("now",)).unwrap());
     let futures = futures.collect::<Vec<_>>();
     within_long(move || drop(bench));
-    // Those that were just running have their last attempt's own end.
+    // Tasks that were just running may end with the outcome of their last attempt.
     let is_end = |error: &TaskError| error.is_cancelled() || matches!(error.kind(), Kind::Trap(_));
     assert!(futures.iter().all(|future| is_end(future.error().unwrap())));
 }
@@ -192,7 +192,7 @@ fn tasks_that_wait_for_another_attempt_fill_the_queue() {
     let bench = Bench::new(builder.retry(retry));
     let task = bench.task::<&str, ()>("panic");
     let mut futures = Vec::new();
-    // Until all that were accepted have had their first attempt, and there is still no room.
+    // Until all accepted tasks have had their first attempt and the queue is still full.
     loop {
         let attempts = bench.pool.stats().run_time.count;
         match bench.pool.try_submit(&task, ("now",)) {
@@ -204,11 +204,11 @@ fn tasks_that_wait_for_another_attempt_fill_the_queue() {
                 }
             }
         }
-        // Each worker may put one back that it took while there was room.
+        // Each worker may put back one task that it took while there was room.
         assert!(futures.len() <= CAPACITY + WORKERS, "{}", futures.len());
     }
     assert!(bench.pool.queued() >= CAPACITY);
-    // A cancelled one gives its place back.
+    // A cancelled task frees its place.
     for future in &futures {
         assert!(future.cancel());
     }

@@ -30,7 +30,7 @@ fn run(pool: &Pool, module: &TaskModule, rights: &Capabilities, arguments: &[&st
     start(pool, module, rights, arguments).wait().unwrap()
 }
 
-/// The program could do it, and printed this.
+/// Checks that the program succeeded and printed this.
 #[track_caller]
 fn allowed(output: Output, printed: &str) {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -38,7 +38,7 @@ fn allowed(output: Output, printed: &str) {
     assert_eq!(String::from_utf8_lossy(&output.stdout), printed);
 }
 
-/// The program was refused, and did not get at the secret.
+/// Checks that the program failed and did not print the secret.
 #[track_caller]
 fn refused(output: Output) {
     let stdout = String::from_utf8_lossy(&output.stdout);
@@ -46,7 +46,7 @@ fn refused(output: Output) {
     assert!(!stdout.contains("secret"), "{stdout}");
 }
 
-/// A granted folder `inside` and beside it what nobody granted.
+/// A granted folder `inside`, and a folder beside it that is not granted.
 struct Tree {
     folder: tempfile::TempDir,
 }
@@ -75,7 +75,7 @@ impl Tree {
         Capabilities::new().dir(inside, "/data", access).unwrap()
     }
 
-    /// What is outside is as it was.
+    /// Checks that the folder outside is unchanged.
     #[track_caller]
     fn assert_untouched(&self) {
         let names = fs::read_dir(self.root().join("outside")).unwrap();
@@ -147,7 +147,7 @@ fn a_folder_can_be_read_and_written() {
             "file\nmade\nmoved\nsub\nsymbolic\n",
         );
         assert_eq!(fs::read_to_string(tree.inside("moved")).unwrap(), "ab");
-        // More than one call writes.
+        // More than one call can write.
         let long = "x".repeat(50_000);
         allowed(run(&["write", "/data/long", &long]), "");
         for _ in 0..9 {
@@ -193,7 +193,7 @@ fn a_guest_cannot_leave_a_granted_folder() {
     for_each_program(&pool, |_, module| {
         let tree = Tree::new();
         let outside = tree.root().join("outside");
-        // Links that the host made.
+        // Links made by the host.
         symlink("../outside", tree.inside("relative")).unwrap();
         symlink(&outside, tree.inside("absolute")).unwrap();
         symlink("../outside/file", tree.inside("file_outside")).unwrap();
@@ -234,12 +234,12 @@ fn a_guest_cannot_leave_a_granted_folder() {
             refused(run(&["symlink", "file", &format!("{path}/new")]));
             refused(run(&["remove", &format!("{path}/file")]));
         }
-        // A link that the guest makes leads nowhere either.
+        // The guest cannot follow a link of its own either.
         let _ = run(&["symlink", "../outside/file", "/data/own"]);
         refused(run(&["read", "/data/own"]));
         let _ = run(&["symlink", absolute, "/data/own_absolute"]);
         refused(run(&["read", "/data/own_absolute"]));
-        // Nor does one that is moved to where its way is another: up from `sub` it stays in.
+        // Nor a link that is moved so that its target changes: from `sub` it stays inside.
         allowed(run(&["symlink", "../file", "/data/sub/up"]), "");
         allowed(run(&["read", "/data/sub/up"]), "open");
         allowed(run(&["rename", "/data/sub/up", "/data/up"]), "");
@@ -420,7 +420,7 @@ fn the_environment_has_only_the_granted_variables() {
         command.arg("env").env("B", "own").env("C", "own");
         let output = command.spawn(&pool).unwrap().wait().unwrap();
         allowed(output, "A=granted\nB=own\nC=own\n");
-        // Rights of its own take the place of its module's.
+        // Rights of the command replace those of its module.
         let output = run(&pool, &module, &Capabilities::new(), &["env"]);
         allowed(output, "");
     });
@@ -433,14 +433,15 @@ fn rights_apply_to_all_kinds_of_tasks() {
     let plain = bench.task::<&str, String>("escape");
     let submit = |task: &_| bench.pool.submit(task, ("environment",)).unwrap();
     assert_eq!(submit(&plain).wait().unwrap(), "denied: no variable");
-    // Of one reference: in an instance of its own, warm or not.
+    // Rights of one reference: in an instance of its own, whatever the isolation.
     let granted = plain.with(TaskOptions::new().capabilities(rights.clone()));
     for _ in 0..2 {
         let future = submit(&granted);
         assert_eq!(future.wait().unwrap(), "RIGHT=granted");
         assert_eq!(future.report().unwrap().instance_age, 0);
     }
-    // Of a module: its instances stay warm, and are not those of the others.
+    // Rights of a module: its instances stay warm, and are not shared with the module without
+    // them.
     let module = bench.misbehaving.with_capabilities(rights);
     let task = module.task::<(&str,), String>("escape").unwrap();
     for age in 0..2 {
@@ -451,7 +452,7 @@ fn rights_apply_to_all_kinds_of_tasks() {
     assert_eq!(submit(&plain).wait().unwrap(), "denied: no variable");
 }
 
-/// A server for one connection, that answers with what it heard.
+/// An echo server for one connection.
 fn answering_once() -> (u16, std::thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -464,7 +465,7 @@ fn answering_once() -> (u16, std::thread::JoinHandle<()>) {
     (port, server)
 }
 
-// Preview 1 has no way to make a connection: these are for preview 2.
+// Preview 1 cannot connect, so these tests are for preview 2.
 
 #[test]
 fn a_granted_address_can_be_connected_to_and_no_other() {
@@ -497,7 +498,7 @@ fn a_granted_address_can_be_connected_to_and_no_other() {
     );
     check(&["lookup", "localhost"], &["look up `localhost`"]);
     check(&["listen", "127.0.0.1:0"], &["bind to 127.0.0.1:0"]);
-    // It has a port by then, which is nobody's business.
+    // The program has a port by then, which the test does not know.
     let child = start(&pool, &module, &rights, &["listen", "0.0.0.0:0"]);
     refused(child.wait().unwrap());
     let listen = &child.task().report().unwrap().refused[0];
@@ -520,7 +521,7 @@ fn a_granted_name_can_be_looked_up_and_connected_to() {
         addresses.lines().any(|address| address == "127.0.0.1"),
         "{addresses}"
     );
-    // The address alone was not granted.
+    // The address itself was not granted.
     refused(run(
         &pool,
         &module,
@@ -555,11 +556,11 @@ fn a_granted_name_can_be_looked_up_and_connected_to() {
 fn a_program_that_waits_for_the_network_is_stopped() {
     let bench = Bench::with_workers(1);
     let module = bench.pool.load(wasmpool_guests::PROGRAMS.path()).unwrap();
-    // It accepts, for the system does, and never says a word.
+    // The system accepts the connection, and the server sends nothing.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap().to_string();
     let rights = Capabilities::new().net(&address).unwrap();
-    // Enough to be connected.
+    // Enough time to connect.
     let options = TaskOptions::new().task_timeout(Duration::from_millis(500));
     let mut command = module.command().unwrap();
     command.args(["connect", &address]);
@@ -568,7 +569,7 @@ fn a_program_that_waits_for_the_network_is_stopped() {
     let outcome = late.wait_timeout(LONG).expect("it is stopped");
     assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::TimedOut);
     let waiting = start(&bench.pool, &module, &rights, &["connect", &address]);
-    // It is connected when the second connection is there.
+    // The program is connected when the second connection is there.
     drop((silent.accept().unwrap(), silent.accept().unwrap()));
     waiting.kill();
     bench.assert_healthy();
@@ -598,7 +599,7 @@ fn a_deterministic_program_repeats_itself() {
             assert_eq!(run(&seed(1), &["clock"]), clock, "{name}");
         }
         assert_ne!(run(&seed(2), &["random"]).0, random.0, "{name}");
-        // And without it, nothing repeats.
+        // Without determinism nothing repeats.
         let nothing = Capabilities::new();
         assert_ne!(
             run(&nothing, &["random"]).0,
@@ -621,7 +622,7 @@ fn a_deterministic_program_sleeps_in_its_own_time() {
         assert_eq!(String::from_utf8(output.stdout).unwrap(), slept, "{name}");
         assert!(began.elapsed() < LONG);
     });
-    // Where something takes real time, sleeping does.
+    // With a right that takes real time, sleeping takes real time.
     for_each_program(&pool, |_, module| {
         let rights = Capabilities::new().deterministic(1);
         let rights = rights.net("127.0.0.1:1").unwrap();
@@ -637,7 +638,7 @@ fn a_deterministic_program_sleeps_in_its_own_time() {
 #[test]
 fn a_deterministic_guest_waits_for_the_earliest_of_its_timers() {
     let bench = Bench::with_workers(1);
-    // The first of them goes off after an hour.
+    // The first timer fires after an hour.
     let rights = Capabilities::new().deterministic(1);
     let poll = bench.task::<u64, u64>("poll");
     let poll = poll.with(TaskOptions::new().capabilities(rights));
@@ -658,7 +659,7 @@ fn a_deterministic_guest_sees_nothing_of_its_task() {
     let whereabouts = module.task::<(), Told>("whereabouts").unwrap();
     let rights = Capabilities::new().deterministic(1);
     let whereabouts = whereabouts.with(TaskOptions::new().capabilities(rights));
-    // On whichever worker: on both, as long as one is busy with another.
+    // On any worker: both run some of these tasks.
     let futures = [(); 64].map(|()| pool.submit(&whereabouts, ()).unwrap());
     for future in futures {
         let told = future.wait().unwrap();
@@ -670,7 +671,7 @@ fn a_deterministic_guest_sees_nothing_of_its_task() {
 
 #[test]
 fn deterministic_numbers_are_bit_identical() {
-    // Two NaN with signs and payloads of their own, and what their sum is.
+    // Two NaNs with different signs and payloads, and their sum.
     let component = br#"(component
         (core module $m
             (func (export "sum") (param i32 i32) (result i32)
@@ -687,7 +688,7 @@ fn deterministic_numbers_are_bit_identical() {
         (0xFFC1_2345, 0x3F80_0000),
         (0x3F80_0000, 0x7FC5_4321),
         (0xFFC1_2345, 0x7FC5_4321),
-        // Infinities that cancel each other out.
+        // Infinities of opposite sign.
         (0x7F80_0000, 0xFF80_0000),
     ] {
         let bits = pool.submit(&sum, (a, b)).unwrap().wait().unwrap();
@@ -711,7 +712,7 @@ fn a_folder_stays_the_one_that_was_granted() {
     let root = tree.folder.path();
     let rights = Capabilities::new();
     let rights = rights.dir(root.join("inside"), "/data", Access::ReadOnly);
-    // Another folder takes its place, and then a further one is granted.
+    // Another folder replaces it, and then a further one is granted.
     fs::rename(root.join("inside"), root.join("moved")).unwrap();
     symlink(root.join("outside"), root.join("inside")).unwrap();
     let rights = rights

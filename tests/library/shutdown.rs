@@ -1,4 +1,4 @@
-//! Shutting down: what becomes of accepted tasks, and what is left afterwards.
+//! Shutdown: the outcomes of accepted tasks, and the state afterwards.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn failures_do_not_hang_a_graceful_shutdown() {
             futures.push((submit(&poll, 2), "timed-out"));
         }
         let last = bench.submit::<_, u64>("recall", 3);
-        // The shutdown has begun, and only now does any of them start.
+        // The shutdown begins before any of the tasks starts.
         bench.pool.close();
         running.iter().for_each(|future| assert!(future.cancel()));
         let bench = within_long(move || {
@@ -55,7 +55,7 @@ fn failures_do_not_hang_a_graceful_shutdown() {
         });
         for (future, expected) in &futures {
             assert!(future.is_done());
-            // One of them says that it has succeeded, and its result cannot be read.
+            // One of them succeeds, but its result cannot be decoded.
             let error = future.wait().unwrap_err();
             assert_eq!(error.kind().name(), *expected, "{error:?}");
         }
@@ -133,7 +133,7 @@ fn terminating_stops_running_tasks_before_it_runs_callbacks() {
     let running = bench.spinning();
     let queued = bench.submit::<_, u64>("recall", 1);
     let inner = Arc::clone(&bench);
-    // Waits for the spinning guest, which nobody would stop if this came first.
+    // Waits for the spinning guest, which would not be stopped if this ran first.
     queued.on_done(move |_| inner.pool.shutdown(Shutdown::Graceful));
     let pool = Arc::clone(&bench);
     within_long(move || pool.pool.shutdown(Shutdown::Terminate));
@@ -228,7 +228,7 @@ fn shutting_down_never_hangs() {
         bench.submit::<_, u64>("recall", 1).cancel();
         bench.pool.shutdown(Shutdown::Graceful);
     });
-    // A submitter that waits for room in a full queue is let go.
+    // A submitter that waits for room in a full queue returns.
     within_long(|| {
         let bench = Bench::new(Pool::builder().workers(1).queue_capacity(1));
         let _running = bench.spinning();
@@ -239,7 +239,7 @@ fn shutting_down_never_hangs() {
                 bench.pool.submit(&task, (2,)).map(drop)
             });
             bench.pool.shutdown(Shutdown::Terminate);
-            // It came too late, or in time to be cancelled: either way it comes back.
+            // It was refused or cancelled; in both cases it returns.
             let _ = waiting.join().unwrap();
         });
     });
@@ -261,7 +261,7 @@ fn clones_are_one_pool_and_the_last_one_ends_it() {
     let clone = bench.pool.clone();
     let spinning = bench.spinning();
     drop(bench);
-    // The pool goes on: only a cancel stops the guest.
+    // The pool still runs: only a cancel stops the guest.
     assert_eq!(spinning.state(), TaskState::Running);
     assert_eq!(clone.stats().running, 1);
     drop(clone);

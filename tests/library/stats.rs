@@ -8,7 +8,7 @@ use wasmpool::{Pool, PoolStats, Shutdown, TaskOptions};
 
 use crate::support::Bench;
 
-/// Adds up, at whatever moment it was read.
+/// Checks that the counts are consistent.
 fn check(stats: &PoolStats) {
     let PoolStats {
         accepted,
@@ -104,7 +104,7 @@ fn run_times_cover_the_tasks_that_have_run() {
     let ascending = [ran.min, ran.p50, ran.p90, ran.p99, ran.p999, ran.max];
     assert!(ascending.is_sorted() && ran.min < ran.max, "{ran:?}");
     assert!(ran.max >= Duration::from_millis(200), "{ran:?}");
-    // Reading starts nothing anew.
+    // Reading does not reset the counts.
     assert_eq!(bench.pool.stats().run_time, ran);
 }
 
@@ -113,7 +113,7 @@ fn utilization_includes_running_tasks() {
     let bench = Bench::with_workers(2);
     let running = bench.spinning();
     let first = bench.pool.stats();
-    // Both are busy for a while, after nobody was: the share rises.
+    // Both workers are busy after being idle, so the utilization rises.
     let options = TaskOptions::new().task_timeout(Duration::from_millis(100));
     let other = bench.task::<u64, u64>("sleep").with(options);
     bench

@@ -9,10 +9,10 @@ use crate::support::{Bench, LONG, wait_until_running, within_long};
 
 const SHORT: Duration = Duration::from_millis(50);
 
-/// The tasks that never end by themselves, with an argument that keeps them from it.
+/// The endless tasks, each with an argument that makes it endless.
 ///
-/// A guest can wait for timers and for nothing else: a read of its empty standard input is
-/// over at once, its output is taken at once, and it has no file and no socket.
+/// A guest can wait only for timers: reading its empty standard input and writing output return at
+/// once, and it has no file and no socket.
 const ENDLESS: &[(&str, u64)] = &[
     ("spin", 1),
     ("sleep", 3_600_000),
@@ -80,14 +80,14 @@ fn a_worker_thread_survives_ten_stopped_tasks() {
 
 #[test]
 fn a_timeout_begins_with_the_task_and_not_in_the_queue() {
-    // Enough for a task that sleeps for a millisecond, on a busy machine too.
+    // Enough for a task that sleeps for a millisecond, even on a busy machine.
     let timeout = Duration::from_secs(2);
     let bench = Bench::new(Pool::builder().workers(1).task_timeout(timeout));
     loop {
         let spinning = [1, 2].map(|n| bench.submit::<_, u64>("spin", n));
         let behind = bench.submit::<_, u64>("sleep", 1);
-        // Only if the second was still queued by now is it certain that the third waits for
-        // all of the second's time, which is longer than its own may be.
+        // Only if the second task is still queued here, the third certainly waits for the second's
+        // whole run, which is longer than its own timeout.
         let is_certain = spinning[1].state() == TaskState::Queued;
         assert_eq!(behind.wait().unwrap(), 1);
         for future in spinning {
@@ -158,7 +158,7 @@ fn cancelling_an_ended_task_changes_nothing() {
 #[test]
 fn stopping_one_task_affects_no_other() {
     let bench = Bench::with_workers(2);
-    // 2^61 - 1 has no small factor: this computes for a while, through all the stops.
+    // 2^61 - 1 has no small factor, so this computes during all the stops.
     let is_prime = bench.factorizer.task::<(u64,), bool>("is_prime").unwrap();
     let neighbour = bench.pool.submit(&is_prime, ((1 << 61) - 1,)).unwrap();
     wait_until_running(&neighbour);
@@ -180,7 +180,7 @@ fn stops_at_the_same_moment_all_take_effect() {
             scope.spawn(|| one.cancel());
             scope.spawn(|| other.cancel());
         });
-        // A stop that is lost keeps its worker for ever.
+        // A lost stop would keep its worker busy for ever.
     }
     bench.assert_healthy();
 }
@@ -253,7 +253,7 @@ fn a_guest_that_honours_a_stop_returns_within_its_grace_period() {
     );
     assert!(future.report().unwrap().ran >= SHORT);
 
-    // A cancel is final for the caller; the worker is free when the guest has left.
+    // A cancel settles the task at once; the worker is free when the guest has returned.
     let future = bench.submit::<_, u64>("honour_stop", 8);
     wait_until_running(&future);
     assert!(future.cancel() && future.wait().unwrap_err().is_cancelled());
@@ -282,7 +282,7 @@ fn a_guest_that_ignores_a_stop_is_halted_after_its_grace_period() {
 fn cancels_at_any_moment_settle_each_task_once_and_lose_no_worker() {
     let bench = Bench::new(Pool::builder().workers(2).queue_capacity(64));
     let factorize = bench.factorize();
-    // A fixed seed: the moments still differ from run to run, the choices do not.
+    // A fixed seed: the choices are the same in each run, but not the timing.
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     let mut next = move || {
         random ^= random << 13;

@@ -1,4 +1,4 @@
-//! Everything at once and at random: each accepted task has one end, and the books balance.
+//! Everything at once and at random: each accepted task ends once, and the counters are right.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,13 +14,13 @@ use crate::support::{Bench, Random, Seed, within_long};
 /// A task that was accepted.
 struct Accepted {
     future: TaskFuture<Value>,
-    /// How often its callback was called.
+    /// How many times its callback ran.
     called: Arc<AtomicUsize>,
-    /// What a cancel has answered, if there was one.
+    /// What `cancel` returned, if it was called.
     cancelled: Option<bool>,
 }
 
-/// Submits some task or other. What would never end has a timeout.
+/// Submits a random task. Endless ones have a timeout.
 fn submit_any(bench: &Bench, random: &mut Random) -> Result<TaskFuture<Value>, SubmitErrorKind> {
     let mut options = TaskOptions::new().priority(random.choose(&[
         Priority::High,
@@ -103,7 +103,7 @@ fn submit_and_cancel(bench: &Bench, random: &mut Random) -> Vec<Accepted> {
             }
         }
         if random.below(3) == 0 && !all.is_empty() {
-            // Mostly one of the last, which are under way.
+            // Mostly one of the last tasks, which are queued or running.
             let back = 1 + random.below(8).min(all.len() as u64 - 1);
             let place = all.len() - usize::try_from(back).unwrap();
             let is_cancelled = all[place].future.cancel();
@@ -156,7 +156,7 @@ fn check(seed: u64) {
     .collect::<Vec<_>>();
     bench.pool.shutdown(Shutdown::Graceful);
     let stats = bench.pool.stats();
-    // Callbacks of tasks that expired may still be under way on the pool's watch.
+    // Callbacks of expired tasks may still run on the pool's thread for callbacks.
     drop(bench);
 
     let mut ends = BTreeMap::<&str, u64>::new();

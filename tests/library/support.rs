@@ -1,4 +1,4 @@
-//! What the tests share: pools, and the tasks of the guests by name.
+//! Shared by the tests: pools, and the tasks of the guests by name.
 
 use std::process::Command;
 use std::sync::mpsc;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wasmpool::{Pool, PoolBuilder, Task, TaskFuture, TaskModule, TaskOptions, TaskState};
 
-/// Longer than anything here takes on a busy machine. Only ever an upper bound.
+/// Longer than any step takes on a busy machine. Only used as an upper bound.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A pool with its guests loaded.
@@ -50,13 +50,12 @@ impl Bench {
         self.pool.submit(&self.task(name), (argument,)).unwrap()
     }
 
-    /// Runs a task of the misbehaving guest to its good end.
+    /// Runs a task of the misbehaving guest, which must succeed.
     pub(crate) fn call<A: Serialize, Out: DeserializeOwned>(&self, name: &str, argument: A) -> Out {
         self.submit(name, argument).wait().unwrap()
     }
 
-    /// Submits a task that computes until it is stopped, and waits until it runs, however
-    /// late that is.
+    /// Submits a task that computes until it is stopped, and blocks until it runs.
     pub(crate) fn spinning(&self) -> TaskFuture<u64> {
         let patient = TaskOptions::new().queue_timeout(LONG);
         let spin = self.task::<u64, u64>("spin").with(patient);
@@ -65,7 +64,7 @@ impl Bench {
         future
     }
 
-    /// Every worker serves a task, and serves it right, however short the pool's own timeouts.
+    /// Checks that every worker serves a task correctly, whatever the pool's timeouts.
     pub(crate) fn assert_healthy(&self) {
         let patient = TaskOptions::new().task_timeout(LONG).queue_timeout(LONG);
         let factorize = self.factorize().with(patient);
@@ -78,7 +77,7 @@ impl Bench {
     }
 }
 
-/// Blocks until a task runs on a worker. Whether it does can only be asked, so this asks.
+/// Blocks until a task runs on a worker. Polls, since there is nothing to wait on.
 pub(crate) fn wait_until_running<Out>(future: &TaskFuture<Out>) {
     let deadline = Instant::now() + LONG;
     while future.state() == TaskState::Queued {
@@ -99,16 +98,16 @@ fn within<T: Send + 'static>(patience: Duration, action: impl FnOnce() -> T + Se
     ended.expect("it came to an end")
 }
 
-/// Runs the body of a test in a process of its own, where nobody else's threads, files and
-/// memory are counted and what it does to the process harms no other test: the same program
-/// again, with this one test.
+/// Runs the body of a test in a process of its own, by starting this program again with only this
+/// test. So threads, files and memory of other tests are not counted, and the test cannot affect
+/// others.
 pub(crate) fn in_own_process<Body: FnOnce() + Send + 'static>(body: Body) {
     const IS_ALONE: &str = "WASMPOOL_TEST_IS_ALONE";
     if std::env::var_os(IS_ALONE).is_some() {
-        // A whole test is more than one thing to wait for.
+        // A whole test has several steps.
         return within(10 * LONG, body);
     }
-    // `library::module::test::{{closure}}`. Were that ever to change, no test would run below.
+    // The form is `library::module::test::{{closure}}`. If it changed, no test would run below.
     let body = std::any::type_name::<Body>();
     let test = body.trim_start_matches("library::");
     let test = test.trim_end_matches("::{{closure}}");
@@ -127,7 +126,7 @@ pub(crate) fn in_own_process<Body: FnOnce() + Send + 'static>(body: Body) {
     );
 }
 
-/// The ids of this process's threads whose name begins like this.
+/// The ids of this process's threads whose name begins with `prefix`.
 pub(crate) fn threads_named(prefix: &str) -> Vec<u32> {
     let mut threads = std::fs::read_dir("/proc/self/task")
         .unwrap()
@@ -143,8 +142,7 @@ pub(crate) fn threads_named(prefix: &str) -> Vec<u32> {
     threads
 }
 
-/// Marsaglia's xorshift. The choices are those of the seed; the moments differ from run to
-/// run all the same.
+/// Marsaglia's xorshift. The seed determines the choices, but not the timing of a run.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -164,7 +162,7 @@ impl Random {
     }
 }
 
-/// Names the seed if the test fails.
+/// Prints the seed if the test fails.
 pub(crate) struct Seed(pub(crate) u64);
 
 impl Drop for Seed {

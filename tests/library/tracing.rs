@@ -9,7 +9,7 @@ use wasmpool::{Retry, TaskOptions};
 
 use crate::support::{Bench, in_own_process, within_long};
 
-/// Everything that is traced in this process.
+/// Collects all trace output of this process.
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
 
@@ -28,7 +28,8 @@ impl Write for Written {
 fn each_attempt_is_a_span_with_an_end_and_a_parent() {
     let written = Written::default();
     let writer = written.clone();
-    // The only test that sets it; what other tests do is told apart by the tag.
+    // The only test that sets the global subscriber; the tag distinguishes its tasks from those of
+    // other tests.
     tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::DEBUG)
         .with_ansi(false)
@@ -65,7 +66,7 @@ fn each_attempt_is_a_span_with_an_end_and_a_parent() {
     assert!(text.contains("module loaded") && text.contains("pool built"));
 }
 
-/// A subscriber that panics when it hears of this. Not of several: a panic during another one
+/// A subscriber that panics at one kind of callback. Not at several: a panic during another one
 /// aborts the process.
 #[derive(PartialEq)]
 enum PanicsAt {
@@ -114,7 +115,7 @@ impl Subscriber for PanicsAt {
     }
 }
 
-/// Tasks settle as they would without the subscriber, and the pool ends.
+/// Checks that tasks settle as without the subscriber, and that the pool ends.
 fn check_that_tasks_settle(subscriber: PanicsAt) {
     std::panic::set_hook(Box::new(|_| {}));
     tracing::subscriber::set_global_default(subscriber).unwrap();

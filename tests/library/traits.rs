@@ -1,4 +1,4 @@
-//! Where the library's types may go: to other threads, unless they say otherwise.
+//! The library's types can be sent to and shared with other threads.
 
 use wasmpool::*;
 
@@ -41,7 +41,7 @@ fn public_types_are_send_and_sync() {
     is_send_and_sync::<WaveError>();
 }
 
-/// What a task returns need not be, since it is made where it is asked for.
+/// The result type need not be `Send`: it is decoded on the thread that reads it.
 #[test]
 fn futures_are_send_and_sync_whatever_their_result_is() {
     type Local = std::rc::Rc<std::cell::Cell<u64>>;

@@ -8,7 +8,7 @@ use crate::support::{Bench, wait_until_running, within_long};
 
 const SHORT: Duration = Duration::from_millis(1);
 
-/// A prime that takes more than a second: longer than this thread is kept from running.
+/// A prime that takes more than a second: longer than this thread may be descheduled.
 const LARGE_PRIME: u64 = (1 << 61) - 1;
 
 fn builder() -> PoolBuilder {

@@ -1,9 +1,9 @@
-//! Components that give a value back, for a type of any shape.
+//! Components that return their argument, for any type.
 //!
-//! They have an idea of their own of how the canonical ABI lays values out: what arrives as core
-//! values they store into memory themselves, and give back from there.
+//! They implement the layout of the canonical ABI independently: they store the core values of the
+//! argument into memory, and return it from there.
 //!
-//! The fuzz targets have this file, too, with the `Type` of the library's own files.
+//! The fuzz targets include this file, with the `Type` of the library's own files.
 
 use std::fmt::Write as _;
 
@@ -11,10 +11,10 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 use super::Type;
 
-/// How many core values arguments may be before they go through memory.
+/// The most core values of arguments that are not passed through memory.
 const MAX_FLAT: usize = 16;
 
-/// Where the component puts values together.
+/// The address at which the component stores values.
 const AREA: u64 = 16;
 
 /// A component with `echo: func(value: T) -> tuple<T>`.
@@ -22,7 +22,7 @@ pub(super) fn echo(ty: &Type) -> Vec<u8> {
     let flat = flat(ty);
     let (mut params, mut body) = (String::new(), String::new());
     let result = match &flat[..] {
-        // The only core value is the result, too.
+        // A single core value is also the result.
         [only] => {
             write!(params, "(param {only})").unwrap();
             body += "(local.get 0)";
@@ -38,7 +38,7 @@ pub(super) fn echo(ty: &Type) -> Vec<u8> {
             write!(body, "(i32.const {AREA})").unwrap();
             "i32"
         }
-        // They are in memory already.
+        // The arguments are in memory already.
         _ => {
             params += "(param i32)";
             body += "(local.get 0)";
@@ -79,7 +79,7 @@ fn wit(ty: &Type) -> String {
     )
 }
 
-/// The name of a type; those that have none by themselves get one among `types`.
+/// The name of a type; anonymous types are declared in `types`.
 fn wit_name(ty: &Type, types: &mut Vec<String>) -> String {
     let payload = |ty: &Option<Box<Type>>, types: &mut Vec<String>| {
         let ty = ty.as_ref();
@@ -119,7 +119,7 @@ fn wit_name(ty: &Type, types: &mut Vec<String>) -> String {
     name
 }
 
-/// Makes the core types that the cases of a variant share fit one more case.
+/// Joins the core types of a variant's cases with those of one more case.
 pub(super) fn join(joined: &mut Vec<&'static str>, case: impl IntoIterator<Item = &'static str>) {
     for (index, core) in case.into_iter().enumerate() {
         match joined.get_mut(index) {
@@ -269,7 +269,7 @@ fn store(ty: &Type, address: u64, values: &[(&'static str, String)], code: &mut 
     }
 }
 
-/// A core value that several cases share, as one of them has it.
+/// Converts a core value that several cases share to the type of one of them.
 fn converted(from: &str, to: &str, value: &str) -> String {
     match (from, to) {
         (from, to) if from == to => value.to_owned(),
