@@ -637,6 +637,8 @@ fn limits_are_set_by_flags() {
         "sleep",
         "-w",
         "1",
+        "--max-suspended",
+        "0",
         "--queue-timeout",
         "500ms",
     ];
@@ -1048,12 +1050,12 @@ fn the_help_of_a_command_says_more_than_the_list_of_commands() {
         (
             "compile",
             "Compile a module",
-            "It is checked no more than any other",
+            "It is native code and runs unchecked",
         ),
         (
             "bench",
             "Measure what isolation costs",
-            "take turns in rounds",
+            "alternate in rounds",
         ),
         ("new", "Make a guest that builds", "It has one task"),
     ] {

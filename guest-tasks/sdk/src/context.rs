@@ -29,7 +29,7 @@ pub fn report_progress(done: u64, total: Option<u64>) {
     let _ = (done, total);
 }
 
-/// The index of the worker that runs this task, from 0.
+/// The index of the worker that runs this task, from 0. It can change when the task waits.
 pub fn worker() -> u32 {
     #[cfg(target_arch = "wasm32")]
     return host::worker();

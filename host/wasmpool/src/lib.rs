@@ -89,6 +89,10 @@
 //! [`PoolBuilder::uninterruptible_guests`] makes computing guests faster but impossible to stop,
 //! for code that is trusted to end.
 //!
+//! A guest that waits in the host holds no worker ([`TaskState::Suspended`]); how many may is
+//! [`PoolBuilder::max_suspended`]. A stopped task whose thread is blocked ends within 50 ms, and
+//! the thread is replaced ([`PoolStats::stuck`]).
+//!
 //! # Async code
 //!
 //! A [`TaskFuture`] can be awaited on any executor. [`Pool::submit_async`], [`Pool::load_async`],

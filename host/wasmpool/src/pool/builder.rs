@@ -207,15 +207,11 @@ impl PoolBuilder {
     /// loops run faster. For code that is trusted to end. Default: with the checks.
     ///
     /// Such a guest runs until it returns, traps or waits in the host, where it can be stopped as
-    /// usual. A timeout takes effect only then: a late result is dropped, and the task ends as
-    /// [`TimedOut`](crate::TaskErrorKind::TimedOut). Until then its worker serves no other task,
-    /// and [`Pool::load`], [`Shutdown::Terminate`] and the drop of the pool wait for the guest,
-    /// for ever if it does not end. [`TaskFuture::cancel`] does not wait. A
-    /// [`fuel_limit`](Self::fuel_limit) stops the guest too, but counting fuel costs more than the
-    /// checks.
-    ///
-    /// [`Shutdown::Terminate`]: crate::Shutdown::Terminate
-    /// [`TaskFuture::cancel`]: crate::TaskFuture::cancel
+    /// usual. A task that is stopped while its guest computes ends within 50 ms, and another thread
+    /// takes the place of its worker; the guest computes on until it ends, for ever if it does not
+    /// ([`PoolStats::stuck`](crate::PoolStats::stuck)). [`Pool::load`] waits for a guest that lists
+    /// its tasks. A [`fuel_limit`](Self::fuel_limit) stops the guest too, but counting fuel costs
+    /// more than the checks.
     pub fn uninterruptible_guests(mut self) -> Self {
         self.epochs = false;
         self
