@@ -88,8 +88,8 @@ impl PoolBuilder {
     /// A task that waits in the host, for a time, a connection or a name, gives its worker to
     /// another one and goes on when it is woken, on whichever worker is free. So
     /// [`workers`](Self::workers) bounds how many tasks compute at once, and this how many wait
-    /// beside them. Where as many wait already, the next one keeps its worker while it waits. A
-    /// module with several memories, or with more than four tables, counts as several.
+    /// beside them. Where as many wait already, the next one keeps its worker while it waits; so
+    /// does a task of a module with several memories or more than 8 tables.
     ///
     /// A suspended task holds its instance: some 70 KiB of memory where the guest is a small one.
     /// Each place also reserves some 4 GiB of addresses (not memory), of which a process has

@@ -72,9 +72,11 @@ const MEMORIES_PER_COMPONENT: u32 = 4;
 /// Tables that a component may have.
 const TABLES_PER_COMPONENT: u32 = 32;
 
-/// Tables that there are for each suspended call. One with more, or with several memories, takes
-/// the places of several.
-const TABLES_PER_SUSPENDED: u32 = 4;
+/// Memories that there are for each suspended call. A module that needs more keeps its worker.
+pub(super) const MEMORIES_PER_SUSPENDED: u32 = 1;
+
+/// The same for tables.
+pub(super) const TABLES_PER_SUSPENDED: u32 = 8;
 
 /// Elements that a table may have. A slot reserves their addresses, and a program of a hundred
 /// thousand functions may have one for each.
@@ -150,7 +152,10 @@ fn slots(instances: u32, suspended: u32, page_wise_reset: bool) -> PoolingAlloca
         .total_component_instances(places)
         .total_stacks(places)
         .total_core_instances(places.saturating_mul(per_component))
-        .total_memories(with_suspended(MEMORIES_PER_COMPONENT, 1))
+        .total_memories(with_suspended(
+            MEMORIES_PER_COMPONENT,
+            MEMORIES_PER_SUSPENDED,
+        ))
         .total_tables(with_suspended(TABLES_PER_COMPONENT, TABLES_PER_SUSPENDED))
         .max_core_instances_per_component(per_component)
         .max_memories_per_component(MEMORIES_PER_COMPONENT)

@@ -142,6 +142,7 @@ impl Unlisted {
             initializer: None,
             capabilities: Capabilities::default(),
             entries: entries.into(),
+            may_be_suspended: compiled.fits_suspended(),
             compiled,
         }
     }
@@ -158,6 +159,9 @@ pub(crate) struct Module {
     /// How each of the tasks is called.
     entries: Arc<[EntryPoint]>,
     compiled: Compiled,
+    /// Whether its calls may be suspended: not if it needs more memories or tables than there are
+    /// for each.
+    pub(crate) may_be_suspended: bool,
 }
 
 impl Module {
@@ -170,6 +174,7 @@ impl Module {
             capabilities: self.capabilities.clone(),
             entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
+            may_be_suspended: self.may_be_suspended,
         }
     }
 
@@ -183,6 +188,7 @@ impl Module {
             capabilities,
             entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
+            may_be_suspended: self.may_be_suspended,
         }
     }
 

@@ -11,6 +11,7 @@ use wasmtime::{Engine, Precompiled};
 
 use super::bindings::WorkerIndices;
 use super::cache::{Cache, CacheEntry};
+use super::engine::{MEMORIES_PER_SUSPENDED, TABLES_PER_SUSPENDED};
 use super::exports::{self, Exports};
 use super::linkers::Linkers;
 use super::store::State;
@@ -39,6 +40,18 @@ impl Compiled {
             Self::Component { pre, .. } => pre.engine(),
             Self::CoreModule(pre) => pre.module().engine(),
         }
+    }
+
+    /// Whether an instance fits into what there is for each suspended call.
+    pub(super) fn fits_suspended(&self) -> bool {
+        let required = match self {
+            Self::Component { pre, .. } => pre.component().resources_required(),
+            Self::CoreModule(pre) => Some(pre.module().resources_required()),
+        };
+        required.is_some_and(|required| {
+            required.num_memories <= MEMORIES_PER_SUSPENDED
+                && required.num_tables <= TABLES_PER_SUSPENDED
+        })
     }
 
     pub(super) fn has_contract(&self) -> bool {

@@ -245,7 +245,7 @@ impl Scheduler {
             let now = Instant::now();
             let polled = now.duration_since(since);
             call.computed += polled;
-            if !self.queue.try_suspend() {
+            if !call.call.payload.may_be_suspended() || !self.queue.try_suspend() {
                 // No time of its own passes meanwhile.
                 let compute_deadline = |call: &ActiveCall, now| call.compute_deadline(now);
                 self.watchdog.set_compute_deadline(worker, None);

@@ -34,6 +34,11 @@ pub(crate) struct WorkItem {
 }
 
 impl WorkItem {
+    /// Whether its call may leave its worker while it waits.
+    pub(crate) fn may_be_suspended(&self) -> bool {
+        self.module.may_be_suspended
+    }
+
     /// What it adds to the bytes of the queue.
     pub(crate) fn argument_bytes(&self) -> usize {
         self.arguments.len()

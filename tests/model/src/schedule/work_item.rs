@@ -23,6 +23,10 @@ pub(crate) struct WorkItem {
 }
 
 impl WorkItem {
+    pub(crate) fn may_be_suspended(&self) -> bool {
+        true
+    }
+
     /// What it adds to the bytes of the queue.
     pub(crate) fn argument_bytes(&self) -> usize {
         1
