@@ -24,7 +24,7 @@ pub fn the_counters_add_up_at_any_moment() {
         let work = |jobs: &[Job<()>]| {
             for job in jobs {
                 if registry::start(job).is_some() {
-                    registry::settle(&job, registry::success());
+                    registry::settle(job, registry::success());
                 }
             }
         };

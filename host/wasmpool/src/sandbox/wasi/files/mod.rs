@@ -286,10 +286,16 @@ fn open(
     // What is not there yet becomes a regular file.
     if !how.is_exclusive {
         match Found::look(dir, path, how.follow) {
-            Ok(Found { kind, .. }) if kind == FileType::Symlink => {
+            Ok(Found {
+                kind: FileType::Symlink,
+                ..
+            }) => {
                 return Err(io::Error::from(Errno::LOOP).into());
             }
-            Ok(Found { kind, .. }) if kind == FileType::Directory => {
+            Ok(Found {
+                kind: FileType::Directory,
+                ..
+            }) => {
                 if how.writes {
                     return Err(ErrorCode::IsDirectory.into());
                 }
