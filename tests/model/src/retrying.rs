@@ -164,8 +164,10 @@ pub fn every_attempt_has_all_its_time() {
             );
             let report = future.report().expect("it is done");
             let halts = registry.halts.lock().unwrap();
-            // One whose thread was given up is not tried again.
-            if registry.n_given_up.load(Ordering::SeqCst) == 0 {
+            assert!(report.attempts <= ATTEMPTS);
+            // One that the watchdog had to settle is not tried again: its thread was given up, or it
+            // waited and no worker was free to end it in time.
+            if registry.n_given_up.load(Ordering::SeqCst) == 0 && guest == Guest::Endless {
                 assert_eq!(report.attempts, ATTEMPTS);
                 assert_eq!(halts.len(), ATTEMPTS as usize);
             }
