@@ -15,10 +15,11 @@ use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
 use super::wasi::Capabilities;
 use super::wasi::captured::CapturedStreams;
-use super::wasi::files::{Folders, Refusals};
+use super::wasi::files::{self, Folders};
 use super::wasi::network::{Lookups, Names, Network};
 use super::wasi::preview1;
 use super::wasi::program::Invocation;
+use super::wasi::refusals::Refusals;
 use super::wasi::rights;
 use super::wasi::time::VirtualTime;
 use crate::call::{Control, Limits, Progress};
@@ -111,7 +112,7 @@ pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, control: &Arc<C
     let state = store.data_mut();
     state.output.begin(control);
     state.control = Arc::clone(control);
-    state.refused_files.clear();
+    state.refused_files.take();
     state.limiter.set_limit(limits.memory);
     // Bounds what one call copies out of the guest. A guest has no more than its memory, so
     // this only meets one that hands out the same bytes over and over.
@@ -161,7 +162,8 @@ impl State {
     /// Notes that the guest wanted to open a special file.
     pub(super) fn refuse_file(&mut self, dir: &Dir, path: &str, kind: FileType) {
         let folders = self.rights.grants().map(|grants| &grants.folders);
-        self.refused_files.add(folders, dir, path, kind);
+        let refused = files::refusal(folders, dir, path, kind);
+        self.refused_files.add(refused);
     }
 
     /// What the guest was refused of the network and of files in the task that has ended.

@@ -125,7 +125,8 @@ impl Capabilities {
     /// Not bounded is how much a guest writes, and the files that it has open count against
     /// this process's own limit (each instance may hold about a thousand handles). Files are
     /// read and written on the worker's own thread: while a file operation blocks (a network
-    /// file system) the guest cannot be stopped.
+    /// file system) a stop ends the task and not the operation, which keeps the thread
+    /// ([`PoolStats::stuck`](crate::PoolStats::stuck)).
     ///
     /// Special files in the folder (FIFOs, sockets, devices) cannot be opened, whatever links lead
     /// to them: the guest is told `not-permitted`, and the report says which, see

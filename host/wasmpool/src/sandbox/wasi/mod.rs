@@ -8,6 +8,7 @@ pub(super) mod network;
 #[cfg_attr(not(feature = "preview1"), path = "no_preview1.rs")]
 pub(super) mod preview1;
 pub(super) mod program;
+pub(super) mod refusals;
 pub(super) mod rights;
 pub(super) mod time;
 

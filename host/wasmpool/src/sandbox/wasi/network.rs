@@ -22,12 +22,10 @@ use wasmtime_wasi::p2::{Pollable, SocketError, subscribe};
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
 
 use super::capabilities::{Host, NetGrant};
+use super::refusals::Refusals;
 use crate::sandbox::store::State;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, lock};
-
-/// How many refusals are told. Who is refused more often has tried them all.
-const MAX_REFUSALS: usize = 16;
 
 /// How many addresses of names are kept. A guest can look the same name up over and over, and
 /// be told new addresses each time.
@@ -51,7 +49,7 @@ pub(crate) struct Network {
     /// look-ups, read when it connects.
     told: Mutex<Vec<SocketAddr>>,
     /// What it was refused; taken at the end of its task.
-    refused: Mutex<Vec<String>>,
+    refused: Mutex<Refusals>,
     /// Its look-ups that are under way. Raised when one begins, lowered when the system has
     /// answered.
     n_lookups: AtomicUsize,
@@ -95,7 +93,7 @@ impl Network {
 
     /// What was refused since this was asked last.
     pub(crate) fn take_refused(&self) -> Vec<String> {
-        std::mem::take(&mut *lock(&self.refused))
+        lock(&self.refused).take()
     }
 
     fn permits(&self, address: SocketAddr, purpose: SocketAddrUse) -> bool {
@@ -135,10 +133,7 @@ impl Network {
     }
 
     fn refuse(&self, what: String) {
-        let mut refused = lock(&self.refused);
-        if refused.len() < MAX_REFUSALS && !refused.contains(&what) {
-            refused.push(what);
-        }
+        lock(&self.refused).add(what);
     }
 
     /// The guest is told that a name with these ports has this address.

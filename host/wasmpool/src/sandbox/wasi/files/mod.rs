@@ -46,9 +46,6 @@ const SPECIAL_FILES: OpenMode = OpenMode::from_bits_retain(1 << 8);
 /// What was opened here, and not by WASI's own functions. A bit of the same mode.
 const OPENED_HERE: OpenMode = OpenMode::from_bits_retain(1 << 9);
 
-/// How many refusals are told. Who is refused more often has tried them all.
-const MAX_REFUSALS: usize = 16;
-
 /// As long as paths get.
 const MAX_PATH: usize = 4096;
 
@@ -190,39 +187,19 @@ impl fmt::Debug for Folders {
     }
 }
 
-/// What a guest was refused in its folders.
-#[derive(Default)]
-pub(crate) struct Refusals(Vec<String>);
-
-impl Refusals {
-    /// Notes a special file that the guest wanted to open in `dir`.
-    pub(crate) fn add(&mut self, folders: Option<&Folders>, dir: &Dir, path: &str, kind: FileType) {
-        if self.0.len() == MAX_REFUSALS {
-            return;
-        }
-        // What is opened below a granted folder has no name of its own.
-        let folder = folders.and_then(|folders| folders.name(dir));
-        let folder = folder.unwrap_or_default();
-        let separator = if folder.is_empty() || folder.ends_with('/') {
-            ""
-        } else {
-            "/"
-        };
-        let path = &path[..path.floor_char_boundary(MAX_PATH)];
-        let kind = special(kind).unwrap_or("special");
-        let what = format!("open `{folder}{separator}{path}`, {kind}");
-        if !self.0.contains(&what) {
-            self.0.push(what);
-        }
-    }
-
-    pub(crate) fn as_slice(&self) -> &[String] {
-        &self.0
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
-    }
+/// What the report says of a special file that the guest wanted to open in `dir`.
+pub(crate) fn refusal(folders: Option<&Folders>, dir: &Dir, path: &str, kind: FileType) -> String {
+    // What is opened below a granted folder has no name of its own.
+    let folder = folders.and_then(|folders| folders.name(dir));
+    let folder = folder.unwrap_or_default();
+    let separator = if folder.is_empty() || folder.ends_with('/') {
+        ""
+    } else {
+        "/"
+    };
+    let path = &path[..path.floor_char_boundary(MAX_PATH)];
+    let kind = special(kind).unwrap_or("special");
+    format!("open `{folder}{separator}{path}`, {kind}")
 }
 
 /// Opens what a guest asks for in `dir`.
