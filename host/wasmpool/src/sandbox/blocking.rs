@@ -1,7 +1,7 @@
 //! Runs a guest to its end on the calling thread: for those that no worker runs.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::pin::pin;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -23,11 +23,10 @@ impl BlockingDriver {
         control: &Control,
         future: impl Future<Output = wasmtime::Result<T>>,
     ) -> wasmtime::Result<T> {
-        let mut future = std::pin::pin!(until_stopped(control, future));
+        let mut future = pin!(until_stopped(control, future));
         self.0.block_on(poll_fn(|context| {
             control.wake_on_force(context.waker());
-            let output: Poll<_> = future.as_mut().poll(context);
-            output
+            future.as_mut().poll(context)
         }))
     }
 }

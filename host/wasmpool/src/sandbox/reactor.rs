@@ -47,11 +47,12 @@ impl Reactor {
     /// Has the thread run from now on: somebody waits.
     pub(crate) fn start(&self) {
         let mut state = lock(&self.state);
-        if !matches!(*state, State::Idle(_)) {
-            return;
-        }
-        let State::Idle(runtime) = std::mem::replace(&mut *state, State::Stopped) else {
-            unreachable!("just seen");
+        let runtime = match std::mem::replace(&mut *state, State::Stopped) {
+            State::Idle(runtime) => runtime,
+            started => {
+                *state = started;
+                return;
+            }
         };
         let (stop, is_stopped) = oneshot::channel();
         let thread = thread::Builder::new()
@@ -71,13 +72,23 @@ impl Reactor {
 
     /// Ends the thread, and blocks until it is gone. Nobody may wait any more.
     pub(crate) fn stop(&self) {
+        if let Some(thread) = self.end() {
+            thread.join().expect("the reactor runs no code of others");
+        }
+    }
+
+    /// Tells the thread to end, if there is one.
+    fn end(&self) -> Option<JoinHandle<()>> {
         match std::mem::replace(&mut *lock(&self.state), State::Stopped) {
-            State::Idle(runtime) => runtime.shutdown_background(),
+            State::Idle(runtime) => {
+                runtime.shutdown_background();
+                None
+            }
             State::Driven { stop, thread } => {
                 drop(stop);
-                thread.join().expect("the reactor runs no code of others");
+                Some(thread)
             }
-            State::Stopped => {}
+            State::Stopped => None,
         }
     }
 }
@@ -86,10 +97,6 @@ impl Drop for Reactor {
     fn drop(&mut self) {
         // On whichever thread lets go of the pool last, which may be one that is given up and
         // must not wait.
-        match std::mem::replace(&mut *lock(&self.state), State::Stopped) {
-            State::Idle(runtime) => runtime.shutdown_background(),
-            State::Driven { stop, .. } => drop(stop),
-            State::Stopped => {}
-        }
+        drop(self.end());
     }
 }
