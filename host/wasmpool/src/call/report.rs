@@ -14,12 +14,11 @@ pub struct TaskReport {
     pub queued: Duration,
     /// How long its last attempt ran, from the start of its instance to its result.
     pub ran: Duration,
-    /// How much of that it held a worker: the time that its guest computed, with the host functions
-    /// that it called.
+    /// How much of that its guest computed, with the host functions that it called.
     #[serde(default)]
     pub computed: Duration,
-    /// How much of that it held no worker: it waited in the host (for a time, a connection, a
-    /// name), or for a worker to go on with.
+    /// The rest of that: it waited in the host (for a time, a connection, a name), or for a worker to
+    /// go on with.
     #[serde(default)]
     pub suspended: Duration,
     /// How much of `ran` its instance took to run the initializer; zero where there is none,

@@ -291,9 +291,12 @@ impl<T: QueueEntry> Queue<T> {
         drop(local);
         loop {
             let next_due = entries.admit_deferred();
+            let n_suspended = entries.n_suspended;
             if let Some((entry, lane, rest_of_chunk)) = entries.take() {
                 self.note_highest_lane(&entries);
-                self.release_workers(&entries);
+                if entries.n_suspended < n_suspended {
+                    self.release_workers(&entries);
+                }
                 if !rest_of_chunk.is_empty() {
                     self.has_local.store(true, Ordering::Relaxed);
                     let mut local = lock(&self.local_queues[worker]);

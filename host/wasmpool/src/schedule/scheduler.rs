@@ -194,17 +194,19 @@ impl Scheduler {
         &self,
         worker: WorkerId,
         mut call: ActiveCall,
-        mut since: Instant,
+        taken_at: Instant,
         unsettled: &mut Unsettled<'_>,
         runner: &mut impl Runner,
     ) -> bool {
         call.control().set_worker(worker.index);
-        self.timings.begin(worker.index, since);
+        self.timings.begin(worker.index, taken_at);
         self.watchdog
-            .begin(worker, call.watched(), call.compute_deadline(since));
+            .begin(worker, call.watched(), call.compute_deadline(taken_at));
         if call.cell.is_some() {
             self.watchdog.resume(call.number);
         }
+        // When it began to compute.
+        let mut since = taken_at;
         loop {
             // Most calls never wait: they have ended after one poll, for which nobody needs a waker.
             // One that waits is polled again, with a waker that works.
@@ -227,7 +229,9 @@ impl Scheduler {
                 }),
             };
             if let Some(end) = end {
-                let goes_on = self.finish(worker, call, since, end, runner);
+                let now = Instant::now();
+                call.computed += now.duration_since(since);
+                let goes_on = self.finish(worker, call, (taken_at, now), end, runner);
                 unsettled.disarm();
                 return goes_on;
             }
@@ -243,16 +247,14 @@ impl Scheduler {
                 continue;
             }
             let now = Instant::now();
-            let polled = now.duration_since(since);
-            call.computed += polled;
+            call.computed += now.duration_since(since);
             if !call.call.payload.may_be_suspended() || !self.queue.try_suspend() {
                 // No time of its own passes meanwhile.
-                let compute_deadline = |call: &ActiveCall, now| call.compute_deadline(now);
                 self.watchdog.set_compute_deadline(worker, None);
                 cell.wait_until_woken();
                 since = Instant::now();
-                self.watchdog
-                    .set_compute_deadline(worker, compute_deadline(&call, since));
+                let compute_deadline = call.compute_deadline(since);
+                self.watchdog.set_compute_deadline(worker, compute_deadline);
                 continue;
             }
             call.number = self.watchdog.suspend(call.watched());
@@ -263,7 +265,8 @@ impl Scheduler {
                 self.watchdog.came_back();
                 return false;
             }
-            self.timings.pause(worker.index, polled);
+            self.timings
+                .pause(worker.index, now.duration_since(taken_at));
             call.job.suspend();
             unsettled.disarm();
             cell.leave(call);
@@ -271,12 +274,13 @@ impl Scheduler {
         }
     }
 
-    /// Settles the task of a call that has ended, or puts it back. Says whether the worker goes on.
+    /// Settles the task of a call that has ended, or puts it back. The worker has had it from the
+    /// first moment to the second. Says whether the worker goes on.
     fn finish(
         &self,
         worker: WorkerId,
         active: ActiveCall,
-        since: Instant,
+        (taken_at, now): (Instant, Instant),
         end: CallEnd,
         runner: &mut impl Runner,
     ) -> bool {
@@ -296,9 +300,7 @@ impl Scheduler {
             report,
             mut left,
         } = end;
-        let now = Instant::now();
-        let (ran, polled) = (now.duration_since(started), now.duration_since(since));
-        let computed = computed + polled;
+        let ran = now.duration_since(started);
         let report = TaskReport {
             worker: Some(worker.index),
             queued: started.duration_since(job.submitted()),
@@ -309,7 +311,8 @@ impl Scheduler {
             ..report
         };
         if is_ours {
-            self.timings.end(worker.index, polled, &report);
+            let busy = now.duration_since(taken_at);
+            self.timings.end(worker.index, busy, &report);
         }
         let Call {
             payload: work,

@@ -92,20 +92,20 @@ impl Timings {
             .store(since, Ordering::Relaxed);
     }
 
-    /// The worker has computed for so long, and the call goes on later.
-    pub(crate) fn pause(&self, worker: usize, computed: Duration) {
-        self.add(worker, computed, None);
+    /// The worker was busy with a call for so long, which goes on later.
+    pub(crate) fn pause(&self, worker: usize, busy: Duration) {
+        self.add(worker, busy, None);
     }
 
-    /// The worker has computed for so long, and is through with the call.
-    pub(crate) fn end(&self, worker: usize, computed: Duration, report: &TaskReport) {
-        self.add(worker, computed, Some(report));
+    /// The worker was busy with a call for so long, and is through with it.
+    pub(crate) fn end(&self, worker: usize, busy: Duration, report: &TaskReport) {
+        self.add(worker, busy, Some(report));
     }
 
-    fn add(&self, worker: usize, computed: Duration, report: Option<&TaskReport>) {
+    fn add(&self, worker: usize, busy: Duration, report: Option<&TaskReport>) {
         let worker = &self.workers[worker];
         let mut times = lock(&worker.times);
-        times.busy = times.busy.saturating_add(nanos(computed));
+        times.busy = times.busy.saturating_add(nanos(busy));
         if let Some(report) = report {
             times.record(report.queued, report.ran);
         }

@@ -43,7 +43,7 @@ const REPEAT_AFTER: Duration = Duration::from_millis(1);
 const MAX_PAUSE: Duration = Duration::from_millis(16);
 
 /// How long after it was to halt a call may hold its worker, before the thread is given up.
-pub(crate) const STUCK_AFTER: Duration = Duration::from_millis(45);
+const STUCK_AFTER: Duration = Duration::from_millis(45);
 
 /// In `wake_at`: nobody waits for anything.
 const NEVER: u64 = u64::MAX;
@@ -509,9 +509,9 @@ impl Watchdog {
                 let is_forced = watched.control.is_forced();
                 due.or_else(|| is_forced.then(|| now + STUCK_AFTER))
             };
-            let mut suspended = lock(&self.suspended);
-            let Suspended { calls, alarms, .. } = &mut *suspended;
             if let Some(due) = due {
+                let mut suspended = lock(&self.suspended);
+                let Suspended { calls, alarms, .. } = &mut *suspended;
                 alarms.push(due, number, |number| calls.contains_key(number));
             }
         }
@@ -572,16 +572,16 @@ fn stop_if_due(
         return force_at;
     }
     let deadline = control.deadline();
+    let reason = if is_over(deadline) {
+        StopReason::TimedOut
+    } else if is_over(compute_deadline) {
+        StopReason::ComputeTimedOut
+    } else {
+        return deadline.into_iter().chain(compute_deadline).min();
+    };
     // Who stops the task right now, before this does, starts a grace period of its own.
-    if is_over(deadline) {
-        control.stop(StopReason::TimedOut);
-        return control.force_at().filter(|_| !control.is_forced());
-    }
-    if is_over(compute_deadline) {
-        control.stop(StopReason::ComputeTimedOut);
-        return control.force_at().filter(|_| !control.is_forced());
-    }
-    deadline.into_iter().chain(compute_deadline).min()
+    control.stop(reason);
+    control.force_at().filter(|_| !control.is_forced())
 }
 
 /// Settles the task of a call that was stopped and has not ended. `why` is put behind the message.
