@@ -22,7 +22,12 @@ fn wait_until_suspended<Out>(future: &TaskFuture<Out>) {
 
 #[test]
 fn a_thousand_tasks_that_sleep_take_about_as_long_as_one() {
-    let bench = Bench::new(Pool::builder().workers(2).queue_capacity(1000));
+    let bench = Bench::new(
+        Pool::builder()
+            .workers(2)
+            .queue_capacity(1000)
+            .max_suspended(1000),
+    );
     let started = Instant::now();
     let futures = (0..1000)
         .map(|_| bench.submit::<u64, u64>("sleep", 1000))

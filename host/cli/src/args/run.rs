@@ -77,7 +77,7 @@ pub(crate) struct RunArgs {
     pub(crate) workers: Option<usize>,
 
     /// How many tasks may wait in the host (for a sleep, a connection) beside those that run; a task
-    /// beyond them keeps its worker while it waits [default: 1000]
+    /// beyond them keeps its worker while it waits [default: 32]
     #[arg(long, value_name = "N")]
     pub(crate) max_suspended: Option<usize>,
 
