@@ -107,6 +107,11 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SIZE")]
     pub(crate) memory: Option<ByteSize>,
 
+    /// Let all tasks hold so much memory together, such as `2GiB`: tasks wait to start while it is
+    /// used up, and fail that want more of it then [default: no bound]
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) memory_budget: Option<ByteSize>,
+
     /// Stop a program that prints more, on both streams together, such as `1GiB` [default: 16MiB]
     #[arg(long, value_name = "SIZE")]
     pub(crate) output_limit: Option<ByteSize>,

@@ -205,6 +205,10 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(memory) = args.memory {
         builder = builder.memory_limit(usize::try_from(memory.as_u64()).unwrap_or(usize::MAX));
     }
+    if let Some(size) = args.memory_budget {
+        let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
+        builder = builder.memory_budget(bytes);
+    }
     if let Some(payload) = args.payload {
         builder = builder.payload_limit(usize::try_from(payload.as_u64()).unwrap_or(usize::MAX));
     }

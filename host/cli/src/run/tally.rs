@@ -215,6 +215,7 @@ fn in_words(kind: &str) -> String {
     match kind {
         "trap" => "trapped".to_owned(),
         "memory-limit" => "over the memory limit".to_owned(),
+        "memory-budget" => "over the memory budget".to_owned(),
         "handle-limit" => "over the limit of handles".to_owned(),
         "output-limit" => "over the output limit".to_owned(),
         "internal" => "failed inside of the pool".to_owned(),

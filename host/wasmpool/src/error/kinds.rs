@@ -55,6 +55,10 @@ pub enum TaskErrorKind {
     /// The module's initializer failed, for this task or an earlier one; the
     /// [cause](crate::TaskError::cause) says why.
     InitializerFailed,
+    /// The guest wanted more memory than the pool's
+    /// [memory budget](crate::PoolBuilder::memory_budget) has left. It may have what it wants when
+    /// other tasks have ended.
+    MemoryBudget,
 }
 
 /// Which trap ended a guest.
@@ -94,7 +98,7 @@ pub enum Fault {
 
 impl TaskErrorKind {
     /// How many kinds there are; all traps count as one kind, and all exits as one.
-    pub(crate) const COUNT: usize = 18;
+    pub(crate) const COUNT: usize = 19;
 
     /// The names of the kinds, by their index.
     pub(crate) const NAMES: [&str; Self::COUNT] = [
@@ -116,6 +120,7 @@ impl TaskErrorKind {
         "shut-down",
         "internal",
         "initializer-failed",
+        "memory-budget",
     ];
 
     /// The name of the kind: `timed-out`.
@@ -146,6 +151,7 @@ impl TaskErrorKind {
             Self::ShutDown => 15,
             Self::Internal => 16,
             Self::InitializerFailed => 17,
+            Self::MemoryBudget => 18,
         }
     }
 
@@ -165,7 +171,9 @@ impl TaskErrorKind {
             | Self::StartFailed
             | Self::InitializerFailed => Fault::Guest,
             Self::BadArguments | Self::UnknownTask | Self::Cancelled => Fault::Caller,
-            Self::QueueTimedOut | Self::ShutDown | Self::Internal => Fault::Host,
+            Self::QueueTimedOut | Self::ShutDown | Self::Internal | Self::MemoryBudget => {
+                Fault::Host
+            }
         }
     }
 }

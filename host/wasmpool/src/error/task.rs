@@ -182,7 +182,8 @@ impl TaskError {
         )
     }
 
-    /// Whether the guest met one of its limits: time, memory, fuel, stack, handles or output.
+    /// Whether the guest met one of its limits: time, memory, fuel, stack, handles or output. The
+    /// pool's memory budget is none of its own.
     pub fn is_limit(&self) -> bool {
         matches!(
             self.kind(),

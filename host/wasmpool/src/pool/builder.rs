@@ -45,6 +45,7 @@ pub struct PoolBuilder {
     deterministic_numbers: bool,
     memory_reset: MemoryReset,
     limits: Limits,
+    memory_budget: Option<usize>,
     retry: Option<Retry>,
     cache: CacheFolder,
     cache_limit: u64,
@@ -68,6 +69,7 @@ impl Default for PoolBuilder {
             deterministic_numbers: false,
             memory_reset: MemoryReset::default(),
             limits: Limits::default(),
+            memory_budget: None,
             retry: None,
             cache: CacheFolder::default(),
             cache_limit: DEFAULT_CACHE_LIMIT,
@@ -194,6 +196,38 @@ impl PoolBuilder {
     /// [`MemoryLimit`](crate::TaskErrorKind::MemoryLimit); the guest does not see a failed growth.
     pub fn memory_limit(mut self, bytes: usize) -> Self {
         self.limits.memory = bytes;
+        self
+    }
+
+    /// How much memory all live instances of the pool may hold together, in bytes; at least 1. Their
+    /// linear memories and tables count, as for the [memory limit](Self::memory_limit). Default: no
+    /// budget.
+    ///
+    /// A task waits in the queue until there is room for what it is expected to need: the most that
+    /// the last calls of the same task wanted (an outlier is forgotten after some calls) or, before
+    /// the first has ended, the memory that its module has from the start. Tasks behind it wait too,
+    /// so that it has its turn; suspended ones go on. A task whose guest tries to grow when the budget
+    /// is used up ends as [`MemoryBudget`](crate::TaskErrorKind::MemoryBudget), which a
+    /// [retry](crate::Retry) can be for: the next attempt waits for as much as this one wanted.
+    ///
+    /// Suspended tasks hold their memory, and so do warm instances, which are dropped when a task
+    /// needs theirs. So does a task whose thread was given up
+    /// ([`PoolStats::stuck`](crate::PoolStats::stuck)), until the thread comes back; where only such
+    /// tasks hold memory, others start whatever is left. Instances in which modules list their tasks
+    /// while they are loaded do not count. [`PoolStats::memory_in_use`](crate::PoolStats::memory_in_use)
+    /// is what is in use.
+    ///
+    /// Without a budget the instances of a pool may hold the memory limit times [`workers`] plus
+    /// [`max_suspended`], and under [`Isolation::Worker`] four times [`workers`] more for warm
+    /// instances, each of which may hold [`max_kept_memory`]; and once more for each module that is
+    /// being loaded, of which there are up to 8. With the defaults on 8 workers that is 40 times
+    /// 256 MiB, 10 GiB, and 8 GiB more with warm instances.
+    ///
+    /// [`workers`]: Self::workers
+    /// [`max_suspended`]: Self::max_suspended
+    /// [`max_kept_memory`]: Self::max_kept_memory
+    pub fn memory_budget(mut self, bytes: usize) -> Self {
+        self.memory_budget = Some(bytes);
         self
     }
 
@@ -389,6 +423,10 @@ impl PoolBuilder {
             deterministic_numbers: self.deterministic_numbers,
             memory_reset: self.memory_reset,
             limits: self.limits,
+            memory_budget: self
+                .memory_budget
+                .map(|bytes| check_range("memory_budget", bytes, 1..=usize::MAX))
+                .transpose()?,
             retry: self.retry,
             cache: Cache::new(self.cache, self.cache_limit, trace::cache_trouble),
             load_timeout: self.load_timeout,
@@ -411,6 +449,7 @@ pub(crate) struct Settings {
     pub(crate) deterministic_numbers: bool,
     pub(crate) memory_reset: MemoryReset,
     pub(crate) limits: Limits,
+    pub(crate) memory_budget: Option<usize>,
     pub(crate) retry: Option<Retry>,
     pub(crate) cache: Cache,
     pub(crate) load_timeout: Option<Duration>,

@@ -8,11 +8,11 @@ use super::builder::{PoolBuilder, Settings};
 use super::loading::{LoadFuture, Loader, MAX_LOADS, Source};
 use super::map::{Map, MapStream, MapUnordered};
 use super::threads::Threads;
-use crate::call::Allocation;
+use crate::call::{Allocation, MemoryBudget};
 use crate::error::{BuildError, LoadError};
 use crate::sandbox::{CacheState, EngineSettings, Sandbox};
 use crate::schedule::{Isolation, PoolStats, Registry, Scheduler, Shutdown, WARM_INSTANCES, trace};
-use crate::sync::{Arc, Instant};
+use crate::sync::{Arc, Instant, Mutex};
 use crate::task::{Task, TaskModule};
 use crate::value::{Arguments, IntoArguments};
 
@@ -75,6 +75,7 @@ impl Pool {
             cache,
             load_timeout,
             threads,
+            memory_budget,
         } = settings;
         let instances_per_worker = match isolation {
             Isolation::Task => 1,
@@ -92,6 +93,7 @@ impl Pool {
             deterministic_numbers,
             memory_reset,
         };
+        let memory_budget = memory_budget.map(MemoryBudget::new);
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
         let registry = Arc::new(Registry {
             scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended),
@@ -101,7 +103,10 @@ impl Pool {
             isolation,
             max_tasks_per_instance,
             max_kept_memory,
+            memory_budget,
+            warm: (0..n_workers).map(|_| Mutex::default()).collect(),
         });
+        registry.serve_memory_budget();
         let loader = Loader::new(load_timeout);
         let threads =
             Threads::start(&registry, &loader, n_workers, &threads).map_err(BuildError::Thread)?;
@@ -141,6 +146,11 @@ impl Pool {
         let (loads, loading) = self.loader.counts();
         PoolStats {
             queued_bytes: queue.places.bytes(),
+            memory_in_use: self
+                .registry
+                .memory_budget
+                .as_ref()
+                .map(|budget| budget.used()),
             loads,
             loading,
             stuck: self.registry.scheduler.watchdog.n_stuck(),

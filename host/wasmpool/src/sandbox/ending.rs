@@ -7,7 +7,7 @@ use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::abi::PayloadLimitReached;
-use super::limiter::MemoryLimitReached;
+use super::limiter::{MemoryBudgetUsedUp, MemoryLimitReached};
 use super::store::Stopped;
 use super::wasi::captured::OutputLimitReached;
 use crate::call::{Captured, Limits, Output, StopReason, TaskReport};
@@ -83,6 +83,9 @@ fn kind_and_message(
     }
     if let Some(reached) = error.downcast_ref::<MemoryLimitReached>() {
         return (TaskErrorKind::MemoryLimit, reached.to_string());
+    }
+    if let Some(used_up) = error.downcast_ref::<MemoryBudgetUsedUp>() {
+        return (TaskErrorKind::MemoryBudget, used_up.to_string());
     }
     if let Some(reached) = error.downcast_ref::<OutputLimitReached>() {
         return (TaskErrorKind::OutputLimit, reached.to_string());

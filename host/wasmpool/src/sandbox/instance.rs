@@ -19,7 +19,7 @@ use super::wasi::Capabilities;
 use super::wasi::network::Lookups;
 use super::wasi::program::{self, Invocation};
 use super::{EntryPoint, Initializer, Module, TaskInfo};
-use crate::call::{Control, Limits, Output, Payload, StopReason, TaskReport};
+use crate::call::{Control, Limits, MemoryAccount, Output, Payload, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::value::{self, Type, text};
 
@@ -32,6 +32,9 @@ pub(crate) struct Instance {
     is_initialized: bool,
     /// Tasks that it has served.
     age: u64,
+    /// Of a pool with a memory budget. After the store: what it is charged for is given back when
+    /// the memory is.
+    memory_account: Option<Arc<MemoryAccount>>,
 }
 
 /// What is alive in a store.
@@ -111,9 +114,11 @@ impl Instance {
         limits: &Limits,
         control: Arc<Control>,
         lookups: &Arc<Lookups>,
+        account: Option<Arc<MemoryAccount>>,
     ) -> Self {
         Self {
-            store: store::new(engine, rights, limits, control, lookups),
+            store: store::new(engine, rights, limits, control, lookups, account.clone()),
+            memory_account: account,
             module,
             guest: None,
             is_initialized: false,
@@ -133,6 +138,20 @@ impl Instance {
     /// Bytes of memory that it holds.
     pub(crate) fn memory(&self) -> usize {
         self.store.data().limiter.held()
+    }
+
+    /// A call begins in an idle instance, with the account that was opened for it.
+    pub(crate) fn begin(&self, opened: Option<Arc<MemoryAccount>>) {
+        if let (Some(account), Some(opened)) = (&self.memory_account, opened) {
+            account.begin(&opened);
+        }
+    }
+
+    /// The instance is kept, and idle from now on.
+    pub(crate) fn rest(&self) {
+        if let Some(account) = &self.memory_account {
+            account.rest(self.memory());
+        }
     }
 
     /// What it must run before its first task, if that is still to be done.
@@ -188,8 +207,15 @@ impl Instance {
                 self.is_initialized = true;
                 return Ok(());
             }
-            // The machine's fault.
-            (Err(error), _) if error.kind() == TaskErrorKind::Internal => return Err(error),
+            // The fault of the machine or of other tasks.
+            (Err(error), _)
+                if matches!(
+                    error.kind(),
+                    TaskErrorKind::Internal | TaskErrorKind::MemoryBudget
+                ) =>
+            {
+                return Err(error);
+            }
             (Err(error), _) => error,
         };
         Err(failed(initializer.failed(error, started)))
@@ -262,7 +288,7 @@ impl Instance {
         })
         .await;
 
-        self.account(limits, report);
+        self.account(task, limits, report);
         match called {
             Ok(Ok(result)) if result.len() > limits.payload => Ended {
                 outcome: Err(TaskError::new(
@@ -292,8 +318,11 @@ impl Instance {
         }
     }
 
-    fn account(&self, limits: &Limits, report: &mut TaskReport) {
+    fn account(&self, task: usize, limits: &Limits, report: &mut TaskReport) {
         let state = self.store.data();
+        if self.memory_account.is_some() {
+            self.module.memory_needs.learn(task, state.limiter.wanted());
+        }
         report.peak_memory = state.limiter.held();
         (report.stdout, report.stderr) = state.output.take();
         report.refused = state.take_refused();
@@ -313,7 +342,7 @@ pub(super) fn list(
     control: &Arc<Control>,
 ) -> Result<Vec<TaskInfo>, TaskError> {
     let (rights, of_caller) = (Capabilities::default(), Arc::clone(control));
-    let mut store = store::new(engine, rights, limits, of_caller, &Arc::default());
+    let mut store = store::new(engine, rights, limits, of_caller, &Arc::default(), None);
     store::prepare(&mut store, limits, control);
     let mut stage = Stage::Start;
     let mut live = None;

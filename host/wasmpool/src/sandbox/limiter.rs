@@ -1,8 +1,12 @@
-//! The memory limit: the sum over all memories and tables of a task's store.
+//! The memory limit: the sum over all memories and tables of a task's store; and what the store
+//! takes of the pool's memory budget.
 
 use std::fmt;
 
 use wasmtime::{ResourceLimiter, Result};
+
+use crate::call::{MemoryAccount, NoRoom};
+use crate::sync::Arc;
 
 /// Bytes that a table element takes in the host.
 const ELEMENT_SIZE: usize = size_of::<usize>();
@@ -17,6 +21,10 @@ pub(super) struct Limiter {
     limit: usize,
     /// Only ever grows, as memories and tables do: what is held is also the peak.
     held: usize,
+    /// The most that the guest asked for and that it can have.
+    wanted: usize,
+    /// Of a pool that has a budget.
+    account: Option<Arc<MemoryAccount>>,
 }
 
 /// The guest asked for more memory than it may have.
@@ -26,9 +34,21 @@ pub(super) struct MemoryLimitReached {
     pub(super) wanted: usize,
 }
 
+/// The guest asked for more memory than the pool has left.
+#[derive(Debug)]
+pub(super) struct MemoryBudgetUsedUp {
+    wanted: usize,
+    left: NoRoom,
+}
+
 impl Limiter {
-    pub(super) fn new(limit: usize) -> Self {
-        Self { limit, held: 0 }
+    pub(super) fn new(limit: usize, account: Option<Arc<MemoryAccount>>) -> Self {
+        Self {
+            limit,
+            held: 0,
+            wanted: 0,
+            account,
+        }
     }
 
     /// Sets the limit for what comes next. What is held stays.
@@ -39,6 +59,12 @@ impl Limiter {
     /// Bytes held now, which is also the most that was ever held.
     pub(super) fn held(&self) -> usize {
         self.held
+    }
+
+    /// The most that was ever asked for within the limit and the budget, also if others had used
+    /// that up.
+    pub(super) fn wanted(&self) -> usize {
+        self.wanted
     }
 
     fn grow(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> Result<bool> {
@@ -53,7 +79,17 @@ impl Limiter {
             let limit = self.limit;
             return Err(MemoryLimitReached { limit, wanted }.into());
         }
+        if let Some(account) = &self.account
+            && let Err(left) = account.hold(wanted)
+        {
+            // What is over the budget by itself no wait would help.
+            if wanted <= left.budget {
+                self.wanted = wanted;
+            }
+            return Err(MemoryBudgetUsedUp { wanted, left }.into());
+        }
         self.held = wanted;
+        self.wanted = self.wanted.max(wanted);
         Ok(true)
     }
 }
@@ -105,3 +141,20 @@ impl fmt::Display for MemoryLimitReached {
 }
 
 impl std::error::Error for MemoryLimitReached {}
+
+impl fmt::Display for MemoryBudgetUsedUp {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let NoRoom { budget, of_others } = self.left;
+        write!(
+            formatter,
+            "wanted {} bytes of memory, but the pool's memory budget is {budget} bytes",
+            self.wanted
+        )?;
+        match of_others {
+            0 => Ok(()),
+            of_others => write!(formatter, ", of which other tasks have {of_others}"),
+        }
+    }
+}
+
+impl std::error::Error for MemoryBudgetUsedUp {}

@@ -18,6 +18,7 @@ mod initializer;
 mod instance;
 mod limiter;
 mod linkers;
+mod memory_needs;
 mod module;
 mod numbers;
 mod reactor;
@@ -43,10 +44,11 @@ pub(crate) use reactor::{EnteredReactor, Reactor};
 pub use wasi::{Access, Capabilities, GrantError};
 
 use self::linkers::Linkers;
+use self::memory_needs::MemoryNeeds;
 use self::module::{Compiled, Loaded};
 use self::wasi::network::Lookups;
 use self::wasi::program::Start;
-use crate::call::{Allocation, Control, Limits};
+use crate::call::{Allocation, Control, Limits, MemoryAccount};
 use crate::error::{LoadError, TaskError};
 use crate::value::{self, Signature, Uncallable};
 
@@ -141,6 +143,7 @@ impl Unlisted {
             uncallable: exports.uncallable.into(),
             initializer: None,
             capabilities: Capabilities::default(),
+            memory_needs: MemoryNeeds::new(entries.len(), compiled.initial_memory()),
             entries: entries.into(),
             may_be_suspended: compiled.fits_suspended(),
             compiled,
@@ -162,6 +165,7 @@ pub(crate) struct Module {
     /// Whether its calls may be suspended: not if it needs more memories or tables than there are
     /// for each.
     pub(crate) may_be_suspended: bool,
+    memory_needs: MemoryNeeds,
 }
 
 impl Module {
@@ -171,6 +175,8 @@ impl Module {
             tasks: Arc::clone(&self.tasks),
             uncallable: Arc::clone(&self.uncallable),
             initializer: Some(initializer),
+            // Another initializer needs another amount.
+            memory_needs: MemoryNeeds::new(self.tasks.len(), self.compiled.initial_memory()),
             capabilities: self.capabilities.clone(),
             entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
@@ -186,10 +192,16 @@ impl Module {
             uncallable: Arc::clone(&self.uncallable),
             initializer,
             capabilities,
+            memory_needs: self.memory_needs.clone(),
             entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
             may_be_suspended: self.may_be_suspended,
         }
+    }
+
+    /// How much memory an instance is expected to hold when it has run the task.
+    pub(crate) fn expected_memory(&self, task: usize) -> usize {
+        self.memory_needs.of(task)
     }
 
     /// The place of the program among the tasks, if the module is one.
@@ -276,15 +288,18 @@ impl Sandbox {
         instance::list(&self.engine, &unlisted.0.compiled, driver, limits, control)
     }
 
-    /// An instance of `module`, with these rights, for the call that has this control block.
+    /// An instance of `module`, with these rights, for the call that has this control block, and
+    /// this account of the memory budget.
     pub(crate) fn instance(
         &self,
         module: Arc<Module>,
         rights: Capabilities,
         limits: &Limits,
         control: Arc<Control>,
+        account: Option<Arc<MemoryAccount>>,
     ) -> Instance {
-        Instance::new(&self.engine, module, rights, limits, control, &self.lookups)
+        let (engine, lookups) = (&self.engine, &self.lookups);
+        Instance::new(engine, module, rights, limits, control, lookups, account)
     }
 
     /// To be called once by each thread that runs guests, before the first: sets up what the

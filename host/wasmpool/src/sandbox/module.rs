@@ -54,6 +54,17 @@ impl Compiled {
         })
     }
 
+    /// How many bytes an instance holds at least: its largest memory as it is at the start. Others
+    /// are not counted.
+    pub(super) fn initial_memory(&self) -> usize {
+        let required = match self {
+            Self::Component { pre, .. } => pre.component().resources_required(),
+            Self::CoreModule(pre) => Some(pre.module().resources_required()),
+        };
+        let bytes = required.and_then(|required| required.max_initial_memory_size);
+        bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+
     pub(super) fn has_contract(&self) -> bool {
         matches!(
             self,

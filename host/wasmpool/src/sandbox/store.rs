@@ -22,7 +22,7 @@ use super::wasi::program::Invocation;
 use super::wasi::refusals::Refusals;
 use super::wasi::rights;
 use super::wasi::time::VirtualTime;
-use crate::call::{Control, Limits, Progress};
+use crate::call::{Control, Limits, MemoryAccount, Progress};
 
 /// Handles (streams, pollables) that a guest may hold at once.
 const MAX_HANDLES: usize = 10_000;
@@ -68,6 +68,7 @@ pub(super) fn new(
     limits: &Limits,
     control: Arc<Control>,
     lookups: &Arc<Lookups>,
+    account: Option<Arc<MemoryAccount>>,
 ) -> Store<State> {
     let grants = rights.grants();
     let output = match grants {
@@ -85,7 +86,7 @@ pub(super) fn new(
     let mut table = ResourceTable::new();
     table.set_max_capacity(max_handles);
     let state = State {
-        limiter: Limiter::new(limits.memory),
+        limiter: Limiter::new(limits.memory, account),
         output,
         control,
         rights,

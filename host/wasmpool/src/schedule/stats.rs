@@ -35,6 +35,10 @@ pub struct PoolStats {
     /// Tasks that have started and hold no worker: they wait in the host, or for a worker to go on
     /// with. Never more than [`max_suspended`](crate::PoolBuilder::max_suspended).
     pub suspended: u64,
+    /// How many bytes of the memory budget are in use: what live instances hold or, if that is more,
+    /// what their tasks are expected to need. Counted where there is a budget,
+    /// [`memory_budget`](crate::PoolBuilder::memory_budget), and `None` elsewhere.
+    pub memory_in_use: Option<usize>,
     /// Threads that were given up, since a host function or a guest without epoch checks blocked
     /// them after their task was stopped, and that have not come back. Other threads have taken
     /// their places, and their tasks have ended.
@@ -162,8 +166,9 @@ impl Counters {
             utilization,
             uptime,
             allocation,
-            // Of the pool, which knows its queue, its threads and its modules.
+            // Of the pool, which knows its queue, its memory, its threads and its modules.
             queued_bytes: None,
+            memory_in_use: None,
             loads: 0,
             loading: 0,
         }

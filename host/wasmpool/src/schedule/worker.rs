@@ -13,10 +13,10 @@ use super::scheduler::{Runner, Scheduler};
 use super::trace;
 use super::watchdog::WorkerId;
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
-use crate::call::{Control, Interrupt, Limits, Payload, TaskReport};
+use crate::call::{Control, Interrupt, Limits, MemoryBudget, MemoryOwner, Payload, TaskReport};
 use crate::error::TaskError;
 use crate::sandbox::{Ended, EnteredReactor, Instance, Module, Sandbox};
-use crate::sync::{Arc, Instant, Weak};
+use crate::sync::{Arc, Instant, Mutex, MutexGuard, Weak, lock};
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of another
 /// module: those that it used last.
@@ -48,6 +48,10 @@ pub(crate) struct Registry {
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
     pub(crate) max_kept_memory: usize,
+    pub(crate) memory_budget: Option<Arc<MemoryBudget>>,
+    /// The warm instances of each worker. Taken and put by the worker; and taken, to be dropped, by
+    /// whoever needs their memory.
+    pub(crate) warm: Box<[Mutex<WarmInstances>]>,
 }
 
 thread_local! {
@@ -62,7 +66,30 @@ impl Interrupt for Registry {
     }
 }
 
+impl MemoryOwner for Registry {
+    fn drop_idle_instance(&self) -> bool {
+        let idle = self.warm.iter().find_map(|warm| lock(warm).take_oldest());
+        let was_there = idle.is_some();
+        drop(idle);
+        was_there
+    }
+
+    fn memory_came_back(&self) {}
+
+    fn n_stuck(&self) -> usize {
+        self.scheduler.watchdog.n_stuck()
+    }
+}
+
 impl Registry {
+    /// Has the memory budget know whose it is.
+    pub(crate) fn serve_memory_budget(self: &Arc<Self>) {
+        if let Some(budget) = &self.memory_budget {
+            let owner: Weak<Self> = Arc::downgrade(self);
+            budget.set_owner(owner);
+        }
+    }
+
     /// Makes the calling thread one of this registry's own.
     pub(crate) fn adopt_thread(&self) {
         REGISTRY.with(|registry| registry.set(self));
@@ -85,7 +112,7 @@ pub(crate) fn run_worker(registry: &Arc<Registry>, id: WorkerId) {
             registry,
             index: id.index,
             interrupt: Arc::new(Interrupter(Arc::downgrade(registry))),
-            warm: WarmInstances::default(),
+            id,
             entered: None,
         };
         let work = || registry.scheduler.work(id, &mut worker);
@@ -102,7 +129,7 @@ struct Worker<'a> {
     index: usize,
     /// What the control blocks of its tasks interrupt their guests with.
     interrupt: Arc<Interrupter>,
-    warm: WarmInstances,
+    id: WorkerId,
     /// While guests may make timers and sockets on this thread.
     entered: Option<EnteredReactor<'a>>,
 }
@@ -138,17 +165,24 @@ impl Runner for Worker<'_> {
         } = call;
         let name = &work.module.tasks[work.task].name;
         let span = trace::call_span(&work.origin, name, job.tag(), self.index, *attempt);
-        let kept = match work.wants_fresh_instance {
-            true => None,
-            false => self.warm.take(&work.module),
-        };
+        let account = self.registry.memory_budget.as_ref();
+        let account = account.map(|budget| budget.open(0));
+        let keeps = self.registry.isolation == Isolation::Worker && !work.wants_fresh_instance;
+        let kept = keeps.then(|| self.warm().take(&work.module)).flatten();
+        if let Some(kept) = &kept {
+            kept.begin(account.clone());
+        }
         let instance = kept.unwrap_or_else(|| {
             let module = Arc::clone(&work.module);
             let rights = work.capabilities.as_ref().unwrap_or(&module.capabilities);
             let rights = rights.clone();
-            self.registry
-                .sandbox
-                .instance(module, rights, &work.limits, Arc::clone(control))
+            self.registry.sandbox.instance(
+                module,
+                rights,
+                &work.limits,
+                Arc::clone(control),
+                account,
+            )
         });
         let of_task = TaskCall {
             control: Arc::clone(control),
@@ -208,7 +242,29 @@ impl Runner for Worker<'_> {
 
     fn clear_away(&mut self, left: Left) {
         if let Some(instance) = left {
-            self.warm.put(instance);
+            instance.rest();
+            let worn = self.warm().put(instance);
+            drop(worn);
+            // Whoever waits for memory finds the instance from now on.
+            if let Some(budget) = &self.registry.memory_budget {
+                budget.notify();
+            }
+        }
+    }
+}
+
+impl Worker<'_> {
+    fn warm(&self) -> MutexGuard<'_, WarmInstances> {
+        lock(&self.registry.warm[self.index])
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        // A thread that was given up has left them to its successor.
+        if self.registry.scheduler.watchdog.is_current(self.id) {
+            let warm = std::mem::take(&mut *self.warm());
+            drop(warm);
         }
     }
 }
@@ -277,7 +333,7 @@ impl Registry {
 
 /// The instances that a worker keeps, the one used last at the end.
 #[derive(Default)]
-struct WarmInstances(Vec<Instance>);
+pub(crate) struct WarmInstances(Vec<Instance>);
 
 impl WarmInstances {
     /// Takes the instance of a module out, if there is one: while it runs it is nowhere else.
@@ -287,10 +343,15 @@ impl WarmInstances {
         Some(self.0.remove(index))
     }
 
-    fn put(&mut self, instance: Instance) {
-        if self.0.len() == WARM_INSTANCES {
-            self.0.remove(0);
-        }
+    /// Keeps an instance, and gives back the one that has to go for it.
+    fn put(&mut self, instance: Instance) -> Option<Instance> {
+        let is_full = self.0.len() == WARM_INSTANCES;
+        let oldest = is_full.then(|| self.0.remove(0));
         self.0.push(instance);
+        oldest
+    }
+
+    fn take_oldest(&mut self) -> Option<Instance> {
+        (!self.0.is_empty()).then(|| self.0.remove(0))
     }
 }

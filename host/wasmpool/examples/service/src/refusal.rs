@@ -100,10 +100,12 @@ fn status_of_failure(kind: TaskErrorKind) -> StatusCode {
         | TaskErrorKind::Exited(_)
         | TaskErrorKind::StartFailed
         | TaskErrorKind::InitializerFailed => StatusCode::BAD_GATEWAY,
-        // It never ran, or was stopped because this process ends: another one may take it.
-        TaskErrorKind::QueueTimedOut | TaskErrorKind::Cancelled | TaskErrorKind::ShutDown => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        // It never ran, or was stopped because this process ends or has too little memory: another
+        // one may take it.
+        TaskErrorKind::QueueTimedOut
+        | TaskErrorKind::Cancelled
+        | TaskErrorKind::ShutDown
+        | TaskErrorKind::MemoryBudget => StatusCode::SERVICE_UNAVAILABLE,
         TaskErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         // `Internal`, and kinds to come.
         _ => StatusCode::INTERNAL_SERVER_ERROR,

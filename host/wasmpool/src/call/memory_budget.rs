@@ -1,0 +1,236 @@
+//! The memory budget of a pool: how much memory all its instances hold, and who may have more.
+//!
+//! Each instance has a [`MemoryAccount`], which is charged for what the instance holds and gives
+//! it back when it is dropped. An account is opened before its call starts and charged at once
+//! for what the call is expected to need: so calls that start at the same time do not count on
+//! the same free memory. A call that would not find room waits in the queue.
+//!
+//! How nobody waits for ever: whoever finds no room sets `is_awaited`, looks once more, and then
+//! sleeps; whoever gives memory back looks at `is_awaited` afterwards. Either the one sees what
+//! came back, or the other sees that somebody waits. Memory of idle instances is given back by
+//! those who want it ([`make_room`](MemoryBudget::make_room)), so while no call is live there is
+//! room for any.
+//!
+//! Knows neither instances nor the queue: the [`MemoryOwner`] does.
+
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Arc, OnceLock, Weak};
+
+/// A call is expected to need at least one page.
+const LEAST_NEED: usize = 64 << 10;
+
+pub(crate) struct MemoryBudget {
+    limit: usize,
+    /// The sum of what the accounts are charged.
+    used: AtomicUsize,
+    /// Calls that have been admitted and have not ended; idle instances are none.
+    n_live: AtomicUsize,
+    /// Whether somebody who found no room may sleep. Set by them, and reset by whoever wakes
+    /// them.
+    is_awaited: AtomicBool,
+    /// Set once, before the first call.
+    owner: OnceLock<Weak<dyn MemoryOwner>>,
+}
+
+/// Whose instances a budget is for.
+pub(crate) trait MemoryOwner: Send + Sync {
+    /// Drops an idle instance, if there is one. Says whether there was.
+    fn drop_idle_instance(&self) -> bool;
+
+    /// Has those look again who wait in the queue because there was no room.
+    fn memory_came_back(&self);
+
+    /// How many calls are live that may never end, since they block their threads.
+    fn n_stuck(&self) -> usize;
+}
+
+/// What one instance takes of the budget, given back on drop.
+pub(crate) struct MemoryAccount {
+    budget: Arc<MemoryBudget>,
+    /// Bytes. Written by whoever has the instance.
+    charged: AtomicUsize,
+    /// Whether a call has the instance. Written by whoever has the instance.
+    is_live: AtomicBool,
+}
+
+/// There is no room for what an instance wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NoRoom {
+    pub(crate) budget: usize,
+    /// Bytes that others hold, or are expected to need.
+    pub(crate) of_others: usize,
+}
+
+/// The place of a queued task among those that wait for memory.
+pub(crate) struct Admission {
+    budget: Arc<MemoryBudget>,
+    account: Option<Arc<MemoryAccount>>,
+}
+
+impl MemoryBudget {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            used: AtomicUsize::new(0),
+            n_live: AtomicUsize::new(0),
+            is_awaited: AtomicBool::new(false),
+            owner: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn set_owner(&self, owner: Weak<dyn MemoryOwner>) {
+        let is_first = self.owner.set(owner).is_ok();
+        debug_assert!(is_first, "a budget is one pool's");
+    }
+
+    /// Bytes that are charged now.
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::SeqCst)
+    }
+
+    /// Opens an account for a call that is expected to need so many bytes. `None` if there is no
+    /// room now: then the owner is told when memory has come back. Takes no lock.
+    fn admit(self: &Arc<Self>, need: usize) -> Option<Arc<MemoryAccount>> {
+        let need = need.max(LEAST_NEED).min(self.limit);
+        if self.take(need) {
+            return Some(self.open(need));
+        }
+        self.is_awaited.store(true, Ordering::SeqCst);
+        if self.take(need) {
+            return Some(self.open(need));
+        }
+        // What stuck calls hold may never come back. The call starts without having been charged
+        // for anything, and fails if it finds no room.
+        let n_live = self.n_live.load(Ordering::SeqCst);
+        let is_hopeless = n_live > 0 && n_live <= self.owner().map_or(0, |owner| owner.n_stuck());
+        is_hopeless.then(|| self.open(0))
+    }
+
+    pub(crate) fn open(self: &Arc<Self>, charged: usize) -> Arc<MemoryAccount> {
+        self.n_live.fetch_add(1, Ordering::SeqCst);
+        Arc::new(MemoryAccount {
+            budget: Arc::clone(self),
+            charged: AtomicUsize::new(charged),
+            is_live: AtomicBool::new(true),
+        })
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let add = |used: usize| used.checked_add(bytes).filter(|used| *used <= self.limit);
+        let taken = self
+            .used
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, add);
+        taken.is_ok()
+    }
+
+    /// Drops an idle instance, if there is one. Says whether there was. Must not be called with a
+    /// lock of the queue.
+    pub(crate) fn make_room(&self) -> bool {
+        self.owner().is_some_and(|owner| owner.drop_idle_instance())
+    }
+
+    /// Wakes those who found no room, if there are any: after memory came back, or an instance
+    /// became idle. Must not be called with a lock of the queue.
+    pub(crate) fn notify(&self) {
+        if self.is_awaited.load(Ordering::SeqCst)
+            && self.is_awaited.swap(false, Ordering::SeqCst)
+            && let Some(owner) = self.owner()
+        {
+            owner.memory_came_back();
+        }
+    }
+
+    fn owner(&self) -> Option<Arc<dyn MemoryOwner>> {
+        self.owner.get()?.upgrade()
+    }
+}
+
+impl MemoryAccount {
+    /// Charges for an instance that wants to hold so many bytes, unless that much is charged
+    /// already. Drops idle instances if there is no room otherwise.
+    pub(crate) fn hold(&self, bytes: usize) -> Result<(), NoRoom> {
+        let charged = self.charged.load(Ordering::Relaxed);
+        let more = bytes.saturating_sub(charged);
+        if more == 0 {
+            return Ok(());
+        }
+        while !self.budget.take(more) {
+            let is_possible = bytes <= self.budget.limit;
+            if !is_possible || !self.budget.make_room() {
+                return Err(NoRoom {
+                    budget: self.budget.limit,
+                    of_others: self.budget.used().saturating_sub(charged),
+                });
+            }
+        }
+        self.charged.store(charged + more, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A call begins in an idle instance, and brings the account that was opened for it.
+    pub(crate) fn begin(&self, opened: &Self) {
+        let charged = self.charged.load(Ordering::Relaxed);
+        let of_call = opened.charged.load(Ordering::Relaxed);
+        self.charged.store(charged.max(of_call), Ordering::Relaxed);
+        opened
+            .charged
+            .store(charged.min(of_call), Ordering::Relaxed);
+        self.is_live.store(true, Ordering::Relaxed);
+        opened.is_live.store(false, Ordering::Relaxed);
+    }
+
+    /// The call has ended, and the instance, which holds so many bytes, is kept.
+    /// [`notify`](MemoryBudget::notify) is to be called when it can be dropped by others.
+    pub(crate) fn rest(&self, held: usize) {
+        if self.is_live.swap(false, Ordering::Relaxed) {
+            self.budget.n_live.fetch_sub(1, Ordering::SeqCst);
+        }
+        let surplus = self
+            .charged
+            .swap(held, Ordering::Relaxed)
+            .saturating_sub(held);
+        self.budget.used.fetch_sub(surplus, Ordering::SeqCst);
+    }
+}
+
+impl Drop for MemoryAccount {
+    fn drop(&mut self) {
+        if self.is_live.load(Ordering::Relaxed) {
+            self.budget.n_live.fetch_sub(1, Ordering::SeqCst);
+        }
+        let charged = self.charged.load(Ordering::Relaxed);
+        self.budget.used.fetch_sub(charged, Ordering::SeqCst);
+        self.budget.notify();
+    }
+}
+
+impl Admission {
+    pub(crate) fn new(budget: &Arc<MemoryBudget>) -> Self {
+        Self {
+            budget: Arc::clone(budget),
+            account: None,
+        }
+    }
+
+    /// Says whether the task may start, which is expected to need so many bytes. Takes no lock.
+    pub(crate) fn is_granted(&mut self, need: usize) -> bool {
+        if self.account.is_none() {
+            self.account = self.budget.admit(need);
+        }
+        self.account.is_some()
+    }
+
+    /// The account that was opened when it was granted.
+    pub(crate) fn into_account(mut self) -> Option<Arc<MemoryAccount>> {
+        self.account.take()
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        // A task that died while it waited may have been the first of those that do.
+        if self.account.is_none() {
+            self.budget.notify();
+        }
+    }
+}
