@@ -18,6 +18,7 @@ mod kernels;
 mod limits;
 mod loading;
 mod map;
+mod memory_budget;
 mod options;
 mod payloads;
 mod preview1;

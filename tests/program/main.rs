@@ -594,6 +594,18 @@ fn fail_fast_stops_everything_at_the_first_failure() {
 }
 
 #[test]
+fn a_memory_budget_is_set_by_a_flag() {
+    let allocate = ["run", misbehaving(), "-t", "allocate", "-w", "1"];
+    let over = run(&[&allocate[..], &["40", "4", "--memory-budget", "16MiB"]].concat());
+    let lines = over.assert_code(1).lines();
+    assert_eq!(lines[0]["error"]["kind"], "memory-budget");
+    assert_eq!(lines[1]["output"], 4);
+    let none = run(&[&allocate[..], &["4", "--memory-budget", "0"]].concat());
+    none.assert_code(2)
+        .assert_stderr("memory_budget: 0 is out of range");
+}
+
+#[test]
 fn limits_are_set_by_flags() {
     let memory = run(&[
         "run",

@@ -42,6 +42,7 @@ mod value;
 mod check;
 mod registry;
 
+pub mod budgeting;
 pub mod chunking;
 pub mod completing;
 pub mod counting;

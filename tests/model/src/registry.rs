@@ -8,12 +8,15 @@ use std::sync::atomic::AtomicUsize as UntrackedUsize;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::call::{Allocation, Control, Interrupt, Limits, Progress, StopReason, TaskReport};
+use crate::call::{
+    Admission, Allocation, Control, Interrupt, Limits, MemoryAccount, MemoryBudget, MemoryOwner,
+    Progress, StopReason, TaskReport,
+};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::schedule::{
-    Blocking, Call, CallEnd, CallFuture, Closed, Guard, Job, JobRef, Left, Permit, PoolStats,
-    ReserveError, Retry, Runner, Scheduler, Settled, Timings, WorkItem, WorkerId,
+    Blocking, Call, CallEnd, CallFuture, Closed, Guard, Job, JobRef, Left, MEMORY, Permit,
+    PoolStats, ReserveError, Retry, Runner, Scheduler, Settled, Timings, WorkItem, WorkerId,
 };
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{self, Sender};
@@ -67,6 +70,9 @@ pub(crate) struct Registry {
     /// Whether guests that are stuck come back.
     is_unblocked: Mutex<bool>,
     unblocked: Condvar,
+    pub(crate) memory_budget: Option<Arc<MemoryBudget>>,
+    /// The accounts of instances that are kept.
+    idle: Mutex<Vec<Arc<MemoryAccount>>>,
     /// How often a task was started.
     pub(crate) n_attempts: UntrackedUsize,
     /// How many threads were given up. The model checker lets any time pass, so also one that is
@@ -93,6 +99,21 @@ impl Interrupt for Registry {
     }
 }
 
+impl MemoryOwner for Registry {
+    fn drop_idle_instance(&self) -> bool {
+        let idle = lock(&self.idle).pop();
+        idle.is_some()
+    }
+
+    fn memory_came_back(&self) {
+        self.scheduler.queue.look_again();
+    }
+
+    fn n_stuck(&self) -> usize {
+        self.scheduler.watchdog.n_stuck()
+    }
+}
+
 impl Registry {
     pub(crate) fn new(n_workers: usize, queue_capacity: usize) -> Arc<Self> {
         Self::with_max_suspended(n_workers, queue_capacity, 10)
@@ -103,8 +124,29 @@ impl Registry {
         queue_capacity: usize,
         max_suspended: usize,
     ) -> Arc<Self> {
+        Self::with(n_workers, queue_capacity, max_suspended, None)
+    }
+
+    /// A pool with memory for so many guests. Each keeps what it holds when it has ended in order.
+    pub(crate) fn with_memory_for(n_guests: usize, n_workers: usize) -> Arc<Self> {
+        let budget = MemoryBudget::new(n_guests * MEMORY);
+        let registry = Self::with(n_workers, 10, 10, Some(Arc::clone(&budget)));
+        let owner: Weak<Self> = Arc::downgrade(&registry);
+        budget.set_owner(owner);
+        registry
+    }
+
+    fn with(
+        n_workers: usize,
+        queue_capacity: usize,
+        max_suspended: usize,
+        memory_budget: Option<Arc<MemoryBudget>>,
+    ) -> Arc<Self> {
+        let budget = memory_budget.clone();
         Arc::new(Self {
-            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended),
+            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended, budget),
+            memory_budget,
+            idle: Mutex::default(),
             epoch: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
             n_left: Mutex::new(0),
@@ -193,6 +235,7 @@ impl Registry {
             retry,
             lane: LANE,
             permit: Some(permit),
+            admission: None,
         };
         let counters = Arc::clone(&self.scheduler.counters);
         Arc::new(Job::new(job, None, counters))
@@ -263,7 +306,12 @@ impl Registry {
         }
     }
 
-    async fn call(self: Arc<Self>, guest: Guest, control: Arc<Control>) -> CallEnd {
+    async fn call(
+        self: Arc<Self>,
+        guest: Guest,
+        control: Arc<Control>,
+        account: Option<Arc<MemoryAccount>>,
+    ) -> CallEnd {
         let deadline = control.deadline();
         let came_to_its_end = self.run_guest(guest, &control).await;
         let outcome = if came_to_its_end {
@@ -287,7 +335,7 @@ impl Registry {
         CallEnd {
             outcome,
             report: TaskReport::default(),
-            left: Some(control),
+            left: came_to_its_end.then_some((control, account)),
         }
     }
 
@@ -413,6 +461,9 @@ impl<Start: FnMut(WorkerId)> Guard for WatchdogGuard<'_, Start> {
 
     fn replace(&mut self, worker: WorkerId) -> bool {
         self.registry.n_given_up.fetch_add(1, Ordering::SeqCst);
+        if let Some(budget) = &self.registry.memory_budget {
+            budget.notify();
+        }
         // It counts in the place of the other one.
         (self.start)(worker);
         true
@@ -440,9 +491,11 @@ impl Runner for Worker<'_> {
     ) -> (CallFuture, ()) {
         let registry = Arc::clone(self.registry);
         registry.n_attempts.fetch_add(1, Ordering::SeqCst);
+        let admission = call.payload.admission.take();
+        let account = admission.and_then(Admission::into_account);
         let WorkItem { guest, limits, .. } = &call.payload;
         call.control.set_deadline(limits.deadline(started));
-        let future = registry.call(*guest, Arc::clone(&call.control));
+        let future = registry.call(*guest, Arc::clone(&call.control), account);
         (Box::pin(future), ())
     }
 
@@ -470,7 +523,13 @@ impl Runner for Worker<'_> {
     fn before_callbacks(&mut self) {}
 
     fn clear_away(&mut self, left: Left) {
-        self.kept = left;
+        let (control, account) = left.unzip();
+        self.kept = control;
+        if let (Some(account), Some(budget)) = (account.flatten(), &self.registry.memory_budget) {
+            account.rest(MEMORY);
+            lock(&self.registry.idle).push(account);
+            budget.notify();
+        }
     }
 }
 

@@ -39,6 +39,14 @@ claims! {
         an_overdrawn_queue_accepts_nothing_before_it_is_balanced,
         a_close_wakes_submitters_and_workers,
     }
+    budgeting {
+        tasks_that_wait_for_memory_all_end,
+        a_task_that_comes_later_waits_with_the_others,
+        a_suspended_call_goes_on_while_others_wait_for_memory,
+        a_task_that_waits_for_memory_can_be_cancelled,
+        a_terminated_pool_waits_for_no_memory,
+        a_stuck_call_does_not_keep_others_from_starting,
+    }
     chunking {
         chunks_come_out_once,
         a_stuck_worker_delays_only_its_entry,

@@ -106,7 +106,7 @@ impl MemoryBudget {
         is_hopeless.then(|| self.open(0))
     }
 
-    pub(crate) fn open(self: &Arc<Self>, charged: usize) -> Arc<MemoryAccount> {
+    fn open(self: &Arc<Self>, charged: usize) -> Arc<MemoryAccount> {
         self.n_live.fetch_add(1, Ordering::SeqCst);
         Arc::new(MemoryAccount {
             budget: Arc::clone(self),

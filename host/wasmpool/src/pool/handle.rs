@@ -96,7 +96,12 @@ impl Pool {
         let memory_budget = memory_budget.map(MemoryBudget::new);
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
         let registry = Arc::new(Registry {
-            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended),
+            scheduler: Scheduler::new(
+                queue_capacity,
+                n_workers,
+                max_suspended,
+                memory_budget.clone(),
+            ),
             sandbox,
             limits,
             retry,

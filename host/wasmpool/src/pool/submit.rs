@@ -282,6 +282,7 @@ impl Pool {
             arguments: Payload::new(arguments, retry.is_some()),
             limits,
             capabilities: options.own_capabilities().cloned(),
+            admission: None,
             wants_fresh_instance: options.wants_fresh_instance() || task.is_program(),
             retry,
             lane: options.lane(),

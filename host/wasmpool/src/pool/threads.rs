@@ -97,6 +97,10 @@ impl Guard for WatchdogGuard<'_> {
             return true;
         };
         trace::worker_given_up(worker.index);
+        // Tasks that wait for memory may wait for that of a call which never ends now.
+        if let Some(budget) = &self.registry.memory_budget {
+            budget.notify();
+        }
         workers.replace(worker).is_ok()
     }
 }

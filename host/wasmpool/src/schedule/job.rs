@@ -184,6 +184,14 @@ impl<P> Job<P> {
         self.lock().phase.task_state()
     }
 
+    /// Looks at the payload if the task is queued.
+    pub(crate) fn with_queued<R>(&self, look: impl FnOnce(&mut P) -> R) -> Option<R> {
+        match &mut self.lock().phase {
+            Phase::Queued(payload) => Some(look(payload)),
+            _ => None,
+        }
+    }
+
     /// Moves the task from queued to running on `worker`; `None` if it died in the queue.
     /// `control` makes what stops it from now on.
     pub(crate) fn start(

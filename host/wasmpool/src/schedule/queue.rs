@@ -17,6 +17,10 @@
 //! A worker also leaves its local queue when a higher lane has entries. What is left goes back to
 //! the front of its own lane.
 //!
+//! With a memory budget an entry that is new is taken only if there is room for what it needs. If
+//! there is none for the one whose turn it is, the others wait with it, but for those that came
+//! back; the workers sleep until [`Queue::look_again`]. Chunks are then not taken as a whole.
+//!
 //! How no entry of a local queue is overlooked: local queues are filled, and looked at by other
 //! workers, under the lock of the entries, and whoever pushes a chunk wakes a sleeper for each entry
 //! of it. Either a worker fills its local queue before another one looks, or that one sleeps since
@@ -25,6 +29,7 @@
 use std::collections::{BinaryHeap, VecDeque};
 
 use super::places::{Capacity, Places};
+use crate::call::MemoryBudget;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, lock, spin};
 
@@ -32,6 +37,13 @@ use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, lock, spin};
 pub(crate) trait QueueEntry {
     /// Whether a worker still has a use for it. Once false it stays false.
     fn is_live(&self) -> bool;
+
+    /// Whether there is room in the budget for what it needs. If so, it is taken at once. Called
+    /// with the lock of the queue held.
+    fn has_memory(&self, budget: &Arc<MemoryBudget>) -> bool {
+        let _ = budget;
+        true
+    }
 }
 
 pub(crate) struct Queue<T> {
@@ -53,6 +65,7 @@ pub(crate) struct Queue<T> {
     pub(crate) places: Arc<Places>,
     /// How many entries may be out at once, or back and not yet taken.
     max_suspended: usize,
+    memory_budget: Option<Arc<MemoryBudget>>,
 }
 
 struct Entries<T> {
@@ -151,7 +164,14 @@ impl<T: QueueEntry> Queue<T> {
             not_empty: Condvar::new(),
             places: Arc::new(Places::new(capacity.into())),
             max_suspended,
+            memory_budget: None,
         }
+    }
+
+    /// The same queue, for entries that need memory of this budget.
+    pub(crate) fn with_memory_budget(mut self, budget: Option<Arc<MemoryBudget>>) -> Self {
+        self.memory_budget = budget;
+        self
     }
 
     /// Puts the entries of a chunk at the end of a lane, or gives them back if the queue has
@@ -247,6 +267,15 @@ impl<T: QueueEntry> Queue<T> {
         Ok(())
     }
 
+    /// Has the workers look again that sleep although there are entries: memory has come back.
+    pub(crate) fn look_again(&self) {
+        let mut entries = self.lock();
+        self.may_have_entries.store(true, Ordering::Relaxed);
+        entries.signalled = entries.sleepers;
+        drop(entries);
+        self.not_empty.notify_all();
+    }
+
     fn note_highest_lane(&self, entries: &Entries<T>) {
         let highest = entries
             .lanes
@@ -278,6 +307,7 @@ impl<T: QueueEntry> Queue<T> {
         }
         drop(local);
         let mut has_searched = false;
+        let mut has_made_room = false;
         let mut entries = self.lock();
         // Empty, unless a higher lane has entries.
         let mut local = lock(&self.local_queues[worker]);
@@ -292,7 +322,10 @@ impl<T: QueueEntry> Queue<T> {
         loop {
             let next_due = entries.admit_deferred();
             let n_suspended = entries.n_suspended;
-            if let Some((entry, lane, rest_of_chunk)) = entries.take() {
+            let budget = self.memory_budget.as_ref();
+            let mut is_short_of_memory = false;
+            let taken = entries.take(budget, &mut is_short_of_memory);
+            if let Some((entry, lane, rest_of_chunk)) = taken {
                 self.note_highest_lane(&entries);
                 if entries.n_suspended < n_suspended {
                     self.release_workers(&entries);
@@ -308,11 +341,20 @@ impl<T: QueueEntry> Queue<T> {
             if let Some(entry) = self.steal(worker) {
                 return Some(entry);
             }
-            if entries.closed && entries.n_suspended == 0 {
+            if is_short_of_memory && !has_made_room {
+                drop(entries);
+                // Once there is nothing more to give back it looks once more: nobody has been
+                // signalled of what came back meanwhile.
+                has_made_room = !budget.is_some_and(|budget| budget.make_room());
+                entries = self.lock();
+                continue;
+            }
+            has_made_room = false;
+            if entries.closed && entries.n_suspended == 0 && !is_short_of_memory {
                 return None;
             }
             self.may_have_entries.store(false, Ordering::Relaxed);
-            if !has_searched && entries.searcher.is_none() {
+            if !is_short_of_memory && !has_searched && entries.searcher.is_none() {
                 has_searched = true;
                 entries.searcher = Some(worker);
                 drop(entries);
@@ -378,6 +420,11 @@ impl<T: QueueEntry> Queue<T> {
             drained.extend(lock(local).entries.drain(..));
         }
         self.note_highest_lane(&entries);
+        drop(entries);
+        // Of those that sleep although there are entries, there may be none any more.
+        if self.memory_budget.is_some() {
+            self.look_again();
+        }
         drained
     }
 
@@ -403,7 +450,7 @@ impl<T: QueueEntry> Entries<T> {
     }
 }
 
-impl<T> Entries<T> {
+impl<T: QueueEntry> Entries<T> {
     fn len(&self) -> usize {
         self.lanes.iter().map(|lane| lane.queue.len()).sum()
     }
@@ -426,11 +473,25 @@ impl<T> Entries<T> {
     }
 
     /// The front of the highest lane that has an entry, or of a lower one that has been
-    /// passed over long enough; the number of that lane, and the rest of the chunk.
-    fn take(&mut self) -> Option<(T, usize, VecDeque<T>)> {
+    /// passed over long enough; the number of that lane, and the rest of the chunk. Where that entry
+    /// is new and there is no room for it in the budget, one that came back.
+    fn take(
+        &mut self,
+        budget: Option<&Arc<MemoryBudget>>,
+        is_short_of_memory: &mut bool,
+    ) -> Option<(T, usize, VecDeque<T>)> {
         let is_due = |lane: &Lane<T>| lane.has_entry() && lane.passed_over >= PATIENCE;
         let place = self.lanes.iter().position(is_due);
-        let place = place.or_else(|| self.lanes.iter().position(Lane::has_entry))?;
+        let mut place = place.or_else(|| self.lanes.iter().position(Lane::has_entry))?;
+        let lane = &self.lanes[place];
+        if let (Some(budget), None, Some((entry, _))) =
+            (budget, lane.resumed.front(), lane.queue.front())
+            && !entry.has_memory(budget)
+        {
+            *is_short_of_memory = true;
+            let has_resumed = |lane: &Lane<T>| !lane.resumed.is_empty();
+            place = self.lanes.iter().position(has_resumed)?;
+        }
         for lane in &mut self.lanes[place + 1..] {
             if lane.has_entry() {
                 lane.passed_over += 1;
@@ -443,7 +504,10 @@ impl<T> Entries<T> {
             return Some((entry, place, VecDeque::new()));
         }
         let (entry, n_followers) = lane.queue.pop_front()?;
-        let n_followers = n_followers.min(lane.queue.len());
+        let n_followers = match budget {
+            Some(_) => 0,
+            None => n_followers.min(lane.queue.len()),
+        };
         let followers = lane.queue.drain(..n_followers);
         let followers = followers.map(|(entry, _)| entry).collect();
         Some((entry, place, followers))

@@ -17,7 +17,7 @@ use super::stats::Counters;
 use super::timings::Timings;
 use super::watchdog::{Watchdog, WorkerId};
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
-use crate::call::{Control, Interrupt, StopReason, TaskReport};
+use crate::call::{Control, Interrupt, MemoryBudget, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::sync::{Arc, Instant, Weak};
 
@@ -80,9 +80,11 @@ impl Scheduler {
         queue_capacity: impl Into<Capacity>,
         n_workers: usize,
         max_suspended: usize,
+        memory_budget: Option<Arc<MemoryBudget>>,
     ) -> Self {
+        let queue = Queue::new(queue_capacity, n_workers, max_suspended);
         Self {
-            queue: Arc::new(Queue::new(queue_capacity, n_workers, max_suspended)),
+            queue: Arc::new(queue.with_memory_budget(memory_budget)),
             watchdog: Watchdog::new(n_workers),
             counters: Arc::default(),
             timings: Timings::new(n_workers),

@@ -7,7 +7,7 @@ use super::queue::QueueEntry;
 use super::retry::Retry;
 pub(crate) use super::trace::CallSpan;
 use super::trace::Origin;
-use crate::call::{Limits, Payload};
+use crate::call::{Admission, Limits, MemoryBudget, Payload};
 use crate::sandbox::{Capabilities, Instance, Module};
 use crate::sync::Arc;
 
@@ -31,6 +31,9 @@ pub(crate) struct WorkItem {
     pub(crate) origin: Origin,
     /// Its place in the queue, given back when the job starts or dies.
     pub(crate) permit: Option<Permit>,
+    /// Its place among those that wait for memory, of a pool with a memory budget. There from when
+    /// a worker first wanted to start it until one does.
+    pub(crate) admission: Option<Admission>,
 }
 
 impl WorkItem {
@@ -58,5 +61,18 @@ impl QueueEntry for Ready {
             // It has to be ended by a worker, whatever became of its task.
             Self::Call(_) => true,
         }
+    }
+
+    fn has_memory(&self, budget: &Arc<MemoryBudget>) -> bool {
+        let Self::Task(job) = self else {
+            return true;
+        };
+        let admitted = job.with_queued(|work| {
+            let need = work.module.expected_memory(work.task);
+            let admission = work.admission.get_or_insert_with(|| Admission::new(budget));
+            admission.is_granted(need.min(work.limits.memory))
+        });
+        // Nothing is needed by one that has ended.
+        admitted.unwrap_or(true)
     }
 }

@@ -13,7 +13,9 @@ use super::scheduler::{Runner, Scheduler};
 use super::trace;
 use super::watchdog::WorkerId;
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
-use crate::call::{Control, Interrupt, Limits, MemoryBudget, MemoryOwner, Payload, TaskReport};
+use crate::call::{
+    Admission, Control, Interrupt, Limits, MemoryBudget, MemoryOwner, Payload, TaskReport,
+};
 use crate::error::TaskError;
 use crate::sandbox::{Ended, EnteredReactor, Instance, Module, Sandbox};
 use crate::sync::{Arc, Instant, Mutex, MutexGuard, Weak, lock};
@@ -74,7 +76,9 @@ impl MemoryOwner for Registry {
         was_there
     }
 
-    fn memory_came_back(&self) {}
+    fn memory_came_back(&self) {
+        self.scheduler.queue.look_again();
+    }
 
     fn n_stuck(&self) -> usize {
         self.scheduler.watchdog.n_stuck()
@@ -165,8 +169,8 @@ impl Runner for Worker<'_> {
         } = call;
         let name = &work.module.tasks[work.task].name;
         let span = trace::call_span(&work.origin, name, job.tag(), self.index, *attempt);
-        let account = self.registry.memory_budget.as_ref();
-        let account = account.map(|budget| budget.open(0));
+        let admission = work.admission.take();
+        let account = admission.and_then(Admission::into_account);
         let keeps = self.registry.isolation == Isolation::Worker && !work.wants_fresh_instance;
         let kept = keeps.then(|| self.warm().take(&work.module)).flatten();
         if let Some(kept) = &kept {

@@ -30,4 +30,4 @@ pub(crate) use scheduler::{Closed, Runner, Scheduler};
 pub(crate) use stats::{Counters, PoolStats};
 pub(crate) use timings::Timings;
 pub(crate) use watchdog::{Guard, WorkerId};
-pub(crate) use work_item::{JobRef, Left, WorkItem};
+pub(crate) use work_item::{JobRef, Left, MEMORY, WorkItem};

@@ -6,7 +6,7 @@ use super::job::Job;
 use super::places::Permit;
 use super::queue::QueueEntry;
 use super::retry::Retry;
-use crate::call::{Control, Limits};
+use crate::call::{Admission, Control, Limits, MemoryAccount, MemoryBudget};
 use crate::registry::Guest;
 use crate::sync::Arc;
 
@@ -20,6 +20,8 @@ pub(crate) struct WorkItem {
     pub(crate) lane: usize,
     /// Its place in the queue, given back when the job starts or dies.
     pub(crate) permit: Option<Permit>,
+    /// Its place among those that wait for memory.
+    pub(crate) admission: Option<Admission>,
 }
 
 impl WorkItem {
@@ -36,8 +38,12 @@ impl WorkItem {
 /// A task in the queue.
 pub(crate) type JobRef = Arc<Job<WorkItem>>;
 
-/// The control block of a call that has ended, in the place of its instance.
-pub(crate) type Left = Option<Arc<Control>>;
+/// What a call that has ended leaves, in the place of its instance: its control block, and its
+/// account of the memory budget.
+pub(crate) type Left = Option<(Arc<Control>, Option<Arc<MemoryAccount>>)>;
+
+/// What a guest is expected to need of the memory budget.
+pub(crate) const MEMORY: usize = 64 << 10;
 
 /// Nobody traces.
 pub(crate) type CallSpan = ();
@@ -48,5 +54,16 @@ impl QueueEntry for Ready {
             Self::Task(job) => job.settled().is_none(),
             Self::Call(_) => true,
         }
+    }
+
+    fn has_memory(&self, budget: &Arc<MemoryBudget>) -> bool {
+        let Self::Task(job) = self else {
+            return true;
+        };
+        let admitted = job.with_queued(|work| {
+            let admission = work.admission.get_or_insert_with(|| Admission::new(budget));
+            admission.is_granted(MEMORY)
+        });
+        admitted.unwrap_or(true)
     }
 }
