@@ -32,6 +32,7 @@ mod stopping;
 mod stress;
 mod support;
 mod suspension;
+mod tenants;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod traits;

@@ -169,7 +169,7 @@ pub use pool::{
 pub use sandbox::{
     Access, CacheState, Capabilities, GrantError, MemoryReset, TaskInfo, WASMTIME_VERSION,
 };
-pub use schedule::{Distribution, Isolation, PoolStats, Retry, Shutdown, TaskState};
+pub use schedule::{Distribution, Isolation, PoolStats, Retry, Shutdown, TaskState, TenantLimits};
 pub use task::{Priority, Task, TaskModule, TaskOptions};
 #[cfg(feature = "wave")]
 pub use value::WaveError;

@@ -12,8 +12,9 @@ use crate::call::{Allocation, Control, Interrupt, Limits, Progress, StopReason, 
 use crate::error::{TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::schedule::{
-    Blocking, Call, CallEnd, CallFuture, Closed, Guard, Job, JobRef, Left, Permit, PoolStats,
-    ReserveError, Retry, Runner, Scheduler, Settled, Timings, WorkItem, WorkerId,
+    AllTenantLimits, Blocking, Call, CallEnd, CallFuture, Closed, Guard, Job, JobRef, Left, Line,
+    Permit, PoolStats, ReserveError, Retry, Runner, Scheduler, Settled, Timings, WorkItem,
+    WorkerId,
 };
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{self, Sender};
@@ -89,6 +90,9 @@ pub(crate) struct Halt {
 impl Interrupt for Registry {
     fn interrupt(&self) {
         self.move_epoch();
+    }
+
+    fn see_to_stops(&self) {
         self.scheduler.watchdog.see_to_stops();
     }
 }
@@ -104,7 +108,12 @@ impl Registry {
         max_suspended: usize,
     ) -> Arc<Self> {
         Arc::new(Self {
-            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended),
+            scheduler: Scheduler::new(
+                queue_capacity,
+                n_workers,
+                max_suspended,
+                AllTenantLimits::default(),
+            ),
             epoch: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
             n_left: Mutex::new(0),
@@ -192,6 +201,7 @@ impl Registry {
             limits,
             retry,
             lane: LANE,
+            tenant: None,
             permit: Some(permit),
         };
         let counters = Arc::clone(&self.scheduler.counters);
@@ -199,7 +209,8 @@ impl Registry {
     }
 
     fn push<const N: usize>(&self, tasks: [JobRef; N], limits: Limits) -> Result<(), Closed> {
-        self.scheduler.push(tasks, LANE, limits.queue_timeout)
+        self.scheduler
+            .push(tasks, Line::from(LANE), limits.queue_timeout)
     }
 
     /// What the thread of one more worker does.
@@ -409,6 +420,10 @@ impl<Start: FnMut(WorkerId)> Guard for WatchdogGuard<'_, Start> {
     fn call_back(&mut self, task: JobRef) {
         let is_sent = self.callbacks.send(task).is_ok();
         assert!(is_sent, "the callbacks' thread lasts longer");
+    }
+
+    fn preempt(&mut self, now: Instant) -> Option<Instant> {
+        self.registry.scheduler.queue.preempt(now)
     }
 
     fn replace(&mut self, worker: WorkerId) -> bool {

@@ -17,6 +17,8 @@ pub fn the_first_reason_to_stop_counts() {
         fn interrupt(&self) {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
+
+        fn see_to_stops(&self) {}
     }
 
     check(|| {

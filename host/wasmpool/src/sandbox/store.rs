@@ -204,8 +204,11 @@ fn network<'a>(
 /// here and that moment has moved the epoch for nothing. Whoever stops a task therefore goes
 /// on moving the epoch until the task has ended (`Watchdog`).
 fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    if store.data().control.is_forced() {
+    let control = &store.data().control;
+    if control.is_forced() {
         Err(Stopped.into())
+    } else if control.begin_to_yield() {
+        Ok(UpdateDeadline::Yield(1))
     } else {
         Ok(UpdateDeadline::Continue(1))
     }

@@ -4,7 +4,7 @@
 use super::active_call::Ready;
 use super::job::Job;
 use super::places::Permit;
-use super::queue::QueueEntry;
+use super::queue::{Line, QueueEntry};
 use super::retry::Retry;
 use crate::call::{Control, Limits};
 use crate::registry::Guest;
@@ -18,11 +18,21 @@ pub(crate) struct WorkItem {
     pub(crate) retry: Option<Retry>,
     /// The lane of the queue that it waits in.
     pub(crate) lane: usize,
+    /// Whose it is.
+    pub(crate) tenant: Option<Arc<str>>,
     /// Its place in the queue, given back when the job starts or dies.
     pub(crate) permit: Option<Permit>,
 }
 
 impl WorkItem {
+    /// The line of the queue that it waits in.
+    pub(crate) fn line(&self) -> Line<'_> {
+        Line {
+            lane: self.lane,
+            tenant: self.tenant.as_ref(),
+        }
+    }
+
     pub(crate) fn may_be_suspended(&self) -> bool {
         true
     }
