@@ -144,6 +144,7 @@ impl Unlisted {
             entries: entries.into(),
             may_be_suspended: compiled.fits_suspended(),
             compiled,
+            loaded: None,
         }
     }
 }
@@ -162,11 +163,14 @@ pub(crate) struct Module {
     /// Whether its calls may be suspended. They may not if an instance needs more memories or
     /// tables than are reserved for a suspended call.
     pub(crate) may_be_suspended: bool,
+    /// The module as it was loaded, if this one was made from it. The loader refers to it weakly:
+    /// as long as this one exists, it is not loaded again.
+    loaded: Option<Arc<Module>>,
 }
 
 impl Module {
     /// The same module with another initializer.
-    pub(crate) fn with_initializer(&self, initializer: Initializer) -> Self {
+    pub(crate) fn with_initializer(self: &Arc<Self>, initializer: Initializer) -> Self {
         Self {
             tasks: Arc::clone(&self.tasks),
             uncallable: Arc::clone(&self.uncallable),
@@ -175,11 +179,12 @@ impl Module {
             entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
             may_be_suspended: self.may_be_suspended,
+            loaded: Some(self.loaded()),
         }
     }
 
     /// The same module with other rights. The failures of its initializer are forgotten.
-    pub(crate) fn with_capabilities(&self, capabilities: Capabilities) -> Self {
+    pub(crate) fn with_capabilities(self: &Arc<Self>, capabilities: Capabilities) -> Self {
         let initializer = self.initializer.as_ref().map(Initializer::anew);
         Self {
             tasks: Arc::clone(&self.tasks),
@@ -189,7 +194,13 @@ impl Module {
             entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
             may_be_suspended: self.may_be_suspended,
+            loaded: Some(self.loaded()),
         }
+    }
+
+    /// The module as it was loaded.
+    fn loaded(self: &Arc<Self>) -> Arc<Self> {
+        Arc::clone(self.loaded.as_ref().unwrap_or(self))
     }
 
     /// The place of the program among the tasks, if the module is one.
