@@ -26,6 +26,18 @@ fn packages_carry_the_contract() {
 }
 
 #[test]
+fn the_library_carries_the_pages_whose_examples_it_compiles() {
+    for page in [
+        "README.md",
+        "docs/embedding.md",
+        "docs/guests.md",
+        "docs/python.md",
+    ] {
+        check(&format!("host/wasmpool/{page}"), page);
+    }
+}
+
+#[test]
 fn packages_carry_the_licences() {
     let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
     let (_, members) = manifest.split_once("members = [").unwrap();

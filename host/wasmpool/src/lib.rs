@@ -180,15 +180,15 @@ pub use value::{
 /// Compiles and runs the examples of the README and of the pages in `docs/`.
 #[cfg(doctest)]
 mod pages {
-    #[doc = include_str!("../../../README.md")]
+    #[doc = include_str!("../README.md")]
     struct Readme;
 
-    #[doc = include_str!("../../../docs/embedding.md")]
+    #[doc = include_str!("../docs/embedding.md")]
     struct Embedding;
 
-    #[doc = include_str!("../../../docs/guests.md")]
+    #[doc = include_str!("../docs/guests.md")]
     struct Guests;
 
-    #[doc = include_str!("../../../docs/python.md")]
+    #[doc = include_str!("../docs/python.md")]
     struct Python;
 }
