@@ -120,3 +120,15 @@ fn the_templates_of_new_are_the_guests_in_other_languages() {
         );
     }
 }
+
+#[test]
+fn the_pages_name_the_oldest_rust() {
+    let read = |file: &str| fs::read_to_string(repository().join(file)).unwrap();
+    let manifest = read("Cargo.toml");
+    let (_, version) = manifest.split_once("\nrust-version = \"").unwrap();
+    let (version, _) = version.split_once('"').unwrap();
+    for page in ["README.md", "CONTRIBUTING.md"] {
+        let named = format!("[Rust](https://rustup.rs) {version} or later");
+        assert!(read(page).contains(&named), "{page}: {named}");
+    }
+}

@@ -145,6 +145,9 @@
 //! A module that needs a feature which is off is refused with [`LoadError::MissingFeature`]. Without
 //! all three there are 19 crates fewer to build, of 202.
 
+#[cfg(not(unix))]
+compile_error!("`wasmpool` needs a Unix system: it uses owners, modes and opened folders");
+
 mod call;
 mod error;
 mod future;
