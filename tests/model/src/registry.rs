@@ -540,7 +540,7 @@ pub(crate) fn success() -> Settled {
     }
 }
 
-/// A moment that is some milliseconds away.
+/// The time in so many milliseconds.
 pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_millis(2)
 }
