@@ -1,4 +1,4 @@
-//! The published packages: what they carry of the rest of the repository.
+//! The published packages: their files from the rest of the repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
