@@ -1,5 +1,5 @@
-//! A pool without a sandbox: the stand-in for the library's room `pool`, its `worker.rs` and
-//! `callbacks.rs`, and for the sandbox's engine. The steps of the protocol are the library's own
+//! A pool without a sandbox. It replaces the library's room `pool`, its `worker.rs` and
+//! `callbacks.rs`, and the sandbox's engine. The steps of the protocol are the library's own
 //! (`scheduler.rs`).
 
 use std::future::poll_fn;
@@ -20,7 +20,7 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{self, Sender};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 
-/// Where the memory comes from of instances that there are not.
+/// The allocation that statistics report; there are no instances.
 pub(crate) const ALLOCATION: Allocation = Allocation::Pooled {
     page_wise_reset: false,
 };
@@ -36,13 +36,13 @@ pub(crate) enum Guest {
     Waiting,
     /// Waits in the host until [`Registry::end_pause`].
     Pausing,
-    /// Blocks its thread until [`Registry::unblock`], whatever is asked of it.
+    /// Blocks its thread until [`Registry::unblock`], and ignores stops.
     Stuck,
     /// Ends by itself, with an error.
     Failing,
 }
 
-/// What every guest says in the beginning.
+/// The progress that every guest reports at its start.
 const PROGRESS: Progress = Progress {
     done: 1,
     total: None,
@@ -51,34 +51,34 @@ const PROGRESS: Progress = Progress {
 /// The lane of all tasks here.
 const LANE: usize = 1;
 
-/// The result of a guest that comes to its end, as MessagePack has it.
+/// The result of a guest that succeeds, as MessagePack.
 pub(crate) const RESULT: u8 = 7;
 
 pub(crate) struct Registry {
     pub(crate) scheduler: Scheduler,
-    /// The engine's: guests look at their stop request when it has moved.
+    /// The engine's epoch: guests check their stop request when it has moved.
     epoch: AtomicU64,
     next_worker: AtomicUsize,
-    /// Worker threads that have not ended, without those that were given up.
+    /// Worker threads that have not ended, except those that were given up.
     n_left: Mutex<usize>,
     none_left: Condvar,
-    /// Whether guests that pause go on, and who is to be woken then.
+    /// Whether pausing guests continue, and the wakers to wake then.
     is_pause_over: AtomicBool,
     pausing: Mutex<Vec<Waker>>,
-    /// Whether guests that are stuck come back.
+    /// Whether blocked guests return.
     is_unblocked: Mutex<bool>,
     unblocked: Condvar,
     /// How often a task was started.
     pub(crate) n_attempts: UntrackedUsize,
-    /// How many threads were given up. The model checker lets any time pass, so also one that is
-    /// only slow may be.
+    /// How many threads were given up. In the model checker any time may pass, so a thread that is
+    /// only slow may be given up as well.
     pub(crate) n_given_up: UntrackedUsize,
-    /// Guests that were stopped. The lock is the standard library's, which the model checker
-    /// does not see: nothing that it sees may be done under it.
+    /// Guests that were stopped. The lock is the standard library's, which the model checker does
+    /// not see, so nothing that it sees may be done while it is held.
     pub(crate) halts: Untracked<Vec<Halt>>,
 }
 
-/// A guest that has come to a halt.
+/// A guest that was stopped.
 pub(crate) struct Halt {
     pub(crate) at: Instant,
     pub(crate) reason: StopReason,
@@ -128,7 +128,7 @@ impl Registry {
         })
     }
 
-    /// The counters alone: histograms take Miri far too long.
+    /// Only the counters: histograms take too long under Miri.
     pub(crate) fn stats(&self) -> PoolStats {
         self.scheduler.counters.read(&Timings::new(0), ALLOCATION)
     }
@@ -150,7 +150,7 @@ impl Registry {
         Ok(TaskFuture::new(task, None, usize::MAX))
     }
 
-    /// A task that is tried again as `retry` says. There must be room for it.
+    /// Submits a task that is tried again by `retry`. There must be room for it.
     pub(crate) fn submit_with_retry(
         &self,
         guest: Guest,
@@ -169,7 +169,7 @@ impl Registry {
         TaskFuture::new(task, None, usize::MAX)
     }
 
-    /// Tasks that come together. There must be room for them.
+    /// Submits several tasks as one batch. There must be room for them.
     pub(crate) fn submit_chunk<const N: usize>(
         &self,
         guests: [Guest; N],
@@ -213,7 +213,7 @@ impl Registry {
             .push(tasks, Line::from(LANE), limits.queue_timeout)
     }
 
-    /// What the thread of one more worker does.
+    /// The body of an additional worker's thread.
     pub(crate) fn work(self: &Arc<Self>) {
         *lock(&self.n_left) += 1;
         let index = self.next_worker.fetch_add(1, Ordering::SeqCst);
@@ -223,7 +223,8 @@ impl Registry {
         });
     }
 
-    /// What a worker thread does until the queue is closed and empty, or it is given up.
+    /// The body of a worker thread. Ends when the queue is closed and empty, or when the thread is
+    /// given up.
     fn serve(self: &Arc<Self>, worker: WorkerId) {
         let mut runner = Worker {
             registry: self,
@@ -252,14 +253,14 @@ impl Registry {
         }
     }
 
-    /// Has the guests go on that pause.
+    /// Makes pausing guests continue.
     pub(crate) fn end_pause(&self) {
         self.is_pause_over.store(true, Ordering::SeqCst);
         let pausing = std::mem::take(&mut *lock(&self.pausing));
         pausing.into_iter().for_each(Waker::wake);
     }
 
-    /// Has the guests come back that are stuck.
+    /// Makes blocked guests return.
     pub(crate) fn unblock(&self) {
         *lock(&self.is_unblocked) = true;
         self.unblocked.notify_all();
@@ -302,7 +303,7 @@ impl Registry {
         }
     }
 
-    /// As the sandbox runs a guest. Says whether it came to its end, or was stopped.
+    /// Runs a guest as the sandbox does. Returns whether it ended by itself or was stopped.
     async fn run_guest(&self, guest: Guest, control: &Control) -> bool {
         control.report_progress(PROGRESS);
         let mut epoch_deadline = self.epoch.load(Ordering::SeqCst) + 1;
@@ -317,7 +318,7 @@ impl Registry {
                     if control.is_forced() {
                         return false;
                     }
-                    // An epoch that moves right here moves for nothing: see the sandbox's
+                    // An epoch that moves here has no effect: see the sandbox's
                     // `look_at_stop_request`.
                     epoch_deadline = self.epoch.load(Ordering::SeqCst) + 1;
                 }
@@ -354,15 +355,15 @@ impl Registry {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// As the pool's `shutdown` with `Shutdown::Terminate`, except that it waits for nobody.
+    /// As the pool's `shutdown` with `Shutdown::Terminate`, but does not wait.
     pub(crate) fn terminate(&self) {
         self.scheduler.queue.close();
         self.scheduler.terminate();
     }
 
     /// Runs the watchdog, the thread for callbacks, `workers` worker threads and `threads` at the
-    /// same time. When the last have ended the queue is closed, then the workers end, the watchdog,
-    /// and the callbacks.
+    /// same time. When all `threads` have ended, the queue is closed. Then the workers end, then
+    /// the watchdog, then the thread for callbacks.
     pub(crate) fn open<const N: usize>(
         self: &Arc<Self>,
         workers: usize,
@@ -404,7 +405,7 @@ impl Registry {
     }
 }
 
-/// As the pool's.
+/// The model of the pool's type.
 struct WatchdogGuard<'a, Start> {
     registry: &'a Registry,
     /// Tasks whose callbacks are to be called.
@@ -428,16 +429,16 @@ impl<Start: FnMut(WorkerId)> Guard for WatchdogGuard<'_, Start> {
 
     fn replace(&mut self, worker: WorkerId) -> bool {
         self.registry.n_given_up.fetch_add(1, Ordering::SeqCst);
-        // It counts in the place of the other one.
+        // It counts in place of the thread that was given up.
         (self.start)(worker);
         true
     }
 }
 
-/// As the library's worker, with modelled guests.
+/// The model of the library's worker, with modelled guests.
 struct Worker<'a> {
     registry: &'a Arc<Registry>,
-    /// What ran last stays in a warm instance.
+    /// The warm instance of the last call.
     kept: Option<Arc<Control>>,
 }
 
@@ -489,7 +490,7 @@ impl Runner for Worker<'_> {
     }
 }
 
-/// As a scheduler lets a guest wait in the host.
+/// A guest's wait in the host.
 pub(crate) fn wait_for_force(control: &Control) {
     block_on(poll_fn(|context| {
         control.wake_on_force(context.waker());
@@ -531,7 +532,7 @@ impl std::task::Wake for Unpark {
     }
 }
 
-/// The control block of a task that nobody has to interrupt.
+/// The control block of a task that needs no interrupt.
 pub(crate) fn control_of_nobody() -> Control {
     let nobody: Weak<Registry> = Weak::new();
     Control::new(nobody, Duration::ZERO)
@@ -554,7 +555,7 @@ pub(crate) fn success() -> Settled {
     }
 }
 
-/// A moment that is some milliseconds away.
+/// The time in so many milliseconds.
 pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_millis(2)
 }

@@ -63,11 +63,11 @@ claims! {
         a_woken_waiter_that_is_not_polled_blocks_no_thread,
         a_close_ends_all_waits,
         no_waiter_is_woken_without_a_place,
-        bytes_that_come_back_at_once_are_room_for_all_who_wait,
-        who_has_no_use_for_room_for_bytes_passes_it_on,
-        large_arguments_come_in_one_after_the_other,
-        a_place_and_bytes_that_come_back_reach_the_only_one_who_waits,
-        a_close_reaches_those_who_wait_for_bytes,
+        bytes_freed_at_once_admit_all_waiters,
+        a_waiter_that_does_not_use_freed_bytes_passes_them_on,
+        large_arguments_are_admitted_one_by_one,
+        a_freed_place_and_freed_bytes_reach_the_only_waiter,
+        a_close_reaches_waiters_for_bytes,
     }
     retrying {
         a_task_that_is_put_back_has_one_end,
@@ -93,9 +93,9 @@ claims! {
     watching {
         no_deadline_is_missed,
         a_cancelled_guest_leaves_its_worker,
-        a_terminated_pool_comes_to_rest,
+        a_terminated_pool_settles_all_tasks_and_ends,
         a_queued_task_starts_or_expires,
-        a_busy_pool_comes_to_rest,
+        a_busy_pool_settles_all_tasks_and_ends,
         a_cancel_at_the_deadline_leaves_the_grace,
         a_blocking_callback_delays_no_timeout,
     }

@@ -1,5 +1,5 @@
-//! The library's room of the same name, without the files that know the sandbox: [`work_item`] is ours,
-//! and [`registry`](crate::registry) stands in for the workers.
+//! The library's room of the same name, without the files that know the sandbox. [`work_item`] is a
+//! model, and [`registry`](crate::registry) replaces the workers.
 
 #[path = "../../../../host/wasmpool/src/schedule/active_call.rs"]
 mod active_call;

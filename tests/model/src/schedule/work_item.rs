@@ -1,5 +1,5 @@
-//! What a job carries here: the stand-in for the library's `work_item.rs`, with a modelled
-//! guest in the place of a module.
+//! What a job carries. This file replaces the library's `work_item.rs`, with a modelled guest in
+//! place of a module.
 
 use super::active_call::Ready;
 use super::job::Job;
@@ -16,11 +16,11 @@ pub(crate) struct WorkItem {
     pub(crate) limits: Limits,
     /// Whether it is tried again after a failure.
     pub(crate) retry: Option<Retry>,
-    /// The lane of the queue that it waits in.
+    /// The lane of the queue in which it waits.
     pub(crate) lane: usize,
     /// Whose it is.
     pub(crate) tenant: Option<Arc<str>>,
-    /// Its place in the queue, given back when the job starts or dies.
+    /// Its place in the queue, freed when the job starts or dies.
     pub(crate) permit: Option<Permit>,
 }
 
@@ -37,7 +37,7 @@ impl WorkItem {
         true
     }
 
-    /// What it adds to the bytes of the queue.
+    /// The bytes that it adds to the queue.
     pub(crate) fn argument_bytes(&self) -> usize {
         1
     }
@@ -49,7 +49,7 @@ pub(crate) type JobRef = Arc<Job<WorkItem>>;
 /// The control block of a call that has ended, in the place of its instance.
 pub(crate) type Left = Option<Arc<Control>>;
 
-/// Nobody traces.
+/// Nothing is traced.
 pub(crate) type CallSpan = ();
 
 impl QueueEntry for Ready {
