@@ -5,14 +5,16 @@
 //!
 //! To look a name up takes a thread for as long as it takes, and nothing stops it: it goes on when
 //! the guest has forgotten it and when the guest is gone. So places are counted until the system
-//! has answered.
+//! has answered. Each has a thread of its
+//! own: those for slow disks may all wait for a disk.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -64,7 +66,7 @@ pub(crate) struct Lookup {
 }
 
 enum Answer {
-    Awaited(JoinHandle<io::Result<Vec<IpAddr>>>),
+    Awaited(oneshot::Receiver<io::Result<Vec<IpAddr>>>),
     Addresses(std::vec::IntoIter<IpAddr>),
     Failed(ErrorCode),
 }
@@ -177,10 +179,17 @@ impl Network {
         };
         // What a resolver says that has too much to do: programs try again later.
         let place = self.place().ok_or(ErrorCode::TemporaryResolverFailure)?;
-        Ok(Answer::Awaited(tokio::task::spawn_blocking(move || {
+        let (told, answer) = oneshot::channel();
+        let looking_up = thread::Builder::new().name("wasmpool-lookup".to_owned());
+        let begun = looking_up.spawn(move || {
             let _place = place;
-            resolve(&domain)
-        })))
+            // Nobody may want to know any more.
+            let _ = told.send(resolve(&domain));
+        });
+        match begun {
+            Ok(_) => Ok(Answer::Awaited(answer)),
+            Err(_) => Err(ErrorCode::TemporaryResolverFailure),
+        }
     }
 }
 
@@ -210,7 +219,7 @@ impl Answer {
             *self = match resolved {
                 Ok(Ok(addresses)) => Self::Addresses(addresses.into_iter()),
                 Ok(Err(_)) => Self::Failed(ErrorCode::NameUnresolvable),
-                // It panicked, or the worker is gone.
+                // It panicked.
                 Err(_) => Self::Failed(ErrorCode::PermanentResolverFailure),
             };
         }
@@ -381,9 +390,6 @@ mod tests {
 
     #[test]
     fn look_ups_have_places_until_the_system_has_answered() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let runtime = runtime.unwrap();
-        let _entered = runtime.enter();
         let of_pool = Arc::<Lookups>::default();
         let mut instances = [(); 5].map(|()| Slow::new(&of_pool));
         // The handles are dropped at once, which frees no place.
