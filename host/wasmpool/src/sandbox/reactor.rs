@@ -4,6 +4,9 @@
 //! belong to the runtime that was entered when they were made, and that one is driven here, on
 //! one thread for the pool. The thread is started when a guest waits for the first time: a pool
 //! whose guests only compute has none. While nobody's time has come it sleeps.
+//!
+//! The runtime also has the threads for files on slow disks, as many as are in use. They end after
+//! ten seconds without work.
 
 use std::thread::{self, JoinHandle};
 
@@ -11,6 +14,11 @@ use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::sync::{Mutex, lock};
+
+/// How many file operations on slow disks are under way at once. An NFS client has as many requests
+/// under way with one server by default (`NFS4_DEF_SLOT_TABLE_SIZE` in Linux), so more threads would
+/// only wait in the system instead of here.
+const MAX_FILE_OPERATIONS: usize = 64;
 
 pub(crate) struct Reactor {
     handle: Handle,
@@ -33,7 +41,11 @@ enum State {
 
 impl Reactor {
     pub(crate) fn new() -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(MAX_FILE_OPERATIONS)
+            .thread_name("wasmpool-files")
+            .build()?;
         Ok(Self {
             handle: runtime.handle().clone(),
             state: Mutex::new(State::Idle(runtime)),
@@ -60,8 +72,8 @@ impl Reactor {
             .spawn(move || {
                 // Stopped by a drop, which is an error here.
                 let _ = runtime.block_on(is_stopped);
-                // A name that is looked up, or a file that is written, for a guest that was
-                // stopped: it may take long yet, and nobody waits for it.
+                // A file that is written for a guest that was stopped: it may take long yet, and
+                // nobody waits for it.
                 runtime.shutdown_background();
             });
         // Without the thread nothing wakes a guest but its timeout, which then tells of it.

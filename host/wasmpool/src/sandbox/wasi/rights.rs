@@ -15,6 +15,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use super::capabilities::Grants;
 use super::captured::{CapturedStreams, Stream};
+use super::files::slow::is_slow;
 use super::network::Network;
 use super::program::Invocation;
 use super::time::VirtualTime;
@@ -23,9 +24,9 @@ use crate::sync::Arc;
 /// How a folder is opened that nothing is read from. Where Linux needs no right to the folder, other
 /// systems need the right to read it.
 #[cfg(target_os = "linux")]
-const UNREAD: OFlags = OFlags::PATH;
+pub(super) const UNREAD: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
-const UNREAD: OFlags = OFlags::RDONLY;
+pub(super) const UNREAD: OFlags = OFlags::RDONLY;
 
 /// A folder that stays the same whatever becomes of its path. Clones are of the same.
 #[derive(Debug, Clone)]
@@ -36,6 +37,10 @@ impl Opened {
         let flags = UNREAD | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Self(Arc::new(opened)))
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        is_slow(&self.0)
     }
 
     /// A path that leads to the folder. Where `/proc` is missing it is `path`, by which it was

@@ -21,7 +21,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::{FsPerms, WasiView as _};
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
-use super::{Folders, MAX_PATH, OPENED_HERE, Request};
+use super::{Folders, MAX_PATH, OPENED_HERE, Request, slow};
 use crate::sandbox::store::State;
 use crate::sync::Arc;
 
@@ -55,6 +55,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>, module: &str) -> wasmtim
             if errno == Errno::Success as i32 {
                 opened.directories.remove(&fd.cast_unsigned());
             }
+            state.slow_files.close_unused().await;
             Ok(errno)
         })
     })?;
@@ -73,6 +74,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>, module: &str) -> wasmtim
                         opened.directories.insert(to, dir);
                     }
                 }
+                state.slow_files.close_unused().await;
                 Ok(errno)
             })
         },
@@ -116,10 +118,14 @@ async fn path_open(
         open_flags: open_flags(oflags),
         flags: descriptor_flags(rights, fdflags),
     };
-    let descriptor = match super::open_at(&dir, &request) {
-        Ok(descriptor) => descriptor,
-        Err(denied) => return Ok(state.denied(&dir, &request.path, &denied).into()),
+    let open = move |dir: &Dir| (super::open_at(dir, &request), request);
+    let descriptor = match slow::run(&dir, open).await {
+        (Ok(descriptor), _) => descriptor,
+        (Err(denied), Request { path, .. }) => {
+            return Ok(state.denied(&dir, &path, &denied).into());
+        }
     };
+    state.slow_files.opened(&descriptor);
     let Some(stand_ins) = state.folders().and_then(Folders::stand_ins).cloned() else {
         return Ok(Errno::Notsup);
     };
@@ -158,7 +164,7 @@ async fn path_filestat_set_times(
         Ok(path) => path,
         Err(errno) => return Ok(errno as i32),
     };
-    let Some(dir) = opened.directories.get(&dir.cast_unsigned()) else {
+    let Some(dir) = opened.directories.get(&dir.cast_unsigned()).cloned() else {
         let errno = opened.no_directory(dir.cast_unsigned()).await?;
         return Ok(errno as i32);
     };
@@ -167,14 +173,14 @@ async fn path_filestat_set_times(
     };
     let accessed = (accessed, Fstflags::ATIM, Fstflags::ATIM_NOW);
     let modified = (modified, Fstflags::MTIM, Fstflags::MTIM_NOW);
-    let set = || {
+    let set = move |dir: &Dir| {
         let times = Timestamps {
             last_access: super::timestamp(given_time(what, accessed)?)?,
             last_modification: super::timestamp(given_time(what, modified)?)?,
         };
         super::set_times(dir, path.as_ref(), &times)
     };
-    Ok(match set() {
+    Ok(match slow::run(&dir, set).await {
         Ok(()) => Errno::Success as i32,
         Err(denied) => Errno::from(denied.code()) as i32,
     })
