@@ -2,18 +2,19 @@
 //!
 //! Their files have numbers, which WASI's own implementation keeps to itself: it gives one out only
 //! for what it has opened. So it opens a stand-in, and what was opened here takes the stand-in's
-//! place. To know which directory a program means by a number, what is opened and closed is
-//! followed.
+//! place. The stand-in for a directory is the directory that it was opened in, which the program has
+//! anyway, and that for a file is `/dev/null`. To know which directory a program means by a number,
+//! what is opened and closed is followed.
 
 use std::collections::BTreeMap;
 use std::mem;
 
 use cap_primitives::fs::FollowSymlinks;
-use rustix::fs::Timestamps;
+use rustix::fs::{Mode, OFlags, Timestamps};
 use wasmtime::{Caller, Extern, Linker, bail};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, OpenMode};
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::p1::types::{Errno, Fd, Fdflags, Fstflags, Lookupflags, Oflags, Rights};
+use wasmtime_wasi::p1::types::{Errno, Error, Fd, Fdflags, Fstflags, Lookupflags, Oflags, Rights};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as wasi, WasiSnapshotPreview1 as _};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     Datetime, DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags,
@@ -23,6 +24,7 @@ use wiggle::{GuestError, GuestMemory, GuestPtr};
 
 use super::{Folders, MAX_PATH, OPENED_HERE, Request, slow};
 use crate::sandbox::store::State;
+use crate::sandbox::wasi::rights::UNREAD;
 use crate::sync::Arc;
 
 /// The number of the first granted folder.
@@ -212,20 +214,48 @@ impl Preview1 {
         stand_ins: &StandIns,
         flags: Fdflags,
     ) -> wasmtime::Result<Result<u32, Errno>> {
-        let name = match &opened {
-            Descriptor::Dir(_) => ".",
-            Descriptor::File(_) => stand_ins.file,
+        let number = match &opened {
+            Descriptor::Dir(_) => self.open_stand_in(dir_number, ".", flags).await,
+            Descriptor::File(_) => {
+                // WASI opens the stand-in in the directory of this number: so the one that has it
+                // takes the place of the program's own meanwhile. It does not wait, so nothing
+                // comes in between.
+                let replaced = mem::replace(
+                    self.descriptor(|it| is_dir(it, dir)),
+                    Descriptor::Dir(stand_ins.dir.clone()),
+                );
+                let number = self.open_stand_in(dir_number, stand_ins.file, flags).await;
+                *self.descriptor(|it| is_dir(it, &stand_ins.dir)) = replaced;
+                number
+            }
         };
+        let number = match number {
+            Ok(number) => number,
+            Err(error) => {
+                // One that has no number is nobody's, and must not be taken for the next.
+                if let Some(left) = self.find(is_stand_in) {
+                    *left = opened;
+                }
+                return Ok(Err(error.downcast()?));
+            }
+        };
+        if let Descriptor::Dir(dir) = &opened {
+            self.directories.insert(number, dir.clone());
+        }
+        *self.descriptor(is_stand_in) = opened;
+        Ok(Ok(number))
+    }
+
+    /// Has WASI open this in the directory of this number.
+    async fn open_stand_in(
+        &mut self,
+        dir_number: u32,
+        name: &str,
+        flags: Fdflags,
+    ) -> Result<u32, Error> {
         let length = u32::try_from(name.len()).expect("it is short");
         let mut name = name.as_bytes().to_owned();
         let name = &mut GuestMemory::Unshared(&mut name);
-        // WASI opens the stand-in in the directory of this number: so a directory that has one
-        // takes the place of the program's own meanwhile. It does not wait, so nothing comes
-        // in between.
-        let replaced = mem::replace(
-            self.descriptor(|it| is_dir(it, dir)),
-            Descriptor::Dir(stand_ins.dir.clone()),
-        );
         self.context.set_hostcall_fuel(MAX_PATH);
         let number = self.context.path_open(
             name,
@@ -237,27 +267,21 @@ impl Preview1 {
             Rights::empty(),
             flags & (Fdflags::APPEND | Fdflags::NONBLOCK),
         );
-        let number = number.await;
-        *self.descriptor(|it| is_dir(it, &stand_ins.dir)) = replaced;
-        let number = match number {
-            Ok(number) => u32::from(number),
-            Err(error) => return Ok(Err(error.downcast()?)),
-        };
-        if let Descriptor::Dir(dir) = &opened {
-            self.directories.insert(number, dir.clone());
-        }
-        *self.descriptor(is_stand_in) = opened;
-        Ok(Ok(number))
+        Ok(u32::from(number.await?))
     }
 
-    /// The descriptor of WASI that is so.
+    /// The descriptor of WASI that is so, which is there.
     fn descriptor(&mut self, is_so: impl Fn(&Descriptor) -> bool) -> &mut Descriptor {
+        let found = self.find(is_so);
+        found.expect("a directory with a number has a descriptor, and so has a stand-in")
+    }
+
+    fn find(&mut self, is_so: impl Fn(&Descriptor) -> bool) -> Option<&mut Descriptor> {
         let table = self.context.ctx().table;
         let mut descriptors = table
             .iter_mut()
             .filter_map(|entry| entry.downcast_mut::<Descriptor>());
-        let found = descriptors.find(|descriptor| is_so(descriptor));
-        found.expect("a directory with a number has a descriptor, and so has a stand-in")
+        descriptors.find(|descriptor| is_so(descriptor))
     }
 
     /// What a program is told that takes another number for one of a directory.
@@ -270,7 +294,8 @@ impl Preview1 {
     }
 }
 
-/// A directory of the host with a file in it that can be opened anywhere, and does nothing.
+/// A directory of the host with a file in it that can be opened anywhere, and does nothing. On Linux
+/// nothing can be read from the directory itself, not even names.
 #[derive(Clone)]
 pub(crate) struct StandIns {
     dir: Dir,
@@ -284,8 +309,9 @@ impl StandIns {
             .into_iter()
             .find_map(|(folder, file)| {
                 std::fs::File::open(format!("{folder}/{file}")).ok()?;
-                let folder = std::fs::File::open(folder).ok()?;
-                let dir = Dir::new(folder, FsPerms::ReadOnly, OpenMode::READ, true);
+                let flags = UNREAD | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let folder = rustix::fs::open(folder, flags, Mode::empty()).ok()?;
+                let dir = Dir::new(folder.into(), FsPerms::ReadOnly, OpenMode::READ, true);
                 Some(Self { dir, file })
             })
     }
@@ -392,5 +418,19 @@ fn given_time(
                 nanoseconds: u32::try_from(nanoseconds % 1_000_000_000).expect("below 10^9"),
             }))
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_of_a_stand_in_shows_no_names() {
+        let StandIns { dir, file } = StandIns::open().expect("Linux has one");
+        assert!(cap_primitives::fs::read_base_dir(&dir.dir).is_err());
+        let mut options = cap_primitives::fs::OpenOptions::new();
+        let opened = cap_primitives::fs::open(&dir.dir, file.as_ref(), options.read(true));
+        assert!(opened.is_ok());
     }
 }
