@@ -275,6 +275,7 @@ fn special_files_are_not_opened() {
             ("/data/sub/up_and_down", "a FIFO"),
             ("/data/socket", "a socket"),
             ("/dev/null", "a character device"),
+            ("/dev/tty", "a character device"),
             ("/dev/zero", "a character device"),
         ] {
             for arguments in [
@@ -365,45 +366,6 @@ fn a_file_that_becomes_a_fifo_meanwhile_is_not_waited_for() {
     bench.assert_healthy();
 }
 
-/// Holds the lease on a file: whoever opens it waits until the lease is given back, or for as long
-/// as `/proc/sys/fs/lease-break-time` says.
-#[cfg(target_os = "linux")]
-struct Lease(std::process::Child);
-
-#[cfg(target_os = "linux")]
-impl Lease {
-    fn take(path: &Path) -> Self {
-        // The system tells who holds it by a signal, which would end the process.
-        let script = "import fcntl, signal, sys
-signal.signal(signal.SIGIO, signal.SIG_IGN)
-file = open(sys.argv[1], 'r+')
-fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-print('taken', flush=True)
-sys.stdin.read()";
-        let mut command = std::process::Command::new("python3");
-        command.args(["-c", script]).arg(path);
-        command.stdin(std::process::Stdio::piped());
-        let mut child = command
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut told = [0; 5];
-        child
-            .stdout
-            .as_mut()
-            .unwrap()
-            .read_exact(&mut told)
-            .unwrap();
-        assert_eq!(&told, b"taken");
-        Self(child)
-    }
-
-    fn give_back(mut self) {
-        drop(self.0.stdin.take());
-        self.0.wait().unwrap();
-    }
-}
-
 #[cfg(target_os = "linux")]
 #[test]
 fn a_guest_that_waits_for_a_slow_disk_keeps_no_worker() {
@@ -419,7 +381,7 @@ fn a_guest_that_waits_for_a_slow_disk_keeps_no_worker() {
             &["append", "/data/file", ""],
             &["truncate", "/data/file"],
         ] {
-            let lease = Lease::take(&tree.inside("file"));
+            let lease = crate::lease::Lease::take(&tree.inside("file"));
             let child = start(&bench.pool, &module, &rights, arguments);
             crate::support::wait_until_suspended(child.task());
             // Others run meanwhile, on the only worker.
@@ -432,7 +394,7 @@ fn a_guest_that_waits_for_a_slow_disk_keeps_no_worker() {
             let late = command.spawn(&bench.pool).unwrap();
             let outcome = late.wait_timeout(LONG).expect("it is stopped");
             assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::TimedOut);
-            lease.give_back();
+            drop(lease);
             let read = if arguments[0] == "read" { "open" } else { "" };
             allowed(child.wait().unwrap(), read);
             let report = child.task().report().unwrap();
