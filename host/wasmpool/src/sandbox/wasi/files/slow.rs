@@ -14,14 +14,10 @@ use wasmtime_wasi::runtime::spawn_blocking;
 use super::SLOW;
 use crate::sync::Arc;
 
-/// File systems whose data is on another machine, or comes from another process of this one. What
-/// lies on a disk of the network without the system's knowledge, as a loop device may, is not told
-/// by its type.
-///
-/// The numbers are in `linux/magic.h`, that of GFS2 in `linux/gfs2_ondisk.h`, and those of the last
-/// group, which Linux does not have itself, in `stat.c` of the GNU coreutils.
+/// File systems whose data is on another machine, or comes from another process of this one.
 #[cfg(target_os = "linux")]
 const SLOW_TYPES: [u32; 22] = [
+    // From `linux/magic.h`.
     0x0000_6969, // NFS
     0x0000_517B, // SMB
     0xFF53_4D42, // CIFS
@@ -35,7 +31,9 @@ const SLOW_TYPES: [u32; 22] = [
     0x0000_564C, // NCP
     0x0000_0187, // autofs
     0x7461_636F, // OCFS2
+    // From `linux/gfs2_ondisk.h`.
     0x0116_1970, // GFS2
+    // From `stat.c` of the GNU coreutils: Linux itself does not have these.
     0x0BD0_0BD0, // Lustre
     0x4750_4653, // GPFS
     0x1983_0326, // BeeGFS
