@@ -2,7 +2,12 @@
 
 mod bench;
 mod docs;
+#[cfg(target_os = "linux")]
+mod ending;
 mod functions;
+#[cfg(target_os = "linux")]
+#[path = "../library/lease.rs"]
+mod lease;
 mod new;
 mod packages;
 

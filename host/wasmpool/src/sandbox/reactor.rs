@@ -4,6 +4,9 @@
 //! that was entered when they were made. One thread of the pool drives that runtime. It starts when
 //! a guest waits for the first time, so a pool whose guests only compute has none. It sleeps until
 //! a timer or a socket is ready.
+//!
+//! The runtime also has the threads for files on slow disks, as many as are in use. They end after
+//! ten seconds without work.
 
 use std::thread::{self, JoinHandle};
 
@@ -11,6 +14,11 @@ use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 use tokio::sync::oneshot;
 
 use crate::sync::{Mutex, lock};
+
+/// How many file operations on slow disks are under way at once. An NFS client has as many requests
+/// under way with one server by default (`NFS4_DEF_SLOT_TABLE_SIZE` in Linux), so more threads would
+/// only wait in the system instead of here.
+const MAX_FILE_OPERATIONS: usize = 64;
 
 pub(crate) struct Reactor {
     handle: Handle,
@@ -33,7 +41,11 @@ enum State {
 
 impl Reactor {
     pub(crate) fn new() -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(MAX_FILE_OPERATIONS)
+            .thread_name("wasmpool-files")
+            .build()?;
         Ok(Self {
             handle: runtime.handle().clone(),
             state: Mutex::new(State::Idle(runtime)),
@@ -60,8 +72,7 @@ impl Reactor {
             .spawn(move || {
                 // The sender is dropped to stop the thread, which is an error here.
                 let _ = runtime.block_on(is_stopped);
-                // Does not wait for blocking operations of stopped guests, such as a name look-up
-                // or a write to a file, which may take long.
+                // Does not wait for the file operations of stopped guests, which may take long.
                 runtime.shutdown_background();
             });
         // Without the thread, only its timeout wakes a guest that waits, and the task ends as timed

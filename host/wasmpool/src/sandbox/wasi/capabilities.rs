@@ -86,8 +86,18 @@ pub(crate) struct DirGrant {
     pub(crate) access: Access,
     /// Whether the guest may open FIFOs, sockets and devices in it.
     pub(crate) has_special_files: bool,
+    /// Whether file operations in it may take long, and get threads of their own.
+    pub(crate) is_slow: bool,
     /// The folder, as it was opened when it was granted.
     pub(crate) opened: Opened,
+}
+
+/// As what a folder is granted.
+#[derive(PartialEq)]
+enum Kind {
+    Usual,
+    WithSpecialFiles,
+    OnSlowDisk,
 }
 
 /// A host and a port to which a guest may connect.
@@ -125,10 +135,22 @@ impl Capabilities {
     /// `openat2` with `RESOLVE_BENEATH`).
     ///
     /// How much a guest writes is not bounded. Its open files count against this process's own
-    /// limit (each instance may hold about a thousand handles). Files are read and written on the
-    /// worker's own thread: while a file operation blocks (a network file system), a stop ends the
-    /// task but not the operation, which keeps the thread
-    /// ([`PoolStats::stuck`](crate::PoolStats::stuck)).
+    /// limit (each instance may hold about a thousand handles).
+    ///
+    /// File operations run on the worker's own thread, unless the file system of the folder is known
+    /// to be slow: one of the network (NFS, SMB, Ceph, 9p and others) or of another process (FUSE).
+    /// There they run on threads for slow disks, and the guest is suspended until the disk has
+    /// answered ([`TaskState::Suspended`](crate::TaskState::Suspended)): it holds no worker, and is
+    /// stopped as any other that waits. This costs some 50 µs for each operation. A pool has up to
+    /// 64 of these threads; more operations wait in line. An operation whose guest was stopped goes
+    /// on until the disk has answered, so a dead disk can delay the operations on others.
+    ///
+    /// The file system is determined here, which blocks until the disk has answered. Another file
+    /// system that is mounted below the folder is not noticed: see
+    /// [`dir_on_slow_disk`](Self::dir_on_slow_disk). While an operation blocks on a disk that is not
+    /// taken for slow, a stop ends the task but not the operation, which keeps the thread
+    /// ([`PoolStats::stuck`](crate::PoolStats::stuck)). The same holds for links and renames from a
+    /// folder that is not slow to one that is.
     ///
     /// Special files in the folder (FIFOs, sockets, devices) cannot be opened, not by links either.
     /// The guest gets `not-permitted`, and [`TaskReport::refused`](crate::TaskReport::refused)
@@ -145,7 +167,7 @@ impl Capabilities {
         guest: impl Into<String>,
         access: Access,
     ) -> Result<Self, GrantError> {
-        self.grant_dir(host.as_ref(), guest.into(), access, false)
+        self.grant_dir(host.as_ref(), guest.into(), access, Kind::Usual)
     }
 
     /// As [`dir`](Self::dir), but the guest may also open special files in the folder: devices and
@@ -168,7 +190,23 @@ impl Capabilities {
         guest: impl Into<String>,
         access: Access,
     ) -> Result<Self, GrantError> {
-        self.grant_dir(host.as_ref(), guest.into(), access, true)
+        self.grant_dir(host.as_ref(), guest.into(), access, Kind::WithSpecialFiles)
+    }
+
+    /// As [`dir`](Self::dir), and the folder is on a slow disk, whatever its file system is: one
+    /// on a disk of the network (a loop device, a disk by iSCSI), or one in which other file
+    /// systems of the network are mounted.
+    ///
+    /// # Errors
+    ///
+    /// As [`dir`](Self::dir).
+    pub fn dir_on_slow_disk(
+        self,
+        host: impl AsRef<Path>,
+        guest: impl Into<String>,
+        access: Access,
+    ) -> Result<Self, GrantError> {
+        self.grant_dir(host.as_ref(), guest.into(), access, Kind::OnSlowDisk)
     }
 
     fn grant_dir(
@@ -176,19 +214,21 @@ impl Capabilities {
         path: &Path,
         guest: String,
         access: Access,
-        has_special_files: bool,
+        kind: Kind,
     ) -> Result<Self, GrantError> {
         let mut grants = self.0.map_or_else(Grants::default, Arc::unwrap_or_clone);
         let failed = |source| GrantError::Dir {
             path: path.to_owned(),
             source,
         };
+        let opened = Opened::open(path).map_err(failed)?;
         grants.dirs.push(DirGrant {
             host: path.to_owned(),
             guest,
             access,
-            has_special_files,
-            opened: Opened::open(path).map_err(failed)?,
+            has_special_files: kind == Kind::WithSpecialFiles,
+            is_slow: kind == Kind::OnSlowDisk || opened.is_slow(),
+            opened,
         });
         grants.folders = Folders::open(&grants.dirs).map_err(failed)?;
         Ok(Self(Some(Arc::new(grants))))

@@ -3,16 +3,17 @@
 //! A guest may connect to the addresses that were granted. It may also connect to the addresses of
 //! a granted name, once it has looked the name up here.
 //!
-//! A look-up takes a thread until the system has answered. It cannot be stopped: it continues when
-//! the guest has dropped it, and when the guest has ended. So a look-up counts until the system has
-//! answered.
+//! A look-up takes a thread of its own until the system has answered (the threads for slow disks may
+//! all wait for a disk). It cannot be stopped: it continues when the guest has dropped it, and when
+//! the guest has ended. So a look-up counts until the system has answered.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -63,7 +64,7 @@ pub(crate) struct Lookup {
 }
 
 enum Answer {
-    Awaited(JoinHandle<io::Result<Vec<IpAddr>>>),
+    Awaited(oneshot::Receiver<io::Result<Vec<IpAddr>>>),
     Addresses(std::vec::IntoIter<IpAddr>),
     Failed(ErrorCode),
 }
@@ -176,10 +177,17 @@ impl Network {
         };
         // The error of a busy resolver, after which programs try again later.
         let place = self.place().ok_or(ErrorCode::TemporaryResolverFailure)?;
-        Ok(Answer::Awaited(tokio::task::spawn_blocking(move || {
+        let (told, answer) = oneshot::channel();
+        let looking_up = thread::Builder::new().name("wasmpool-lookup".to_owned());
+        let begun = looking_up.spawn(move || {
             let _place = place;
-            resolve(&domain)
-        })))
+            // Nobody may want to know any more.
+            let _ = told.send(resolve(&domain));
+        });
+        match begun {
+            Ok(_) => Ok(Answer::Awaited(answer)),
+            Err(_) => Err(ErrorCode::TemporaryResolverFailure),
+        }
     }
 }
 
@@ -209,7 +217,7 @@ impl Answer {
             *self = match resolved {
                 Ok(Ok(addresses)) => Self::Addresses(addresses.into_iter()),
                 Ok(Err(_)) => Self::Failed(ErrorCode::NameUnresolvable),
-                // It panicked, or the runtime has ended.
+                // It panicked.
                 Err(_) => Self::Failed(ErrorCode::PermanentResolverFailure),
             };
         }
@@ -380,9 +388,6 @@ mod tests {
 
     #[test]
     fn look_ups_have_places_until_the_system_has_answered() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let runtime = runtime.unwrap();
-        let _entered = runtime.enter();
         let of_pool = Arc::<Lookups>::default();
         let mut instances = [(); 5].map(|()| Slow::new(&of_pool));
         // The handles are dropped at once, which frees no place.

@@ -15,6 +15,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use super::capabilities::Grants;
 use super::captured::{CapturedStreams, Stream};
+use super::files::slow::is_slow;
 use super::network::Network;
 use super::program::Invocation;
 use super::time::VirtualTime;
@@ -23,9 +24,9 @@ use crate::sync::Arc;
 /// How a folder is opened that is not read. On Linux this needs no right to the folder; on other
 /// systems it needs the right to read it.
 #[cfg(target_os = "linux")]
-const UNREAD: OFlags = OFlags::PATH;
+pub(super) const UNREAD: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
-const UNREAD: OFlags = OFlags::RDONLY;
+pub(super) const UNREAD: OFlags = OFlags::RDONLY;
 
 /// An opened folder, which stays the same if its path changes. Clones share it.
 #[derive(Debug, Clone)]
@@ -36,6 +37,10 @@ impl Opened {
         let flags = UNREAD | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = rustix::fs::open(path, flags, Mode::empty())?;
         Ok(Self(Arc::new(opened)))
+    }
+
+    pub(super) fn is_slow(&self) -> bool {
+        is_slow(&self.0)
     }
 
     /// A path to the folder. Without `/proc` it is `path`, by which the folder was opened, if that
