@@ -50,6 +50,7 @@ pub mod listening;
 pub mod queueing;
 pub mod retrying;
 pub mod settling;
+pub mod sharing;
 pub mod stopping;
 pub mod suspending;
 pub mod waiting;

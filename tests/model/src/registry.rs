@@ -40,6 +40,8 @@ pub(crate) enum Guest {
     Stuck,
     /// Ends by itself, with an error.
     Failing,
+    /// Ends by itself. No other task of this kind may run meanwhile.
+    Alone,
 }
 
 /// The progress that every guest reports at its start.
@@ -68,6 +70,8 @@ pub(crate) struct Registry {
     /// Whether blocked guests return.
     is_unblocked: Mutex<bool>,
     unblocked: Condvar,
+    /// How many guests run that must be alone.
+    n_alone: AtomicUsize,
     /// How often a task was started.
     pub(crate) n_attempts: UntrackedUsize,
     /// How many threads were given up. In the model checker any time may pass, so a thread that is
@@ -107,13 +111,18 @@ impl Registry {
         queue_capacity: usize,
         max_suspended: usize,
     ) -> Arc<Self> {
+        let tenants = AllTenantLimits::default();
+        Self::with_tenants(n_workers, queue_capacity, max_suspended, tenants)
+    }
+
+    pub(crate) fn with_tenants(
+        n_workers: usize,
+        queue_capacity: usize,
+        max_suspended: usize,
+        tenants: AllTenantLimits,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            scheduler: Scheduler::new(
-                queue_capacity,
-                n_workers,
-                max_suspended,
-                AllTenantLimits::default(),
-            ),
+            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended, tenants),
             epoch: AtomicU64::new(0),
             next_worker: AtomicUsize::new(0),
             n_left: Mutex::new(0),
@@ -122,6 +131,7 @@ impl Registry {
             pausing: Mutex::default(),
             is_unblocked: Mutex::default(),
             unblocked: Condvar::new(),
+            n_alone: AtomicUsize::new(0),
             n_attempts: UntrackedUsize::new(0),
             n_given_up: UntrackedUsize::new(0),
             halts: Untracked::default(),
@@ -148,6 +158,21 @@ impl Registry {
         self.push([Arc::clone(&task)], limits)
             .map_err(|Closed| ReserveError::Closed)?;
         Ok(TaskFuture::new(task, None, usize::MAX))
+    }
+
+    /// Submits a task of this tenant. There must be room for it.
+    pub(crate) fn submit_of(&self, tenant: &str, guest: Guest, limits: Limits) -> TaskFuture<u8> {
+        let tenant = Arc::<str>::from(tenant);
+        let line = Line {
+            lane: LANE,
+            tenant: Some(&tenant),
+        };
+        let permit = self.scheduler.reserve(line.tenant, Blocking::Never);
+        let permit = permit.expect("there is room");
+        let task = self.queued_task_in(line, guest, limits, None, permit);
+        let pushed = self.scheduler.push([Arc::clone(&task)], line, None);
+        pushed.expect("the queue is open");
+        TaskFuture::new(task, None, usize::MAX)
     }
 
     /// Submits a task that is tried again by `retry`. There must be room for it.
@@ -196,12 +221,23 @@ impl Registry {
         retry: Option<Retry>,
         permit: Permit,
     ) -> JobRef {
+        self.queued_task_in(Line::from(LANE), guest, limits, retry, permit)
+    }
+
+    fn queued_task_in(
+        &self,
+        line: Line<'_>,
+        guest: Guest,
+        limits: Limits,
+        retry: Option<Retry>,
+        permit: Permit,
+    ) -> JobRef {
         let job = WorkItem {
             guest,
             limits,
             retry,
-            lane: LANE,
-            tenant: None,
+            lane: line.lane,
+            tenant: line.tenant.map(Arc::clone),
             permit: Some(permit),
         };
         let counters = Arc::clone(&self.scheduler.counters);
@@ -318,6 +354,13 @@ impl Registry {
                     if control.is_forced() {
                         return false;
                     }
+                    if control.begin_to_yield() {
+                        yield_once().await;
+                        // The engine goes on, and whoever polls looks first.
+                        if control.is_forced() {
+                            return false;
+                        }
+                    }
                     // An epoch that moves here has no effect: see the sandbox's
                     // `look_at_stop_request`.
                     epoch_deadline = self.epoch.load(Ordering::SeqCst) + 1;
@@ -343,6 +386,12 @@ impl Registry {
                     }
                 })
                 .await
+            }
+            Guest::Alone => {
+                assert_eq!(self.n_alone.fetch_add(1, Ordering::SeqCst), 0);
+                thread::yield_now();
+                self.n_alone.fetch_sub(1, Ordering::SeqCst);
+                true
             }
             Guest::Stuck => {
                 self.block();
@@ -488,6 +537,20 @@ impl Runner for Worker<'_> {
     fn clear_away(&mut self, left: Left) {
         self.kept = left;
     }
+}
+
+/// Returns to whoever polls, as the engine does for a call that must yield.
+async fn yield_once() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if has_yielded {
+            return Poll::Ready(());
+        }
+        has_yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// A guest's wait in the host.

@@ -108,6 +108,13 @@ claims! {
         a_thread_that_is_blocked_is_given_up,
         a_blocked_thread_does_not_hold_up_the_end,
     }
+    sharing {
+        an_endless_call_makes_room_for_other_tenants,
+        a_call_that_makes_room_is_stopped,
+        a_termination_ends_calls_that_have_made_room,
+        a_tenant_runs_no_more_than_it_may,
+        a_submitter_gets_the_place_of_its_tenant,
+    }
     completing {
         a_wait_for_all_sees_every_end,
         a_wait_for_the_first_sees_one,

@@ -687,7 +687,7 @@ fn nanos(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schedule::TenantLimits;
+    use crate::schedule::tenants::TenantLimits;
 
     const NORMAL: usize = 1;
 

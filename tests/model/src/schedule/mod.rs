@@ -32,7 +32,7 @@ pub(crate) use queue::{Line, Queue, QueueEntry};
 pub(crate) use retry::Retry;
 pub(crate) use scheduler::{Closed, Runner, Scheduler};
 pub(crate) use stats::{Counters, PoolStats};
-pub(crate) use tenants::AllTenantLimits;
+pub(crate) use tenants::{AllTenantLimits, TenantLimits};
 pub(crate) use timings::Timings;
 pub(crate) use watchdog::{Guard, WorkerId};
 pub(crate) use work_item::{JobRef, Left, WorkItem};
