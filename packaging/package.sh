@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes the packages of a release in target/package/. Then builds the program from nothing but
-# them, outside of the repository, and tries it.
+# Makes the packages of a release in target/package/. Then tests nothing but them outside of the
+# repository: their own tests and examples, the program, and a new guest with the packaged SDK.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,6 +22,15 @@ step() { printf '\n== %s\n' "$*"; "$@"; }
 fail() {
 	echo "$*" >&2
 	exit 1
+}
+
+# The part of a manifest that takes packages from where they are unpacked, not from the registry.
+patched() {
+	printf '\n[patch.crates-io]\n'
+	local package
+	for package; do
+		printf '%s = { path = "%s/%s-%s" }\n' "$package" "$away" "$package" "$version"
+	done
 }
 
 # The guests, as the package carries them.
@@ -53,12 +62,11 @@ done
 cp Cargo.lock "$away"
 cd "$away"
 {
-	printf '[workspace]\nresolver = "3"\nmembers = ["wasmpool*"]\n\n[patch.crates-io]\n'
-	for package in "${packages[@]}"; do
-		printf '%s = { path = "%s-%s" }\n' "$package" "$package" "$version"
-	done
+	printf '[workspace]\nresolver = "3"\nmembers = ["wasmpool*"]\n'
+	patched "${packages[@]}"
 } >Cargo.toml
 step cargo build --release --workspace --all-targets --target-dir "$target"
+step cargo test --release --workspace --target-dir "$target"
 # The next build in the repository puts its own program there.
 cp "$target/release/wasmpool" .
 
@@ -66,6 +74,11 @@ printed=$(step ./wasmpool run factorizer 360 --no-cache)
 echo "$printed"
 test "$(tail -n 1 <<<"$printed")" = '{"index":0,"input":360,"output":[2,2,2,3,3,5]}' ||
 	fail "the program does not run its own guest"
-step ./wasmpool new x
-grep -Fqx "wasmpool-guest = \"$version\"" x/Cargo.toml ||
-	fail "the new guest does not name the published SDK: $(cat x/Cargo.toml)"
+step ./wasmpool new new_guest
+grep -Fqx "wasmpool-guest = \"$version\"" new_guest/Cargo.toml ||
+	fail "the new guest does not name the published SDK: $(cat new_guest/Cargo.toml)"
+cp Cargo.lock new_guest
+patched wasmpool-guest-macros wasmpool-guest >>new_guest/Cargo.toml
+cd new_guest
+step cargo build --release --target-dir "$target"
+step ../wasmpool run "$target/wasm32-wasip2/release/new_guest.wasm" 360 --no-cache

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::{Duration, Instant};
 
-use wasmpool::{LoadError, LoadFuture, Pool, TaskModule, Value};
+use wasmpool::{Capabilities, LoadError, LoadFuture, Pool, TaskModule, Value};
 
 use crate::hostile::component;
 use crate::support::{Bench, LONG, within_long};
@@ -152,6 +152,26 @@ fn the_same_bytes_are_loaded_once() {
     }
     // A thousand loads from the cache would take seconds; this only reads and hashes.
     assert!(before.elapsed() < crate::support::LONG);
+}
+
+#[test]
+fn a_module_in_use_with_rights_or_an_initializer_is_not_loaded_again() {
+    let pool = Pool::builder().workers(1).build().unwrap();
+    let load = || pool.load(wasmpool_guests::MISBEHAVING.path()).unwrap();
+    let with_rights = load().with_capabilities(Capabilities::new().env("HOME", "/nowhere"));
+    let loaded = load();
+    assert_eq!(pool.stats().loads, 1);
+    // It is the same module, but it has no rights.
+    let remember = loaded.task::<(u64,), u64>("remember").unwrap();
+    let initialized = with_rights.with_initializer(&remember, (7,)).unwrap();
+    let escape = loaded.task::<(&str,), String>("escape").unwrap();
+    let escaped = pool.submit(&escape, ("environment",)).unwrap().wait();
+    assert_eq!(escaped.unwrap(), "denied: no variable");
+    drop((with_rights, loaded, remember, escape));
+    load();
+    assert_eq!(pool.stats().loads, 1);
+    let recall = initialized.task::<(u64,), u64>("recall").unwrap();
+    assert_eq!(pool.submit(&recall, (0,)).unwrap().wait().unwrap(), 7);
 }
 
 /// A component that computes for ever when it lists its tasks. Each number makes another one.

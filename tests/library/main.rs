@@ -1,5 +1,7 @@
 //! The library, through its public API, on real guests.
 
+#[cfg(target_os = "linux")]
+mod blocking;
 mod cache;
 mod completion;
 mod echo;
@@ -15,6 +17,8 @@ mod house;
 mod initializer;
 mod isolation;
 mod kernels;
+#[cfg(target_os = "linux")]
+mod lease;
 mod limits;
 mod loading;
 mod map;
@@ -33,6 +37,7 @@ mod stopping;
 mod stress;
 mod support;
 mod suspension;
+mod tenants;
 #[cfg(feature = "tracing")]
 mod tracing;
 mod traits;

@@ -275,6 +275,7 @@ fn special_files_are_not_opened() {
             ("/data/sub/up_and_down", "a FIFO"),
             ("/data/socket", "a socket"),
             ("/dev/null", "a character device"),
+            ("/dev/tty", "a character device"),
             ("/dev/zero", "a character device"),
         ] {
             for arguments in [
@@ -363,6 +364,91 @@ fn a_file_that_becomes_a_fifo_meanwhile_is_not_waited_for() {
         );
     });
     bench.assert_healthy();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_guest_that_waits_for_a_slow_disk_keeps_no_worker() {
+    let bench = Bench::with_workers(1);
+    for_each_program(&bench.pool, |name, module| {
+        let tree = Tree::new();
+        let inside = tree.root().join("inside");
+        let rights = Capabilities::new();
+        let rights = rights.dir_on_slow_disk(inside, "/data", Access::ReadWrite);
+        let rights = rights.unwrap();
+        for arguments in [
+            &["read", "/data/file"][..],
+            &["append", "/data/file", ""],
+            &["truncate", "/data/file"],
+        ] {
+            let lease = crate::lease::Lease::take(&tree.inside("file"));
+            let child = start(&bench.pool, &module, &rights, arguments);
+            crate::support::wait_until_suspended(child.task());
+            // Others run meanwhile, on the only worker.
+            bench.assert_healthy();
+            // Another one that waits is stopped in time.
+            let options = TaskOptions::new().task_timeout(Duration::from_millis(20));
+            let mut command = module.command().unwrap();
+            command.args(arguments.iter().copied());
+            command.options(options.capabilities(rights.clone()));
+            let late = command.spawn(&bench.pool).unwrap();
+            let outcome = late.wait_timeout(LONG).expect("it is stopped");
+            assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::TimedOut);
+            drop(lease);
+            let read = if arguments[0] == "read" { "open" } else { "" };
+            allowed(child.wait().unwrap(), read);
+            let report = child.task().report().unwrap();
+            assert!(!report.suspended.is_zero(), "{name}: {report:?}");
+            assert_eq!(
+                bench.pool.stats().stuck,
+                0,
+                "{name}: no thread was given up"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_slow_disk_has_all_that_others_have() {
+    let pool = pool();
+    for_each_program(&pool, |_, module| {
+        let tree = Tree::new();
+        let rights = Capabilities::new();
+        let inside = tree.root().join("inside");
+        let rights = rights.dir_on_slow_disk(inside, "/data", Access::ReadWrite);
+        let rights = rights.unwrap();
+        let rights = rights.dir_on_slow_disk(tree.inside("sub"), "/sub", Access::ReadOnly);
+        let rights = rights.unwrap();
+        let run = |arguments: &[&str]| run(&pool, &module, &rights, arguments);
+        allowed(run(&["list", "/data"]), "file\nsub\n");
+        allowed(run(&["read", "/data/file"]), "open");
+        allowed(run(&["write", "/data/sub/new", "a"]), "");
+        allowed(run(&["append", "/data/sub/new", "b"]), "");
+        allowed(run(&["read", "/sub/new"]), "ab");
+        allowed(run(&["rename", "/data/sub/new", "/data/moved"]), "");
+        allowed(run(&["link", "/data/moved", "/data/linked"]), "");
+        allowed(run(&["symlink", "linked", "/data/symbolic"]), "");
+        allowed(run(&["reread", "/data/symbolic", "2", "1500"]), "1500\n");
+        allowed(run(&["mkdir", "/data/made"]), "");
+        allowed(run(&["list", "/data/made"]), "");
+        allowed(run(&["truncate", "/data/moved"]), "");
+        allowed(run(&["read", "/data/linked"]), "");
+        allowed(run(&["remove", "/data/moved"]), "");
+        refused(run(&["write", "/sub/new", "x"]));
+        refused(run(&["read", "/data/../outside/file"]));
+        refused(run(&["read", "/data/moved"]));
+        make_fifo(&tree.inside("fifo"));
+        let child = start(&pool, &module, &rights, &["read", "/data/fifo"]);
+        refused(
+            child
+                .wait_timeout(LONG)
+                .expect("nobody waits for it")
+                .unwrap(),
+        );
+        let report = child.task().report().unwrap();
+        assert_eq!(report.refused, ["open `/data/fifo`, a FIFO"]);
+        tree.assert_untouched();
+    });
 }
 
 #[test]

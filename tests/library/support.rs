@@ -86,6 +86,15 @@ pub(crate) fn wait_until_running<Out>(future: &TaskFuture<Out>) {
     }
 }
 
+/// Blocks until a task waits in the host and holds no worker.
+pub(crate) fn wait_until_suspended<Out>(future: &TaskFuture<Out>) {
+    let deadline = Instant::now() + LONG;
+    while future.state() != TaskState::Suspended {
+        assert!(Instant::now() < deadline, "{:?}", future.state());
+        std::thread::yield_now();
+    }
+}
+
 /// Runs `action` on a thread of its own and fails if it hangs.
 pub(crate) fn within_long<T: Send + 'static>(action: impl FnOnce() -> T + Send + 'static) -> T {
     within(LONG, action)

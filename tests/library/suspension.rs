@@ -2,23 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use wasmpool::{
-    Isolation, Pool, Shutdown, TaskErrorKind as Kind, TaskFuture, TaskOptions, TaskState,
-};
+use wasmpool::{Isolation, Pool, Shutdown, TaskErrorKind as Kind, TaskFuture, TaskOptions};
 
-use crate::support::{Bench, LONG, wait_until_running, within_long};
+use crate::support::{Bench, LONG, wait_until_running, wait_until_suspended, within_long};
 
 /// Far longer than any test takes.
 const HOUR: u64 = 3_600_000;
-
-/// Blocks until a task waits in the host and holds no worker.
-fn wait_until_suspended<Out>(future: &TaskFuture<Out>) {
-    let deadline = Instant::now() + LONG;
-    while future.state() != TaskState::Suspended {
-        assert!(Instant::now() < deadline, "{:?}", future.state());
-        std::thread::yield_now();
-    }
-}
 
 #[test]
 fn a_thousand_tasks_that_sleep_take_about_as_long_as_one() {

@@ -1,4 +1,4 @@
-//! `wasmpool bench`: what it says, and not how fast anything is.
+//! `wasmpool bench`: the form of its reports, not how fast anything is.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{misbehaving, run};
 
-/// Every arm that a run can have, but for those that only some questions have.
+/// Every arm that a run can have, except those of single questions.
 const ARMS: &[&str] = &[
     "native",
     "warm",
@@ -20,7 +20,7 @@ const ARMS: &[&str] = &[
     "python-pool",
 ];
 
-/// The fewest rounds there can be, which is enough to see that everything works.
+/// The minimum number of rounds, which is enough to check that everything works.
 fn quick<'a>(more: &[&'a str]) -> Vec<&'a str> {
     [&["bench", "--quick"], more].concat()
 }
@@ -28,7 +28,7 @@ fn quick<'a>(more: &[&'a str]) -> Vec<&'a str> {
 #[test]
 fn a_file_that_cannot_be_written_is_refused_before_anything_is_measured() {
     for option in ["--json", "--html", "--markdown"] {
-        // Measuring would find out first that there is no such task.
+        // Measuring would first report that there is no such task.
         let args = [
             "--module",
             "factorizer",
@@ -53,7 +53,7 @@ fn report_of(args: &[&str]) -> Value {
     serde_json::from_str(&fs::read_to_string(file).unwrap()).unwrap()
 }
 
-/// The rows of all questions, as their subjects and arms.
+/// The subject and the arm of each row of all questions.
 fn rows(report: &Value) -> Vec<(&str, &str)> {
     let questions = report["questions"].as_array().unwrap().iter();
     let rows = questions.flat_map(|question| question["rows"].as_array().unwrap());
@@ -66,7 +66,7 @@ fn rows(report: &Value) -> Vec<(&str, &str)> {
     .collect()
 }
 
-/// Every row has figures that make sense.
+/// Checks that the figures of every row are plausible.
 #[track_caller]
 fn assert_figures(report: &Value) {
     for question in report["questions"].as_array().unwrap() {
@@ -77,7 +77,7 @@ fn assert_figures(report: &Value) {
             let (low, high) = (number(&row["interval"][0]), number(&row["interval"][1]));
             let median = number(&row["median"]);
             assert!(low <= median && median <= high, "{row}");
-            // Memory is the difference of two processes; of next to nothing it may be less.
+            // Memory is the difference of two processes. If it is tiny, it may be negative.
             if question["id"] != "memory" {
                 assert!(median >= 0.0 && number(&row["best"]) >= 0.0, "{row}");
             }
@@ -107,7 +107,7 @@ fn dispatch_has_all_arms_or_says_why_not() {
     if rows.contains(&("one at a time", "python")) {
         check_picture(&report);
     }
-    // What was not asked is not judged.
+    // Questions that were not asked have no verdict.
     for target in report["targets"].as_array().unwrap() {
         let is_of_dispatch = target["what"]
             .as_str()
@@ -125,7 +125,7 @@ fn dispatch_has_all_arms_or_says_why_not() {
     }
 }
 
-/// The picture of the README can be drawn from the report, and says what its scale is.
+/// Checks that the picture of the README can be drawn from the report, and states its scale.
 #[track_caller]
 fn check_picture(report: &Value) {
     let folder = tempfile::tempdir().unwrap();
@@ -211,7 +211,7 @@ fn the_questions_are_listed() {
 #[test]
 fn an_own_task_is_compared_with_a_command() {
     let inputs = ["--module", "factorizer", "--input", "360", "97"];
-    // `test` is given the input as its argument, and finds that there is one.
+    // `test` gets the input as its argument, and succeeds since it is not empty.
     let report = report_of(&[&inputs[..], &["--against", "test -n {}"]].concat());
     assert_figures(&report);
     let rows = rows(&report);

@@ -1,4 +1,4 @@
-//! What the README and the pages show of the program is what it prints.
+//! Checks that the program prints what the README and the pages show.
 
 use std::env;
 use std::fs;
@@ -7,13 +7,14 @@ use std::process::{Command, Stdio};
 
 use super::Run;
 
-/// Stands between the outputs of two commands; nothing prints it.
+/// A separator between the outputs of two commands, which no command prints.
 const BETWEEN: &str = "=== next command ===";
 
-/// As a line it stands for any number of lines, also none; in a line for any text.
+/// As a line it stands for any number of lines, including none. Within a line it stands for any
+/// text.
 const ANYTHING: &str = "...";
 
-/// A command of a page, and what the page says that it prints on standard output.
+/// A command of a page, and its standard output as the page shows it.
 struct Shown {
     line_number: usize,
     command: String,
@@ -24,7 +25,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// The blocks of the language `console`, each with its commands.
+/// The blocks of the language `console`, each as its commands.
 fn console_blocks(page: &str) -> Vec<Vec<Shown>> {
     let mut blocks = Vec::new();
     let mut lines = (1..).zip(page.lines());
@@ -52,7 +53,7 @@ fn console_blocks(page: &str) -> Vec<Vec<Shown>> {
     blocks
 }
 
-/// Whether the lines are those that are shown.
+/// Whether the lines match those that are shown.
 fn fits(shown: &[String], lines: &[&str]) -> bool {
     match shown {
         [] => lines.is_empty(),
@@ -76,11 +77,11 @@ fn line_fits(shown: &str, line: &str) -> bool {
     }
 }
 
-/// Runs the commands of a block in one shell, so that an alias holds for those after it, and
-/// compares what they print.
+/// Runs the commands of a block in one shell, so that an alias also applies to later commands, and
+/// compares their output.
 fn check_block(page: &str, block: &[Shown]) {
     let program = Path::new(env!("CARGO_BIN_EXE_wasmpool"));
-    // The pages have the guests where a build puts them by default.
+    // The pages name the default paths of guests.
     let guests = super::misbehaving().strip_suffix("misbehaving.wasm");
     let guests = guests.expect("a guest is named after its crate");
     let commands = block
@@ -90,7 +91,7 @@ fn check_block(page: &str, block: &[Shown]) {
     let script = script.join(&format!("\necho '{BETWEEN}'\n"));
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("script");
-    // Of a file the shell takes line by line, and sees an alias in the lines after it.
+    // The shell reads a file line by line, so that an alias applies to the lines after it.
     fs::write(&file, format!("shopt -s expand_aliases\n{script}\n")).unwrap();
 
     let path = env::var_os("PATH").unwrap_or_default();

@@ -103,8 +103,8 @@ fn precompiled_code_runs_only_if_it_is_trusted_and_fits() {
         .assert_stderr("not compiled for this pool");
 }
 
-/// A component with a name, a doc and words that a terminal would obey. Its function `say` gives a
-/// text of such characters, `refuse` fails with it, `crash` traps in a function of such a name.
+/// A component whose names and texts have characters that control a terminal. Its function `say`
+/// returns such a text, `refuse` fails with it, and `crash` traps in a function with such a name.
 fn hostile(folder: &std::path::Path) -> String {
     let file = folder.join("hostile.wat");
     let text = r#"(component
@@ -131,7 +131,8 @@ fn hostile(folder: &std::path::Path) -> String {
     file.to_str().unwrap().to_owned()
 }
 
-/// What a terminal obeys: control characters, and those that change the direction of a text.
+/// Whether a character controls a terminal: control characters, and those that change the direction
+/// of text.
 fn is_obeyed(character: char) -> bool {
     let is_line_break = character == '\n';
     !is_line_break && character.is_control() || ('\u{202a}'..='\u{202e}').contains(&character)
@@ -196,7 +197,7 @@ fn text_of_a_guest_cannot_control_the_terminal() {
 #[test]
 fn text_of_a_file_cannot_control_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
-    // The parser shows the line that it does not understand.
+    // The error of the parser quotes the line.
     let file = folder.path().join("broken.wat");
     std::fs::write(&file, "(component \"\x1b[2J\u{9b}2J\" oh)").unwrap();
     let file = file.to_str().unwrap();

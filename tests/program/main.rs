@@ -1,8 +1,13 @@
-//! The program `wasmpool`, as its users meet it.
+//! Tests of the program `wasmpool` through its command line.
 
 mod bench;
 mod docs;
+#[cfg(target_os = "linux")]
+mod ending;
 mod functions;
+#[cfg(target_os = "linux")]
+#[path = "../library/lease.rs"]
+mod lease;
 mod new;
 mod packages;
 
@@ -15,7 +20,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// Longer than anything here takes on a busy machine.
+/// Longer than any step takes on a busy machine. Only used as an upper bound.
 const LONG: Duration = Duration::from_secs(60);
 
 fn wasmpool(args: &[&str]) -> Command {
@@ -31,7 +36,7 @@ fn run(args: &[&str]) -> Run {
 fn run_with_input(args: &[&str], input: &str) -> Run {
     let mut child = start(args);
     let mut stdin = child.stdin.take().unwrap();
-    // On a thread of its own: the program writes before it has read everything.
+    // On a thread of its own, since the program writes before it has read everything.
     let input = input.to_owned();
     let feeder = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
     let output = child.wait_with_output().unwrap();
@@ -39,7 +44,7 @@ fn run_with_input(args: &[&str], input: &str) -> Run {
     Run::of(output)
 }
 
-/// As `run_with_input`, for a program that may not read all of it.
+/// As `run_with_input`, for a program that may close its input early.
 fn run_with_input_until_closed(args: &[&str], input: &str) -> Run {
     let mut child = start(args);
     let mut stdin = child.stdin.take().unwrap();
@@ -50,7 +55,7 @@ fn run_with_input_until_closed(args: &[&str], input: &str) -> Run {
     Run::of(output)
 }
 
-/// Starts the program with pipes to all of its streams.
+/// Starts the program with pipes for all of its streams.
 fn start(args: &[&str]) -> Child {
     wasmpool(args)
         .stdin(Stdio::piped())
@@ -60,7 +65,7 @@ fn start(args: &[&str]) -> Child {
         .unwrap()
 }
 
-/// What came of a run.
+/// The outcome of a run.
 struct Run {
     code: Option<i32>,
     stdout: String,
@@ -141,8 +146,8 @@ fn inputs_become_lines_in_their_order() {
 #[test]
 fn ten_thousand_factorizations_match_an_independent_computation() {
     let mut numbers = vec![0, 1, 2, 3, 4, u64::MAX, u64::MAX - 1];
-    // Primes and their neighbours at the square root of what fits, and the largest below
-    // 2^32; a prime near 2^63 and a square of a large prime, which take longest.
+    // Primes and their neighbours near 2^32, the largest prime below 2^32, a prime near 2^63, and
+    // the square of a large prime. The last two take longest.
     numbers.extend((1 << 32) - 20..(1 << 32) + 20_u64);
     numbers.extend([9_223_372_036_854_775_783, 4_294_967_291 * 4_294_967_291]);
     numbers.extend(
@@ -169,7 +174,7 @@ fn ten_thousand_factorizations_match_an_independent_computation() {
     }
 }
 
-/// Miller and Rabin's test, which is exact for 64 bits with these bases.
+/// The Miller-Rabin test, which is exact for 64 bits with these bases.
 fn is_prime(n: u64) -> bool {
     const BASES: [u64; 12] = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37];
     if n < 2 || BASES.iter().any(|&base| n.is_multiple_of(base)) {
@@ -283,7 +288,7 @@ fn an_unusable_cache_is_reported_once_and_fails_nothing() {
     assert_eq!(quiet.assert_code(0).stderr, "");
 }
 
-/// The lines of its source are kept in native code of its own, but only where there are any.
+/// Code with line numbers has a cache entry of its own, but only if the module has line numbers.
 #[test]
 fn details_do_not_recompile_a_module_without_lines() {
     let folder = tempfile::tempdir().unwrap();
@@ -389,7 +394,7 @@ fn inputs_come_from_a_file_too() {
         (&json!([2, 2]), &json!([3, 3]))
     );
 
-    // A folder can be opened and not read: what was given beside it is still done.
+    // A folder can be opened but not read. The input beside it is still processed.
     let folder = folder.path().to_str().unwrap();
     let broken = self::run(&["run", "factorizer", "6", "--input", folder]);
     broken
@@ -485,7 +490,7 @@ fn a_bound_in_bytes_gives_the_same_output_and_holds_up_no_stop() {
     none.assert_code(2)
         .assert_stderr("queue_capacity_bytes: 0 is out of range");
 
-    // The third input waits for room when the first one fails.
+    // The third input waits for room when the first input fails.
     let args = ["run", misbehaving(), "-t", "spin", "1", "2", "3", "-w", "1"];
     let limits = ["--queue-bytes", "1", "--timeout", "100ms", "--fail-fast"];
     let stopped = run(&[&args[..], &limits[..]].concat());
@@ -574,7 +579,7 @@ fn the_report_s_latencies_are_not_clipped() {
 
 #[test]
 fn fail_fast_stops_everything_at_the_first_failure() {
-    // The second input would run for ever, and does not end by itself when it is stopped.
+    // The second input would run for ever, and only a stop ends it.
     let args = [
         "run",
         misbehaving(),
@@ -766,7 +771,7 @@ fn a_closed_pipe_ends_quietly() {
     let mut child = start(&["run", "factorizer", "-i", "-"]);
     drop(child.stdout.take());
     let mut stdin = child.stdin.take().unwrap();
-    // Sooner or later nobody reads these any more, which is no failure here.
+    // The reader closes the pipe at some time, which is no failure.
     let feeder = std::thread::spawn(move || {
         (0..1_000_000).all(|n| writeln!(stdin, "{n}").is_ok());
     });
@@ -789,7 +794,7 @@ fn interrupt(child: &Child) {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_writes_finished_lines_and_the_summary() {
-    // The first input is done at once, the second never, and the stream stays open.
+    // The first input ends at once, the second never, and the input stream stays open.
     let mut child = start(&["run", misbehaving(), "-t", "sleep", "-i", "-", "-w", "2"]);
     let mut stdin = child.stdin.take().unwrap();
     writeln!(stdin, "1\n600000").unwrap();
@@ -814,7 +819,7 @@ fn an_interrupt_writes_finished_lines_and_the_summary() {
 #[cfg(target_os = "linux")]
 #[test]
 fn an_idle_pool_wakes_no_thread() {
-    /// How often the threads of a process have been switched to.
+    /// The number of context switches of each thread of a process.
     fn switches(process: u32) -> Vec<(PathBuf, u64)> {
         let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
         let mut switches = tasks
@@ -831,7 +836,7 @@ fn an_idle_pool_wakes_no_thread() {
         switches.sort();
         switches
     }
-    // With a timeout: its timer must not tick either, once the deadline it knew is over.
+    // With a timeout: after its deadline has passed, its timer must not tick either.
     let args = [
         "run",
         "factorizer",
@@ -854,7 +859,8 @@ fn an_idle_pool_wakes_no_thread() {
         let after = switches(child.id());
         (before == after, after)
     };
-    // The first stretch lets everybody go to sleep; then one without a switch must come.
+    // The first interval lets all threads fall asleep. Then there must be an interval without a
+    // switch.
     let mut state = (false, switches(child.id()));
     let deadline = Instant::now() + LONG;
     while !state.0 {
@@ -913,7 +919,7 @@ fn completions_are_printed_for_the_usual_shells() {
     }
 }
 
-/// What the program tells a shell that completes the name of a task.
+/// Checks the names that the program offers to a shell that completes a task's name.
 #[track_caller]
 fn check_task_names(words: &[&str], names: &[&str]) {
     let run = run(&[&["__task-names"], words].concat());
@@ -976,7 +982,7 @@ fn where_there_are_no_names_of_tasks_shells_are_told_nothing() {
     }
 }
 
-/// What bash offers for the last of these words, of the program's command line.
+/// Checks what bash offers for the last of these words of a command line.
 #[track_caller]
 fn check_bash(words: &[&str], offered: &[&str]) {
     let script = r#"
@@ -1128,7 +1134,7 @@ fn the_cache_can_be_moved_and_turned_off() {
         cache.to_str().unwrap(),
     ];
     run(&args).assert_code(0);
-    // Its code, and what it told of its tasks.
+    // The module's code, and its list of tasks.
     assert_eq!(fs::read_dir(&cache).unwrap().count(), 2);
     run(&["run", "factorizer", "6", "--no-cache"]).assert_code(0);
     run(&[&args[..], &["--no-cache"]].concat()).assert_code(2);
@@ -1157,7 +1163,7 @@ fn memory_stays_flat_over_a_long_stream() {
 }
 
 mod programs {
-    //! WASI programs, and what they may use.
+    //! WASI programs and their rights.
 
     use super::*;
 
@@ -1197,7 +1203,7 @@ mod programs {
                 "one \n\n{\"a\": 1}\r\nlast",
             );
             let lines = run.assert_code(0).lines();
-            // Of text a blank line is an input as well.
+            // For programs a blank line is an input as well.
             let inputs = ["one ", "", "{\"a\": 1}", "last"];
             assert_eq!(lines.len(), inputs.len());
             for (line, input) in lines.iter().zip(inputs) {
@@ -1263,7 +1269,7 @@ mod programs {
         );
     }
 
-    /// A process has eight bits for its code; what does not fit is a failure all the same.
+    /// The exit code of a process has eight bits. A larger code is a failure all the same.
     #[test]
     fn an_exit_code_of_more_than_eight_bits_is_a_failure() {
         let codes = ["256", "1000", "-1"];
@@ -1326,7 +1332,7 @@ mod programs {
         super::run(&args)
             .assert_code(1)
             .assert_stderr("error: timed out");
-        // What it leaves in the middle of a line does not run into the message.
+        // The message begins on a new line, although the output ends within a line.
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("torn.wat");
         let torn = r#"(module
@@ -1341,7 +1347,7 @@ mod programs {
         let run = super::run(&["run", path.to_str().unwrap(), "--inherit-stdio"]);
         let expected = "torn\nerror: trapped: unreachable code reached: torn\n";
         assert_eq!(run.assert_code(1).stderr, expected);
-        // Far more than any limit of what is kept.
+        // Far more than any limit of captured output.
         let args = [
             "run",
             preview_1(),
@@ -1477,9 +1483,9 @@ mod programs {
         });
     }
 
-    /// The folder of these is laid out as the official test suite's: a JSON file for each test
-    /// says what the program gets and what must come of it. The suite's runner takes the
-    /// command line from `adapter.py`; what that makes of a test is the same as here.
+    /// The folder has the layout of the official test suite: a JSON file for each test states what
+    /// the program gets and what it must do. The suite's runner gets the command line from
+    /// `adapter.py`, which makes the same of a test as this function.
     #[test]
     fn the_conventions_of_the_official_test_suite_are_kept() {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/wasi");
@@ -1507,7 +1513,7 @@ mod programs {
                 let run = Run::of(command.output().unwrap());
                 let mut code = spec["exit_code"].as_i64().unwrap_or(0);
                 if program != preview_1() {
-                    // Of Rust's programs for preview 2 a failure has no other.
+                    // Rust's programs for preview 2 have no other code for a failure.
                     code = code.min(1);
                 }
                 let name = path.display();

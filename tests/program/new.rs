@@ -1,4 +1,4 @@
-//! `wasmpool new`: guests that build and run as they are made.
+//! `wasmpool new`: the guests that it creates build and run.
 
 use std::env;
 use std::fs;
@@ -15,8 +15,8 @@ fn new_in(folder: &Path, args: &[&str]) -> Run {
     Run::of(command.args(args).current_dir(folder).output().unwrap())
 }
 
-/// Makes a guest, builds it, and runs its task. It is built where and how the other guests are,
-/// so that what it depends on is compiled already.
+/// Creates a guest, builds it, and runs its task. The guest is built in the target folder of the
+/// other guests and with the same settings, so that its dependencies are compiled already.
 #[track_caller]
 fn check(language: &str, name: &str) {
     let folder = tempfile::tempdir().unwrap();
@@ -24,7 +24,7 @@ fn check(language: &str, name: &str) {
         .assert_code(0)
         .assert_stdout("cargo build --release");
     let guest = folder.path().join(name);
-    // The versions that are tested, and downloaded already.
+    // Uses the versions that are tested and downloaded already.
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     fs::copy(repository.join("Cargo.lock"), guest.join("Cargo.lock")).unwrap();
 
@@ -138,7 +138,7 @@ fn the_sdk_may_be_elsewhere() {
         .assert_stderr("C needs no `--sdk`");
 }
 
-/// The flags of a guest stand in the build of ours, in the template and in `docs/guests.md`.
+/// The flags of guests occur in the build of ours, in the template and in `docs/guests.md`.
 #[test]
 fn guests_are_compiled_with_the_same_flags_everywhere() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");

@@ -1,4 +1,4 @@
-//! The published packages: what they carry of the rest of the repository.
+//! The published packages: their files from the rest of the repository.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,6 +22,18 @@ fn packages_carry_the_contract() {
         check(&format!("{package}/wit/task.wit"), "wit/task.wit");
         let files = |folder: &str| fs::read_dir(repository().join(folder)).unwrap().count();
         assert_eq!(files(&format!("{package}/wit")), files("wit"), "{package}");
+    }
+}
+
+#[test]
+fn the_library_carries_the_pages_whose_examples_it_compiles() {
+    for page in [
+        "README.md",
+        "docs/embedding.md",
+        "docs/guests.md",
+        "docs/python.md",
+    ] {
+        check(&format!("host/wasmpool/{page}"), page);
     }
 }
 
@@ -106,5 +118,17 @@ fn the_templates_of_new_are_the_guests_in_other_languages() {
             &format!("host/cli/templates/{template}"),
             &format!("guest-tasks/languages/{source}"),
         );
+    }
+}
+
+#[test]
+fn the_pages_name_the_oldest_rust() {
+    let read = |file: &str| fs::read_to_string(repository().join(file)).unwrap();
+    let manifest = read("Cargo.toml");
+    let (_, version) = manifest.split_once("\nrust-version = \"").unwrap();
+    let (version, _) = version.split_once('"').unwrap();
+    for page in ["README.md", "CONTRIBUTING.md"] {
+        let named = format!("[Rust](https://rustup.rs) {version} or later");
+        assert!(read(page).contains(&named), "{page}: {named}");
     }
 }

@@ -1,5 +1,5 @@
-//! Pancakes: how often the first `n` of a permutation must be reversed, `n` being its first
-//! number, until a 1 is in front. Small arrays, read and written at computed places.
+//! How often the first `n` numbers of a permutation must be reversed until it begins with 1, where
+//! `n` is its first number. Small arrays, read and written at computed places.
 //!
 //! After the program of that name in the Computer Language Benchmarks Game.
 
@@ -26,8 +26,8 @@ fn fannkuch(n: usize) -> (i64, u64) {
         };
         most_flips = most_flips.max(flips);
         is_even = !is_even;
-        // The next permutation: rotates the first two; when that is back where it was, the
-        // first three, and so on.
+        // The next permutation: rotates the first two numbers. When they are back in place, rotates
+        // the first three, and so on.
         let mut end = 1;
         loop {
             if end >= n {

@@ -53,7 +53,7 @@ macro_rules! kernels {
 }
 
 kernels! {
-    /// Prime factors of `size` numbers around a million millions, by trial division.
+    /// Prime factors of `size` numbers near 10^12, by trial division.
     factorize(60)
     /// SHA-256 of `size` bytes.
     sha256(1_500_000)

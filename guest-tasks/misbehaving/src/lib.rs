@@ -1,9 +1,9 @@
-//! One task for each way in which a guest can go wrong, each with one argument so that a
-//! command line can drive it. Where the way needs no argument, it is returned or ignored.
+//! One task for each way in which a guest can go wrong. Each has one argument, so that a command
+//! line can call it. An argument that is not needed is returned or ignored.
 
-/// What no function of `std` reaches without a socket: to wait for several things at once.
-/// The interfaces stand here whole, since the C library has them in the component too.
-/// Generated, and therefore with `unsafe` of its own.
+/// Waiting for several things at once, which `std` cannot do without a socket. The interfaces are
+/// written out here, since the component has them from the C library as well. Generated code, which
+/// contains `unsafe`.
 #[cfg(target_arch = "wasm32")]
 #[allow(unsafe_code, missing_docs, clippy::all)]
 mod wasi {
@@ -52,7 +52,7 @@ mod tasks {
     use serde::ser::{Serialize, SerializeSeq as _, Serializer};
     use wasmpool_guest::{Failure, context};
 
-    /// What `remember` leaves for `recall`, if both meet the same instance.
+    /// What `remember` leaves for `recall`, if both run in the same instance.
     static MEMORY: AtomicU64 = AtomicU64::new(0);
 
     /// Computes for ever.
@@ -63,7 +63,7 @@ mod tasks {
         }
     }
 
-    /// Returns `n`, but panics where it ends in 500, and computes for ever where it ends in 999.
+    /// Returns `n`, but panics if `n` ends in 500, and computes for ever if it ends in 999.
     pub fn now_and_then(n: u64) -> u64 {
         match n % 1000 {
             500 => panic!("{n} is not to its liking"),
@@ -78,7 +78,7 @@ mod tasks {
         ms
     }
 
-    /// Waits in the host for the first of `n` timers, of which none goes off within an hour.
+    /// Waits in the host for the first of `n` timers, none of which fires within an hour.
     pub fn poll(n: u64) -> u64 {
         #[cfg(target_arch = "wasm32")]
         {
@@ -91,12 +91,12 @@ mod tasks {
         n
     }
 
-    /// Computes for ever, with `text` in its hands.
+    /// Computes for ever, and holds `text` meanwhile.
     pub fn ponder(text: &str) -> u64 {
         spin(black_box(text).len() as u64)
     }
 
-    /// Gives `text` back.
+    /// Returns `text`.
     pub fn echo(text: &str) -> String {
         text.to_owned()
     }
@@ -106,7 +106,7 @@ mod tasks {
         black_box(vec![0xAA_u8; mib << 20]).len() >> 20
     }
 
-    /// Allocates `step_kib` KiB again and again, and never gives one back.
+    /// Allocates `step_kib` KiB again and again, and never frees them.
     pub fn grow_without_end(step_kib: usize) {
         loop {
             std::mem::forget(black_box(vec![0xAA_u8; step_kib << 10]));
@@ -130,7 +130,7 @@ mod tasks {
         panic!("{message}");
     }
 
-    /// Executes an `unreachable` instruction, without a word.
+    /// Executes an `unreachable` instruction, and prints nothing.
     pub fn unreachable(n: u64) {
         black_box(n);
         #[cfg(target_arch = "wasm32")]
@@ -139,20 +139,20 @@ mod tasks {
         std::process::abort();
     }
 
-    /// Reads a byte that no memory has, up to `n` bytes before the end of the addresses.
+    /// Reads a byte outside of its memory, up to `n` bytes before the end of the address space.
     #[allow(unsafe_code)]
     pub fn out_of_bounds(n: usize) -> u8 {
         let address = black_box(usize::MAX - n % 4096);
-        // SAFETY: none. To break the rule is what this task is for; the sandbox ends it at
-        // the instruction.
+        // SAFETY: none. This task breaks the rule on purpose; the sandbox ends it at the
+        // instruction.
         unsafe { (address as *const u8).read_volatile() }
     }
 
-    /// Divides `n` by zero with a bare instruction, where checked Rust would panic.
+    /// Divides `n` by zero with the bare instruction, without Rust's check, which would panic.
     #[allow(unsafe_code)]
     pub fn divide_by_zero(n: u32) -> u32 {
         let divisor = black_box(0);
-        // SAFETY: none, as above; the promise makes the compiler leave out its own check.
+        // SAFETY: none, as above. The false promise makes the compiler omit its check.
         black_box(n) / unsafe { std::num::NonZero::new_unchecked(divisor) }
     }
 
@@ -178,7 +178,7 @@ mod tasks {
         Bytes(vec![0xAA; mib << 20])
     }
 
-    /// Returns a result that is no MessagePack: it announces `n + 1` elements and has none.
+    /// Returns a result that is not valid MessagePack: it announces `n + 1` elements and has none.
     pub fn bad_bytes(n: u64) -> Announced {
         Announced(usize::try_from(n).unwrap_or(usize::MAX - 1) + 1)
     }
@@ -199,22 +199,22 @@ mod tasks {
         Err(Failure::new("as-told", message))
     }
 
-    /// Returns an error as its value, which says `message`.
+    /// Returns an `Err` with `message` as an ordinary value.
     pub fn refuse(message: String) -> Verdict {
         Err(message)
     }
 
-    /// Leaves `value` in a global; returns what was there before.
+    /// Stores `value` in a global, and returns the previous value.
     pub fn remember(value: u64) -> u64 {
         MEMORY.swap(value, Ordering::Relaxed)
     }
 
-    /// What `remember` left in this instance, plus `n`.
+    /// Returns what `remember` stored in this instance, plus `n`.
     pub fn recall(n: u64) -> u64 {
         MEMORY.load(Ordering::Relaxed) + n
     }
 
-    /// Covers `kib` KiB of its memory with a mark, page by page; returns the number of marks.
+    /// Fills `kib` KiB of its memory with a mark, and returns the number of marks.
     pub fn plant(kib: usize) -> usize {
         let words = kib * 1024 / size_of::<u64>();
         let mut memory = Vec::with_capacity(words);
@@ -224,7 +224,7 @@ mod tasks {
         words
     }
 
-    /// Covers `kib` KiB of its stack with the mark; returns the number of marks.
+    /// Fills `kib` KiB of its stack with the mark, and returns the number of marks.
     pub fn plant_in_stack(kib: usize) -> usize {
         fn descend(kib: usize) -> usize {
             if kib == 0 {
@@ -237,8 +237,8 @@ mod tasks {
         descend(kib)
     }
 
-    /// Looks for marks in all of its memory, grown by `kib` KiB, that nobody wrote to since;
-    /// returns how many there are.
+    /// Looks for marks in all of its memory, after growing it by `kib` KiB that nothing was written
+    /// to. Returns the number of marks.
     #[allow(unsafe_code)]
     pub fn dig(kib: usize) -> usize {
         let fresh = Vec::<u64>::with_capacity(kib * 1024 / size_of::<u64>());
@@ -248,8 +248,8 @@ mod tasks {
         let size = 0;
         let mark = mark();
         let words = (size_of::<u64>()..size).step_by(size_of::<u64>());
-        // SAFETY: every address below the size can be read. That what lies there may be
-        // uninitialized, or another's, is the point.
+        // SAFETY: every address below the size can be read. Its content may be uninitialized or
+        // another task's, which is what this task looks for.
         let found =
             words.filter(|&address| unsafe { (address as *const u64).read_volatile() } == mark);
         let found = found.count();
@@ -257,13 +257,13 @@ mod tasks {
         found
     }
 
-    /// The mark of `plant`, made up anew so that no copy of it lies in the memory at rest.
+    /// The mark of `plant`, computed at each use so that the initial memory has no copy of it.
     fn mark() -> u64 {
         black_box(0x5EED_5EED_0000_0000_u64) | black_box(0x000A_11CE)
     }
 
     /// Tries to reach `what`: `file`, `environment`, `arguments`, `stdin`, `network` or
-    /// `name-lookup`. Reports what came of it: `denied: ...`, or what it got hold of.
+    /// `name-lookup`. Returns `denied: ...`, or what it reached.
     pub fn escape(what: &str) -> Result<String, Failure> {
         let denied = |error: std::io::Error| format!("denied: {error}");
         Ok(match what {
@@ -292,7 +292,7 @@ mod tasks {
         })
     }
 
-    /// Computes for ever and looks away when it is asked to stop; `n` is ignored.
+    /// Computes for ever and ignores requests to stop; `n` is ignored.
     pub fn ignore_stop(n: u64) -> u64 {
         let mut seen = n;
         loop {
@@ -309,8 +309,8 @@ mod tasks {
         n
     }
 
-    /// Right or wrong, and a value in either case: a task fails where its signature says
-    /// `Result`, and this name hides the word.
+    /// A `Result` that is an ordinary value in both cases. A task fails with an `Err` only if its
+    /// signature says `Result`, and this name hides the word.
     pub type Verdict = Result<u64, String>;
 
     /// Computes until it is asked to stop, then fails with `n` as its code.
@@ -330,7 +330,7 @@ mod tasks {
         }
     }
 
-    /// A sequence that is shorter than it says.
+    /// A sequence with fewer elements than it announces.
     pub struct Announced(usize);
 
     impl Serialize for Announced {

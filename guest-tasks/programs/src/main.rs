@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 left -= now;
             }
         }
-        // Bytes that are no text.
+        // Bytes that are not valid text.
         ("bytes", []) => stdout.write_all(&[0xFF, 0x00, 0xFE])?,
         // The wall clock, and how far the monotonic clock moves in a million steps.
         ("clock", []) => {
@@ -95,8 +95,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             RandomState::new().build_hasher().finish()
         )?,
         ("read", [path]) => stdout.write_all(&fs::read(path)?)?,
-        // Opens a file so many times, reads so many bytes of it each time, and closes it. Says
-        // how often that went well.
+        // Opens a file as often as stated, reads the stated number of bytes each time, and closes
+        // it. Prints how often that succeeded.
         ("reread", [path, bytes, times]) => {
             let mut buffer = vec![0; bytes.parse()?];
             let mut read = || fs::File::open(path)?.read_exact(&mut buffer);
@@ -123,7 +123,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("remove", [path]) => fs::remove_file(path)?,
         ("rename", [from, to]) => fs::rename(from, to)?,
         ("link", [original, link]) => fs::hard_link(original, link)?,
-        #[allow(deprecated)] // What is better is not there on all systems.
+        #[allow(deprecated)] // The replacement is not available on all systems.
         ("symlink", [original, link]) => fs::soft_link(original, link)?,
         ("truncate", [path]) => drop(fs::File::create(path)?),
         // Sends its own name, and prints the answer.

@@ -26,7 +26,7 @@
 //!             .ok_or_else(|| Failure::new("division-by-zero", "the divisor is zero"))
 //!     }
 //!
-//!     /// Adds up the numbers, and says how far it is.
+//!     /// Adds up the numbers, and reports its progress.
 //!     pub fn sum(numbers: Vec<i64>) -> Result<i64, &'static str> {
 //!         let mut sum = 0_i64;
 //!         for (index, number) in numbers.iter().enumerate() {

@@ -39,7 +39,7 @@ mod tasks {
             .ok_or_else(|| Failure::new("undefined", format!("{dividend} / {divisor}")))
     }
 
-    /// The nearest number to `value` from `least` to `most`; fails where there is none.
+    /// The number from `least` to `most` that is nearest to `value`. Fails if there is none.
     pub fn clamp(value: i64, least: i64, most: i64) -> Result<i64, Failure> {
         if least > most {
             return Err(Failure::new(
@@ -50,13 +50,13 @@ mod tasks {
         Ok(value.clamp(least, most))
     }
 
-    /// Reads numbers, one a line. `?` turns any error into the task's own.
+    /// Reads numbers, one a line. `?` turns any error into a failure of the task.
     pub fn parse_numbers(text: &str) -> Result<Vec<i64>, Failure> {
         let numbers = text.lines().map(|line| line.trim().parse());
         Ok(numbers.collect::<Result<Vec<i64>, _>>()?)
     }
 
-    /// Moves a point. Structs travel as maps with the names of their fields.
+    /// Moves a point. Structs are encoded as maps with the names of their fields.
     pub fn shift(point: Point, by: (f64, f64)) -> Point {
         Point {
             x: point.x + by.0,
@@ -64,7 +64,7 @@ mod tasks {
         }
     }
 
-    /// Adds up the numbers from 1 to `n`, and says after each thousand how far it is.
+    /// Adds up the numbers from 1 to `n`, and reports its progress after each thousand.
     pub fn sum_to(n: u64) -> u64 {
         let mut sum = 0_u64;
         for number in 1..=n {
@@ -76,7 +76,7 @@ mod tasks {
         sum
     }
 
-    /// Says where and how it runs. A task may have no parameters.
+    /// Returns where and how it runs. A task may have no parameters.
     pub fn whereabouts() -> Whereabouts {
         let millis =
             |left: std::time::Duration| u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
@@ -87,8 +87,8 @@ mod tasks {
         }
     }
 
-    /// Gives `bytes` back. As this type they travel in one piece; a `Vec<u8>` is a list of
-    /// numbers for serde, which are carried one by one.
+    /// Returns `bytes`. This type is encoded in one piece; serde encodes a `Vec<u8>` as a list of
+    /// numbers, one by one.
     pub fn echo(bytes: &Bytes) -> &Bytes {
         bytes
     }

@@ -78,9 +78,9 @@
 //! `Display` form of a `TaskError` includes its [cause](TaskError::cause), so `source` returns
 //! `None`.
 //!
-//! No function of the library panics on account of its arguments or of a guest: none has a section
-//! "Panics". What panics in the caller's own code that it calls, such as an iterator of inputs or a
-//! `Serialize`, goes on in the caller.
+//! No function of the library panics because of its arguments or of a guest: none has a section
+//! "Panics". A panic in the caller's own code that it calls, such as an iterator of inputs or a
+//! `Serialize`, propagates to the caller.
 //!
 //! # Stopping
 //!
@@ -89,9 +89,9 @@
 //! [`PoolBuilder::uninterruptible_guests`] makes computing guests faster but impossible to stop,
 //! for code that is trusted to end.
 //!
-//! A guest that waits in the host holds no worker ([`TaskState::Suspended`]); how many may is
-//! [`PoolBuilder::max_suspended`]. A stopped task whose thread is blocked ends within 50 ms, and
-//! the thread is replaced ([`PoolStats::stuck`]).
+//! A guest that waits in the host holds no worker ([`TaskState::Suspended`]);
+//! [`PoolBuilder::max_suspended`] bounds the number of such guests. A stopped task whose thread is
+//! blocked ends within 50 ms, and the thread is replaced ([`PoolStats::stuck`]).
 //!
 //! # Async code
 //!
@@ -132,18 +132,21 @@
 //!
 //! # Features
 //!
-//! - `preview1`, on by default: core modules can use WASI preview 1. Without it those that import
-//!   nothing still run.
+//! - `preview1`, on by default: core modules can use WASI preview 1. Without it, core modules that
+//!   import nothing still run.
 //! - `wat`, on by default: modules can be loaded in the text form of WebAssembly.
-//! - `wave`, on by default: [`Signature`] reads calls and writes results in WAVE, the text form that
-//!   the WebAssembly tools have for values (`wave_name`, `wave_arguments`, `wave_output`).
-//! - `tracing`, off by default: each attempt of a task is a span of the level `DEBUG` on its worker,
-//!   a child of the span in which the task was submitted, with the task's name, its tag and the
-//!   worker, and an event at its end that says what came of it. What happens to the pool itself is
-//!   told by events of the level `INFO`. A subscriber that panics costs no task its outcome.
+//! - `wave`, on by default: [`Signature`] reads calls and writes results in WAVE, the text form of
+//!   values that the WebAssembly tools use (`wave_name`, `wave_arguments`, `wave_output`).
+//! - `tracing`, off by default: each attempt of a task is a span of the level `DEBUG` on its worker.
+//!   It is a child of the span in which the task was submitted, has the task's name, its tag and the
+//!   worker as fields, and ends with an event that states the outcome. Changes of the pool itself
+//!   are events of the level `INFO`. A panic of a subscriber changes no task's outcome.
 //!
-//! A module that needs a feature which is off is refused with [`LoadError::MissingFeature`]. Without
-//! all three there are 19 crates fewer to build, of 202.
+//! A module that needs a feature which is off is refused with [`LoadError::MissingFeature`]. A
+//! build without the three default features has 19 crates fewer, of 202.
+
+#[cfg(not(unix))]
+compile_error!("`wasmpool` needs a Unix system: it uses owners, modes and opened folders");
 
 mod call;
 mod error;
@@ -169,7 +172,7 @@ pub use pool::{
 pub use sandbox::{
     Access, CacheState, Capabilities, GrantError, MemoryReset, TaskInfo, WASMTIME_VERSION,
 };
-pub use schedule::{Distribution, Isolation, PoolStats, Retry, Shutdown, TaskState};
+pub use schedule::{Distribution, Isolation, PoolStats, Retry, Shutdown, TaskState, TenantLimits};
 pub use task::{Priority, Task, TaskModule, TaskOptions};
 #[cfg(feature = "wave")]
 pub use value::WaveError;
@@ -180,15 +183,15 @@ pub use value::{
 /// Compiles and runs the examples of the README and of the pages in `docs/`.
 #[cfg(doctest)]
 mod pages {
-    #[doc = include_str!("../../../README.md")]
+    #[doc = include_str!("../README.md")]
     struct Readme;
 
-    #[doc = include_str!("../../../docs/embedding.md")]
+    #[doc = include_str!("../docs/embedding.md")]
     struct Embedding;
 
-    #[doc = include_str!("../../../docs/guests.md")]
+    #[doc = include_str!("../docs/guests.md")]
     struct Guests;
 
-    #[doc = include_str!("../../../docs/python.md")]
+    #[doc = include_str!("../docs/python.md")]
     struct Python;
 }

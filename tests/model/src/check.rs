@@ -1,9 +1,9 @@
-//! How a claim is checked: how often, and by which scheduler.
+//! Checks a claim: how often, and under which scheduler.
 
 use crate::sync::{self, Condvar, Mutex, lock, thread};
 
-/// How many times a claim is put to the test: without the model checker the machine decides
-/// who goes when, and Miri takes its time.
+/// How many times a claim is run. Without the model checker, the machine decides the schedule;
+/// under Miri a run is slow.
 #[cfg(not(feature = "shuttle"))]
 const ROUNDS: usize = if cfg!(miri) { 5 } else { 300 };
 
@@ -13,12 +13,12 @@ pub(crate) fn check(claim: impl Fn() + Send + Sync + 'static) {
     (0..ROUNDS).for_each(|_| claim());
 }
 
-/// Runs `claim` in many schedules: half of them with the next thread drawn at every step,
-/// half of them with few changes of thread at odd moments (probabilistic concurrency testing),
-/// which finds what needs one thread to be left behind for long.
+/// Runs `claim` in many schedules. Half of them draw the next thread at every step. The other half
+/// change threads rarely and at random steps (probabilistic concurrency testing), which finds
+/// defects that need one thread to be delayed for long.
 ///
-/// `WASMPOOL_SCHEDULES` says how many. A schedule that fails is printed, and can be had again
-/// with shuttle's `replay`.
+/// `WASMPOOL_SCHEDULES` is their number. A schedule that fails is printed, and can be repeated with
+/// shuttle's `replay`.
 #[cfg(feature = "shuttle")]
 pub(crate) fn check(claim: impl Fn() + Send + Sync + 'static) {
     use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
@@ -47,20 +47,19 @@ fn n_schedules() -> usize {
 #[cfg(feature = "shuttle")]
 fn config() -> shuttle::Config {
     let mut config = shuttle::Config::new();
-    // Far more than any claim takes: threads that run and get nowhere.
+    // Far more steps than any claim takes: finds threads that run for ever.
     config.max_steps = shuttle::MaxSteps::FailAfter(50_000);
-    // That all atomic operations are taken for sequentially consistent, which is known.
+    // Silences the warning that all atomic operations count as sequentially consistent.
     config.silence_warnings = true;
     config
 }
 
-/// As [`check`], but for small claims without deadlines: runs `claim` in every schedule there
-/// is.
+/// As [`check`], but runs `claim` in every possible schedule. For small claims without deadlines.
 #[cfg(feature = "shuttle")]
 pub(crate) fn prove(claim: impl Fn() + Send + Sync + 'static) {
     use shuttle::scheduler::DfsScheduler;
 
-    // The claims draw no random data, but where one of several sleepers is woken.
+    // The claims use no random data, except to choose which of several sleepers is woken.
     let scheduler = DfsScheduler::new(None, true);
     shuttle::Runner::new(scheduler, config()).run(move || crate::sync::without_clock(&claim));
 }
@@ -70,7 +69,7 @@ pub(crate) fn prove(claim: impl Fn() + Send + Sync + 'static) {
     check(claim);
 }
 
-/// Counts those who come, and lets them wait for the others: a claim that they all come.
+/// Counts threads that arrive, and lets them wait for each other: claims that all arrive.
 pub(crate) struct Gathering {
     n_there: Mutex<usize>,
     more: Condvar,
@@ -90,7 +89,7 @@ impl Gathering {
         self.more.notify_all();
     }
 
-    /// Blocks until `wanted` have come.
+    /// Blocks until `wanted` have arrived.
     pub(crate) fn wait_for(&self, wanted: usize) {
         let mut n_there = lock(&self.n_there);
         while *n_there < wanted {

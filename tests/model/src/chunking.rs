@@ -1,4 +1,4 @@
-//! Claims about chunks and the local_queues of the workers: `queue.rs`.
+//! Claims about chunks and the local queues of workers: `queue.rs`.
 
 use std::sync::Mutex as Untracked;
 
@@ -21,8 +21,8 @@ fn push<const N: usize>(queue: &Items, names: [usize; N]) -> Result<(), ReserveE
         .map_err(|_refused| ReserveError::Closed)
 }
 
-/// Chunks of several submitters come out once, entry by entry, whichever worker takes them
-/// from whose local, and whenever the queue closes.
+/// Each entry of the chunks of several submitters is popped once, whichever worker takes it from
+/// whose local queue, and whenever the queue closes.
 pub fn chunks_come_out_once() {
     check(|| {
         let queue = Items::new(100, 3, 0);
@@ -56,9 +56,8 @@ pub fn chunks_come_out_once() {
     });
 }
 
-/// A worker that is stuck with the first entry of its chunk holds up none of the others,
-/// whether somebody looks out for them, sleeps, or is busy at first. Nothing but the push
-/// wakes anybody.
+/// A worker that blocks in the first entry of its chunk delays none of the others, whether other
+/// workers are polling, asleep or busy. Only the push wakes workers.
 pub fn a_stuck_worker_delays_only_its_entry() {
     check(|| {
         let queue = Items::new(100, 3, 0);
@@ -84,8 +83,8 @@ pub fn a_stuck_worker_delays_only_its_entry() {
     });
 }
 
-/// Each of three workers takes an entry and is stuck with it until all three are: none of
-/// the entries waits while a worker has nothing to do, however they are cut into chunks.
+/// Each of three workers takes an entry and blocks in it until all three have one: no entry waits
+/// while a worker is idle, however the entries are split into chunks.
 fn check_all_are_served(push_all: fn(&Items) -> Result<(), ReserveError>) {
     check(move || {
         let queue = Items::new(100, 3, 0);
@@ -119,8 +118,8 @@ pub fn every_idle_worker_takes_entries_of_two_chunks() {
     });
 }
 
-/// The same with more workers than entries, and with workers that come back for a second
-/// entry: four are stuck at the end.
+/// The same with more workers than entries, and with workers that pop a second entry: four are
+/// blocked at the end.
 pub fn late_chunks_reach_workers_that_slept_through_the_first() {
     check(|| {
         let queue = Items::new(100, 4, 0);
@@ -129,7 +128,7 @@ pub fn late_chunks_reach_workers_that_slept_through_the_first() {
             let item = queue.pop(worker).expect("it is open");
             assert!(item.take());
             if item.name == 1 {
-                // A short one: comes again.
+                // A short entry: the worker pops again.
                 let item = queue.pop(worker).expect("it is open");
                 assert!(item.take());
             }
@@ -150,8 +149,8 @@ pub fn late_chunks_reach_workers_that_slept_through_the_first() {
     });
 }
 
-/// What a drain takes no worker gets, and what no worker has got a drain takes, also from
-/// the local of a worker that does not come again.
+/// Each entry goes either to a drain or to a worker, also an entry in the local queue of a worker
+/// that does not pop again.
 pub fn a_drain_leaves_nothing_in_a_local_queue() {
     check(|| {
         let queue = Items::new(100, 2, 0);

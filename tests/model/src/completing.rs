@@ -9,7 +9,7 @@ use crate::schedule::Blocking;
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
-/// A pool without threads, for the test to do their work, and tasks in its queue.
+/// A pool without threads, whose work the test does, and tasks in its queue.
 fn queued<const N: usize>() -> (Arc<Registry>, [TaskFuture<u8>; N]) {
     let registry = Registry::new(N, N);
     let futures = std::array::from_fn(|_| {
@@ -20,7 +20,8 @@ fn queued<const N: usize>() -> (Arc<Registry>, [TaskFuture<u8>; N]) {
     (registry, futures)
 }
 
-/// Who waits for all of several tasks, some of them cancelled, wakes up when all have ended.
+/// A thread that waits for all of several tasks, some of them cancelled, wakes up when all have
+/// ended.
 pub fn a_wait_for_all_sees_every_end() {
     check(|| {
         let (registry, futures) = queued::<3>();
@@ -39,8 +40,8 @@ pub fn a_wait_for_all_sees_every_end() {
     });
 }
 
-/// Who waits for the first of several tasks wakes up when there is one, and has left nothing
-/// behind for the others.
+/// A thread that waits for the first of several tasks wakes up when one has ended, and leaves no
+/// observer on the others.
 pub fn a_wait_for_the_first_sees_one() {
     check(|| {
         let (registry, futures) = queued::<2>();
@@ -65,7 +66,7 @@ pub fn a_wait_for_the_first_sees_one() {
     });
 }
 
-/// Every future comes once, when it has ended, to each of two who ask.
+/// Each of two threads gets every future once, after it has ended.
 pub fn every_future_is_completed_once() {
     check(|| {
         let (registry, futures) = queued::<3>();
@@ -84,8 +85,8 @@ pub fn every_future_is_completed_once() {
     });
 }
 
-/// With a time limit those that have ended come, and then at most one error that counts the
-/// rest.
+/// With a timeout, the futures that have ended are returned, and then at most one error with the
+/// number of the others.
 pub fn a_time_limit_counts_what_is_missing() {
     check(|| {
         let (registry, futures) = queued::<2>();
@@ -99,8 +100,8 @@ pub fn a_time_limit_counts_what_is_missing() {
     });
 }
 
-/// A future that is awaited while its task runs or is cancelled is woken, and so is a thread
-/// that waits for it.
+/// A future that is awaited while its task runs or is cancelled is woken, and so is a thread that
+/// waits for it.
 pub fn an_awaited_future_is_woken() {
     check(|| {
         let (registry, futures) = queued::<1>();

@@ -6,12 +6,12 @@ use crate::schedule::{Counters, Job, Timings};
 use crate::sync::Arc;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// How many tasks there are, and workers.
+/// The number of tasks, and of workers.
 const TASKS: u64 = 3;
 const WORKERS: u64 = 2;
 
-/// Whenever the counters are read, no task is in two places, no more of them run than there
-/// are workers, and what has ended stays so. In the end all of them have ended.
+/// At any moment each task is counted in one state, no more tasks run than there are workers, and
+/// the number of ended tasks does not fall. In the end all tasks have ended.
 pub fn the_counters_add_up_at_any_moment() {
     check(|| {
         let counters: Arc<Counters> = Arc::default();

@@ -9,7 +9,7 @@ use crate::schedule::{Blocking, Queue};
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Arc, Instant};
 
-/// Milliseconds that nobody here waits out.
+/// Milliseconds that no test waits for.
 const LATE: u64 = 1_000_000;
 
 type Items = Queue<Arc<Item>>;
@@ -31,8 +31,8 @@ fn in_milliseconds(milliseconds: u64) -> Instant {
     Instant::now() + Duration::from_millis(milliseconds)
 }
 
-/// Deferred entries come out once, and not before their time unless the queue is closed;
-/// then without a wait, also those that are deferred later.
+/// Each deferred entry is popped once, and not before its time unless the queue is closed. Then
+/// there is no wait, also for entries that are deferred later.
 pub fn a_deferred_entry_comes_once_and_not_early() {
     check(|| {
         let queue = Items::new(100, 2, 0);
@@ -53,7 +53,7 @@ pub fn a_deferred_entry_comes_once_and_not_early() {
             assert!(deferred.is_ok(), "nobody drains it");
         };
         together([
-            // As a worker does, which then goes on.
+            // As a worker does, which then pops the next entry.
             &|| {
                 defer(0);
                 work(0);
@@ -72,8 +72,8 @@ pub fn a_deferred_entry_comes_once_and_not_early() {
     });
 }
 
-/// A worker that went to sleep before the deferral wakes up when the entry is due, and for
-/// the earlier of two.
+/// A worker that sleeps when an entry is deferred wakes up when the entry is due, and for the
+/// earlier of two.
 pub fn a_sleeper_wakes_for_a_deferred_entry() {
     check(|| {
         let queue = Items::new(100, 1, 0);
@@ -94,8 +94,8 @@ pub fn a_sleeper_wakes_for_a_deferred_entry() {
     });
 }
 
-/// Nobody sleeps past a deferred entry: two workers, and each is stuck with what it takes
-/// until the other one has something too, an entry that is deferred or one that is not.
+/// No worker sleeps past a deferred entry. Each of two workers blocks in what it takes until the
+/// other one has something too, a deferred entry or another one.
 pub fn no_worker_sleeps_past_a_deferred_entry() {
     check(|| {
         let queue = Items::new(100, 2, 0);
@@ -136,8 +136,8 @@ pub fn no_worker_sleeps_past_two_deferred_entries() {
     }
 }
 
-/// A drain takes deferred entries, and one that is deferred after it is not lost: it is given
-/// back to the worker.
+/// A drain takes deferred entries. An entry that is deferred after it is returned to the worker, so
+/// it is not lost.
 pub fn a_drain_takes_deferred_entries() {
     check(|| {
         let queue = Items::new(100, 2, 0);

@@ -1,8 +1,8 @@
-//! The concurrency of wasmpool, checked: claims about the library's own files, which are
-//! compiled here without the sandbox.
+//! Checks the concurrency of wasmpool by claims about the library's own files, which are compiled
+//! here without the sandbox.
 //!
-//! A claim is a function that sets threads against each other and looks at what comes of it.
-//! It runs in three ways:
+//! A claim is a function that runs threads against each other and checks the result. It runs in
+//! three ways:
 //!
 //! - plainly, many times over, on the standard library's primitives (`cargo test`);
 //! - the same under Miri, which finds data races, and plays with the freedom that the weak
@@ -10,13 +10,13 @@
 //! - with the feature `shuttle` under a model checker, which decides after every operation on
 //!   a primitive which thread goes on, and finds deadlocks ([`sync`] says how it treats time).
 //!
-//! What the model checker cannot see: it takes every atomic operation for sequentially
-//! consistent. What none of the three sees: the rooms `pool` and `sandbox` and the file
-//! `schedule/worker.rs`, which [`registry`] stands in for; the steps that a worker takes with a task are
-//! in `schedule/scheduler.rs`.
+//! Limits: the model checker treats every atomic operation as sequentially consistent. None of the
+//! three checks the rooms `pool` and `sandbox` and the file `schedule/worker.rs`, which
+//! [`registry`] replaces. The steps that a worker takes with a task are in `schedule/scheduler.rs`,
+//! which is checked.
 
-// The model checker's primitives work under it only, so the unit tests that the library's
-// files bring along cannot run with them. The claims can: they live in a binary of their own.
+// The model checker's primitives work only under it, so the unit tests of the library's files
+// cannot run with them. The claims can: they are in a binary of their own.
 #![cfg(not(all(test, feature = "shuttle")))]
 #![allow(
     dead_code,
@@ -51,6 +51,7 @@ pub mod listening;
 pub mod queueing;
 pub mod retrying;
 pub mod settling;
+pub mod sharing;
 pub mod stopping;
 pub mod suspending;
 pub mod waiting;

@@ -1,5 +1,4 @@
-//! Claims about those who listen to a task: `events.rs`, as `job.rs` and `control.rs` drive
-//! it.
+//! Claims about the listeners of a task: `events.rs`, as `job.rs` and `control.rs` use it.
 
 use std::time::Duration;
 
@@ -11,8 +10,8 @@ use crate::registry::{self, Guest, Registry};
 use crate::schedule::{Counters, Job, Retry};
 use crate::sync::Arc;
 
-/// Checks that all who listen to a task of the pool hear its end, while the pool is open and
-/// its workers have nothing else to do.
+/// Checks that all listeners of a task see its end, while the pool is open and its workers have
+/// nothing else to do.
 fn check_listeners_see_the_end(
     guest: Guest,
     limits: fn() -> Limits,
@@ -30,8 +29,8 @@ fn check_listeners_see_the_end(
                     let events = from_the_start.lock().unwrap().take();
                     let n_heard = events.expect("one thread takes it").count();
                     let report = future.report().expect("the end was heard");
-                    // Every attempt says one thing. One that is cancelled may find nobody who
-                    // listens any more.
+                    // Every attempt reports one event. The event of a cancelled attempt may find no
+                    // listener any more.
                     let n_attempts = report.attempts as usize;
                     assert!(n_heard <= n_attempts);
                     assert!(n_heard == n_attempts || future.is_cancelled());
@@ -54,19 +53,18 @@ fn with_timeouts() -> Limits {
     limits
 }
 
-/// The end of a task that succeeds, which it may do while somebody begins to listen.
+/// A task may succeed while a listener is added.
 pub fn listeners_see_a_success() {
     check_listeners_see_the_end(Guest::Short, Registry::limits, |_, _| ());
 }
 
-/// The end of a task that is tried again, wherever its first attempt has run: nothing that
-/// is left of that holds up those who listen.
+/// A task is tried again. Nothing that is left of its first attempt delays the listeners.
 pub fn listeners_see_the_end_of_a_second_attempt() {
     check_listeners_see_the_end(Guest::Failing, Registry::limits, |_, _| ());
     check_listeners_see_the_end(Guest::Endless, with_timeouts, |_, _| ());
 }
 
-/// A cancel, in the queue, between attempts, or while it runs.
+/// The task is cancelled in the queue, between attempts, or while it runs.
 pub fn listeners_see_a_cancel() {
     let cancel = |_: &Registry, future: &TaskFuture<u8>| {
         future.cancel();
@@ -75,15 +73,14 @@ pub fn listeners_see_a_cancel() {
     check_listeners_see_the_end(Guest::Failing, Registry::limits, cancel);
 }
 
-/// The end of the whole pool.
+/// The pool is terminated.
 pub fn listeners_see_a_termination() {
     check_listeners_see_the_end(Guest::Waiting, Registry::limits, |registry, _| {
         registry.terminate()
     });
 }
 
-/// Who begins to listen just when the task ends hears the end, and nobody
-/// is kept that nobody dismisses.
+/// A listener that is added while the task ends sees the end, and no listener is kept afterwards.
 pub fn a_listener_added_at_the_end_sees_the_end() {
     check(|| {
         let counters: Arc<Counters> = Arc::default();
@@ -93,7 +90,7 @@ pub fn a_listener_added_at_the_end_sees_the_end() {
         together([&|| registry::settle(&job, registry::success()), &|| {
             let (listener, events) = TaskEvents::channel();
             job.add_listener(listener);
-            // Ends, or nobody would.
+            // Returns, since the task ends.
             assert_eq!(events.count(), 0);
         }]);
         drop(call);

@@ -9,13 +9,13 @@ use crate::schedule::{Blocking, Permit, Queue, QueueEntry, ReserveError};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Mutex, lock};
 
-/// How many workers there are at the most.
+/// The maximum number of workers.
 const N_WORKERS: usize = 3;
 
-/// An entry that can be killed while it is queued.
+/// An entry that can die while it is queued.
 pub(crate) struct Item {
     pub(crate) name: usize,
-    /// None when a worker has it, or it is dead.
+    /// `None` when a worker has it or it is dead.
     permit: Mutex<Option<Permit>>,
 }
 
@@ -27,7 +27,7 @@ impl Item {
         })
     }
 
-    /// Starts or kills it; whoever comes first does.
+    /// Takes the place: starts the entry or kills it. Only the first caller does.
     pub(crate) fn take(&self) -> bool {
         let permit = lock(&self.permit).take();
         permit.is_some()
@@ -48,8 +48,8 @@ pub(crate) fn sorted(names: Names) -> Vec<usize> {
     names
 }
 
-/// With submitters that block for room and a queue that closes meanwhile, every entry that
-/// was accepted comes out once, and everybody comes home.
+/// With submitters that block for room and a queue that closes meanwhile, every accepted entry is
+/// popped once, and every thread ends.
 pub fn accepted_entries_come_out_once() {
     check(|| {
         let queue = Queue::new(1, N_WORKERS, 0);
@@ -85,8 +85,8 @@ pub fn accepted_entries_come_out_once() {
     });
 }
 
-/// As many entries as workers wait for reach them, with nothing else that would wake them: no
-/// close, and room for all.
+/// Every entry reaches one of as many waiting workers by its push alone: the queue does not close,
+/// and has room for all.
 pub fn every_push_reaches_a_worker() {
     check(|| {
         let queue = Queue::new(100, N_WORKERS, 0);
@@ -114,7 +114,7 @@ pub fn every_push_reaches_a_worker() {
     });
 }
 
-/// The only worker gets the only entry, whether it looks out for it or sleeps.
+/// The only worker gets the only entry, whether it polls or sleeps.
 pub fn a_push_reaches_the_only_worker() {
     prove(|| {
         let queue = Queue::new(1, N_WORKERS, 0);
@@ -126,7 +126,7 @@ pub fn a_push_reaches_the_only_worker() {
     });
 }
 
-/// The only submitter that waits gets the only place when that is given back.
+/// The only waiting submitter gets the only place when that is freed.
 pub fn a_freed_place_reaches_the_only_submitter() {
     prove(|| {
         let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
@@ -137,7 +137,7 @@ pub fn a_freed_place_reaches_the_only_submitter() {
     });
 }
 
-/// A submitter that waits for room is sent home by a close.
+/// A close ends the wait of a submitter.
 pub fn a_close_reaches_the_only_submitter() {
     prove(|| {
         let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
@@ -149,7 +149,7 @@ pub fn a_close_reaches_the_only_submitter() {
     });
 }
 
-/// Two workers that come back for more are served to the end.
+/// Two workers that pop repeatedly get all entries.
 pub fn workers_that_pop_again_are_served() {
     check(|| {
         let queue = Queue::new(100, N_WORKERS, 0);
@@ -169,8 +169,8 @@ pub fn workers_that_pop_again_are_served() {
     });
 }
 
-/// There are never more entries than places, and submitters that wait for one get it when an
-/// entry dies in the queue: no worker is there.
+/// There are never more entries than places. When an entry dies in the queue, a waiting submitter
+/// gets its place, without a worker.
 pub fn a_dead_entry_gives_its_place_to_a_submitter() {
     check(|| {
         let queue = Queue::new(1, N_WORKERS, 0);
@@ -191,8 +191,8 @@ pub fn a_dead_entry_gives_its_place_to_a_submitter() {
     });
 }
 
-/// A submitter whose time is up while it is woken does not take the wake-up away from one
-/// that waits without a limit.
+/// A submitter that times out while it is woken leaves the wake-up to one that waits without a
+/// timeout.
 pub fn a_timed_out_submitter_swallows_no_wake_up() {
     check(|| {
         let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
@@ -215,7 +215,7 @@ pub fn a_timed_out_submitter_swallows_no_wake_up() {
     });
 }
 
-/// Who goes over the capacity takes a place that has to come back before others get one.
+/// An entry over the capacity takes a place that must be freed before others get one.
 pub fn an_overdrawn_queue_accepts_nothing_before_it_is_balanced() {
     check(|| {
         let queue: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);
@@ -235,7 +235,7 @@ pub fn an_overdrawn_queue_accepts_nothing_before_it_is_balanced() {
     });
 }
 
-/// A close wakes submitters that wait for room and workers that wait for entries.
+/// A close wakes submitters that wait for room, and workers that wait for entries.
 pub fn a_close_wakes_submitters_and_workers() {
     check(|| {
         let full: Queue<Arc<Item>> = Queue::new(1, N_WORKERS, 0);

@@ -1,5 +1,5 @@
-//! A pool without a sandbox: the stand-in for the library's room `pool`, its `worker.rs` and
-//! `callbacks.rs`, and for the sandbox's engine. The steps of the protocol are the library's own
+//! A pool without a sandbox. It replaces the library's room `pool`, its `worker.rs` and
+//! `callbacks.rs`, and the sandbox's engine. The steps of the protocol are the library's own
 //! (`scheduler.rs`).
 
 use std::future::poll_fn;
@@ -15,14 +15,15 @@ use crate::call::{
 use crate::error::{TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::schedule::{
-    Blocking, Call, CallEnd, CallFuture, Closed, Guard, Job, JobRef, Left, MEMORY, Permit,
-    PoolStats, ReserveError, Retry, Runner, Scheduler, Settled, Timings, WorkItem, WorkerId,
+    AllTenantLimits, Blocking, Call, CallEnd, CallFuture, Closed, Guard, Job, JobRef, Left, Line,
+    MEMORY, Permit, PoolStats, ReserveError, Retry, Runner, Scheduler, Settled, Timings, WorkItem,
+    WorkerId,
 };
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{self, Sender};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock, thread};
 
-/// Where the memory comes from of instances that there are not.
+/// The allocation that statistics report; there are no instances.
 pub(crate) const ALLOCATION: Allocation = Allocation::Pooled {
     page_wise_reset: false,
 };
@@ -38,13 +39,15 @@ pub(crate) enum Guest {
     Waiting,
     /// Waits in the host until [`Registry::end_pause`].
     Pausing,
-    /// Blocks its thread until [`Registry::unblock`], whatever is asked of it.
+    /// Blocks its thread until [`Registry::unblock`], and ignores stops.
     Stuck,
     /// Ends by itself, with an error.
     Failing,
+    /// Ends by itself. No other task of this kind may run meanwhile.
+    Alone,
 }
 
-/// What every guest says in the beginning.
+/// The progress that every guest reports at its start.
 const PROGRESS: Progress = Progress {
     done: 1,
     total: None,
@@ -53,37 +56,39 @@ const PROGRESS: Progress = Progress {
 /// The lane of all tasks here.
 const LANE: usize = 1;
 
-/// The result of a guest that comes to its end, as MessagePack has it.
+/// The result of a guest that succeeds, as MessagePack.
 pub(crate) const RESULT: u8 = 7;
 
 pub(crate) struct Registry {
     pub(crate) scheduler: Scheduler,
-    /// The engine's: guests look at their stop request when it has moved.
+    /// The engine's epoch: guests check their stop request when it has moved.
     epoch: AtomicU64,
     next_worker: AtomicUsize,
-    /// Worker threads that have not ended, without those that were given up.
+    /// Worker threads that have not ended, except those that were given up.
     n_left: Mutex<usize>,
     none_left: Condvar,
-    /// Whether guests that pause go on, and who is to be woken then.
+    /// Whether pausing guests continue, and the wakers to wake then.
     is_pause_over: AtomicBool,
     pausing: Mutex<Vec<Waker>>,
-    /// Whether guests that are stuck come back.
+    /// Whether blocked guests return.
     is_unblocked: Mutex<bool>,
     unblocked: Condvar,
     pub(crate) memory_budget: Option<Arc<MemoryBudget>>,
     /// The accounts of instances that are kept.
     idle: Mutex<Vec<Arc<MemoryAccount>>>,
+    /// How many guests run that must be alone.
+    n_alone: AtomicUsize,
     /// How often a task was started.
     pub(crate) n_attempts: UntrackedUsize,
-    /// How many threads were given up. The model checker lets any time pass, so also one that is
-    /// only slow may be.
+    /// How many threads were given up. In the model checker any time may pass, so a thread that is
+    /// only slow may be given up as well.
     pub(crate) n_given_up: UntrackedUsize,
-    /// Guests that were stopped. The lock is the standard library's, which the model checker
-    /// does not see: nothing that it sees may be done under it.
+    /// Guests that were stopped. The lock is the standard library's, which the model checker does
+    /// not see, so nothing that it sees may be done while it is held.
     pub(crate) halts: Untracked<Vec<Halt>>,
 }
 
-/// A guest that has come to a halt.
+/// A guest that was stopped.
 pub(crate) struct Halt {
     pub(crate) at: Instant,
     pub(crate) reason: StopReason,
@@ -95,6 +100,9 @@ pub(crate) struct Halt {
 impl Interrupt for Registry {
     fn interrupt(&self) {
         self.move_epoch();
+    }
+
+    fn see_to_stops(&self) {
         self.scheduler.watchdog.see_to_stops();
     }
 }
@@ -124,13 +132,32 @@ impl Registry {
         queue_capacity: usize,
         max_suspended: usize,
     ) -> Arc<Self> {
-        Self::with(n_workers, queue_capacity, max_suspended, None)
+        let tenants = AllTenantLimits::default();
+        Self::with_tenants(n_workers, queue_capacity, max_suspended, tenants)
+    }
+
+    pub(crate) fn with_tenants(
+        n_workers: usize,
+        queue_capacity: usize,
+        max_suspended: usize,
+        tenants: AllTenantLimits,
+    ) -> Arc<Self> {
+        Self::with(n_workers, queue_capacity, max_suspended, tenants, None)
     }
 
     /// A pool with memory for so many guests. Each keeps what it holds when it has ended in order.
     pub(crate) fn with_memory_for(n_guests: usize, n_workers: usize) -> Arc<Self> {
+        let tenants = AllTenantLimits::default();
+        Self::with_tenants_and_memory_for(n_guests, n_workers, tenants)
+    }
+
+    pub(crate) fn with_tenants_and_memory_for(
+        n_guests: usize,
+        n_workers: usize,
+        tenants: AllTenantLimits,
+    ) -> Arc<Self> {
         let budget = MemoryBudget::new(n_guests * MEMORY);
-        let registry = Self::with(n_workers, 10, 10, Some(Arc::clone(&budget)));
+        let registry = Self::with(n_workers, 10, 10, tenants, Some(Arc::clone(&budget)));
         let owner: Weak<Self> = Arc::downgrade(&registry);
         budget.set_owner(owner);
         registry
@@ -140,11 +167,12 @@ impl Registry {
         n_workers: usize,
         queue_capacity: usize,
         max_suspended: usize,
+        tenants: AllTenantLimits,
         memory_budget: Option<Arc<MemoryBudget>>,
     ) -> Arc<Self> {
         let budget = memory_budget.clone();
         Arc::new(Self {
-            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended, budget),
+            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended, tenants, budget),
             memory_budget,
             idle: Mutex::default(),
             epoch: AtomicU64::new(0),
@@ -155,13 +183,14 @@ impl Registry {
             pausing: Mutex::default(),
             is_unblocked: Mutex::default(),
             unblocked: Condvar::new(),
+            n_alone: AtomicUsize::new(0),
             n_attempts: UntrackedUsize::new(0),
             n_given_up: UntrackedUsize::new(0),
             halts: Untracked::default(),
         })
     }
 
-    /// The counters alone: histograms take Miri far too long.
+    /// Only the counters: histograms take too long under Miri.
     pub(crate) fn stats(&self) -> PoolStats {
         self.scheduler.counters.read(&Timings::new(0), ALLOCATION)
     }
@@ -183,7 +212,22 @@ impl Registry {
         Ok(TaskFuture::new(task, None, usize::MAX))
     }
 
-    /// A task that is tried again as `retry` says. There must be room for it.
+    /// Submits a task of this tenant. There must be room for it.
+    pub(crate) fn submit_of(&self, tenant: &str, guest: Guest, limits: Limits) -> TaskFuture<u8> {
+        let tenant = Arc::<str>::from(tenant);
+        let line = Line {
+            lane: LANE,
+            tenant: Some(&tenant),
+        };
+        let permit = self.scheduler.reserve(line.tenant, Blocking::Never);
+        let permit = permit.expect("there is room");
+        let task = self.queued_task_in(line, guest, limits, None, permit);
+        let pushed = self.scheduler.push([Arc::clone(&task)], line, None);
+        pushed.expect("the queue is open");
+        TaskFuture::new(task, None, usize::MAX)
+    }
+
+    /// Submits a task that is tried again by `retry`. There must be room for it.
     pub(crate) fn submit_with_retry(
         &self,
         guest: Guest,
@@ -202,7 +246,7 @@ impl Registry {
         TaskFuture::new(task, None, usize::MAX)
     }
 
-    /// Tasks that come together. There must be room for them.
+    /// Submits several tasks as one batch. There must be room for them.
     pub(crate) fn submit_chunk<const N: usize>(
         &self,
         guests: [Guest; N],
@@ -229,11 +273,23 @@ impl Registry {
         retry: Option<Retry>,
         permit: Permit,
     ) -> JobRef {
+        self.queued_task_in(Line::from(LANE), guest, limits, retry, permit)
+    }
+
+    fn queued_task_in(
+        &self,
+        line: Line<'_>,
+        guest: Guest,
+        limits: Limits,
+        retry: Option<Retry>,
+        permit: Permit,
+    ) -> JobRef {
         let job = WorkItem {
             guest,
             limits,
             retry,
-            lane: LANE,
+            lane: line.lane,
+            tenant: line.tenant.map(Arc::clone),
             permit: Some(permit),
             admission: None,
         };
@@ -242,10 +298,11 @@ impl Registry {
     }
 
     fn push<const N: usize>(&self, tasks: [JobRef; N], limits: Limits) -> Result<(), Closed> {
-        self.scheduler.push(tasks, LANE, limits.queue_timeout)
+        self.scheduler
+            .push(tasks, Line::from(LANE), limits.queue_timeout)
     }
 
-    /// What the thread of one more worker does.
+    /// The body of an additional worker's thread.
     pub(crate) fn work(self: &Arc<Self>) {
         *lock(&self.n_left) += 1;
         let index = self.next_worker.fetch_add(1, Ordering::SeqCst);
@@ -255,7 +312,8 @@ impl Registry {
         });
     }
 
-    /// What a worker thread does until the queue is closed and empty, or it is given up.
+    /// The body of a worker thread. Ends when the queue is closed and empty, or when the thread is
+    /// given up.
     fn serve(self: &Arc<Self>, worker: WorkerId) {
         let mut runner = Worker {
             registry: self,
@@ -284,14 +342,14 @@ impl Registry {
         }
     }
 
-    /// Has the guests go on that pause.
+    /// Makes pausing guests continue.
     pub(crate) fn end_pause(&self) {
         self.is_pause_over.store(true, Ordering::SeqCst);
         let pausing = std::mem::take(&mut *lock(&self.pausing));
         pausing.into_iter().for_each(Waker::wake);
     }
 
-    /// Has the guests come back that are stuck.
+    /// Makes blocked guests return.
     pub(crate) fn unblock(&self) {
         *lock(&self.is_unblocked) = true;
         self.unblocked.notify_all();
@@ -339,7 +397,7 @@ impl Registry {
         }
     }
 
-    /// As the sandbox runs a guest. Says whether it came to its end, or was stopped.
+    /// Runs a guest as the sandbox does. Returns whether it ended by itself or was stopped.
     async fn run_guest(&self, guest: Guest, control: &Control) -> bool {
         control.report_progress(PROGRESS);
         let mut epoch_deadline = self.epoch.load(Ordering::SeqCst) + 1;
@@ -354,7 +412,14 @@ impl Registry {
                     if control.is_forced() {
                         return false;
                     }
-                    // An epoch that moves right here moves for nothing: see the sandbox's
+                    if control.begin_to_yield() {
+                        yield_once().await;
+                        // The engine goes on, and whoever polls looks first.
+                        if control.is_forced() {
+                            return false;
+                        }
+                    }
+                    // An epoch that moves here has no effect: see the sandbox's
                     // `look_at_stop_request`.
                     epoch_deadline = self.epoch.load(Ordering::SeqCst) + 1;
                 }
@@ -380,6 +445,12 @@ impl Registry {
                 })
                 .await
             }
+            Guest::Alone => {
+                assert_eq!(self.n_alone.fetch_add(1, Ordering::SeqCst), 0);
+                thread::yield_now();
+                self.n_alone.fetch_sub(1, Ordering::SeqCst);
+                true
+            }
             Guest::Stuck => {
                 self.block();
                 !control.is_forced()
@@ -391,15 +462,15 @@ impl Registry {
         self.epoch.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// As the pool's `shutdown` with `Shutdown::Terminate`, except that it waits for nobody.
+    /// As the pool's `shutdown` with `Shutdown::Terminate`, but does not wait.
     pub(crate) fn terminate(&self) {
         self.scheduler.queue.close();
         self.scheduler.terminate();
     }
 
     /// Runs the watchdog, the thread for callbacks, `workers` worker threads and `threads` at the
-    /// same time. When the last have ended the queue is closed, then the workers end, the watchdog,
-    /// and the callbacks.
+    /// same time. When all `threads` have ended, the queue is closed. Then the workers end, then
+    /// the watchdog, then the thread for callbacks.
     pub(crate) fn open<const N: usize>(
         self: &Arc<Self>,
         workers: usize,
@@ -441,7 +512,7 @@ impl Registry {
     }
 }
 
-/// As the pool's.
+/// The model of the pool's type.
 struct WatchdogGuard<'a, Start> {
     registry: &'a Registry,
     /// Tasks whose callbacks are to be called.
@@ -459,21 +530,25 @@ impl<Start: FnMut(WorkerId)> Guard for WatchdogGuard<'_, Start> {
         assert!(is_sent, "the callbacks' thread lasts longer");
     }
 
+    fn preempt(&mut self, now: Instant) -> Option<Instant> {
+        self.registry.scheduler.queue.preempt(now)
+    }
+
     fn replace(&mut self, worker: WorkerId) -> bool {
         self.registry.n_given_up.fetch_add(1, Ordering::SeqCst);
         if let Some(budget) = &self.registry.memory_budget {
             budget.notify();
         }
-        // It counts in the place of the other one.
+        // It counts in place of the thread that was given up.
         (self.start)(worker);
         true
     }
 }
 
-/// As the library's worker, with modelled guests.
+/// The model of the library's worker, with modelled guests.
 struct Worker<'a> {
     registry: &'a Arc<Registry>,
-    /// What ran last stays in a warm instance.
+    /// The warm instance of the last call.
     kept: Option<Arc<Control>>,
 }
 
@@ -533,7 +608,21 @@ impl Runner for Worker<'_> {
     }
 }
 
-/// As a scheduler lets a guest wait in the host.
+/// Returns to whoever polls, as the engine does for a call that must yield.
+async fn yield_once() {
+    let mut has_yielded = false;
+    poll_fn(|context| {
+        if has_yielded {
+            return Poll::Ready(());
+        }
+        has_yielded = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// A guest's wait in the host.
 pub(crate) fn wait_for_force(control: &Control) {
     block_on(poll_fn(|context| {
         control.wake_on_force(context.waker());
@@ -575,7 +664,7 @@ impl std::task::Wake for Unpark {
     }
 }
 
-/// The control block of a task that nobody has to interrupt.
+/// The control block of a task that needs no interrupt.
 pub(crate) fn control_of_nobody() -> Control {
     let nobody: Weak<Registry> = Weak::new();
     Control::new(nobody, Duration::ZERO)
@@ -598,7 +687,7 @@ pub(crate) fn success() -> Settled {
     }
 }
 
-/// A moment that is some milliseconds away.
+/// The time in so many milliseconds.
 pub(crate) fn soon() -> Instant {
     Instant::now() + Duration::from_millis(2)
 }

@@ -10,7 +10,7 @@ use crate::schedule::{Blocking, Counters, Job, Retry, TaskState, Timings};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, Mutex, lock};
 
-/// Two more attempts, whatever went wrong, with a wait.
+/// Two more attempts after any failure, with a wait.
 fn retry() -> Retry {
     Retry::times(2)
         .on([TaskErrorKind::Failed, TaskErrorKind::TimedOut])
@@ -24,9 +24,9 @@ fn queued_cell(counters: &Arc<Counters>) -> Job<()> {
     Job::new((), None, Arc::clone(counters))
 }
 
-/// A task that goes back to the queue again and again, a cancel, a shutdown and a queue
-/// timeout race for its end. There is one, nothing starts after it, the counters are right
-/// at any moment, and only the last attempt was stopped, if one was.
+/// A task returns to the queue repeatedly, while a cancel, a shutdown and a queue timeout race for
+/// its end. It ends once, no attempt starts afterwards, the counters add up at any moment, and at
+/// most the last attempt was stopped.
 pub fn a_task_that_is_put_back_has_one_end() {
     check(|| {
         let counters: Arc<Counters> = Arc::default();
@@ -94,7 +94,7 @@ fn is_cancelled(job: &Job<()>) -> bool {
     error.is_some_and(|error| error.kind() == TaskErrorKind::Cancelled)
 }
 
-/// Whoever stops an attempt that is over does not stop the next one.
+/// A stop of an attempt that has ended does not stop the next attempt.
 pub fn a_stop_that_comes_late_hits_no_later_attempt() {
     prove(|| {
         let job = queued_cell(&Arc::default());
@@ -117,8 +117,8 @@ pub fn a_stop_that_comes_late_hits_no_later_attempt() {
     });
 }
 
-/// A put-back and a cancel: either the task has ended and its last attempt is stopped, or it
-/// died in the queue.
+/// A return to the queue races with a cancel: either the task has ended and its last attempt is
+/// stopped, or it died in the queue.
 pub fn a_cancel_and_a_put_back_leave_one_end() {
     prove(|| {
         let counters: Arc<Counters> = Arc::default();
@@ -141,8 +141,8 @@ pub fn a_cancel_and_a_put_back_leave_one_end() {
     });
 }
 
-/// Each attempt has all the time that there is for one: neither the deadline of an earlier
-/// one nor a stop that comes late cuts it short. The others on the worker go on meanwhile.
+/// Each attempt has the whole timeout: neither the deadline of an earlier attempt nor a late stop
+/// shortens it. Other tasks on the worker continue meanwhile.
 pub fn every_attempt_has_all_its_time() {
     for guest in [Guest::Endless, Guest::Waiting] {
         check(move || {
@@ -165,8 +165,8 @@ pub fn every_attempt_has_all_its_time() {
             let report = future.report().expect("it is done");
             let halts = registry.halts.lock().unwrap();
             assert!(report.attempts <= ATTEMPTS);
-            // One that the watchdog had to settle is not tried again: its thread was given up, or it
-            // waited and no worker was free to end it in time.
+            // A task that the watchdog had to settle is not tried again: its thread was given up,
+            // or it waited and no worker was free to end it in time.
             if registry.n_given_up.load(Ordering::SeqCst) == 0 && guest == Guest::Endless {
                 assert_eq!(report.attempts, ATTEMPTS);
                 assert_eq!(halts.len(), ATTEMPTS as usize);
@@ -179,9 +179,8 @@ pub fn every_attempt_has_all_its_time() {
     }
 }
 
-/// Tasks that fail, or run too long, and are tried again, in a pool that is terminated or
-/// whose tasks are cancelled: each ends once, with as many attempts as there were, and the
-/// pool comes to rest.
+/// Tasks that fail or time out are tried again, in a pool that is terminated or whose tasks are
+/// cancelled. Each task ends once, its number of attempts is right, and the pool ends.
 pub fn a_pool_with_retries_comes_to_rest() {
     for guest in [Guest::Failing, Guest::Endless] {
         check(move || {
@@ -209,7 +208,7 @@ pub fn a_pool_with_retries_comes_to_rest() {
             );
             match error.kind() {
                 TaskErrorKind::TimedOut => assert_eq!(report.attempts, ATTEMPTS),
-                // One that fails by itself while it is being terminated has failed, and is not
+                // A task that fails by itself while it is being terminated has failed, and is not
                 // tried again.
                 TaskErrorKind::Failed => assert!((1..=ATTEMPTS).contains(&report.attempts)),
                 TaskErrorKind::QueueTimedOut => assert_eq!(report.attempts, 0),
@@ -226,7 +225,7 @@ pub fn a_pool_with_retries_comes_to_rest() {
     }
 }
 
-/// A pool that is closed in order still makes all attempts, without their waits.
+/// A pool that is shut down in order still makes all attempts, without waits.
 pub fn a_closed_pool_makes_the_attempts_that_are_due() {
     check(|| {
         let registry = Registry::new(2, 10);

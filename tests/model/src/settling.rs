@@ -17,14 +17,14 @@ fn queued_cell() -> Job<()> {
     Job::new((), None, counters)
 }
 
-/// What the job's end is called here: the error's kind, none for a success.
+/// The end of a job: the error's kind, `None` for a success.
 fn end_of(job: &Job<()>) -> Option<TaskErrorKind> {
     let settled = job.settled().expect("it has ended");
     settled.outcome.as_ref().err().map(|error| error.kind())
 }
 
-/// A worker, a cancel and a queue timeout race for one task, and all of them, and everybody
-/// who waits, agree on how it ended.
+/// A worker, a cancel and a queue timeout race for the end of one task. They and all threads that
+/// wait agree on how it ended.
 pub fn one_of_several_competing_ends_wins() {
     check(|| {
         let job = queued_cell();
@@ -78,7 +78,7 @@ fn flag() -> AtomicBool {
     AtomicBool::new(false)
 }
 
-/// Whoever waits for a task without a time limit wakes up when it ends.
+/// Each thread that waits for a task without a timeout wakes up when the task ends.
 pub fn the_end_wakes_all_waiting_threads() {
     check(|| {
         let job = queued_cell();
@@ -87,7 +87,7 @@ pub fn the_end_wakes_all_waiting_threads() {
     });
 }
 
-/// The same with one who waits.
+/// The same with one waiting thread.
 pub fn the_end_wakes_a_waiting_thread() {
     prove(|| {
         let job = queued_cell();
@@ -97,7 +97,7 @@ pub fn the_end_wakes_a_waiting_thread() {
     });
 }
 
-/// Of two rival ends one wins, and each knows whether it did.
+/// Of two competing ends one wins, and each knows whether it did.
 pub fn either_a_cancel_or_an_end_wins() {
     prove(|| {
         let job = queued_cell();
@@ -110,7 +110,7 @@ pub fn either_a_cancel_or_an_end_wins() {
     });
 }
 
-/// A wait with a time limit ends with the task or with the time, and tells them apart.
+/// A wait with a timeout ends with the task or at the timeout, and says which.
 pub fn a_wait_ends_with_the_task_or_with_the_time() {
     check(|| {
         let job = queued_cell();
@@ -122,13 +122,13 @@ pub fn a_wait_ends_with_the_task_or_with_the_time() {
             }
         };
         together([&wait, &wait, &|| registry::settle(&job, success())]);
-        // And also if nobody ends the task.
+        // The wait also ends if the task does not.
         let job = queued_cell();
         assert!(job.wait(Some(registry::soon())).is_none());
     });
 }
 
-/// Who polls, and is told to come back later, is woken, and by the waker that came last.
+/// A future that was pending is woken when the task ends, by the waker of its last poll.
 pub fn a_pending_poll_is_followed_by_a_wake() {
     struct Woken(AtomicBool);
 
@@ -155,8 +155,8 @@ pub fn a_pending_poll_is_followed_by_a_wake() {
     });
 }
 
-/// Callbacks that are added while the task ends are called once each, in the order in which
-/// they were added, and one at a time.
+/// Callbacks that are added while the task ends are called once each, in the order in which they
+/// were added, one at a time.
 pub fn callbacks_are_called_once_and_in_order() {
     check(|| {
         let job = queued_cell();
@@ -167,7 +167,7 @@ pub fn callbacks_are_called_once_and_in_order() {
             let log = std::sync::Arc::clone(&log);
             let is_busy = std::sync::Arc::clone(&is_busy);
             let overlap = std::sync::Arc::clone(&overlap);
-            // A panic in a callback is contained, so what it finds is looked at later.
+            // A panic in a callback is contained, so its findings are checked later.
             job.on_settled(Box::new(move || {
                 if is_busy.swap(true, Ordering::SeqCst) {
                     overlap.store(true, Ordering::SeqCst);
@@ -196,8 +196,8 @@ pub fn callbacks_are_called_once_and_in_order() {
     });
 }
 
-/// An observer that is forgotten while the task ends is told once or not at all, the others
-/// are told, and what it held is dropped.
+/// An observer that is removed while the task ends is notified at most once. The others are
+/// notified, and what the removed one held is dropped.
 pub fn an_observer_is_forgotten_or_told() {
     prove(|| {
         let job = queued_cell();
@@ -219,8 +219,8 @@ pub fn an_observer_is_forgotten_or_told() {
     });
 }
 
-/// Observers that are there before the end, or come while the task ends, are told once; those
-/// that were there before any callback is called.
+/// Observers that are added before the end or during it are notified once. Those that were added
+/// before are notified before any callback is called.
 pub fn observers_are_told_before_callbacks_run() {
     prove(|| {
         let job = queued_cell();
@@ -234,7 +234,7 @@ pub fn observers_are_told_before_callbacks_run() {
         let seen = std::sync::Arc::clone(&n_told);
         let was_told = std::sync::Arc::new(flag());
         let is_right = std::sync::Arc::clone(&was_told);
-        // Added first: the order between the two is not that of their registration.
+        // The callback is added first: observers still come before callbacks.
         job.on_settled(Box::new(move || {
             is_right.store(seen.load(Ordering::SeqCst) > 0, Ordering::SeqCst);
         }));

@@ -9,7 +9,7 @@ use crate::schedule::Blocking;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Arc, Weak};
 
-/// Of those who stop a task the first says why, and it is forced to stop once.
+/// Of several stops of a task the first decides the reason, and the task is forced to stop once.
 pub fn the_first_reason_to_stop_counts() {
     struct Interrupts(AtomicU64);
 
@@ -17,6 +17,8 @@ pub fn the_first_reason_to_stop_counts() {
         fn interrupt(&self) {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
+
+        fn see_to_stops(&self) {}
     }
 
     check(|| {
@@ -64,7 +66,7 @@ pub fn the_first_of_two_reasons_counts() {
     });
 }
 
-/// A guest that waits in the host either sees the stop before it goes to sleep or is woken.
+/// A guest that waits in the host sees the stop before it sleeps, or is woken.
 pub fn a_waiting_guest_is_woken_by_the_stop() {
     prove(|| {
         let control = registry::control_of_nobody();
@@ -74,7 +76,7 @@ pub fn a_waiting_guest_is_woken_by_the_stop() {
     });
 }
 
-/// With a grace period a task is stopped when that is over: not earlier, and in the end.
+/// A task with a grace period is stopped when the period is over: not earlier, and always.
 pub fn a_stop_is_forced_when_the_grace_is_over() {
     for guest in [Guest::Endless, Guest::Waiting] {
         check(move || {

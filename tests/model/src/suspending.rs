@@ -8,7 +8,7 @@ use crate::registry::{Guest, RESULT, Registry};
 use crate::schedule::Blocking;
 use crate::sync::Arc;
 
-/// Calls that wait leave their worker to others, and each goes on when it is woken.
+/// Calls that wait release their worker for other calls, and each continues when it is woken.
 pub fn a_call_that_waits_holds_no_worker() {
     check(|| {
         let registry = Registry::new(1, 10);
@@ -30,7 +30,7 @@ pub fn a_call_that_waits_holds_no_worker() {
     });
 }
 
-/// No wake-up is lost, however close it comes to the moment in which the call leaves its worker.
+/// No wake-up is lost, even at the moment at which the call leaves its worker.
 pub fn a_wake_up_finds_the_call_wherever_it_is() {
     check(|| {
         let registry = Registry::new(2, 10);
@@ -44,7 +44,7 @@ pub fn a_wake_up_finds_the_call_wherever_it_is() {
     });
 }
 
-/// Where no more may be suspended a call keeps its worker, and goes on all the same.
+/// At the maximum of suspended calls a call keeps its worker, and still continues when it is woken.
 pub fn at_the_bound_a_call_waits_on_its_worker() {
     check(|| {
         let registry = Registry::with_max_suspended(1, 10, 1);
@@ -58,7 +58,7 @@ pub fn at_the_bound_a_call_waits_on_its_worker() {
     });
 }
 
-/// A suspended call is cancelled, and its worker serves others.
+/// A suspended call is cancelled while its worker runs other calls.
 pub fn a_suspended_call_is_cancelled() {
     check(|| {
         let registry = Registry::new(1, 10);
@@ -78,7 +78,7 @@ pub fn a_suspended_call_is_cancelled() {
     });
 }
 
-/// A suspended call is stopped when its time is up, after its grace period.
+/// A suspended call is stopped at its timeout, after its grace period.
 pub fn a_suspended_call_is_stopped_in_time() {
     for grace in [0, 2] {
         check(move || {
@@ -104,7 +104,7 @@ pub fn a_suspended_call_is_stopped_in_time() {
     }
 }
 
-/// A call that blocks its thread costs neither its task the timeout nor the pool the worker.
+/// If a call blocks its thread, its task still times out and the pool keeps its number of workers.
 pub fn a_thread_that_is_blocked_is_given_up() {
     check(|| {
         let registry = Registry::new(1, 10);
@@ -121,7 +121,7 @@ pub fn a_thread_that_is_blocked_is_given_up() {
                 let error = stuck.wait().expect_err("its time is up");
                 assert_eq!(error.kind(), TaskErrorKind::TimedOut);
                 assert_eq!(short.wait().expect("another thread serves it"), RESULT);
-                // None if it was stopped before it could block its thread.
+                // Zero if it was stopped before it could block its thread.
                 assert!(watchdog.n_stuck() <= 1);
                 registry.unblock();
             }],
@@ -132,7 +132,7 @@ pub fn a_thread_that_is_blocked_is_given_up() {
     });
 }
 
-/// A pool that is terminated ends, also while a thread is blocked.
+/// A pool that is terminated ends even if a thread is blocked.
 pub fn a_blocked_thread_does_not_hold_up_the_end() {
     check(|| {
         let registry = Registry::new(2, 10);

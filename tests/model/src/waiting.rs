@@ -11,22 +11,22 @@ use crate::sync::{Arc, Mutex, lock};
 
 type Items = Queue<Arc<Item>>;
 
-/// A queue without places, and the permit that fills it.
+/// A full queue, and the permit that fills it.
 fn full() -> (Items, Mutex<Option<Permit>>) {
     let queue = Items::new(1, 1, 0);
     let permit = queue.places.reserve(Blocking::Never).expect("it is empty");
     (queue, Mutex::new(Some(permit)))
 }
 
-/// As an async submitter waits: until there is places.
+/// Waits for a place as an async submitter does.
 fn reserve(queue: &Items) -> Result<Permit, ReserveError> {
     let mut waiting = None;
     let poll = |context: &mut Context<'_>| queue.places.poll_reserve(&mut waiting, context.waker());
     registry::block_on(std::future::poll_fn(poll))
 }
 
-/// Polls once with a waker that wakes nobody: a submitter that is not polled again, and
-/// dropped at some time.
+/// Polls once with a waker that does nothing: a submitter that is not polled again, and is dropped
+/// at some time.
 fn poll_once(queue: &Items) -> Result<Option<PermitWaiter>, ReserveError> {
     let mut waiting = None;
     match queue.places.poll_reserve(&mut waiting, Waker::noop()) {
@@ -44,7 +44,7 @@ impl Wake for CountWakes {
     }
 }
 
-/// The only one that waits gets the only place when that is given back.
+/// The only waiter gets the only place when that is freed.
 pub fn a_freed_place_reaches_the_only_waiter() {
     check(|| {
         let (queue, permit) = full();
@@ -55,7 +55,7 @@ pub fn a_freed_place_reaches_the_only_waiter() {
     });
 }
 
-/// A close sends the only one home that waits.
+/// A close ends the wait of the only waiter.
 pub fn a_close_reaches_the_only_waiter() {
     prove(|| {
         let (queue, _permit) = full();
@@ -65,8 +65,8 @@ pub fn a_close_reaches_the_only_waiter() {
     });
 }
 
-/// Of those who wait, blocked or not, each gets a place in the end, and there are never more
-/// than there may be.
+/// Each waiter, blocking or async, gets a place in the end. There are never more entries than
+/// places.
 pub fn all_waiters_get_places() {
     check(|| {
         let (queue, permit) = full();
@@ -93,8 +93,8 @@ pub fn all_waiters_get_places() {
     });
 }
 
-/// A wake-up for one that gives up at this moment is passed on to another that waits, also
-/// when one has given up before.
+/// A waiter that gives up while it is woken passes the wake-up on to another waiter, also after an
+/// earlier one gave up.
 pub fn a_waiter_that_gives_up_passes_its_wake_up_on() {
     check(|| {
         let (queue, permit) = full();
@@ -108,7 +108,7 @@ pub fn a_waiter_that_gives_up_passes_its_wake_up_on() {
     });
 }
 
-/// The same with one who has begun to wait long before and one who waits.
+/// The same with one waiter that began to wait long before, and one other waiter.
 pub fn the_first_waiter_that_gives_up_passes_its_wake_up_on() {
     check(|| {
         let (queue, permit) = full();
@@ -122,7 +122,7 @@ pub fn the_first_waiter_that_gives_up_passes_its_wake_up_on() {
     });
 }
 
-/// One that is woken and does not come holds up nobody who blocks.
+/// A waiter that is woken but not polled delays no blocking submitter.
 pub fn a_woken_waiter_that_is_not_polled_blocks_no_thread() {
     check(|| {
         let (queue, permit) = full();
@@ -135,7 +135,7 @@ pub fn a_woken_waiter_that_is_not_polled_blocks_no_thread() {
     });
 }
 
-/// A close wakes everybody who waits, whoever gives up meanwhile.
+/// A close wakes all waiters, whichever of them give up meanwhile.
 pub fn a_close_ends_all_waits() {
     check(|| {
         let (queue, _permit) = full();
@@ -150,8 +150,8 @@ pub fn a_close_ends_all_waits() {
     });
 }
 
-/// Who was woken and finds that somebody else was faster waits in peace for the next place:
-/// no wake-up without places, however many are in line.
+/// A waiter that was woken after another submitter took the place waits for the next place. No
+/// waiter is woken without a place, however many wait.
 pub fn no_waiter_is_woken_without_a_place() {
     prove(|| {
         let (queue, permit) = full();
@@ -179,7 +179,7 @@ pub fn no_waiter_is_woken_without_a_place() {
     });
 }
 
-/// A queue with places enough that is full of bytes, and the permit that holds these.
+/// A queue with free places but no free bytes, and the permit that holds the bytes.
 fn full_of_bytes() -> (Items, Mutex<Option<Permit>>) {
     let capacity = Capacity {
         tasks: 10,
@@ -191,9 +191,9 @@ fn full_of_bytes() -> (Items, Mutex<Option<Permit>>) {
     (queue, Mutex::new(Some(permit)))
 }
 
-/// Bytes that come back at once are room for all who wait, blocked or not: each of them holds
-/// its place until all have one.
-pub fn bytes_that_come_back_at_once_are_room_for_all_who_wait() {
+/// Bytes that are freed at once admit all waiters, blocking or async: each keeps its place until
+/// all have one.
+pub fn bytes_freed_at_once_admit_all_waiters() {
     check(|| {
         let (queue, permit) = full_of_bytes();
         let inside = Gathering::new();
@@ -213,9 +213,8 @@ pub fn bytes_that_come_back_at_once_are_room_for_all_who_wait() {
     });
 }
 
-/// The same when some give up, before they are woken or after, or find in their place that they
-/// have nothing to put into it.
-pub fn who_has_no_use_for_room_for_bytes_passes_it_on() {
+/// The same if some waiters give up before or after they are woken, or do not use their place.
+pub fn a_waiter_that_does_not_use_freed_bytes_passes_them_on() {
     check(|| {
         let (queue, permit) = full_of_bytes();
         let inside = Gathering::new();
@@ -237,9 +236,9 @@ pub fn who_has_no_use_for_room_for_bytes_passes_it_on() {
     });
 }
 
-/// Those who wait get in one after the other where the arguments of each fill the queue, and the
-/// bytes are never more than the mark and the arguments of one for each thread.
-pub fn large_arguments_come_in_one_after_the_other() {
+/// If the arguments of each waiter fill the queue, the waiters are admitted one by one. The bytes
+/// never exceed the bound by more than the arguments of one task for each thread.
+pub fn large_arguments_are_admitted_one_by_one() {
     check(|| {
         let (queue, permit) = full_of_bytes();
         let enter = |mut permit: Permit| {
@@ -258,8 +257,8 @@ pub fn large_arguments_come_in_one_after_the_other() {
     });
 }
 
-/// The only one that waits gets in, whether the place or the bytes come back last.
-pub fn a_place_and_bytes_that_come_back_reach_the_only_one_who_waits() {
+/// The only waiter is admitted, whether the place or the bytes are freed last.
+pub fn a_freed_place_and_freed_bytes_reach_the_only_waiter() {
     check(|| {
         let capacity = Capacity {
             tasks: 2,
@@ -280,8 +279,8 @@ pub fn a_place_and_bytes_that_come_back_reach_the_only_one_who_waits() {
     });
 }
 
-/// A close sends those home who wait for room for bytes.
-pub fn a_close_reaches_those_who_wait_for_bytes() {
+/// A close ends the waits for bytes.
+pub fn a_close_reaches_waiters_for_bytes() {
     prove(|| {
         let (queue, _permit) = full_of_bytes();
         together([&|| queue.close(), &|| {

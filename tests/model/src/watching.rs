@@ -1,4 +1,4 @@
-//! Claims about the watchdog over running and queued tasks: `watchdog.rs`, with workers that run
+//! Claims about the watchdog of running and queued tasks: `watchdog.rs`, with workers that run
 //! modelled guests.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ fn kind(future: &TaskFuture<u8>) -> Option<TaskErrorKind> {
     future.error().map(|error| error.kind())
 }
 
-/// Every guest that halted had a reason, and those whose time was up had it all.
+/// Every guest that was stopped had a reason, and those that timed out had their whole time.
 fn check_halts(registry: &Arc<Registry>) {
     for halt in registry.halts.lock().unwrap().iter() {
         assert!(halt.at >= halt.force_at.expect("it was stopped"));
@@ -27,8 +27,8 @@ fn check_halts(registry: &Arc<Registry>) {
     }
 }
 
-/// Guests that never end by themselves, one behind the other on two workers, and each is
-/// stopped when its time is up, not earlier.
+/// Guests that never end by themselves run one after the other on two workers. Each is stopped when
+/// its time is up, not earlier.
 pub fn no_deadline_is_missed() {
     for guest in STUBBORN {
         check(move || {
@@ -53,7 +53,7 @@ pub fn no_deadline_is_missed() {
     }
 }
 
-/// A cancel stops a guest wherever it is, also one that is just beginning.
+/// A cancel stops a guest at any point, also one that is just starting.
 pub fn a_cancelled_guest_leaves_its_worker() {
     for guest in STUBBORN {
         check(move || {
@@ -75,9 +75,9 @@ pub fn a_cancelled_guest_leaves_its_worker() {
     }
 }
 
-/// A pool that is terminated while its tasks start and end settles all of them and lets its
-/// workers go.
-pub fn a_terminated_pool_comes_to_rest() {
+/// A pool that is terminated while its tasks start and end settles all of them, and its workers
+/// end.
+pub fn a_terminated_pool_settles_all_tasks_and_ends() {
     check(|| {
         let registry = Registry::new(2, 10);
         let futures = Mutex::new(Vec::new());
@@ -106,7 +106,7 @@ pub fn a_terminated_pool_comes_to_rest() {
             };
             assert!(is_right, "{future:?}");
         }
-        // Others may have come to their own end after they were stopped.
+        // Others may have ended by themselves after they were stopped.
         let is_shut_down = |future: &&TaskFuture<u8>| kind(future) == Some(TaskErrorKind::ShutDown);
         let shut_down = lock(&futures).iter().filter(is_shut_down).count();
         assert!(registry.scheduler.watchdog.n_cut_short() >= shut_down);
@@ -117,8 +117,8 @@ pub fn a_terminated_pool_comes_to_rest() {
     });
 }
 
-/// JobRef tasks end when their queue timeout is over, whether a worker is there or not, or
-/// start before that.
+/// A queued task expires when its queue timeout is over, whether a worker is free or not, or starts
+/// before that.
 pub fn a_queued_task_starts_or_expires() {
     for n_workers in [0, 1] {
         check(move || {
@@ -150,9 +150,9 @@ pub fn a_queued_task_starts_or_expires() {
     }
 }
 
-/// All at once: submitters that block for places, guests of every sort with every limit, and
-/// somebody who cancels. All tasks end, and all threads.
-pub fn a_busy_pool_comes_to_rest() {
+/// All at once: submitters that block for places, guests of every kind with every limit, and
+/// cancels. All tasks end, and all threads.
+pub fn a_busy_pool_settles_all_tasks_and_ends() {
     check(|| {
         let registry = Registry::new(2, 1);
         let submit = |guests: [Guest; 2]| {
@@ -183,8 +183,7 @@ pub fn a_busy_pool_comes_to_rest() {
     });
 }
 
-/// A guest that is cancelled in the moment in which its time is up has its grace period all
-/// the same.
+/// A guest that is cancelled at the moment of its timeout still has its grace period.
 pub fn a_cancel_at_the_deadline_leaves_the_grace() {
     check(|| {
         let registry = Registry::new(1, 1);
@@ -196,7 +195,7 @@ pub fn a_cancel_at_the_deadline_leaves_the_grace() {
         registry.open(
             1,
             [&|| {
-                // Until about the time that the guest has.
+                // Until about the guest's timeout.
                 let _ = future.wait_timeout(Duration::from_millis(2));
                 future.cancel();
             }],
@@ -205,8 +204,8 @@ pub fn a_cancel_at_the_deadline_leaves_the_grace() {
     });
 }
 
-/// A callback of a task that has expired waits for another task, which only its timeout ends:
-/// the watchdog goes on meanwhile.
+/// A callback of an expired task waits for another task, which only its timeout ends. The watchdog
+/// still stops that one.
 pub fn a_blocking_callback_delays_no_timeout() {
     check(|| {
         let registry = Registry::new(1, 2);

@@ -71,11 +71,11 @@ claims! {
         a_woken_waiter_that_is_not_polled_blocks_no_thread,
         a_close_ends_all_waits,
         no_waiter_is_woken_without_a_place,
-        bytes_that_come_back_at_once_are_room_for_all_who_wait,
-        who_has_no_use_for_room_for_bytes_passes_it_on,
-        large_arguments_come_in_one_after_the_other,
-        a_place_and_bytes_that_come_back_reach_the_only_one_who_waits,
-        a_close_reaches_those_who_wait_for_bytes,
+        bytes_freed_at_once_admit_all_waiters,
+        a_waiter_that_does_not_use_freed_bytes_passes_them_on,
+        large_arguments_are_admitted_one_by_one,
+        a_freed_place_and_freed_bytes_reach_the_only_waiter,
+        a_close_reaches_waiters_for_bytes,
     }
     retrying {
         a_task_that_is_put_back_has_one_end,
@@ -101,9 +101,9 @@ claims! {
     watching {
         no_deadline_is_missed,
         a_cancelled_guest_leaves_its_worker,
-        a_terminated_pool_comes_to_rest,
+        a_terminated_pool_settles_all_tasks_and_ends,
         a_queued_task_starts_or_expires,
-        a_busy_pool_comes_to_rest,
+        a_busy_pool_settles_all_tasks_and_ends,
         a_cancel_at_the_deadline_leaves_the_grace,
         a_blocking_callback_delays_no_timeout,
     }
@@ -115,6 +115,13 @@ claims! {
         a_suspended_call_is_stopped_in_time,
         a_thread_that_is_blocked_is_given_up,
         a_blocked_thread_does_not_hold_up_the_end,
+    }
+    sharing {
+        an_endless_call_makes_room_for_other_tenants,
+        a_call_that_makes_room_is_stopped,
+        a_termination_ends_calls_that_have_made_room,
+        a_tenant_runs_no_more_than_it_may,
+        a_submitter_gets_the_place_of_its_tenant,
     }
     completing {
         a_wait_for_all_sees_every_end,

@@ -198,9 +198,11 @@ impl RunArgs {
 pub(crate) struct RightsArgs {
     /// Grant access to a folder, under the name GUEST or its own; `:ro` at the end makes it
     /// read-only, and `:special` lets guests open the FIFOs and devices in it, which are refused
-    /// otherwise. A guest that may write can leave symbolic links there that lead out of the
-    /// folder: guests do not follow them, but other programs do
-    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro][:special]")]
+    /// otherwise. `:slow` is for a folder that waits for another machine and is on no file system
+    /// of the network, which are known to be slow: guests then wait for it without a worker. A
+    /// guest that may write can leave symbolic links there that lead out of the folder: guests do
+    /// not follow them, but other programs do
+    #[arg(long = "dir", value_name = "HOST[::GUEST][:ro][:special|:slow]")]
     pub(crate) dirs: Vec<String>,
 
     /// Set an environment variable; without a value, pass on that of this process

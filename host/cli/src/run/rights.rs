@@ -19,10 +19,23 @@ pub(crate) fn granted(args: &RightsArgs) -> Result<Option<Capabilities>> {
     } = args;
     let mut rights = Capabilities::new();
     for text in dirs {
-        let (host, guest, access, files) = dir(text);
-        let granted = match files {
-            Files::Regular => rights.dir(host, guest, access),
-            Files::All => rights.dir_with_special_files(host, guest, access),
+        let Dir {
+            host,
+            guest,
+            access,
+            has_special_files,
+            is_slow,
+        } = dir(text);
+        let host = Path::new(host);
+        let granted = match (has_special_files, is_slow) {
+            (false, false) => rights.dir(host, guest, access),
+            (true, false) => rights.dir_with_special_files(host, guest, access),
+            (false, true) => rights.dir_on_slow_disk(host, guest, access),
+            (true, true) => {
+                let error =
+                    anyhow!("`--dir {text}` has both `:special` and `:slow`; leave one out");
+                return Err(Problem::Usage(error));
+            }
         };
         rights = granted.map_err(|error| Problem::Unusable(error.into()))?;
     }
@@ -51,29 +64,40 @@ pub(crate) fn granted(args: &RightsArgs) -> Result<Option<Capabilities>> {
     Ok((!is_nothing).then_some(rights))
 }
 
-/// Which files of a folder may be opened.
+/// A folder as it was typed.
 #[derive(Debug, PartialEq)]
-enum Files {
-    Regular,
-    /// FIFOs and devices, too.
-    All,
+struct Dir<'a> {
+    host: &'a str,
+    guest: &'a str,
+    access: Access,
+    has_special_files: bool,
+    is_slow: bool,
 }
 
-/// `HOST::GUEST`, or one name for both; with `:ro` at the end if it is read-only, and with
-/// `:special` if its special files may be opened.
-fn dir(text: &str) -> (&Path, &str, Access, Files) {
-    let (mut names, mut access, mut files) = (text, Access::ReadWrite, Files::Regular);
+/// `HOST::GUEST`, or one name for both; with `:ro` at the end if it is read-only, with `:special`
+/// if its special files may be opened, and with `:slow` if it is on a slow disk.
+fn dir(text: &str) -> Dir<'_> {
+    let (mut names, mut access) = (text, Access::ReadWrite);
+    let (mut has_special_files, mut is_slow) = (false, false);
     loop {
         if let Some(rest) = names.strip_suffix(":ro") {
             (names, access) = (rest, Access::ReadOnly);
         } else if let Some(rest) = names.strip_suffix(":special") {
-            (names, files) = (rest, Files::All);
+            (names, has_special_files) = (rest, true);
+        } else if let Some(rest) = names.strip_suffix(":slow") {
+            (names, is_slow) = (rest, true);
         } else {
             break;
         }
     }
     let (host, guest) = names.split_once("::").unwrap_or((names, names));
-    (Path::new(host), guest, access, files)
+    Dir {
+        host,
+        guest,
+        access,
+        has_special_files,
+        is_slow,
+    }
 }
 
 fn own_variable(name: &str) -> Result<String> {
@@ -91,18 +115,27 @@ mod tests {
 
     #[test]
     fn a_folder_has_a_name_on_each_side() {
-        let check = |text, host, guest, access, files| {
-            assert_eq!(dir(text), (Path::new(host), guest, access, files));
+        let check = |text, host, guest, access, [has_special_files, is_slow]: [bool; 2]| {
+            let expected = Dir {
+                host,
+                guest,
+                access,
+                has_special_files,
+                is_slow,
+            };
+            assert_eq!(dir(text), expected);
         };
         let (read_only, read_write) = (Access::ReadOnly, Access::ReadWrite);
-        let regular = || Files::Regular;
-        check("data", "data", "data", read_write, regular());
-        check("data:ro", "data", "data", read_only, regular());
-        check("/srv::/data", "/srv", "/data", read_write, regular());
-        check("/srv::/data:ro", "/srv", "/data", read_only, regular());
-        check("a:b::c:d:ro", "a:b", "c:d", read_only, regular());
-        check("/dev:special", "/dev", "/dev", read_write, Files::All);
-        check("/dev::d:ro:special", "/dev", "d", read_only, Files::All);
-        check("/dev::d:special:ro", "/dev", "d", read_only, Files::All);
+        let [usual, special, slow] = [[false, false], [true, false], [false, true]];
+        check("data", "data", "data", read_write, usual);
+        check("data:ro", "data", "data", read_only, usual);
+        check("/srv::/data", "/srv", "/data", read_write, usual);
+        check("/srv::/data:ro", "/srv", "/data", read_only, usual);
+        check("a:b::c:d:ro", "a:b", "c:d", read_only, usual);
+        check("/dev:special", "/dev", "/dev", read_write, special);
+        check("/dev::d:ro:special", "/dev", "d", read_only, special);
+        check("/dev::d:special:ro", "/dev", "d", read_only, special);
+        check("/mnt::m:slow:ro", "/mnt", "m", read_only, slow);
+        check("/mnt:ro:slow", "/mnt", "/mnt", read_only, slow);
     }
 }

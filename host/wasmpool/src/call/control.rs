@@ -20,9 +20,13 @@ pub(crate) enum StopReason {
     ComputeTimedOut = 4,
 }
 
-/// Makes running guests look at their stop request.
+/// Reaches running guests.
 pub(crate) trait Interrupt: Send + Sync {
+    /// Makes all running guests look at what is requested of them.
     fn interrupt(&self);
+
+    /// Has somebody see to it that a stop which was requested takes effect.
+    fn see_to_stops(&self);
 }
 
 /// The control block of one task.
@@ -38,6 +42,11 @@ pub(crate) struct Control {
     /// Whether the guest must halt. Set once, by the thread that requests the stop or by the
     /// watchdog; read by the guest's epoch callback and by the worker.
     is_forced: AtomicBool,
+    /// Whether the call is to leave its worker to others for a while. Set by whoever asks it to,
+    /// taken back by the guest's epoch callback, which leaves word in `has_yielded`.
+    must_yield: AtomicBool,
+    /// Whether the guest has returned to its worker for that reason. Taken back by the worker.
+    has_yielded: AtomicBool,
     grace: Duration,
     /// When the time of what runs now is up. Written by the call itself, which has one for its
     /// initializer and one for its task; read by the watchdog.
@@ -63,6 +72,8 @@ impl Control {
             reason: AtomicU8::new(0),
             requested: OnceLock::new(),
             is_forced: AtomicBool::new(false),
+            must_yield: AtomicBool::new(false),
+            has_yielded: AtomicBool::new(false),
             grace,
             deadline: Mutex::new(None),
             worker: AtomicUsize::new(0),
@@ -108,7 +119,38 @@ impl Control {
     fn interrupt(&self) {
         if let Some(interrupt) = self.interrupt.upgrade() {
             interrupt.interrupt();
+            interrupt.see_to_stops();
         }
+    }
+
+    /// Asks the call to leave its worker to others for a while. One interrupt can miss the guest:
+    /// whoever asks repeats it while [`must_yield`](Self::must_yield).
+    pub(crate) fn ask_to_yield(&self) {
+        self.must_yield.store(true, Ordering::SeqCst);
+        if let Some(interrupt) = self.interrupt.upgrade() {
+            interrupt.interrupt();
+        }
+    }
+
+    /// Whether it was asked to, and the guest has not looked yet.
+    pub(crate) fn must_yield(&self) -> bool {
+        self.must_yield.load(Ordering::SeqCst)
+    }
+
+    /// Whether the guest must return to its worker now, which it then does: what the epoch callback
+    /// asks.
+    pub(crate) fn begin_to_yield(&self) -> bool {
+        // A look first: mostly the epoch has moved for somebody else.
+        let yields = self.must_yield() && self.must_yield.swap(false, Ordering::SeqCst);
+        if yields {
+            self.has_yielded.store(true, Ordering::SeqCst);
+        }
+        yields
+    }
+
+    /// Whether the guest has returned to its worker for others since the last look.
+    pub(crate) fn take_yielded(&self) -> bool {
+        self.has_yielded.swap(false, Ordering::SeqCst)
     }
 
     /// Whether the guest must halt now.

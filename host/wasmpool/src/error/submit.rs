@@ -18,6 +18,10 @@ pub enum SubmitErrorKind {
     /// The queue is full, and the caller did not wait, or its timeout is over.
     #[error("the queue is full")]
     Full,
+    /// The tenant has as many tasks in the queue as it may, and the caller did not wait, or its
+    /// timeout is over. Other tenants may have room.
+    #[error("the tenant's share of the queue is full")]
+    TenantFull,
     /// The pool has been shut down.
     #[error("the pool is shut down")]
     ShutDown,
@@ -42,9 +46,12 @@ impl<Args> SubmitError<Args> {
         &self.kind
     }
 
-    /// Whether the queue was full.
+    /// Whether the queue was full, for the tenant or for everybody.
     pub fn is_full(&self) -> bool {
-        self.kind == SubmitErrorKind::Full
+        matches!(
+            self.kind,
+            SubmitErrorKind::Full | SubmitErrorKind::TenantFull
+        )
     }
 
     /// Whether the pool has been shut down.
@@ -66,7 +73,7 @@ impl SubmitErrorKind {
             Self::BadArguments(_) | Self::FuelNotMetered | Self::ForeignTask => {
                 TaskErrorKind::BadArguments
             }
-            Self::Full => TaskErrorKind::QueueTimedOut,
+            Self::Full | Self::TenantFull => TaskErrorKind::QueueTimedOut,
         };
         TaskError::new(kind, self.to_string())
     }

@@ -11,7 +11,7 @@ use super::threads::ThreadSettings;
 use crate::call::Limits;
 use crate::error::BuildError;
 use crate::sandbox::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT, MemoryReset};
-use crate::schedule::{Capacity, Isolation, Retry, trace};
+use crate::schedule::{AllTenantLimits, Capacity, Isolation, Retry, TenantLimits, trace};
 use crate::sync::Arc;
 
 /// The most workers that a pool may have. Each reserves address space for its instances; there is
@@ -34,6 +34,7 @@ const STACK_RANGE: RangeInclusive<usize> = 64 << 10..=64 << 20;
 pub struct PoolBuilder {
     workers: Option<usize>,
     max_suspended: usize,
+    tenants: AllTenantLimits,
     queue_capacity: usize,
     queue_capacity_bytes: Option<usize>,
     isolation: Isolation,
@@ -58,6 +59,7 @@ impl Default for PoolBuilder {
         Self {
             workers: None,
             max_suspended: DEFAULT_MAX_SUSPENDED,
+            tenants: AllTenantLimits::default(),
             queue_capacity: 1024,
             queue_capacity_bytes: None,
             isolation: Isolation::default(),
@@ -102,6 +104,20 @@ impl PoolBuilder {
     /// 128 TiB.
     pub fn max_suspended(mut self, tasks: usize) -> Self {
         self.max_suspended = tasks;
+        self
+    }
+
+    /// The limits of each [tenant](crate::TaskOptions::tenant), and of all tasks without one
+    /// together. Default: none.
+    pub fn tenant_limits(mut self, limits: TenantLimits) -> Self {
+        self.tenants.of_each = limits;
+        self
+    }
+
+    /// The limits of the tenant with this name, in the place of those
+    /// [of each](Self::tenant_limits).
+    pub fn tenant(mut self, name: impl Into<Arc<str>>, limits: TenantLimits) -> Self {
+        self.tenants.by_name.insert(name.into(), limits);
         self
     }
 
@@ -401,6 +417,10 @@ impl PoolBuilder {
     /// thread cannot be started.
     pub fn build(self) -> Result<Pool, BuildError> {
         let n_workers = self.workers.unwrap_or_else(default_workers);
+        if let Some(problem) = self.tenants.problem() {
+            let setting = "tenant_limits";
+            return Err(BuildError::Setting { setting, problem });
+        }
         Pool::start(Settings {
             n_workers: check_range("workers", n_workers, 1..=MAX_WORKERS)?,
             max_suspended: check_range("max_suspended", self.max_suspended, 0..=MAX_SUSPENDED)?,
@@ -411,6 +431,7 @@ impl PoolBuilder {
                     .map(|bytes| check_range("queue_capacity_bytes", bytes, 1..=usize::MAX))
                     .transpose()?,
             },
+            tenants: self.tenants,
             isolation: self.isolation,
             max_tasks_per_instance: self
                 .max_tasks_per_instance
@@ -440,6 +461,7 @@ pub(crate) struct Settings {
     pub(crate) n_workers: usize,
     pub(crate) max_suspended: usize,
     pub(crate) queue_capacity: Capacity,
+    pub(crate) tenants: AllTenantLimits,
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
     pub(crate) max_kept_memory: usize,

@@ -11,7 +11,10 @@ use super::threads::Threads;
 use crate::call::{Allocation, MemoryBudget};
 use crate::error::{BuildError, LoadError};
 use crate::sandbox::{CacheState, EngineSettings, Sandbox};
-use crate::schedule::{Isolation, PoolStats, Registry, Scheduler, Shutdown, WARM_INSTANCES, trace};
+use crate::schedule::{
+    Isolation, PREEMPTED_PER_WORKER, PoolStats, Registry, Scheduler, Shutdown, WARM_INSTANCES,
+    trace,
+};
 use crate::sync::{Arc, Instant, Mutex};
 use crate::task::{Task, TaskModule};
 use crate::value::{Arguments, IntoArguments};
@@ -62,6 +65,7 @@ impl Pool {
             n_workers,
             max_suspended,
             queue_capacity,
+            tenants,
             isolation,
             max_tasks_per_instance,
             max_kept_memory,
@@ -85,7 +89,8 @@ impl Pool {
         let instances = n_workers * instances_per_worker + MAX_LOADS;
         let engine = EngineSettings {
             instances: u32::try_from(instances).expect("both factors are small"),
-            suspended: u32::try_from(max_suspended).expect("it is bounded"),
+            suspended: u32::try_from(max_suspended + PREEMPTED_PER_WORKER * n_workers)
+                .expect("it is bounded"),
             stack,
             fuel: limits.fuel.is_some(),
             epochs,
@@ -100,6 +105,7 @@ impl Pool {
                 queue_capacity,
                 n_workers,
                 max_suspended,
+                tenants,
                 memory_budget.clone(),
             ),
             sandbox,
@@ -349,7 +355,7 @@ impl Pool {
 
     /// Refuses tasks from now on. Accepted tasks still run. Does not block.
     pub fn close(&self) {
-        self.registry.scheduler.queue.close();
+        self.registry.scheduler.close();
     }
 
     /// Refuses tasks from now on, finishes, cancels or stops accepted ones as `how` says, and

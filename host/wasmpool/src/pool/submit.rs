@@ -7,7 +7,9 @@ use super::handle::Pool;
 use crate::call::{Limits, Payload};
 use crate::error::{SubmitError, SubmitErrorKind};
 use crate::future::TaskFuture;
-use crate::schedule::{Blocking, Closed, Job, JobRef, Permit, ReserveError, WorkItem, trace};
+use crate::schedule::{
+    Blocking, Closed, Job, JobRef, Permit, PlaceWaiter, ReserveError, WorkItem, trace,
+};
 use crate::sync::{Arc, Instant};
 use crate::task::Task;
 use crate::value::{Arguments, Signature};
@@ -30,7 +32,9 @@ impl Pool {
         task: &Task<Args, Out>,
         arguments: Args,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        self.submit_with(task, arguments, || self.reserve(Blocking::Forever))
+        self.submit_with(task, arguments, |tenant| {
+            self.reserve(tenant, Blocking::Forever)
+        })
     }
 
     /// Submits a task if the queue has room for it. Does not block.
@@ -43,7 +47,9 @@ impl Pool {
         task: &Task<Args, Out>,
         arguments: Args,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        self.submit_with(task, arguments, || self.reserve(Blocking::Never))
+        self.submit_with(task, arguments, |tenant| {
+            self.reserve(tenant, Blocking::Never)
+        })
     }
 
     /// Submits a task; blocks for at most `timeout` while the queue is full, and not at all on the
@@ -62,7 +68,7 @@ impl Pool {
             Some(deadline) => Blocking::Until(deadline),
             None => Blocking::Forever,
         };
-        self.submit_with(task, arguments, || self.reserve(blocking))
+        self.submit_with(task, arguments, |tenant| self.reserve(tenant, blocking))
     }
 
     /// Submits a task from async code: waits for room in the queue without blocking the thread, on
@@ -83,15 +89,17 @@ impl Pool {
         if let Err(kind) = self.limits_of(task) {
             return Err(SubmitError::new(kind, arguments));
         }
-        let mut waiting = None;
-        let reserved = match self.reserve(Blocking::Never) {
-            Err(ReserveError::Full) => {
-                let queue = &self.registry.scheduler.queue;
-                poll_fn(|context| queue.places.poll_reserve(&mut waiting, context.waker())).await
+        let tenant = task.options().own_tenant();
+        let mut waiting = PlaceWaiter::default();
+        let reserved = match self.reserve(tenant, Blocking::Never) {
+            Err(error) if error.is_full() => {
+                let scheduler = &self.registry.scheduler;
+                poll_fn(|context| scheduler.poll_reserve(tenant, &mut waiting, context.waker()))
+                    .await
             }
             reserved => reserved,
         };
-        self.submit_with(task, arguments, || reserved)
+        self.submit_with(task, arguments, |_| reserved)
     }
 
     /// Submits a task for each of the arguments, and returns a future or an error for each, in
@@ -122,16 +130,16 @@ impl Pool {
         &self,
         task: &Task<Args, Out>,
         arguments: Args,
-        reserve: impl FnOnce() -> Result<Permit, ReserveError>,
+        reserve: impl FnOnce(Option<&Arc<str>>) -> Result<Permit, ReserveError>,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
         let submitted = self.limits_of(task).and_then(|limits| {
-            let permit = reserve()?;
+            let permit = reserve(task.options().own_tenant())?;
             let queued = self.queued_task(task, &arguments, limits, permit)?;
-            let lane = task.options().lane();
+            let line = task.options().line();
             let chunk = [Arc::clone(&queued)];
             self.registry
                 .scheduler
-                .push(chunk, lane, limits.queue_timeout)?;
+                .push(chunk, line, limits.queue_timeout)?;
             Ok((queued, limits.decoded()))
         });
         match submitted {
@@ -155,7 +163,8 @@ impl Pool {
                 Some(_) => left.len().min(CHUNK_BY_BYTES),
                 None => left.len(),
             };
-            let permits = match self.reserve_some(wanted, Blocking::Forever) {
+            let tenant = task.options().own_tenant();
+            let permits = match self.reserve_some(tenant, wanted, Blocking::Forever) {
                 Ok(permits) => permits,
                 Err(no_room) => {
                     let kind = SubmitErrorKind::from(no_room);
@@ -196,10 +205,10 @@ impl Pool {
         let pushed = match good.is_empty() {
             true => Ok(()),
             false => {
-                let lane = task.options().lane();
+                let line = task.options().line();
                 self.registry
                     .scheduler
-                    .push(good, lane, limits.queue_timeout)
+                    .push(good, line, limits.queue_timeout)
             }
         };
         let pushed = pushed.map_err(SubmitErrorKind::from);
@@ -225,14 +234,18 @@ impl Pool {
         Ok(limits)
     }
 
-    fn reserve(&self, blocking: Blocking) -> Result<Permit, ReserveError> {
-        let queue = &self.registry.scheduler.queue;
+    fn reserve(
+        &self,
+        tenant: Option<&Arc<str>>,
+        blocking: Blocking,
+    ) -> Result<Permit, ReserveError> {
+        let scheduler = &self.registry.scheduler;
         match blocking {
-            Blocking::Forever if self.registry.is_own_thread() => Ok(queue.places.overdraw()),
+            Blocking::Forever if self.registry.is_own_thread() => Ok(scheduler.overdraw(tenant)),
             Blocking::Until(_) if self.registry.is_own_thread() => {
-                queue.places.reserve(Blocking::Never)
+                scheduler.reserve(tenant, Blocking::Never)
             }
-            blocking => queue.places.reserve(blocking),
+            blocking => scheduler.reserve(tenant, blocking),
         }
     }
 
@@ -240,17 +253,14 @@ impl Pool {
     /// is room for more.
     pub(crate) fn reserve_some(
         &self,
+        tenant: Option<&Arc<str>>,
         wanted: usize,
         blocking: Blocking,
     ) -> Result<Vec<Permit>, ReserveError> {
-        let mut permits = vec![self.reserve(blocking)?];
+        let mut permits = vec![self.reserve(tenant, blocking)?];
+        let scheduler = &self.registry.scheduler;
         while permits.len() < wanted
-            && let Ok(permit) = self
-                .registry
-                .scheduler
-                .queue
-                .places
-                .reserve(Blocking::Never)
+            && let Ok(permit) = scheduler.reserve(tenant, Blocking::Never)
         {
             permits.push(permit);
         }
@@ -285,7 +295,8 @@ impl Pool {
             admission: None,
             wants_fresh_instance: options.wants_fresh_instance() || task.is_program(),
             retry,
-            lane: options.lane(),
+            lane: options.line().lane,
+            tenant: options.own_tenant().cloned(),
             origin: trace::Origin::here(),
             permit: Some(permit),
         };
@@ -313,6 +324,7 @@ impl From<ReserveError> for SubmitErrorKind {
     fn from(error: ReserveError) -> Self {
         match error {
             ReserveError::Full => Self::Full,
+            ReserveError::TenantFull => Self::TenantFull,
             ReserveError::Closed => Self::ShutDown,
         }
     }

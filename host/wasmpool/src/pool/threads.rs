@@ -92,6 +92,10 @@ impl Guard for WatchdogGuard<'_> {
         self.callbacks.call_back(task);
     }
 
+    fn preempt(&mut self, now: Instant) -> Option<Instant> {
+        self.registry.scheduler.queue.preempt(now)
+    }
+
     fn replace(&mut self, worker: WorkerId) -> bool {
         let Some(workers) = self.workers.upgrade() else {
             return true;
@@ -159,7 +163,7 @@ impl Threads {
     /// have ended; does not block on the pool's own threads.
     pub(super) fn shutdown(&self, how: Shutdown) {
         trace::shut_down(how);
-        self.registry.scheduler.queue.close();
+        self.registry.scheduler.close();
         match how {
             Shutdown::Graceful => {}
             Shutdown::Cancel => drop(self.registry.scheduler.cancel_queued()),

@@ -1,4 +1,4 @@
-//! The contract `wasmpool:task`, as Rust types. Generated, with `unsafe` of its own.
+//! The contract `wasmpool:task` as Rust types. Generated code, which contains `unsafe`.
 #![allow(unsafe_code, missing_docs, unreachable_pub, clippy::all)]
 
 wasmtime::component::bindgen!({

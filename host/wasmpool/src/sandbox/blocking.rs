@@ -1,4 +1,4 @@
-//! Runs a guest to its end on the calling thread: for those that no worker runs.
+//! Runs a guest on the calling thread, for guests that run on no worker: those that list tasks.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::halting::until_stopped;
 use crate::call::Control;
 
-/// A runtime of one thread, the calling one's own.
+/// A runtime on the calling thread.
 pub(crate) struct BlockingDriver(Runtime);
 
 impl BlockingDriver {

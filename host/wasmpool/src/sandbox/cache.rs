@@ -1,25 +1,25 @@
-//! Compiled code on disk, so that a module is compiled once for a machine and not once for
-//! each process.
+//! Compiled code on disk, so that a module is compiled once for a machine and not once for each
+//! process.
 //!
-//! An entry is named after the hash of the module and of all that its compilation depends
-//! on. It is the code, which is mapped into memory from there, and beside it, of a component
-//! that brings its own tasks, what it told of them. It comes to its name by a rename, so that
-//! several processes may write at once and nobody reads half a file. Each file ends with a
-//! checksum of the rest; one whose checksum does not fit is taken for damaged, and made anew.
+//! An entry is named by a hash of the module and of all that its compilation depends on. It
+//! consists of the code, which is mapped into memory, and of the module's list of its own tasks, if
+//! it has one. A file gets its name by a rename, so several processes may write at once and nobody
+//! reads a partial file. Each file ends with a checksum of the rest. A file with a wrong checksum
+//! counts as damaged, and is written anew.
 //!
-//! Names are made by a cryptographic hash, since whoever writes a module must not be able to
-//! make it pass for another. Checksums are not: they are there for disks that fail.
+//! The hash for names is cryptographic, so that nobody can write a module that is taken for
+//! another. The hash for checksums is not: it detects disks that fail.
 //!
-//! Whoever can write to the folder can run native code as this process. So the folder is used
-//! only if nobody can but the effective user and root: each folder on the way to it, from the
-//! root of the file system on, the folder itself, and each file in it belongs to one of the two
-//! and is not writable by group or others (as the access lists of a file are, too, which show as
-//! the rights of the group). A folder on the way may be writable if it is sticky, as `/tmp` is:
-//! there nobody renames what is another's. Symbolic links on the way are followed once, and what
-//! they lead to is checked and used. What is checked of a file is the file that is mapped.
+//! Whoever can write to the folder can run native code as this process. So the folder is used only
+//! if none but the effective user and root can write to it. Each folder of its path from the root
+//! of the file system, the folder itself and each file in it must belong to one of the two, and
+//! must not be writable by group or others. (The access list of a file appears as the rights of the
+//! group.) Folders above it may be writable if they are sticky, like `/tmp`, where nobody can
+//! rename another user's files. Symbolic links in the path are resolved once, and the resolved path
+//! is checked and used. A file is checked after it was opened, and what was opened is mapped.
 //!
-//! What was not used for longest goes when the folder is over its limit. A file's time of
-//! modification says when it was used, to within a day.
+//! When the folder is over its limit, the least recently used files are deleted. The modification
+//! time of a file says when it was last used, to within a day.
 
 use std::fs::{File, Metadata};
 use std::hash::{Hash, Hasher};
@@ -38,19 +38,20 @@ use crate::sync::{Arc, Mutex, OnceLock, lock};
 
 const CHECKSUM_SIZE: usize = size_of::<u128>();
 
-/// How much of a file is read at once: so little that it stays in the processor's cache.
+/// How much of a file is read at once: little enough to stay in the processor's cache.
 const PIECE: usize = 32 << 10;
 
-/// How old the mark of the last use may be: a write a day for each entry.
+/// How old a modification time may become before a use renews it: at most one write a day for each
+/// entry.
 const MARKED_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// After this a file that was never renamed is of a process that has ended.
+/// After this time a file that was never renamed belongs to a process that has ended.
 const LEFT_OVER_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// How the names of files begin that are being written.
+/// How the names of files begin while they are written.
 const TEMPORARY: &str = ".tmp";
 
-/// How the size of the cache is bounded unless somebody says otherwise, in bytes.
+/// The default limit for the size of the cache, in bytes.
 pub(crate) const DEFAULT_CACHE_LIMIT: u64 = 1 << 30;
 
 /// Where compiled code is kept.
@@ -71,23 +72,23 @@ pub(crate) struct Cache(Arc<Shared>);
 
 struct Shared {
     folder: CacheFolder,
-    /// Bytes that the files may have.
+    /// The limit for the size of all files, in bytes.
     limit: u64,
-    /// Told of what is wrong with the cache, once for each trouble.
+    /// Called with each problem of the cache once.
     on_trouble: fn(&CacheState),
-    /// The folder, or what is the matter with it. Made when it is first asked for.
+    /// The folder, or the reason why it is not used. Opened at the first use.
     opened: OnceLock<Result<PathBuf, CacheState>>,
     /// Why the last file could not be written, if it could not.
     write_failure: Mutex<Option<String>>,
 }
 
-/// What is kept of one module.
+/// The entry of one module.
 pub(super) struct CacheEntry {
     cache: Arc<Shared>,
     name: String,
 }
 
-/// Compiled code in a file that was checked.
+/// An open file of compiled code, which was checked.
 pub(super) struct CachedCode(File);
 
 /// The parts of an entry, by the extensions of their files.
@@ -105,8 +106,8 @@ impl Cache {
         }))
     }
 
-    /// The place of the module that is made of `parts`, compiled by `engine`. `None` where
-    /// there is no cache.
+    /// The entry of the module that consists of `parts`, compiled by `engine`. `None` if there is
+    /// no cache.
     pub(super) fn entry(&self, engine: &Engine, parts: &[&[u8]]) -> Option<CacheEntry> {
         self.0.opened().as_ref().ok()?;
         let mut key = KeyHasher(blake3::Hasher::new());
@@ -118,7 +119,7 @@ impl Cache {
         })
     }
 
-    /// Whether it is used. Makes the folder, if that was not done yet.
+    /// Whether the cache is used. Creates the folder, if that was not done before.
     pub(crate) fn state(&self) -> CacheState {
         let folder = match self.0.opened() {
             Ok(folder) => folder.clone(),
@@ -142,13 +143,13 @@ impl Shared {
         })
     }
 
-    /// Opens a file of the cache, if there is one that nobody else can have written.
+    /// Opens a file of the cache, if it exists and no other user can have written it.
     fn open(&self, name: &str) -> Option<File> {
         let folder = self.opened().as_ref().ok()?;
         trust::open_own(&folder.join(name))
     }
 
-    /// Best effort: without it the next process does the work again.
+    /// Best effort: without the file the next process does the work again.
     fn write(&self, name: &str, content: &[u8]) {
         let Ok(folder) = self.opened() else {
             return;
@@ -166,25 +167,25 @@ impl Shared {
             let folder = folder.clone();
             (self.on_trouble)(&CacheState::NotWritable { folder, reason });
         }
-        // What cannot be deleted stays: the next process tries again.
+        // A file that cannot be deleted stays; the next process tries again.
         let _ = keep_within(folder, self.limit);
     }
 }
 
 impl CacheEntry {
-    /// The compiled code, if it is there and undamaged.
+    /// The compiled code, if it is cached and undamaged.
     pub(super) fn code(&self) -> Option<CachedCode> {
         let mut file = self.cache.open(&self.file_name(CODE))?;
         read_whole(&mut file, |_| {})?;
         Some(CachedCode(file))
     }
 
-    /// Keeps the compiled code.
+    /// Caches the compiled code.
     pub(super) fn keep_code(&self, code: &[u8]) {
         self.cache.write(&self.file_name(CODE), code);
     }
 
-    /// What the component told of its tasks, encoded.
+    /// The encoded list of the tasks that the component lists itself.
     pub(super) fn tasks(&self) -> Option<Vec<u8>> {
         let mut tasks = Vec::new();
         let mut file = self.cache.open(&self.file_name(TASKS))?;
@@ -192,7 +193,7 @@ impl CacheEntry {
         Some(tasks)
     }
 
-    /// Keeps what the component told of its tasks, encoded.
+    /// Caches the encoded list of the tasks that the component lists itself.
     pub(super) fn keep_tasks(&self, tasks: &[u8]) {
         self.cache.write(&self.file_name(TASKS), tasks);
     }
@@ -203,15 +204,16 @@ impl CacheEntry {
 }
 
 impl CachedCode {
-    /// A path that leads to this very file, whatever has its name by now. None where `/proc` is
-    /// missing: there every module is compiled.
+    /// A path to this open file, whatever file has its name by now. `None` without `/proc`, where
+    /// every module is compiled.
     pub(super) fn path(&self) -> Option<PathBuf> {
         let path = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
         path.exists().then_some(path)
     }
 }
 
-/// Makes the folder if it is not there, for its owner alone, and checks who can write to it.
+/// Creates the folder if it does not exist, with rights for its owner only, and checks who can
+/// write to it.
 fn open(folder: &CacheFolder) -> Result<PathBuf, CacheState> {
     let folder = match folder {
         CacheFolder::User => etcetera::choose_base_strategy()
@@ -240,16 +242,16 @@ fn write_in_one_step(folder: &Path, name: &str, content: &[u8]) -> io::Result<()
     Ok(())
 }
 
-/// A file of the cache, as it lies there.
-struct Lying {
+/// A file in the cache's folder.
+struct CachedFile {
     used: SystemTime,
     len: u64,
     path: PathBuf,
 }
 
-/// Deletes what was not used for longest until the files have no more than `limit` bytes, and
-/// what processes that are gone have left half written. One that is mapped at the moment stays
-/// what it is for those who have mapped it.
+/// Deletes the least recently used files until the rest has no more than `limit` bytes, and
+/// temporary files of processes that have ended. Processes that have mapped a deleted file keep its
+/// content.
 fn keep_within(folder: &Path, limit: u64) -> io::Result<()> {
     let now = SystemTime::now();
     let mut files = Vec::new();
@@ -272,7 +274,7 @@ fn keep_within(folder: &Path, limit: u64) -> io::Result<()> {
             }
         } else if is_entry(&name) {
             let len = metadata.len();
-            files.push(Lying { used, len, path });
+            files.push(CachedFile { used, len, path });
         }
     }
     let mut held: u64 = files.iter().map(|file| file.len).sum();
@@ -287,7 +289,7 @@ fn keep_within(folder: &Path, limit: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file has a name that the cache gives: nobody else's is deleted.
+/// Whether the name of a file is one of the cache's. Other files are never deleted.
 fn is_entry(name: &str) -> bool {
     let Some((hash, part)) = name.split_once('.') else {
         return false;
@@ -303,19 +305,19 @@ fn last_used(metadata: &Metadata) -> Option<SystemTime> {
 /// Marks the file as used today.
 fn mark_used(file: &File, metadata: &Metadata) {
     let now = SystemTime::now();
-    // A mark from the future, of a clock that was wrong, is not believed either.
+    // A time in the future, from a clock that was wrong, is renewed as well.
     let is_fresh = last_used(metadata).is_some_and(|used| {
         now.duration_since(used)
             .is_ok_and(|since| since < MARKED_EVERY)
     });
     if !is_fresh {
-        // Of a folder that can only be read nothing is deleted.
+        // This fails in a read-only folder, where nothing is deleted anyway.
         let _ = file.set_modified(now);
     }
 }
 
-/// Gives out what is in a file, piece by piece, and marks it as used. `None` if it is damaged,
-/// which may show at its end only.
+/// Passes the content of a file to `take`, piece by piece, and marks the file as used. `None` if
+/// the file is damaged, which may be known only after the last piece.
 fn read_whole(file: &mut File, mut take: impl FnMut(&[u8])) -> Option<()> {
     let metadata = file.metadata().ok()?;
     let len = metadata.len();
@@ -335,7 +337,7 @@ fn read_whole(file: &mut File, mut take: impl FnMut(&[u8])) -> Option<()> {
     (checksum.finish_128().to_le_bytes() == expected).then(|| mark_used(file, &metadata))
 }
 
-/// Feeds what is hashable to a hash that is long enough to be a name.
+/// Feeds hashable values to a hash that is long enough to be a name.
 struct KeyHasher(blake3::Hasher);
 
 impl Hasher for KeyHasher {

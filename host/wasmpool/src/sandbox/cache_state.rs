@@ -1,11 +1,11 @@
-//! Whether compiled modules are kept on disk, as the pool tells it.
+//! Whether compiled modules are kept on disk, as the pool reports it.
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// Whether compiled modules are kept on disk. A cache that cannot be used costs time and nothing
-/// else: modules are compiled anew by each process.
+/// Whether compiled modules are kept on disk. If the cache cannot be used, each process compiles
+/// modules anew; nothing else changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -17,16 +17,16 @@ pub enum CacheState {
         /// The folder.
         folder: PathBuf,
     },
-    /// Modules are taken from this folder, and the last one could not be kept there.
+    /// Modules are read from this folder, but the last one could not be written to it.
     NotWritable {
         /// The folder.
         folder: PathBuf,
         /// Why it could not.
         reason: String,
     },
-    /// Nothing is taken from the folder and nothing is kept there.
+    /// Modules are neither read from the folder nor written to it.
     NotUsed {
-        /// The folder; none if the user has no cache folder.
+        /// The folder. `None` if the user has no cache folder.
         folder: Option<PathBuf>,
         /// Why it is not used, and what to do about it.
         reason: String,
@@ -34,7 +34,7 @@ pub enum CacheState {
 }
 
 impl CacheState {
-    /// What is wrong with the cache, in one line; none if it works or was turned off.
+    /// What is wrong with the cache, in one line. `None` if it works or was turned off.
     pub fn problem(&self) -> Option<String> {
         match self {
             Self::Off | Self::InUse { .. } => None,

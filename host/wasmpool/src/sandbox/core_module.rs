@@ -1,7 +1,7 @@
-//! Core modules: what they want from outside, where a program begins, and what is said of one that
-//! cannot be used.
+//! Core modules: their imports, where a program begins, and the errors for modules that cannot be
+//! used.
 //!
-//! Knows nothing of what WASI does for them.
+//! Does not know what the functions of WASI do.
 
 use wasmparser::{ExternalKind, Parser, Payload};
 use wasmtime::{ExternType, InstancePre, Linker, Module, UnknownImportError};
@@ -10,17 +10,17 @@ use super::store::State;
 use super::wasi::program::Start;
 use crate::error::LoadError;
 
-/// What programs for WASI preview 1 import from, by name, today's first.
+/// The modules from which programs for WASI preview 1 import, the current name first.
 pub(super) const WASI: [&str; 2] = ["wasi_snapshot_preview1", "wasi_unstable"];
 
-/// Whether the pool offers that.
+/// Whether the pool offers WASI preview 1.
 const OFFERS_WASI: bool = cfg!(feature = "preview1");
 
 /// The function of a program that the host calls.
 const START: &str = "_start";
 
-/// Checks that `core`, a core module, has something to call and wants nothing but WASI, before it
-/// is compiled.
+/// Checks before compiling that the core module `core` exports a function and imports nothing but
+/// WASI.
 pub(super) fn check(core: &[u8]) -> Result<(), LoadError> {
     let interface = Interface::read(core).map_err(|error| LoadError::Invalid(error.to_string()))?;
     if interface.wants_wasi && !OFFERS_WASI {
@@ -36,7 +36,7 @@ pub(super) fn check(core: &[u8]) -> Result<(), LoadError> {
     Err(LoadError::CoreModule { problem })
 }
 
-/// Where the program begins. None if the module is no program.
+/// Where the program begins. `None` if the module is no program.
 pub(super) fn start(module: &Module) -> Result<Option<Start>, LoadError> {
     let is_start = |ty: &ExternType| matches!(ty, ExternType::Func(ty) if ty.params().len() + ty.results().len() == 0);
     match module.get_export_index(START) {
@@ -50,14 +50,15 @@ pub(super) fn start(module: &Module) -> Result<Option<Start>, LoadError> {
     }
 }
 
-/// Joins the program with what the pool offers.
+/// Links the module with the functions of the host.
 pub(super) fn link(
     linker: &Linker<State>,
     module: &Module,
 ) -> Result<InstancePre<State>, LoadError> {
     linker.instantiate_pre(module).map_err(|error| {
         let problem = match error.downcast_ref::<UnknownImportError>() {
-            // It was compiled ahead of time, or by a library with more features.
+            // `check` did not see it: it was compiled ahead of time, or is from the cache of a
+            // library with more features.
             Some(import) if !OFFERS_WASI && WASI.contains(&import.module()) => return no_wasi(),
             Some(import) => format!("it imports `{}.{}`", import.module(), import.name()),
             None => format!("{error:#}"),
@@ -73,11 +74,11 @@ fn no_wasi() -> LoadError {
     }
 }
 
-/// What a core module wants from outside and has to offer.
+/// The imports and exports of a core module.
 struct Interface {
     has_function: bool,
     wants_wasi: bool,
-    /// What it imports beside WASI, as in `env.print`.
+    /// Its imports beside WASI, as in `env.print`.
     foreign_imports: Vec<String>,
 }
 

@@ -1,6 +1,6 @@
-//! How a call into a guest ended, told in our own words.
+//! Translates the end of a call into a guest to our own errors.
 //!
-//! Goes by types and by who asked for a stop, never by the text of a message.
+//! Decides by the type of the error and by the reason of a stop, never by the text of a message.
 
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap, WasmBacktrace};
@@ -14,26 +14,26 @@ use crate::call::{Captured, Limits, Output, StopReason, TaskReport};
 use crate::error::{Frame, TaskError, TaskErrorKind, TrapCode};
 use crate::value::text;
 
-/// How much of standard error goes into an error; the report has more.
+/// How much of standard error an error has. The report has more.
 const STDERR_SIZE: usize = 4 << 10;
 
-/// How many lines of standard error go into the message of a trap.
+/// How many lines of standard error the message of a trap has.
 const LAST_WORDS: usize = 3;
 
-/// How many frames of a backtrace are kept. The engine has twenty, each of which can stand for any
-/// number of functions that were inlined into one.
+/// How many frames of a backtrace are kept. The engine returns at most twenty, but each may stand
+/// for any number of inlined functions.
 const FRAMES: usize = 100;
 
 /// What the guest was doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Coming to life.
+    /// Instantiating the module.
     Start,
     /// Running a task.
     Call,
 }
 
-/// Tells what ended a guest.
+/// The error for a guest that did not return by itself.
 pub(super) fn classify(
     error: &Error,
     stage: Stage,
@@ -44,7 +44,7 @@ pub(super) fn classify(
     let stderr_text = last_text(stderr);
     let (kind, message) = kind_and_message(error, stage, stop_reason, limits, &stderr_text);
     let (kind, message) = match (stage, kind) {
-        // Met while coming to life, a limit is still that limit.
+        // Other kinds, such as limits, stay what they are during the start.
         (Stage::Start, TaskErrorKind::Trap(_) | TaskErrorKind::Exited(_)) => (
             TaskErrorKind::StartFailed,
             format!("the module could not be started: {message}"),
@@ -56,7 +56,7 @@ pub(super) fn classify(
         .with_stderr(stderr_text)
 }
 
-/// The end of a program that says it has failed.
+/// The error for a program that exited with a code other than 0.
 pub(super) fn exited(output: Output, report: &TaskReport) -> TaskError {
     let code = output.status.code();
     let message = format!("exited with code {code}");
@@ -78,7 +78,10 @@ fn kind_and_message(
                 let stopped = TaskError::stopped(reason, limits);
                 (stopped.kind(), stopped.message().to_owned())
             }
-            None => (TaskErrorKind::Internal, "stopped for no reason".to_owned()),
+            None => (
+                TaskErrorKind::Internal,
+                "stopped without a reason".to_owned(),
+            ),
         };
     }
     if let Some(reached) = error.downcast_ref::<MemoryLimitReached>() {
@@ -107,11 +110,11 @@ fn kind_and_message(
         return trapped(*trap, stderr);
     }
     if stage == Stage::Start {
-        // What is no trap is the host's: memory or a place that it does not have.
-        let message = format!("the instance cannot be made: {}", error.root_cause());
+        // All other errors of the start are the host's: it lacks memory or a slot.
+        let message = format!("the module cannot be instantiated: {}", error.root_cause());
         return (TaskErrorKind::Internal, message);
     }
-    // What is left are rules of the component model that the guest broke, by name only.
+    // All other errors are violations of the component model's rules, which have no type.
     (
         TaskErrorKind::Trap(TrapCode::ComponentRule),
         format!("trapped: {}", error.root_cause()),
@@ -140,8 +143,8 @@ fn trapped(trap: Trap, stderr: &str) -> (TaskErrorKind, String) {
         TrapCode::Other => trap.to_string(),
         code => code.to_string(),
     };
-    // A panic's text is on standard error; the trap knows only that code was reached that
-    // should not have been.
+    // The text of a panic is on standard error. The trap only says that an unreachable instruction
+    // was executed.
     let last_words = match code {
         TrapCode::Unreachable => last_words(stderr),
         _ => String::new(),
@@ -154,13 +157,13 @@ fn trapped(trap: Trap, stderr: &str) -> (TaskErrorKind, String) {
     (TaskErrorKind::Trap(code), message)
 }
 
-/// The end of what was written, as text.
+/// The end of standard error, as text.
 fn last_text(stderr: &Captured) -> String {
     let start = stderr.tail.len().saturating_sub(STDERR_SIZE);
     String::from_utf8_lossy(&stderr.tail[start..]).into_owned()
 }
 
-/// The last lines, on one line.
+/// The last lines, joined to one line.
 fn last_words(stderr: &str) -> String {
     let lines = stderr
         .lines()
@@ -196,8 +199,8 @@ fn backtrace(error: &Error) -> Vec<Frame> {
     frames.take(FRAMES).collect()
 }
 
-/// The name as its language writes it, without the hash that Rust adds. A mangled name refers to
-/// its own parts, and can be far shorter than what it stands for.
+/// The demangled name, without the hash that Rust adds. It is cut, since a mangled name can refer
+/// to its own parts and so be far shorter than the demangled one.
 fn demangle(name: &str) -> String {
     text::name(format_args!("{:#}", rustc_demangle::demangle(name)))
 }

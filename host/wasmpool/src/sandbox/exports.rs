@@ -1,6 +1,6 @@
-//! What a component offers: its exported functions with their signatures.
+//! The functions that a component exports, with their signatures.
 //!
-//! Knows nothing of how they are called.
+//! Does not know how they are called.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::wasi::program::{self, Start};
 use super::{EntryPoint, TaskInfo, module};
 use crate::value::{Signature, Type, Uncallable, text};
 
-/// What can be called in a component beside the tasks of our own contract, and what cannot.
+/// What can be called in a module beside the tasks that it lists itself, and what cannot.
 #[derive(Default)]
 pub(super) struct Exports {
     pub(super) callable: Vec<(TaskInfo, EntryPoint)>,
@@ -20,7 +20,7 @@ pub(super) struct Exports {
 }
 
 impl Exports {
-    /// Of a core module that is a program.
+    /// The exports of a core module that is a program.
     pub(super) fn of_program(start: Start) -> Self {
         let mut exports = Self::default();
         exports.add_program(start);
@@ -28,27 +28,27 @@ impl Exports {
     }
 }
 
-/// The longest name of a field, a case, a flag or a parameter, in bytes. A value carries the
-/// number of a name in a byte or two, and becomes text with the name itself: the limit bounds how
-/// much larger the text is. The longest names of WASI have 40 bytes.
+/// The maximum length of the name of a field, a case, a flag or a parameter, in bytes. A value
+/// refers to a name by a number of a byte or two, and its text has the name itself. So the maximum
+/// bounds how much larger the text is. The longest names of WASI have 40 bytes.
 const MAX_NAME: usize = 128;
 
-/// How much all functions of a component and their types may amount to, written out.
+/// The maximum size of all functions of a component and their types, written out.
 const MAX_TYPES: Budget = Budget {
     types: 1 << 18,
     names: 4 << 20,
 };
 
-/// What is left for the types of a component. In the component they are a graph: what is named
-/// twice is there once. Here they are trees, and a tree of a hundred thousand types comes out of
-/// a component of some hundred bytes.
+/// The remaining size for the types of a component. A component has its types as a graph, in which
+/// a type that is used twice occurs once. Here types are trees: a component of some hundred bytes
+/// can have a tree of a hundred thousand types.
 struct Budget {
     types: usize,
-    /// Bytes of names, those of the functions too: each has the whole name of its interface.
+    /// Bytes of names. The name of a function includes the name of its interface.
     names: usize,
 }
 
-const TOO_LARGE: &str = "has too large a type, alone or with the functions before";
+const TOO_LARGE: &str = "has too large a type, alone or together with the functions before it";
 
 impl Budget {
     fn take_type(&mut self) -> Result<(), &'static str> {
@@ -103,7 +103,7 @@ pub(super) fn read(engine: &Engine, component: &Component, contract: Option<&str
     exports
 }
 
-/// Whether an interface is what makes a component a program.
+/// Whether an exported interface is that of a program.
 fn is_program(name: &str, instance: &types::ComponentInstance, engine: &Engine) -> bool {
     let function = instance.exports(engine).find(|(name, _)| *name == "run");
     let signature = match function.map(|(_, export)| export.ty) {
@@ -142,7 +142,7 @@ impl Exports {
     ) {
         let signature = budget
             .take(&name)
-            .map_err(|_| "its name is too long, alone or with those before".to_owned())
+            .map_err(|_| "its name is too long, alone or together with those before it".to_owned())
             .and_then(|()| signature(function, budget));
         match signature {
             Ok(signature) => {
@@ -158,14 +158,14 @@ impl Exports {
             }
             Err(reason) => self.uncallable.push(Uncallable {
                 reason: of_a_resource(&name).unwrap_or(reason),
-                // Whoever has no room for names has none for these.
+                // A component over the maximum size gets no more memory for names here.
                 name: text::name(name),
             }),
         }
     }
 }
 
-/// Says of a function of a resource that it is one.
+/// The reason why a function of a resource cannot be called. None if `name` is another function.
 fn of_a_resource(name: &str) -> Option<String> {
     let function = name.rsplit('#').next()?;
     let (what, resource) = if let Some(resource) = function.strip_prefix("[constructor]") {
@@ -180,7 +180,7 @@ fn of_a_resource(name: &str) -> Option<String> {
     ))
 }
 
-/// Reads a signature; says why where the function cannot be called.
+/// Reads a signature. The error says why the function cannot be called.
 fn signature(function: &types::ComponentFunc, budget: &mut Budget) -> Result<Signature, String> {
     if function.async_() {
         return Err("it is asynchronous".to_owned());
@@ -201,7 +201,7 @@ fn signature(function: &types::ComponentFunc, budget: &mut Budget) -> Result<Sig
     Ok(Signature { params, result })
 }
 
-/// A type as plain data; says why where it has values that cannot leave the sandbox.
+/// A type as plain data. The error says why values of the type cannot leave the sandbox.
 fn value_type(ty: &types::Type, budget: &mut Budget) -> Result<Type, &'static str> {
     budget.take_type()?;
     let mut boxed = |ty: &types::Type| value_type(ty, budget).map(Box::new);

@@ -1,5 +1,5 @@
-//! What a component wants from outside that nobody here provides. Read from its bytes, so that it
-//! can be told before the component is compiled, which may take seconds.
+//! The imports of a component that the pool does not provide. They are read from its bytes, so that
+//! they are reported before the component is compiled, which may take seconds.
 
 use wasmparser::{
     Chunk, ComponentAlias, ComponentExternalKind, ComponentImport, ComponentOuterAliasKind,
@@ -8,8 +8,8 @@ use wasmparser::{
 
 use super::module::{PACKAGE, is_our_version, version};
 
-/// The imports of `component` that nobody here provides, by name. None where its bytes do not
-/// hold: the compiler says what is wrong with them.
+/// The imports of `component` that the pool does not provide, by name. Empty if its bytes are
+/// invalid: the compiler reports that.
 pub(super) fn unknown(component: &[u8]) -> Vec<String> {
     let mut imports = Imports::default();
     match imports.read(component) {
@@ -18,9 +18,9 @@ pub(super) fn unknown(component: &[u8]) -> Vec<String> {
     }
 }
 
-/// Whether the import of that name is provided here, in one version or another.
+/// Whether the pool provides the import of that name, in a compatible version.
 pub(super) fn is_known(name: &str) -> bool {
-    /// What `wasmtime_wasi` provides, all of it in version 0.2.
+    /// The packages that `wasmtime_wasi` provides, in version 0.2.
     const WASI: &[&str] = &[
         "wasi:cli/",
         "wasi:clocks/",
@@ -36,11 +36,11 @@ pub(super) fn is_known(name: &str) -> bool {
 
 #[derive(Default)]
 struct Imports {
-    /// Of each type that the component has named so far, whether it is of an instance that holds
-    /// nothing but types. Such an instance is provided by nobody and needs nobody.
+    /// For each type that the component has defined so far, whether it is an instance of nothing
+    /// but types. Such an instance needs no provider.
     types: Vec<bool>,
     unknown: Vec<String>,
-    /// Whether somebody would have to provide one of them.
+    /// Whether one of them needs a provider.
     is_missing: bool,
 }
 

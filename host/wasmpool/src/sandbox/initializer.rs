@@ -7,8 +7,8 @@ use crate::error::TaskError;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, lock};
 
-/// How long after its first failure an initializer is not run. After each further failure the
-/// pause is twice as long.
+/// How long an initializer is not run after its first failure. Each further failure doubles the
+/// pause.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause.
@@ -23,17 +23,17 @@ pub(crate) struct Initializer {
     pub(crate) limits: LimitOverrides,
     /// Its last failure; none after a success.
     failure: Mutex<Option<Failure>>,
-    /// Whether there is one. Written with the lock, read without: spares every new instance the
-    /// lock while all is well.
+    /// Whether there is a failure. Written while the lock is held, read without it: a new instance
+    /// takes no lock while the initializer works.
     has_failed: AtomicBool,
 }
 
 struct Failure {
     cause: TaskError,
     at: Instant,
-    /// Until then nobody runs it.
+    /// When it may be run again.
     tried_again_at: Instant,
-    /// How long it is not run after the next failure.
+    /// The pause after the next failure.
     next_pause: Duration,
 }
 
@@ -48,14 +48,14 @@ impl Initializer {
         }
     }
 
-    /// The same that has not failed yet.
+    /// The same initializer, without its failures.
     pub(super) fn anew(&self) -> Self {
         Self::new(self.task, self.arguments.clone(), self.limits)
     }
 
-    /// Why it is not to be run now, if it has failed a short while ago. When the pause is over,
-    /// one caller gets nothing and tries it again; the others go on to hear of the last failure
-    /// for as long as the next pause, unless that one reports a success before.
+    /// The cause of the last failure, if the initializer must not be run now. When the pause is
+    /// over, one caller gets `None` and runs it. The others get the last failure for the next
+    /// pause, unless that run succeeds before.
     pub(super) fn recent_failure(&self, now: Instant) -> Option<TaskError> {
         if !self.has_failed.load(Ordering::Relaxed) {
             return None;
@@ -69,8 +69,8 @@ impl Initializer {
         Some(failure.cause.clone())
     }
 
-    /// It was begun at the moment `started` and has failed. Of several that run at the same time
-    /// the first failure counts: gives that one's cause.
+    /// Records a failure of a run that began at `started`, and returns the cause to report. Of runs
+    /// at the same time the first failure counts, and its cause is returned.
     pub(super) fn failed(&self, cause: TaskError, started: Instant) -> TaskError {
         let mut last = lock(&self.failure);
         let pause = match &*last {
@@ -89,7 +89,7 @@ impl Initializer {
         cause
     }
 
-    /// It has worked.
+    /// Records a success.
     pub(super) fn succeeded(&self) {
         if self.has_failed.load(Ordering::Relaxed) {
             let mut failure = lock(&self.failure);
@@ -116,9 +116,9 @@ mod tests {
             initializer.recent_failure(moment).is_some()
         };
         assert!(is_paused(0));
-        // One tries it; for the others the next pause has begun.
+        // One caller tries it. For the others the next pause has begun.
         assert_eq!([1, 1, 2, 3].map(is_paused), [false, true, true, false]);
-        // That one fails as well, and the pause grows.
+        // That run fails as well, and the pause grows.
         initializer.failed(cause(), Instant::now() + Duration::from_nanos(1));
         assert_eq!([1, 2, 3].map(is_paused), [true, false, true]);
         initializer.succeeded();

@@ -1,4 +1,4 @@
-//! One instance of a module, with a store of its own, and the calls into it.
+//! One instance of a module, which has its own store, and the calls into it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,8 +23,8 @@ use crate::call::{Control, Limits, MemoryAccount, Output, Payload, StopReason, T
 use crate::error::{TaskError, TaskErrorKind};
 use crate::value::{self, Type, text};
 
-/// An instance, live or about to be: it comes to life with its first call, so that whatever
-/// its start function does is under the limits of a task.
+/// An instance of a module. It is instantiated by its first call, so that its start function runs
+/// within the limits of a task.
 pub(crate) struct Instance {
     module: Arc<Module>,
     store: Store<State>,
@@ -37,11 +37,11 @@ pub(crate) struct Instance {
     memory_account: Option<Arc<MemoryAccount>>,
 }
 
-/// What is alive in a store.
+/// An instantiated module.
 pub(super) enum Live {
     Component {
         guest: Guest,
-        /// Our contract, of a guest that has it.
+        /// The exports of our contract, if the guest has it.
         contract: Option<Worker>,
     },
     CoreModule(wasmtime::Instance),
@@ -78,7 +78,7 @@ impl Live {
     }
 }
 
-/// A failure that the guest itself told.
+/// A failure that the guest itself reported.
 enum GuestFailure {
     /// Through our contract.
     Failure(Failure),
@@ -88,16 +88,16 @@ enum GuestFailure {
     Exit(Output),
 }
 
-/// One call's end.
+/// How a call ended.
 pub(crate) struct Ended {
     pub(crate) outcome: Result<Vec<u8>, TaskError>,
-    /// Whether the guest came back by itself. If not, its store is unusable and the instance
-    /// must be dropped.
+    /// Whether the guest returned by itself. If not, its store is unusable and the instance must be
+    /// dropped.
     pub(crate) is_clean: bool,
 }
 
 impl Ended {
-    /// The end of a call that never came about.
+    /// The end of a call whose arguments were refused before it began.
     fn bad_arguments(problem: String) -> Self {
         Self {
             outcome: Err(TaskError::new(TaskErrorKind::BadArguments, problem)),
@@ -154,7 +154,7 @@ impl Instance {
         }
     }
 
-    /// What it must run before its first task, if that is still to be done.
+    /// The initializer, if it is still to be run.
     pub(crate) fn initializer_to_run(&self) -> Option<&Initializer> {
         match &self.module.initializer {
             Some(initializer) if !self.is_initialized => Some(initializer),
@@ -162,7 +162,7 @@ impl Instance {
         }
     }
 
-    /// Runs the module's initializer, unless it has failed a short while ago. After a failure the
+    /// Runs the module's initializer, unless it failed a short while ago. After a failure the
     /// instance must be dropped.
     pub(crate) async fn initialize(
         &mut self,
@@ -185,16 +185,19 @@ impl Instance {
         let Initializer {
             task, arguments, ..
         } = initializer;
-        // Its own, and dropped: the first task's report has none of it.
+        // A report of its own, which is dropped: the report of the first task excludes the
+        // initializer.
         let mut report = TaskReport::default();
         let arguments = arguments.clone();
         let ended = self.run(control, *task, arguments, limits, &mut report);
         let ended = ended.await;
-        // The watchdog may be about to stop it: after its time it does not get through.
+        // The watchdog may not have stopped it yet. A success after its deadline counts as a
+        // timeout.
         let is_late = deadline.is_some_and(|deadline| deadline <= Instant::now());
         let stopped = |reason| TaskError::stopped(reason, limits);
         let error = match (ended.outcome, control.stop_reason()) {
-            // The task's own end, however the guest took it: the initializer may yet work.
+            // The task itself was stopped, whatever the guest returned. The initializer has not
+            // failed.
             (_, Some(reason @ (StopReason::Cancelled | StopReason::ShutDown))) => {
                 return Err(stopped(reason));
             }
@@ -221,8 +224,7 @@ impl Instance {
         Err(failed(initializer.failed(error, started)))
     }
 
-    /// Runs the module's task number `task` to its end, and writes into `report` what it
-    /// cost.
+    /// Runs the module's task number `task` to its end, and writes its cost into `report`.
     pub(crate) async fn call(
         &mut self,
         control: &Arc<Control>,
@@ -332,8 +334,8 @@ impl Instance {
     }
 }
 
-/// Asks a module for its tasks, in an instance that is dropped afterwards. Blocks until it
-/// has answered or `run` is told to stop.
+/// Has a module list its own tasks, in an instance that is dropped afterwards. Blocks until the
+/// guest has returned or is stopped.
 pub(super) fn list(
     engine: &Engine,
     compiled: &Compiled,
@@ -365,7 +367,7 @@ pub(super) fn list(
     Ok(tasks.collect())
 }
 
-/// What is alive in a store; brings it to life if that is still to be done.
+/// The instantiated module of a store. Instantiates it if that is still to be done.
 async fn enter<'a>(
     compiled: &Compiled,
     store: &mut Store<State>,
@@ -392,7 +394,7 @@ async fn enter<'a>(
     Ok(live.as_ref().expect("just made"))
 }
 
-/// A failure that the guest itself told, in our words.
+/// Translates a failure that the guest itself reported.
 fn told_by_guest(told: GuestFailure, task: &TaskInfo, report: &TaskReport) -> TaskError {
     match told {
         GuestFailure::Failure(Failure::UnknownTask) => TaskError::new(
@@ -417,8 +419,8 @@ fn told_by_guest(told: GuestFailure, task: &TaskInfo, report: &TaskReport) -> Ta
     }
 }
 
-/// The error side of a function's result: a text is the message, and the case of an enum or a
-/// variant the code.
+/// Translates the error side of a function's result. A text becomes the message; the case of an
+/// enum or a variant becomes the code.
 fn told_as_error(wire: &[u8], task: &TaskInfo) -> TaskError {
     let ty = task
         .signature
@@ -432,7 +434,7 @@ fn told_as_error(wire: &[u8], task: &TaskInfo) -> TaskError {
         let message = value::decode_typed::<&str>(Some(ty), wire, usize::MAX);
         return failed(message.map_or_else(|problem| problem, text::message));
     }
-    // No more of it is made than an error keeps.
+    // Writes no more text than an error keeps.
     let message = value::to_wave_cut(Some(ty), wire, text::MESSAGE);
     let message = message.unwrap_or_else(|problem| problem);
     // WAVE writes a case as `name` or `name(value)`.

@@ -1,4 +1,4 @@
-//! What the pool offers to its guests, by the kind of what they are.
+//! The functions that the host offers to guests, by the kind of module.
 
 use wasmtime::component::HasSelf;
 use wasmtime::{Engine, component};
@@ -7,7 +7,7 @@ use super::bindings::wasmpool::task::context;
 use super::store::State;
 use super::wasi::{files, network, preview1, time};
 
-/// The functions of the host that guests are joined with when they are loaded.
+/// The linkers with which modules are linked when they are loaded.
 pub(super) struct Linkers {
     /// For components: WASI 0.2, and the context of our contract.
     pub(super) components: component::Linker<State>,

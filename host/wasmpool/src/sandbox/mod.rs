@@ -1,7 +1,7 @@
 //! The sandbox: the only room that names wasmtime.
 //!
-//! Takes bytes in and gives bytes out. It knows what a task may use and how it is told to
-//! stop, and nothing of queues, futures or threads.
+//! Bytes go in and bytes come out. The sandbox knows what a task may use and how it is told to
+//! stop. It knows nothing of queues, futures or threads.
 
 mod abi;
 mod bindings;
@@ -74,19 +74,19 @@ pub struct TaskInfo {
     pub name: String,
     /// The names of its parameters, in order.
     pub params: Vec<String>,
-    /// What it does, as Markdown; empty if its author did not say.
+    /// What it does, as Markdown. Empty if its author wrote no documentation.
     pub doc: String,
-    /// The types of its parameters and its result, if it is an exported function. A task of
-    /// our own contract has none: its guest checks the arguments of each call. Nor has a
-    /// program, which takes its arguments, its environment and its standard input
-    /// (see [`Command`](crate::Command)).
+    /// The types of its parameters and its result, if it is an exported function. A task that the
+    /// module lists itself has none: the guest checks the arguments of each call. A program has
+    /// none either: it takes arguments, an environment and a standard input (see
+    /// [`Command`](crate::Command)).
     #[serde(skip)]
     pub signature: Option<Arc<Signature>>,
 }
 
 impl TaskInfo {
-    /// How many arguments it takes. Fewer than it has parameters only if it is an exported
-    /// function: options at the end may be left out there.
+    /// How many arguments it takes. An exported function may be called with fewer arguments than it
+    /// has parameters: options at the end may be left out.
     pub fn arity(&self) -> RangeInclusive<usize> {
         let all = self.params.len();
         let signature = self.signature.as_ref();
@@ -107,12 +107,12 @@ pub(crate) enum EntryPoint {
     Program(Start),
 }
 
-/// A component that was compiled, before it was asked for the tasks that it brings.
+/// A compiled module whose own tasks are not listed yet.
 pub(crate) struct Unlisted(Loaded);
 
 impl Unlisted {
-    /// The tasks that the component brings, if they are known without asking it: it has none,
-    /// or has told of them within these limits before.
+    /// The tasks that the module lists itself, if they are known without an instance: it has none,
+    /// or the cache has the list that it made within these limits.
     pub(crate) fn known_tasks(&self, limits: &Limits) -> Option<Vec<TaskInfo>> {
         if !self.0.compiled.has_contract() {
             return Some(Vec::new());
@@ -122,7 +122,7 @@ impl Unlisted {
         (memory <= limits.memory).then_some(tasks)
     }
 
-    /// Keeps what the component has told of its tasks within these limits for the next process.
+    /// Caches the list that the module made within these limits, for later processes.
     pub(crate) fn keep_tasks(&self, limits: &Limits, told: &[TaskInfo]) {
         if let Some(entry) = &self.0.entry
             && let Ok(tasks) = value::encode(&(limits.memory, told))
@@ -131,7 +131,7 @@ impl Unlisted {
         }
     }
 
-    /// The module, with the tasks that it told of.
+    /// The module, with the tasks that it listed.
     pub(crate) fn into_module(self, told: Vec<TaskInfo>) -> Module {
         let Loaded {
             compiled, exports, ..
@@ -147,6 +147,7 @@ impl Unlisted {
             entries: entries.into(),
             may_be_suspended: compiled.fits_suspended(),
             compiled,
+            loaded: None,
         }
     }
 }
@@ -157,20 +158,23 @@ pub(crate) struct Module {
     pub(crate) uncallable: Arc<[Uncallable]>,
     /// What each instance runs before its first task.
     pub(crate) initializer: Option<Initializer>,
-    /// What its tasks may use of the host that have no rights of their own.
+    /// The rights of its tasks, unless a task has rights of its own.
     pub(crate) capabilities: Capabilities,
     /// How each of the tasks is called.
     entries: Arc<[EntryPoint]>,
     compiled: Compiled,
-    /// Whether its calls may be suspended: not if it needs more memories or tables than there are
-    /// for each.
+    /// Whether its calls may be suspended. They may not if an instance needs more memories or
+    /// tables than are reserved for a suspended call.
     pub(crate) may_be_suspended: bool,
     memory_needs: MemoryNeeds,
+    /// The module as it was loaded, if this one was made from it. The loader refers to it weakly:
+    /// as long as this one exists, it is not loaded again.
+    loaded: Option<Arc<Module>>,
 }
 
 impl Module {
     /// The same module with another initializer.
-    pub(crate) fn with_initializer(&self, initializer: Initializer) -> Self {
+    pub(crate) fn with_initializer(self: &Arc<Self>, initializer: Initializer) -> Self {
         Self {
             tasks: Arc::clone(&self.tasks),
             uncallable: Arc::clone(&self.uncallable),
@@ -181,11 +185,12 @@ impl Module {
             entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
             may_be_suspended: self.may_be_suspended,
+            loaded: Some(self.loaded()),
         }
     }
 
-    /// The same module with other rights. Its initializer, if it has one, is tried anew.
-    pub(crate) fn with_capabilities(&self, capabilities: Capabilities) -> Self {
+    /// The same module with other rights. The failures of its initializer are forgotten.
+    pub(crate) fn with_capabilities(self: &Arc<Self>, capabilities: Capabilities) -> Self {
         let initializer = self.initializer.as_ref().map(Initializer::anew);
         Self {
             tasks: Arc::clone(&self.tasks),
@@ -196,6 +201,7 @@ impl Module {
             entries: Arc::clone(&self.entries),
             compiled: self.compiled.clone(),
             may_be_suspended: self.may_be_suspended,
+            loaded: Some(self.loaded()),
         }
     }
 
@@ -204,13 +210,18 @@ impl Module {
         self.memory_needs.of(task)
     }
 
+    /// The module as it was loaded.
+    fn loaded(self: &Arc<Self>) -> Arc<Self> {
+        Arc::clone(self.loaded.as_ref().unwrap_or(self))
+    }
+
     /// The place of the program among the tasks, if the module is one.
     pub(crate) fn program(&self) -> Option<usize> {
         let is_program = |entry: &EntryPoint| matches!(entry, EntryPoint::Program(_));
         self.entries.iter().position(is_program)
     }
 
-    /// Whether the task is a program, which wants a fresh instance each time.
+    /// Whether the task is a program, which needs a fresh instance for each run.
     pub(crate) fn is_program(&self, task: usize) -> bool {
         matches!(self.entries[task], EntryPoint::Program(_))
     }
@@ -231,8 +242,8 @@ impl Sandbox {
         })
     }
 
-    /// Makes all running guests look at their stop requests, once. A guest that is just
-    /// about to go on may look before the request is there: repeat it until it has stopped.
+    /// Makes each running guest check its stop request once. A guest may check just before the
+    /// request is written, so repeat this until the guest has stopped.
     pub(crate) fn interrupt(&self) {
         self.engine.increment_epoch();
     }
@@ -242,7 +253,7 @@ impl Sandbox {
         Engine::same(&self.engine, module.compiled.engine())
     }
 
-    /// What wakes guests that wait.
+    /// The thread that wakes guests which wait in the host.
     pub(crate) fn reactor(&self) -> &Reactor {
         &self.reactor
     }
@@ -255,13 +266,13 @@ impl Sandbox {
         &self.cache
     }
 
-    /// Checks, compiles and links a component. Blocks for as long as that takes: some hundred
-    /// microseconds from the cache, about a second for a megabyte that is new.
+    /// Checks, compiles and links a module. Blocks for as long as that takes: some hundred
+    /// microseconds from the cache, about a second per megabyte otherwise.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Unlisted, LoadError> {
         module::load(&self.engine, &self.linkers, &self.cache, bytes).map(Unlisted)
     }
 
-    /// Compiles a component to native code, for `load_precompiled`.
+    /// Compiles a module to native code, for `load_precompiled`.
     pub(crate) fn precompile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
         module::precompile(&self.engine, bytes)
     }
@@ -277,7 +288,7 @@ impl Sandbox {
         unsafe { module::load_precompiled(&self.engine, &self.linkers, path) }.map(Unlisted)
     }
 
-    /// Asks a component for the tasks that it brings.
+    /// Has the module list its own tasks.
     pub(crate) fn list(
         &self,
         unlisted: &Unlisted,
@@ -288,8 +299,8 @@ impl Sandbox {
         instance::list(&self.engine, &unlisted.0.compiled, driver, limits, control)
     }
 
-    /// An instance of `module`, with these rights, for the call that has this control block, and
-    /// this account of the memory budget.
+    /// An instance of `module` with these rights, for the call with this control block and this
+    /// account of the memory budget.
     pub(crate) fn instance(
         &self,
         module: Arc<Module>,
@@ -302,8 +313,8 @@ impl Sandbox {
         Instance::new(engine, module, rights, limits, control, lookups, account)
     }
 
-    /// To be called once by each thread that runs guests, before the first: sets up what the
-    /// first call would otherwise pay for.
+    /// Sets up the calling thread for running guests. Each such thread calls it once, so that its
+    /// first call does not pay for it.
     pub(crate) fn prepare_thread() {
         Engine::tls_eager_initialize();
     }

@@ -1,4 +1,4 @@
-//! From the bytes of a file to a module that is ready to be instantiated.
+//! Makes a module that can be instantiated from the bytes of a file.
 //!
 //! Every step that can fail says what is wrong with the file and what to do about it.
 
@@ -27,7 +27,7 @@ const TASKS: &str = "wasmpool:task/tasks";
 pub(crate) enum Compiled {
     Component {
         pre: component::InstancePre<State>,
-        /// Where our own contract is, in a component that brings its own tasks.
+        /// The exports of our contract, if the component has it.
         contract: Option<WorkerIndices>,
     },
     /// A program for WASI preview 1, or functions of numbers.
@@ -42,7 +42,8 @@ impl Compiled {
         }
     }
 
-    /// Whether an instance fits into what there is for each suspended call.
+    /// Whether an instance fits into the memories and tables that are reserved for a suspended
+    /// call.
     pub(super) fn fits_suspended(&self) -> bool {
         let required = match self {
             Self::Component { pre, .. } => pre.component().resources_required(),
@@ -76,16 +77,15 @@ impl Compiled {
     }
 }
 
-/// What was made of the bytes of a file.
+/// A loaded module, before its own tasks are listed.
 pub(super) struct Loaded {
     pub(super) compiled: Compiled,
     pub(super) exports: Exports,
-    /// Where more can be kept of it.
+    /// Its entry in the cache, if there is a cache.
     pub(super) entry: Option<CacheEntry>,
 }
 
-/// Compiles a module, or takes it from the cache, and checks it against what the pool offers
-/// and needs.
+/// Compiles a module or takes it from the cache, then checks its imports and exports.
 pub(super) fn load(
     engine: &Engine,
     linkers: &Linkers,
@@ -138,7 +138,7 @@ pub(super) unsafe fn load_precompiled(
     let unfit = |error: wasmtime::Error| LoadError::Unfit(format!("{error:#}"));
     let kind = match Engine::detect_precompiled_file(path).map_err(unfit)? {
         Some(Precompiled::Module) => Kind::CoreModule,
-        // What is neither is told by what follows.
+        // If it is neither, loading it as a component fails with the reason.
         Some(Precompiled::Component) | None => Kind::Component,
     };
     // SAFETY: passed on to the caller.
@@ -183,7 +183,7 @@ impl Code {
 
     /// # Safety
     ///
-    /// The file must hold what [`Code::serialize`] has made, and must not change while it is in
+    /// The file must have been written by [`Code::serialize`], and must not change while it is in
     /// use.
     #[allow(unsafe_code)]
     unsafe fn deserialize(engine: &Engine, kind: Kind, path: &Path) -> wasmtime::Result<Self> {
@@ -206,9 +206,9 @@ struct Binary<'a> {
 }
 
 impl<'a> Binary<'a> {
-    /// Takes the binary form or the text form, and nothing else.
+    /// Accepts the binary form and the text form.
     fn read(bytes: &'a [u8]) -> Result<Self, LoadError> {
-        /// How every binary begins, and the two kinds of what follows: version and layer.
+        /// How every binary begins. Version and layer follow, which tell the two kinds apart.
         const MAGIC: &[u8] = b"\0asm";
         const CORE_MODULE: &[u8] = &[1, 0, 0, 0];
         /// How a precompiled artefact begins.
@@ -234,7 +234,7 @@ impl<'a> Binary<'a> {
     }
 }
 
-/// Makes the binary form of the text form.
+/// Translates the text form to the binary form.
 #[cfg(feature = "wat")]
 fn assemble(text: &str) -> Result<Vec<u8>, LoadError> {
     wat::parse_str(text).map_err(|error| LoadError::Invalid(error.to_string()))
@@ -248,7 +248,7 @@ fn assemble(_: &str) -> Result<Vec<u8>, LoadError> {
     })
 }
 
-/// Compiles what can be linked: what is missing is told before anything is compiled.
+/// Compiles a module. Missing imports are reported before, since compiling takes long.
 fn compile(engine: &Engine, binary: &Binary<'_>) -> Result<Code, LoadError> {
     match binary.kind {
         Kind::Component => {
@@ -261,7 +261,7 @@ fn compile(engine: &Engine, binary: &Binary<'_>) -> Result<Code, LoadError> {
     }
     Code::compile(engine, binary).map_err(|error| {
         let message = format!("{error:#}");
-        // Only what does not hold is looked at a second time.
+        // A second validation tells invalid modules from unsupported ones.
         let mut validator = Validator::new_with_features(WasmFeatures::all());
         match validator.validate_all(&binary.wasm) {
             Ok(_) => LoadError::Unsupported(message),
@@ -273,16 +273,15 @@ fn compile(engine: &Engine, binary: &Binary<'_>) -> Result<Code, LoadError> {
 #[allow(unsafe_code)]
 fn from_cache(engine: &Engine, kind: Kind, entry: &CacheEntry) -> Option<Code> {
     let code = entry.code()?;
-    // SAFETY: `deserialize` asks for a file that holds what `serialize` has made, and that nobody
-    // changes. This is one of the pool's own cache: `CacheEntry` has put it there by a rename,
-    // never writes to it again, and has just compared what is in it with the checksum at its end.
-    // It has looked at the opened file and the folders above who can write to them, which is the
-    // user and root, and this is a path to that opened file. That the code fits this engine is
-    // checked by wasmtime itself.
+    // SAFETY: `deserialize` needs a file that `serialize` has written and that nobody changes. This
+    // file is from the pool's own cache. `CacheEntry` put it there by a rename, never writes to it
+    // again, and has just compared its content with its checksum. `CacheEntry` has also checked on
+    // the opened file and the folders above it that only the user and root can write to them, and
+    // the path leads to that opened file. wasmtime itself checks that the code fits this engine.
     unsafe { Code::deserialize(engine, kind, &code.path()?) }.ok()
 }
 
-/// Joins a module with what the pool offers.
+/// Links a module with the functions of the host.
 fn link(engine: &Engine, linkers: &Linkers, code: &Code) -> Result<(Compiled, Exports), LoadError> {
     match code {
         Code::Component(component) => link_component(engine, &linkers.components, component),
@@ -323,7 +322,7 @@ fn link_component(
     Ok((Compiled::Component { pre, contract }, exports))
 }
 
-/// The interface of our contract, by the name that the component exports it under.
+/// The name under which the component exports our contract, if it does.
 fn contract(engine: &Engine, component: &Component) -> Result<Option<String>, LoadError> {
     let exports = export_names(engine, component);
     let mut ours = exports.iter().filter(|name| interface(name) == TASKS);
@@ -342,7 +341,7 @@ fn export_names(engine: &Engine, component: &Component) -> Vec<String> {
     exports.map(str::to_owned).collect()
 }
 
-/// The imports that nobody here provides.
+/// The imports that the pool does not provide.
 fn unknown_imports(engine: &Engine, component: &Component) -> Vec<String> {
     let component_type = component.component_type();
     let imports = component_type.imports(engine).map(|(name, _)| name);

@@ -1,8 +1,8 @@
-//! Core modules that are no programs, but export functions of numbers: what they offer, and how it
-//! is called.
+//! Core modules that are no programs but export functions of numbers: their tasks, and how these
+//! are called.
 //!
-//! A core module says of its functions how many numbers they take and give, and of which kinds,
-//! and nothing else. So text and lists, which lie in its memory, are not for it.
+//! The type of such a function says how many numbers it takes and returns, and of which kinds. It
+//! says nothing about text or lists in memory, so these are not supported.
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use super::{EntryPoint, TaskInfo};
 use crate::error::LoadError;
 use crate::value::{self, Signature, Type, Uncallable};
 
-/// What is called before all others, if the module has it.
+/// The function that is called before all others, if the module exports it.
 const INITIALIZE: &str = "_initialize";
 
-/// Reads what can be called of `module`.
+/// Reads the functions of `module` that can be called.
 pub(super) fn exports(module: &Module) -> Result<Exports, LoadError> {
     let mut exports = Exports::default();
     for export in module.exports() {
@@ -42,7 +42,7 @@ pub(super) fn exports(module: &Module) -> Result<Exports, LoadError> {
             }
             None => exports.uncallable.push(Uncallable {
                 name: name.to_owned(),
-                reason: "takes or gives what is no number".to_owned(),
+                reason: "takes or returns values that are not numbers".to_owned(),
             }),
         }
     }
@@ -69,7 +69,7 @@ fn signature(ty: &FuncType) -> Option<Signature> {
     })
 }
 
-/// A kind of numbers. Whether an integer has a sign is not said; most have.
+/// The type of a number. A core module does not say whether an integer is signed; most are.
 fn number(ty: &ValType) -> Option<Type> {
     match ty {
         ValType::I32 => Some(Type::S32),
@@ -80,7 +80,7 @@ fn number(ty: &ValType) -> Option<Type> {
     }
 }
 
-/// Calls what the module wants to have called first.
+/// Calls the module's `_initialize`, if it has one.
 pub(super) async fn initialize(
     store: &mut Store<State>,
     instance: &Instance,
@@ -91,7 +91,7 @@ pub(super) async fn initialize(
     }
 }
 
-/// Calls a function with these arguments, in wire form; gives its result in the same.
+/// Calls a function with these arguments, and returns its result. Both are in wire form.
 pub(super) async fn call(
     store: &mut Store<State>,
     instance: &Instance,
@@ -125,7 +125,7 @@ pub(super) async fn call(
     encoded.map_err(wasmtime::Error::msg)
 }
 
-/// A number as it travels.
+/// A number in wire form.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Number {
@@ -138,10 +138,10 @@ impl Number {
         Ok(match (ty, self) {
             (ValType::I32, Self::Integer(number)) => Val::I32(i32::try_from(number)?),
             (ValType::I64, Self::Integer(number)) => Val::I64(number),
-            // It was one of 32 bits before.
+            // Exact, since the wire form was made from 32 bits.
             (ValType::F32, Self::Float(number)) => Val::F32((number as f32).to_bits()),
             (ValType::F64, Self::Float(number)) => Val::F64(number.to_bits()),
-            (ty, _) => return Err(format_err!("an argument is no {ty}")),
+            (ty, _) => return Err(format_err!("an argument is not of the type {ty}")),
         })
     }
 }
@@ -152,6 +152,6 @@ fn encode(result: &Val) -> Result<Vec<u8>, String> {
         Val::I64(number) => value::encode(&number),
         Val::F32(bits) => value::encode(&f32::from_bits(bits)),
         Val::F64(bits) => value::encode(&f64::from_bits(bits)),
-        _ => Err("a result is no number".to_owned()),
+        _ => Err("a result is not a number".to_owned()),
     }
 }

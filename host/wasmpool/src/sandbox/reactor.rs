@@ -1,9 +1,12 @@
-//! The thread that wakes guests which wait in the host: for a time, a socket, a name.
+//! The thread that wakes guests which wait in the host for a time, a socket or a name.
 //!
-//! Guests run on the threads of workers, which drive no runtime of their own. Timers and sockets
-//! belong to the runtime that was entered when they were made, and that one is driven here, on
-//! one thread for the pool. The thread is started when a guest waits for the first time: a pool
-//! whose guests only compute has none. While nobody's time has come it sleeps.
+//! Guests run on worker threads, which drive no runtime. Timers and sockets belong to the runtime
+//! that was entered when they were made. One thread of the pool drives that runtime. It starts when
+//! a guest waits for the first time, so a pool whose guests only compute has none. It sleeps until
+//! a timer or a socket is ready.
+//!
+//! The runtime also has the threads for files on slow disks, as many as are in use. They end after
+//! ten seconds without work.
 
 use std::thread::{self, JoinHandle};
 
@@ -12,16 +15,21 @@ use tokio::sync::oneshot;
 
 use crate::sync::{Mutex, lock};
 
+/// How many file operations on slow disks are under way at once. An NFS client has as many requests
+/// under way with one server by default (`NFS4_DEF_SLOT_TABLE_SIZE` in Linux), so more threads would
+/// only wait in the system instead of here.
+const MAX_FILE_OPERATIONS: usize = 64;
+
 pub(crate) struct Reactor {
     handle: Handle,
     state: Mutex<State>,
 }
 
-/// While it is there, timers and sockets that are made on this thread belong to the reactor.
+/// While this guard exists, timers and sockets that are made on its thread belong to the reactor.
 pub(crate) type EnteredReactor<'a> = EnterGuard<'a>;
 
 enum State {
-    /// Nobody has waited yet.
+    /// No guest has waited yet.
     Idle(Runtime),
     Driven {
         /// Dropped to end the thread.
@@ -33,7 +41,11 @@ enum State {
 
 impl Reactor {
     pub(crate) fn new() -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(MAX_FILE_OPERATIONS)
+            .thread_name("wasmpool-files")
+            .build()?;
         Ok(Self {
             handle: runtime.handle().clone(),
             state: Mutex::new(State::Idle(runtime)),
@@ -44,7 +56,7 @@ impl Reactor {
         self.handle.enter()
     }
 
-    /// Has the thread run from now on: somebody waits.
+    /// Starts the thread, unless that was done before. To be called when a guest waits.
     pub(crate) fn start(&self) {
         let mut state = lock(&self.state);
         let runtime = match std::mem::replace(&mut *state, State::Stopped) {
@@ -58,26 +70,26 @@ impl Reactor {
         let thread = thread::Builder::new()
             .name("wasmpool-reactor".to_owned())
             .spawn(move || {
-                // Stopped by a drop, which is an error here.
+                // The sender is dropped to stop the thread, which is an error here.
                 let _ = runtime.block_on(is_stopped);
-                // A name that is looked up, or a file that is written, for a guest that was
-                // stopped: it may take long yet, and nobody waits for it.
+                // Does not wait for the file operations of stopped guests, which may take long.
                 runtime.shutdown_background();
             });
-        // Without the thread nothing wakes a guest but its timeout, which then tells of it.
+        // Without the thread, only its timeout wakes a guest that waits, and the task ends as timed
+        // out.
         if let Ok(thread) = thread {
             *state = State::Driven { stop, thread };
         }
     }
 
-    /// Ends the thread, and blocks until it is gone. Nobody may wait any more.
+    /// Ends the thread, and blocks until it has ended. No guest may wait any more.
     pub(crate) fn stop(&self) {
         if let Some(thread) = self.end() {
             thread.join().expect("the reactor runs no code of others");
         }
     }
 
-    /// Tells the thread to end, if there is one.
+    /// Tells the thread to end, and returns it, if there is one.
     fn end(&self) -> Option<JoinHandle<()>> {
         match std::mem::replace(&mut *lock(&self.state), State::Stopped) {
             State::Idle(runtime) => {
@@ -95,8 +107,8 @@ impl Reactor {
 
 impl Drop for Reactor {
     fn drop(&mut self) {
-        // On whichever thread lets go of the pool last, which may be one that is given up and
-        // must not wait.
+        // The last handle of the pool may be dropped on a thread that was given up, which must not
+        // block here.
         drop(self.end());
     }
 }

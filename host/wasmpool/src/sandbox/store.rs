@@ -15,6 +15,7 @@ use super::bindings::wasmpool::task::context;
 use super::limiter::Limiter;
 use super::wasi::Capabilities;
 use super::wasi::captured::CapturedStreams;
+use super::wasi::files::slow::SlowFiles;
 use super::wasi::files::{self, Folders};
 use super::wasi::network::{Lookups, Names, Network};
 use super::wasi::preview1;
@@ -54,6 +55,8 @@ pub(super) struct State {
     /// The look-ups of the pool, of a guest with rights to the network.
     lookups: Option<Arc<Lookups>>,
     table: ResourceTable,
+    /// After all else that has files open.
+    pub(super) slow_files: SlowFiles,
 }
 
 /// What the epoch callback answers when the task must stop.
@@ -98,6 +101,7 @@ pub(super) fn new(
         network: OnceCell::new(),
         lookups: has_network.then(|| Arc::clone(lookups)),
         table,
+        slow_files: SlowFiles::default(),
     };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
@@ -205,8 +209,11 @@ fn network<'a>(
 /// here and that moment has moved the epoch for nothing. Whoever stops a task therefore goes
 /// on moving the epoch until the task has ended (`Watchdog`).
 fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
-    if store.data().control.is_forced() {
+    let control = &store.data().control;
+    if control.is_forced() {
         Err(Stopped.into())
+    } else if control.begin_to_yield() {
+        Ok(UpdateDeadline::Yield(1))
     } else {
         Ok(UpdateDeadline::Continue(1))
     }

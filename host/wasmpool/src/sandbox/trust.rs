@@ -1,4 +1,4 @@
-//! Whether nobody but the effective user and root can have written a file or a folder.
+//! Checks that only the effective user and root can have written a file or a folder.
 
 use std::fs::{self, DirBuilder, File, Metadata};
 use std::io;
@@ -7,23 +7,24 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-/// Rights to write of the group and of all others. An access list shows as the rights of the group.
+/// The rights of the group and of others to write. The rights of an access list appear as those of
+/// the group.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// In such a folder everybody makes files, and nobody renames or deletes another's.
+/// In a folder with this bit, users can create files but cannot rename or delete those of others.
 const STICKY: u32 = 0o1000;
 
-/// Makes the folder if it is not there, for its owner alone; gives the way to it without links, on
-/// which nobody else can put another folder in its place. What is wrong otherwise, and what to do
-/// about it, is the error.
+/// Creates the folder if it does not exist, with rights for its owner only. Returns its path
+/// without symbolic links, on which no other user can put another folder in its place. The error
+/// says what is wrong and what to do about it.
 pub(super) fn own_folder(folder: &Path) -> Result<PathBuf, String> {
     let cannot = |error: io::Error| match error.kind() {
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            format!("it is no folder, or below a file ({error}); name another one")
+            format!("it is not a folder, or is below a file ({error}); name another one")
         }
         _ => format!("it cannot be made or entered: {error}"),
     };
-    // Before anything is made: whose place it would be made in.
+    // Checks the folder in which it would be created, before anything is created.
     let there = folder.ancestors().find(|folder| folder.exists());
     let there = there.map_or_else(|| folder.canonicalize(), Path::canonicalize);
     check_way(&there.map_err(cannot)?, folder)?;
@@ -35,14 +36,13 @@ pub(super) fn own_folder(folder: &Path) -> Result<PathBuf, String> {
     Ok(folder)
 }
 
-/// Checks each folder on the way `there`, which has no links, and the last one, if that is the
-/// folder that is `meant`, most strictly.
+/// Checks each folder of the path `there`, which has no symbolic links. The check of the folder
+/// `meant` itself is the strictest.
 fn check_way(there: &Path, meant: &Path) -> Result<(), String> {
     for folder in there.ancestors() {
         let shown = folder.display();
         let metadata = fs::symlink_metadata(folder);
-        let metadata =
-            metadata.map_err(|error| format!("`{shown}` cannot be looked at: {error}"))?;
+        let metadata = metadata.map_err(|error| format!("`{shown}` cannot be checked: {error}"))?;
         if !is_own(&metadata) {
             return Err(format!(
                 "`{shown}` belongs to another user ({}), who could put code there that runs as \
@@ -61,7 +61,8 @@ fn check_way(there: &Path, meant: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Opens a file that nobody else can have written; none if it is not there, or is a link.
+/// Opens a file that no other user can have written. `None` if it does not exist, is a symbolic
+/// link, or others can write to it.
 pub(super) fn open_own(path: &Path) -> Option<File> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::open(path, flags, Mode::empty()).ok()?);

@@ -13,7 +13,7 @@ use std::time::Duration;
 use std::sync::Arc as StdArc;
 
 use super::job::Call;
-use super::queue::Queue;
+use super::queue::{Line, Queue};
 use super::watchdog::Watched;
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
 use crate::call::{Control, TaskReport};
@@ -61,6 +61,7 @@ pub(crate) struct CallCell {
     woken: Condvar,
     queue: Weak<Queue<Ready>>,
     lane: usize,
+    tenant: Option<Arc<str>>,
 }
 
 struct CellState {
@@ -97,6 +98,14 @@ impl ActiveCall {
         }
     }
 
+    /// Where it lies while it is suspended: made when it is needed for the first time.
+    pub(crate) fn cell(&mut self, queue: &Arc<Queue<Ready>>) -> StdArc<CallCell> {
+        let work = &self.call.payload;
+        let make = || CallCell::new(queue, work.line());
+        let cell = self.cell.get_or_insert_with(make);
+        StdArc::clone(cell)
+    }
+
     /// When it has computed for too long, if it goes on now.
     pub(crate) fn compute_deadline(&self, now: Instant) -> Option<Instant> {
         let timeout = self.call.payload.limits.compute_timeout?;
@@ -105,7 +114,7 @@ impl ActiveCall {
 }
 
 impl CallCell {
-    pub(crate) fn new(queue: &Arc<Queue<Ready>>, lane: usize) -> StdArc<Self> {
+    fn new(queue: &Arc<Queue<Ready>>, Line { lane, tenant }: Line<'_>) -> StdArc<Self> {
         StdArc::new(Self {
             state: Mutex::new(CellState {
                 phase: Phase::Polled,
@@ -115,6 +124,7 @@ impl CallCell {
             woken: Condvar::new(),
             queue: Arc::downgrade(queue),
             lane,
+            tenant: tenant.map(Arc::clone),
         })
     }
 
@@ -171,7 +181,11 @@ impl CallCell {
     fn queue(self: &StdArc<Self>) {
         // Without a queue there is no pool, and nobody to go on with it.
         if let Some(queue) = self.queue.upgrade() {
-            queue.resume(Ready::Call(StdArc::clone(self)), self.lane);
+            let line = Line {
+                lane: self.lane,
+                tenant: self.tenant.as_ref(),
+            };
+            queue.resume(Ready::Call(StdArc::clone(self)), line);
         }
     }
 }

@@ -111,8 +111,8 @@ pub enum TaskState {
     Queued,
     /// A worker runs it.
     Running,
-    /// It waits in the host (for a time, a connection, a name) and holds no worker, or waits for a
-    /// worker to go on with.
+    /// It waits in the host (for a time, a connection, a name, a slow disk) and holds no worker, or
+    /// waits for a worker to go on with.
     Suspended,
     /// It came to an end: with a result, with an error, or cancelled.
     Done,

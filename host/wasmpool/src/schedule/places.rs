@@ -25,7 +25,16 @@ pub(crate) enum Blocking {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ReserveError {
     Full,
+    /// The tenant has no place left of its own.
+    TenantFull,
     Closed,
+}
+
+impl ReserveError {
+    /// Whether there may be a place later.
+    pub(crate) fn is_full(self) -> bool {
+        matches!(self, Self::Full | Self::TenantFull)
+    }
 }
 
 /// When a queue is full: with so many entries, or when their arguments have so many bytes.
@@ -80,6 +89,8 @@ pub(crate) struct Permit {
     places: Arc<Places>,
     /// What it adds to the bytes of the queue.
     bytes: usize,
+    /// The tenant's own place, where these are bounded.
+    of_tenant: Option<Box<Permit>>,
 }
 
 impl Places {
@@ -165,6 +176,7 @@ impl Places {
         Permit {
             places: Arc::clone(self),
             bytes: 0,
+            of_tenant: None,
         }
     }
 
@@ -266,6 +278,12 @@ impl Places {
 }
 
 impl Permit {
+    /// Gives the tenant's place back together with this one.
+    pub(crate) fn with_tenant(mut self, permit: Option<Permit>) -> Self {
+        self.of_tenant = permit.map(Box::new);
+        self
+    }
+
     /// Counts the bytes of the arguments that come into the place, once they are known.
     pub(crate) fn hold_bytes(&mut self, bytes: usize) {
         let places = &self.places;

@@ -1,5 +1,5 @@
-//! The bounded queue between submitters and workers: lanes of different priority, first in,
-//! first out within a lane, closable.
+//! The bounded queue between submitters and workers, closable. Which entry is next is told by its
+//! [lanes](super::lanes).
 //!
 //! Written by hand and not a channel, because an entry may die while it waits: a cancelled
 //! task gives its place back at once, not when a worker comes across it. Knows nothing of
@@ -14,12 +14,16 @@
 //! and steals half of what it finds. So an entry never waits behind a slow one while a worker has
 //! nothing to do.
 //!
-//! A worker also leaves its local queue when a higher lane has entries. What is left goes back to
-//! the front of its own lane.
+//! A worker also leaves its local queue when a higher lane has entries, and when several tenants
+//! share the workers. What is left goes back to the front of its own line.
 //!
-//! With a memory budget an entry that is new is taken only if there is room for what it needs. If
-//! there is none for the one whose turn it is, the others wait with it, but for those that came
-//! back; the workers sleep until [`Queue::look_again`]. Chunks are then not taken as a whole.
+//! While no worker is free, an entry may have to take the place of one that a worker holds: the
+//! queue tells [`Preempt`] which worker is to make room.
+//!
+//! With a memory budget an entry that is new is taken only if there is room for what it needs. While
+//! there is none for the entry whose turn it is, only those are taken that came back, and running
+//! calls make room only for those; the workers sleep until [`Queue::look_again`]. Chunks are then
+//! not taken as a whole.
 //!
 //! How no entry of a local queue is overlooked: local queues are filled, and looked at by other
 //! workers, under the lock of the entries, and whoever pushes a chunk wakes a sleeper for each entry
@@ -28,7 +32,10 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 
+pub(crate) use super::lanes::{LANES, Line};
+use super::lanes::{Lanes, Place, Preemption, Taken};
 use super::places::{Capacity, Places};
+use super::tenants::AllTenantLimits;
 use crate::call::MemoryBudget;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, MutexGuard, lock, spin};
@@ -46,6 +53,15 @@ pub(crate) trait QueueEntry {
     }
 }
 
+/// Who has the calls yield that workers hold.
+pub(crate) trait Preempt: Send + Sync {
+    /// Has the call that the worker holds leave it as soon as it can, if it can.
+    fn ask_to_yield(&self, worker: usize);
+
+    /// Calls [`Queue::preempt`] at this moment.
+    fn preempt_at(&self, moment: Instant);
+}
+
 pub(crate) struct Queue<T> {
     entries: Mutex<Entries<T>>,
     /// One for each worker: what is left of the chunk that it took. Filled with the lock of
@@ -54,9 +70,10 @@ pub(crate) struct Queue<T> {
     /// Whether some local queue may have entries: spares those who find nothing elsewhere a look
     /// at all of them. Written with the lock of the entries.
     has_local: AtomicBool,
-    /// The highest lane that has entries, [`LANES`] if none has: written with the lock of the
+    /// Workers leave entries of this lane, and of lower ones, in their local queues: for a higher
+    /// lane that has entries. [`LANES`] if there is no reason to. Written with the lock of the
     /// entries, read without as a hint.
-    highest_lane: AtomicUsize,
+    leave_local_at: AtomicUsize,
     /// False while the queue is open and a worker has found nothing in it. Read by the
     /// searcher without the lock; a hint, and the lock tells the truth.
     may_have_entries: AtomicBool,
@@ -66,10 +83,12 @@ pub(crate) struct Queue<T> {
     /// How many entries may be out at once, or back and not yet taken.
     max_suspended: usize,
     memory_budget: Option<Arc<MemoryBudget>>,
+    /// None: entries that are held are left alone.
+    preempt: Option<Arc<dyn Preempt>>,
 }
 
 struct Entries<T> {
-    lanes: [Lane<T>; LANES],
+    lanes: Lanes<T>,
     /// Entries whose time has not come, the earliest on top.
     deferred: BinaryHeap<Deferred<T>>,
     /// Entries that are out and will come back, or are back and not yet taken.
@@ -92,38 +111,24 @@ struct Entries<T> {
     signalled: usize,
 }
 
-/// Entries of one priority.
-struct Lane<T> {
-    /// Each with the number of entries behind it that belong to the same chunk, or did: some
-    /// may have been cleared away, which makes the chunk reach a little too far.
-    queue: VecDeque<(T, usize)>,
-    /// Those that came back.
-    resumed: VecDeque<T>,
-    /// How often an entry of a higher lane was taken while one waited here.
-    passed_over: u32,
-}
-
 /// What is left of a chunk.
 struct LocalQueue<T> {
     entries: VecDeque<T>,
-    /// The lane that they came from.
-    lane: usize,
+    /// Where they came from.
+    place: Place,
 }
 
 struct Deferred<T> {
     entry: T,
-    lane: usize,
+    place: Place,
     due: Instant,
 }
-
-/// How many lanes there are; the first has the highest priority.
-pub(crate) const LANES: usize = 3;
 
 /// Fewer entries are not worth clearing.
 const CLEAR_AT_LEAST: usize = 64;
 
-/// A lane that was passed over so often has its turn.
-const PATIENCE: u32 = 8;
+/// How many more calls may be out than wait, for each worker: those that made room for others.
+pub(crate) const PREEMPTED_PER_WORKER: usize = 4;
 
 impl<T: QueueEntry> Queue<T> {
     /// A queue with room for `capacity` entries, for workers 0 to `n_workers` less one. At most
@@ -138,18 +143,14 @@ impl<T: QueueEntry> Queue<T> {
                 .map(|_| {
                     Mutex::new(LocalQueue {
                         entries: VecDeque::new(),
-                        lane: 0,
+                        place: Place::default(),
                     })
                 })
                 .collect(),
             has_local: AtomicBool::new(false),
-            highest_lane: AtomicUsize::new(LANES),
+            leave_local_at: AtomicUsize::new(LANES),
             entries: Mutex::new(Entries {
-                lanes: std::array::from_fn(|_| Lane {
-                    queue: VecDeque::new(),
-                    resumed: VecDeque::new(),
-                    passed_over: 0,
-                }),
+                lanes: Lanes::new(n_workers, AllTenantLimits::default()),
                 deferred: BinaryHeap::new(),
                 n_suspended: 0,
                 closed: false,
@@ -165,6 +166,7 @@ impl<T: QueueEntry> Queue<T> {
             places: Arc::new(Places::new(capacity.into())),
             max_suspended,
             memory_budget: None,
+            preempt: None,
         }
     }
 
@@ -174,9 +176,22 @@ impl<T: QueueEntry> Queue<T> {
         self
     }
 
-    /// Puts the entries of a chunk at the end of a lane, or gives them back if the queue has
+    /// The same with tenants that have these limits, and with `preempt` to be told who must make
+    /// room.
+    pub(crate) fn with_tenants(
+        mut self,
+        limits: AllTenantLimits,
+        preempt: Arc<dyn Preempt>,
+    ) -> Self {
+        let lanes = Lanes::new(self.local_queues.len(), limits);
+        lock(&self.entries).lanes = lanes;
+        self.preempt = Some(preempt);
+        self
+    }
+
+    /// Puts the entries of a chunk at the end of a line, or gives them back if the queue has
     /// closed meanwhile.
-    pub(crate) fn push<C>(&self, chunk: C, lane: usize) -> Result<(), C>
+    pub(crate) fn push<'a, C>(&self, chunk: C, line: impl Into<Line<'a>>) -> Result<(), C>
     where
         C: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     {
@@ -186,18 +201,18 @@ impl<T: QueueEntry> Queue<T> {
         }
         // The dead are passed over by `pop`; while every worker is busy nobody pops, so they
         // are cleared away here, now and then.
-        if entries.len() >= entries.clear_at {
+        if entries.lanes.n_queued() >= entries.clear_at {
             entries.clear();
         }
         let chunk = chunk.into_iter();
         let n_pushed = chunk.len();
-        let places = chunk.zip((0..n_pushed).rev());
-        entries.lanes[lane].queue.extend(places);
-        self.note_highest_lane(&entries);
+        let line = line.into();
+        entries.lanes.push(chunk, line);
+        self.note_local(&entries);
         self.may_have_entries.store(true, Ordering::Relaxed);
         // The searcher takes one entry by itself, and looks once more before it goes to sleep.
         let is_seen = n_pushed > 0 && entries.searcher.take().is_some();
-        self.wake(entries, n_pushed - usize::from(is_seen));
+        self.wake(entries, n_pushed - usize::from(is_seen), line.lane);
         Ok(())
     }
 
@@ -216,6 +231,22 @@ impl<T: QueueEntry> Queue<T> {
         has_room
     }
 
+    /// The same for an entry that makes room for another and comes back at once.
+    pub(crate) fn try_yield(&self) -> bool {
+        let n_preempted = PREEMPTED_PER_WORKER * self.local_queues.len();
+        let mut entries = self.lock();
+        let has_room = entries.n_suspended < self.max_suspended + n_preempted;
+        if has_room {
+            entries.n_suspended += 1;
+        }
+        has_room
+    }
+
+    /// What the worker took last leaves it now, and will come back.
+    pub(crate) fn leave(&self, worker: usize) {
+        self.lock().lanes.leave(worker);
+    }
+
     /// The entry does not come back after all.
     pub(crate) fn give_up_suspended(&self) {
         let mut entries = self.lock();
@@ -223,15 +254,40 @@ impl<T: QueueEntry> Queue<T> {
         self.release_workers(&entries);
     }
 
-    /// Puts an entry back that was announced, in front of the new ones of its lane. Queues that
+    /// Puts an entry back that was announced, in front of the new ones of its line. Queues that
     /// are closed take it too.
-    pub(crate) fn resume(&self, entry: T, lane: usize) {
+    pub(crate) fn resume<'a>(&self, entry: T, line: impl Into<Line<'a>>) {
         let mut entries = self.lock();
-        entries.lanes[lane].resumed.push_back(entry);
-        self.note_highest_lane(&entries);
+        let line = line.into();
+        entries.lanes.resume(entry, line);
+        self.note_local(&entries);
         self.may_have_entries.store(true, Ordering::Relaxed);
         let is_seen = entries.searcher.take().is_some();
-        self.wake(entries, usize::from(!is_seen));
+        self.wake(entries, usize::from(!is_seen), line.lane);
+    }
+
+    /// Has a worker make room if one must by now. Says when to ask again.
+    pub(crate) fn preempt(&self, now: Instant) -> Option<Instant> {
+        let mut entries = self.lock();
+        let Preemption { worker, again_at } = entries.preempt(now);
+        drop(entries);
+        if let (Some(worker), Some(preempt)) = (worker, &self.preempt) {
+            preempt.ask_to_yield(worker);
+        }
+        again_at
+    }
+
+    /// Has a worker make room if one must, now or later.
+    fn see_to(&self, Preemption { worker, again_at }: Preemption) {
+        let Some(preempt) = &self.preempt else {
+            return;
+        };
+        if let Some(worker) = worker {
+            preempt.ask_to_yield(worker);
+        }
+        if let Some(moment) = again_at {
+            preempt.preempt_at(moment);
+        }
     }
 
     /// Lets the workers go who have stayed for entries that were out.
@@ -245,7 +301,12 @@ impl<T: QueueEntry> Queue<T> {
     /// Puts an entry aside until it is due, or until the queue is closed; then it comes with
     /// the others of its lane. For an entry that was popped before: it is taken by a closed
     /// queue too, but given back by one that was drained.
-    pub(crate) fn defer(&self, entry: T, lane: usize, due: Instant) -> Result<(), T> {
+    pub(crate) fn defer<'a>(
+        &self,
+        entry: T,
+        line: impl Into<Line<'a>>,
+        due: Instant,
+    ) -> Result<(), T> {
         let mut entries = self.lock();
         if entries.drained {
             return Err(entry);
@@ -254,7 +315,8 @@ impl<T: QueueEntry> Queue<T> {
             entries.clear_deferred();
         }
         let is_first = entries.deferred.peek().is_none_or(|first| due < first.due);
-        entries.deferred.push(Deferred { entry, lane, due });
+        let place = entries.lanes.defer(line.into());
+        entries.deferred.push(Deferred { entry, place, due });
         self.may_have_entries.store(true, Ordering::Relaxed);
         if is_first {
             // All sleepers must learn when to wake up: if only one did, and were woken for
@@ -267,32 +329,42 @@ impl<T: QueueEntry> Queue<T> {
         Ok(())
     }
 
-    /// Has the workers look again that sleep although there are entries: memory has come back.
+    /// Has those look again who found no memory for the entry whose turn it is: some has come back,
+    /// or that entry is gone.
     pub(crate) fn look_again(&self) {
         let mut entries = self.lock();
         self.may_have_entries.store(true, Ordering::Relaxed);
+        entries.lanes.forget_shortage();
         entries.signalled = entries.sleepers;
+        let preemption = entries.preempt_for_highest();
         drop(entries);
         self.not_empty.notify_all();
+        self.see_to(preemption);
     }
 
-    fn note_highest_lane(&self, entries: &Entries<T>) {
-        let highest = entries
-            .lanes
-            .iter()
-            .position(Lane::has_entry)
-            .unwrap_or(LANES);
-        self.highest_lane.store(highest, Ordering::Relaxed);
+    fn note_local(&self, entries: &Entries<T>) {
+        let leave_at = match entries.lanes.is_shared() {
+            true => 0,
+            // One above the lane itself.
+            false => entries.lanes.highest().map_or(LANES, |lane| lane + 1),
+        };
+        self.leave_local_at.store(leave_at, Ordering::Relaxed);
     }
 
-    /// Wakes as many sleepers, if there are.
-    fn wake(&self, mut entries: MutexGuard<'_, Entries<T>>, wanted: usize) {
+    /// Wakes as many sleepers for entries of this lane; if there are none, others may have to make
+    /// room.
+    fn wake(&self, mut entries: MutexGuard<'_, Entries<T>>, wanted: usize, lane: usize) {
         let n_woken = wanted.min(entries.sleepers - entries.signalled);
         entries.signalled += n_woken;
+        let mut preemption = Preemption::default();
+        if n_woken < wanted && entries.lanes.may_preempt(lane) {
+            preemption = entries.preempt(Instant::now());
+        }
         drop(entries);
         for _ in 0..n_woken {
             self.not_empty.notify_one();
         }
+        self.see_to(preemption);
     }
 
     /// Takes the entry whose turn it is; blocks while there is none. `None` when the queue is
@@ -300,7 +372,7 @@ impl<T: QueueEntry> Queue<T> {
     pub(crate) fn pop(&self, worker: usize) -> Option<T> {
         let mut local = lock(&self.local_queues[worker]);
         // One of its entries, unless others come before them.
-        if self.highest_lane.load(Ordering::Relaxed) >= local.lane
+        if local.place.lane < self.leave_local_at.load(Ordering::Relaxed)
             && let Some(entry) = local.entries.pop_front()
         {
             return Some(entry);
@@ -308,39 +380,39 @@ impl<T: QueueEntry> Queue<T> {
         drop(local);
         let mut has_searched = false;
         let mut has_made_room = false;
+        let budget = self.memory_budget.as_ref();
         let mut entries = self.lock();
-        // Empty, unless a higher lane has entries.
+        // Empty, unless there is a reason to leave it.
         let mut local = lock(&self.local_queues[worker]);
         let LocalQueue {
             entries: left,
-            lane,
+            place,
         } = &mut *local;
         for (n_followers, entry) in left.drain(..).rev().enumerate() {
-            entries.lanes[*lane].queue.push_front((entry, n_followers));
+            entries.lanes.push_front(entry, n_followers, *place);
         }
         drop(local);
+        let now = entries.lanes.is_shared().then(Instant::now);
+        entries.lanes.release(worker, now);
         loop {
             let next_due = entries.admit_deferred();
-            let n_suspended = entries.n_suspended;
-            let budget = self.memory_budget.as_ref();
-            let mut is_short_of_memory = false;
-            let taken = entries.take(budget, &mut is_short_of_memory);
-            if let Some((entry, lane, rest_of_chunk)) = taken {
-                self.note_highest_lane(&entries);
-                if entries.n_suspended < n_suspended {
-                    self.release_workers(&entries);
+            let now = entries.lanes.is_shared().then(Instant::now);
+            let was_short_of_memory = entries.lanes.is_short_of_memory();
+            if let Some(taken) = entries.lanes.take(worker, now, budget) {
+                let is_unclear = was_short_of_memory && !entries.lanes.is_short_of_memory();
+                if is_unclear && entries.signalled < entries.sleepers {
+                    // Those who sleep have seen another entry, which had no memory: there may be
+                    // some for the one that is next now.
+                    entries.signalled += 1;
+                    self.not_empty.notify_one();
                 }
-                if !rest_of_chunk.is_empty() {
-                    self.has_local.store(true, Ordering::Relaxed);
-                    let mut local = lock(&self.local_queues[worker]);
-                    local.entries = rest_of_chunk;
-                    local.lane = lane;
-                }
+                return Some(self.taken(entries, worker, taken));
+            }
+            if let Some((entry, place)) = self.steal(worker) {
+                entries.lanes.hold(worker, place, false, now);
                 return Some(entry);
             }
-            if let Some(entry) = self.steal(worker) {
-                return Some(entry);
-            }
+            let is_short_of_memory = entries.lanes.is_short_of_memory();
             if is_short_of_memory && !has_made_room {
                 drop(entries);
                 // Once there is nothing more to give back it looks once more: nobody has been
@@ -374,8 +446,34 @@ impl<T: QueueEntry> Queue<T> {
         }
     }
 
+    /// What has to be done when an entry was taken.
+    fn taken(&self, mut entries: MutexGuard<'_, Entries<T>>, worker: usize, taken: Taken<T>) -> T {
+        self.note_local(&entries);
+        let Taken {
+            entry,
+            place,
+            followers,
+            was_out,
+        } = taken;
+        if was_out {
+            entries.n_suspended -= 1;
+            self.release_workers(&entries);
+        }
+        if !followers.is_empty() {
+            self.has_local.store(true, Ordering::Relaxed);
+            let mut local = lock(&self.local_queues[worker]);
+            local.entries = followers;
+            local.place = place;
+        }
+        // The others that wait may have a better claim than this one will have in a while.
+        let preemption = entries.preempt_for_highest();
+        drop(entries);
+        self.see_to(preemption);
+        entry
+    }
+
     /// Takes half of another worker's local queue. Only with the entries locked.
-    fn steal(&self, worker: usize) -> Option<T> {
+    fn steal(&self, worker: usize) -> Option<(T, Place)> {
         if !self.has_local.load(Ordering::Relaxed) {
             return None;
         }
@@ -386,13 +484,13 @@ impl<T: QueueEntry> Queue<T> {
             // From the end: the other one goes on at the front.
             let n_left = local.entries.len() / 2;
             let mut taken = local.entries.split_off(n_left);
-            let lane = local.lane;
+            let place = local.place;
             drop(local);
             if let Some(entry) = taken.pop_front() {
                 let mut local = lock(&self.local_queues[worker]);
                 local.entries = taken;
-                local.lane = lane;
-                return Some(entry);
+                local.place = place;
+                return Some((entry, place));
             }
         }
         self.has_local.store(false, Ordering::Relaxed);
@@ -412,14 +510,15 @@ impl<T: QueueEntry> Queue<T> {
     pub(crate) fn drain(&self) -> Vec<T> {
         let mut entries = self.lock();
         entries.drained = true;
-        let lanes = entries.lanes.iter_mut();
-        let queued = lanes.flat_map(|lane| std::mem::take(&mut lane.queue));
-        let mut drained = queued.map(|(entry, _)| entry).collect::<Vec<_>>();
-        drained.extend(entries.deferred.drain().map(|deferred| deferred.entry));
+        let mut drained = entries.lanes.drain();
+        for deferred in std::mem::take(&mut entries.deferred) {
+            entries.lanes.forget_deferred(deferred.place);
+            drained.push(deferred.entry);
+        }
         for local in &self.local_queues {
             drained.extend(lock(local).entries.drain(..));
         }
-        self.note_highest_lane(&entries);
+        self.note_local(&entries);
         drop(entries);
         // Of those that sleep although there are entries, there may be none any more.
         if self.memory_budget.is_some() {
@@ -437,24 +536,25 @@ impl<T: QueueEntry> Entries<T> {
     /// Clears the dead away, and sets the mark for the next time: a part of the work of each
     /// push, however many are alive.
     fn clear(&mut self) {
-        for lane in &mut self.lanes {
-            lane.queue.retain(|(entry, _)| entry.is_live());
-        }
-        self.clear_at = CLEAR_AT_LEAST.max(2 * self.len());
+        self.lanes.retain(T::is_live);
+        self.clear_at = CLEAR_AT_LEAST.max(2 * self.lanes.n_queued());
     }
 
     /// The same for those that are deferred.
     fn clear_deferred(&mut self) {
-        self.deferred.retain(|deferred| deferred.entry.is_live());
+        let lanes = &mut self.lanes;
+        self.deferred.retain(|deferred| {
+            let is_live = deferred.entry.is_live();
+            if !is_live {
+                lanes.forget_deferred(deferred.place);
+            }
+            is_live
+        });
         self.clear_deferred_at = CLEAR_AT_LEAST.max(2 * self.deferred.len());
     }
 }
 
-impl<T: QueueEntry> Entries<T> {
-    fn len(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.queue.len()).sum()
-    }
-
+impl<T> Entries<T> {
     /// Moves the deferred entries that are due to their lanes; all of them if the queue is
     /// closed. Says when the next one is due.
     fn admit_deferred(&mut self) -> Option<Instant> {
@@ -466,57 +566,26 @@ impl<T: QueueEntry> Entries<T> {
             if first.due > now && !self.closed {
                 return Some(first.due);
             }
-            let Deferred { entry, lane, .. } = self.deferred.pop()?;
-            self.lanes[lane].queue.push_back((entry, 0));
+            let Deferred { entry, place, .. } = self.deferred.pop()?;
+            self.lanes.admit(entry, place);
         }
         None
     }
 
-    /// The front of the highest lane that has an entry, or of a lower one that has been
-    /// passed over long enough; the number of that lane, and the rest of the chunk. Where that entry
-    /// is new and there is no room for it in the budget, one that came back.
-    fn take(
-        &mut self,
-        budget: Option<&Arc<MemoryBudget>>,
-        is_short_of_memory: &mut bool,
-    ) -> Option<(T, usize, VecDeque<T>)> {
-        let is_due = |lane: &Lane<T>| lane.has_entry() && lane.passed_over >= PATIENCE;
-        let place = self.lanes.iter().position(is_due);
-        let mut place = place.or_else(|| self.lanes.iter().position(Lane::has_entry))?;
-        let lane = &self.lanes[place];
-        if let (Some(budget), None, Some((entry, _))) =
-            (budget, lane.resumed.front(), lane.queue.front())
-            && !entry.has_memory(budget)
-        {
-            *is_short_of_memory = true;
-            let has_resumed = |lane: &Lane<T>| !lane.resumed.is_empty();
-            place = self.lanes.iter().position(has_resumed)?;
+    /// Who must make room for what waits in the highest lane, and when.
+    fn preempt_for_highest(&mut self) -> Preemption {
+        match self.lanes.highest() {
+            Some(lane) if self.lanes.may_preempt(lane) => self.preempt(Instant::now()),
+            _ => Preemption::default(),
         }
-        for lane in &mut self.lanes[place + 1..] {
-            if lane.has_entry() {
-                lane.passed_over += 1;
-            }
-        }
-        let lane = &mut self.lanes[place];
-        lane.passed_over = 0;
-        if let Some(entry) = lane.resumed.pop_front() {
-            self.n_suspended -= 1;
-            return Some((entry, place, VecDeque::new()));
-        }
-        let (entry, n_followers) = lane.queue.pop_front()?;
-        let n_followers = match budget {
-            Some(_) => 0,
-            None => n_followers.min(lane.queue.len()),
-        };
-        let followers = lane.queue.drain(..n_followers);
-        let followers = followers.map(|(entry, _)| entry).collect();
-        Some((entry, place, followers))
     }
-}
 
-impl<T> Lane<T> {
-    fn has_entry(&self) -> bool {
-        !self.queue.is_empty() || !self.resumed.is_empty()
+    /// Who must make room, and when: nobody while a worker is free, or about to come.
+    fn preempt(&mut self, now: Instant) -> Preemption {
+        if self.sleepers > 0 || self.searcher.is_some() {
+            return Preemption::default();
+        }
+        self.lanes.preempt(now)
     }
 }
 
@@ -549,6 +618,11 @@ mod tests {
     impl QueueEntry for &str {
         fn is_live(&self) -> bool {
             !self.is_empty()
+        }
+
+        /// Not for those that end so.
+        fn has_memory(&self, _: &Arc<MemoryBudget>) -> bool {
+            !self.ends_with('!')
         }
     }
 
@@ -600,7 +674,7 @@ mod tests {
         for _ in 0..1_000 {
             queue.push([""], 1).unwrap();
         }
-        assert!(queue.lock().len() < 200);
+        assert!(queue.lock().lanes.n_queued() < 200);
         let later = Instant::now() + std::time::Duration::from_secs(3600);
         for _ in 0..1_000 {
             queue.defer("", 1, later).unwrap();
@@ -624,7 +698,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shelf_waits_for_a_higher_lane_and_goes_on_after_it() {
+    fn a_local_queue_waits_for_a_higher_lane_and_goes_on_after_it() {
         let queue = Queue::new(100, 1, 10);
         queue.push(["a", "b", "c"], 2).unwrap();
         assert_eq!(queue.pop(0), Some("a"));

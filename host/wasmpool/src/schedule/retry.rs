@@ -18,8 +18,10 @@ const MAX_BACKOFF: Duration = Duration::from_secs(60);
 /// two attempts the task is queued again, also while it waits for its time: it fills the
 /// queue, can be cancelled there, and has no queue timeout any more. Each worker may put one
 /// task back into a full queue. A pool that is closed, or shuts down in order, still makes the
-/// attempts that are left, without a wait; any other shutdown ends them. Nor is a task tried again
-/// whose thread had to be given up ([`PoolStats::stuck`](crate::PoolStats::stuck)).
+/// attempts that are left, without a wait; any other shutdown ends them.
+///
+/// A task whose thread had to be given up ([`PoolStats::stuck`](crate::PoolStats::stuck)) is not
+/// tried again, whatever its kind of error: its arguments lie with the thread that is blocked.
 ///
 /// ```
 /// use std::time::Duration;

@@ -6,14 +6,15 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake as _, Waker, ready};
 use std::time::Duration;
 
 use super::active_call::{ActiveCall, CallCell, CallEnd, CallFuture, Ready};
 use super::job::{Call, Settled};
-use super::places::Capacity;
-use super::queue::Queue;
+use super::places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
+use super::queue::{Line, Preempt, Queue};
 use super::stats::Counters;
+use super::tenants::{AllTenantLimits, TenantPlaces};
 use super::timings::Timings;
 use super::watchdog::{Watchdog, WorkerId};
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
@@ -24,7 +25,8 @@ use crate::sync::{Arc, Instant, Weak};
 /// What all threads of a pool share, but for what runs the tasks.
 pub(crate) struct Scheduler {
     pub(crate) queue: Arc<Queue<Ready>>,
-    pub(crate) watchdog: Watchdog,
+    tenant_places: TenantPlaces,
+    pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) timings: Timings,
 }
@@ -71,6 +73,15 @@ pub(crate) trait Runner {
     fn clear_away(&mut self, left: Left);
 }
 
+/// Who waits for a place in the queue without blocking.
+#[derive(Default)]
+pub(crate) struct PlaceWaiter {
+    /// For one of the tenant's own.
+    of_tenant: Option<PermitWaiter>,
+    /// For one of everybody's.
+    of_all: Option<PermitWaiter>,
+}
+
 /// The queue takes no more tasks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Closed;
@@ -80,23 +91,79 @@ impl Scheduler {
         queue_capacity: impl Into<Capacity>,
         n_workers: usize,
         max_suspended: usize,
+        tenants: AllTenantLimits,
         memory_budget: Option<Arc<MemoryBudget>>,
     ) -> Self {
-        let queue = Queue::new(queue_capacity, n_workers, max_suspended);
+        let watchdog = Arc::new(Watchdog::new(n_workers));
+        let preempt: Arc<dyn Preempt> = {
+            let watchdog: Arc<Watchdog> = Arc::clone(&watchdog);
+            watchdog
+        };
+        let queue = Queue::new(queue_capacity, n_workers, max_suspended)
+            .with_tenants(tenants.clone(), preempt)
+            .with_memory_budget(memory_budget);
         Self {
-            queue: Arc::new(queue.with_memory_budget(memory_budget)),
-            watchdog: Watchdog::new(n_workers),
+            queue: Arc::new(queue),
+            tenant_places: TenantPlaces::new(tenants),
+            watchdog,
             counters: Arc::default(),
             timings: Timings::new(n_workers),
         }
     }
 
-    /// Puts tasks into a lane of the queue, all or none. With a timeout, each expires that is
+    /// Takes a place in the queue for one task of the tenant. Blocks for as long as `blocking`
+    /// allows.
+    pub(crate) fn reserve(
+        &self,
+        tenant: Option<&Arc<str>>,
+        blocking: Blocking,
+    ) -> Result<Permit, ReserveError> {
+        // Its own first: who waits for it must not hold one of everybody's.
+        let own = match self.tenant_places.of(tenant) {
+            Some(places) => Some(places.reserve(blocking).map_err(of_tenant)?),
+            None => None,
+        };
+        Ok(self.queue.places.reserve(blocking)?.with_tenant(own))
+    }
+
+    /// The same without blocking: sees to it that `waker` is woken when there may be a place.
+    /// What it leaves in `waiting` keeps the caller's turn until the next poll.
+    pub(crate) fn poll_reserve(
+        &self,
+        tenant: Option<&Arc<str>>,
+        waiting: &mut PlaceWaiter,
+        waker: &Waker,
+    ) -> Poll<Result<Permit, ReserveError>> {
+        let own = match self.tenant_places.of(tenant) {
+            Some(places) => {
+                let own = ready!(places.poll_reserve(&mut waiting.of_tenant, waker));
+                Some(own.map_err(of_tenant)?)
+            }
+            None => None,
+        };
+        let permit = ready!(self.queue.places.poll_reserve(&mut waiting.of_all, waker));
+        Poll::Ready(permit.map(|permit| permit.with_tenant(own)))
+    }
+
+    /// Takes a place whether there is one or not: for those who must not wait.
+    pub(crate) fn overdraw(&self, tenant: Option<&Arc<str>>) -> Permit {
+        let own = self.tenant_places.of(tenant);
+        let own = own.map(|places| places.overdraw());
+        self.queue.places.overdraw().with_tenant(own)
+    }
+
+    /// Refuses tasks from now on; those that are queued stay.
+    pub(crate) fn close(&self) {
+        self.queue.close();
+        self.tenant_places.close();
+    }
+
+    /// Puts tasks into a line of the queue, all or none. With a timeout, each expires that is
     /// still queued then.
     pub(crate) fn push<C>(
         &self,
         tasks: C,
-        lane: usize,
+        line: Line<'_>,
         queue_timeout: Option<Duration>,
     ) -> Result<(), Closed>
     where
@@ -114,7 +181,7 @@ impl Scheduler {
         });
         self.counters.accept(n_tasks);
         let tasks = tasks.into_iter().map(Ready::Task);
-        if self.queue.push(tasks, lane).is_err() {
+        if self.queue.push(tasks, line).is_err() {
             self.counters.refuse(n_tasks);
             return Err(Closed);
         }
@@ -237,20 +304,32 @@ impl Scheduler {
                 unsettled.disarm();
                 return goes_on;
             }
-            let Some(cell) = cell else {
-                runner.wait_begins();
-                let cell = CallCell::new(&self.queue, call.call.payload.lane);
+            let is_first = cell.is_none();
+            let cell = call.cell(&self.queue);
+            if is_first {
                 // Before the next poll, which looks whether it is forced to stop.
                 call.control().wake_on_force(&cell.waker());
-                call.cell = Some(cell);
+            }
+            // Its guest does not wait: others come before it.
+            let yields = call.control().take_yielded();
+            if !yields && is_first {
+                runner.wait_begins();
                 continue;
-            };
-            if cell.is_woken() {
+            }
+            if !yields && cell.is_woken() {
+                continue;
+            }
+            let may_leave = call.call.payload.may_be_suspended()
+                && match yields {
+                    true => self.queue.try_yield(),
+                    false => self.queue.try_suspend(),
+                };
+            if yields && !may_leave {
                 continue;
             }
             let now = Instant::now();
             call.computed += now.duration_since(since);
-            if !call.call.payload.may_be_suspended() || !self.queue.try_suspend() {
+            if !may_leave {
                 // No time of its own passes meanwhile.
                 self.watchdog.set_compute_deadline(worker, None);
                 cell.wait_until_woken();
@@ -271,6 +350,10 @@ impl Scheduler {
                 .pause(worker.index, now.duration_since(taken_at));
             call.job.suspend();
             unsettled.disarm();
+            self.queue.leave(worker.index);
+            if yields {
+                cell.wake_by_ref();
+            }
             cell.leave(call);
             return true;
         }
@@ -356,17 +439,29 @@ impl Scheduler {
 
     /// Puts a task back into the queue, unless it has ended meanwhile.
     fn try_again(&self, job: &JobRef, mut work: WorkItem, due: Instant) {
-        let lane = work.lane;
         // Tasks that wait for their next attempt fill the queue as others do. This one cannot
         // wait for a place, so the queue may hold one more for each worker.
-        let mut permit = self.queue.places.overdraw();
+        let (lane, tenant) = (work.lane, work.tenant.clone());
+        let line = Line {
+            lane,
+            tenant: tenant.as_ref(),
+        };
+        let mut permit = self.overdraw(line.tenant);
         permit.hold_bytes(work.argument_bytes());
         work.permit = Some(permit);
         let ready = Ready::Task(Arc::clone(job));
-        if job.put_back(work) && self.queue.defer(ready, lane, due).is_err() {
+        if job.put_back(work) && self.queue.defer(ready, line, due).is_err() {
             // What was queued has just been cancelled, and so is this.
             job.cancel_queued();
         }
+    }
+}
+
+/// Why a tenant has no place left of its own.
+fn of_tenant(error: ReserveError) -> ReserveError {
+    match error {
+        ReserveError::Full => ReserveError::TenantFull,
+        error => error,
     }
 }
 

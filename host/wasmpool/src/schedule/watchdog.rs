@@ -21,6 +21,9 @@
 //!   up: another one takes its place, and the old one ends when the call comes back.
 //! - A suspended call that no worker was free to end by then is settled as well.
 //!
+//! And it has calls make room for others when the queue says that it is time
+//! ([`Queue::preempt`](super::queue::Queue::preempt)).
+//!
 //! The thread runs no callbacks: they may block, and it enforces every timeout of the pool.
 //! Wakers of async code it calls, as their contract forbids them to block.
 
@@ -29,6 +32,7 @@ use std::collections::{BinaryHeap, HashMap};
 use std::time::Duration;
 
 use super::job::Job;
+use super::queue::Preempt;
 use super::work_item::{JobRef, WorkItem};
 use crate::call::{Control, Limits, StopReason};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -55,6 +59,9 @@ pub(crate) struct Watchdog {
     suspended: Mutex<Suspended>,
     /// Queued tasks with a queue timeout.
     expiries: Mutex<Alarms<Weak<Job<WorkItem>>>>,
+    /// When to ask the queue who must make room, in nanoseconds since `base`. Lowered by the queue,
+    /// set back by the thread before it asks.
+    preempt_at: AtomicU64,
     /// The moment that the thread sleeps for, in nanoseconds since `base`.
     wake_at: AtomicU64,
     base: Instant,
@@ -99,6 +106,9 @@ pub(crate) trait Guard {
     /// Has the callbacks of a task called that has been settled.
     fn call_back(&mut self, task: JobRef);
 
+    /// Has a worker make room for others, if one must. Says when to ask again.
+    fn preempt(&mut self, now: Instant) -> Option<Instant>;
+
     /// Starts a thread in the place of one that was given up. Says whether there is one now.
     fn replace(&mut self, worker: WorkerId) -> bool;
 }
@@ -107,6 +117,8 @@ pub(crate) trait Guard {
 struct Slot {
     generation: u64,
     state: SlotState,
+    /// Whether the call that is about to begin must yield.
+    must_yield: bool,
 }
 
 enum SlotState {
@@ -161,12 +173,14 @@ impl Watchdog {
             Mutex::new(Slot {
                 generation: 0,
                 state: SlotState::Idle,
+                must_yield: false,
             })
         };
         Self {
             slots: (0..n_workers).map(idle).collect(),
             suspended: Mutex::default(),
             expiries: Mutex::default(),
+            preempt_at: AtomicU64::new(NEVER),
             wake_at: AtomicU64::new(NEVER),
             base: Instant::now(),
             has_stopped: AtomicBool::new(false),
@@ -196,7 +210,12 @@ impl Watchdog {
             interrupt_at: None,
             pause: REPEAT_AFTER,
         });
+        let must_yield = std::mem::take(&mut slot.must_yield);
         drop(slot);
+        if must_yield {
+            control.ask_to_yield();
+            self.wake_for(Instant::now() + REPEAT_AFTER);
+        }
         // After the slot is filled: whoever terminates sets the flag first and reads the
         // slots then, so one of the two sees the other.
         self.greet(&control);
@@ -369,6 +388,7 @@ impl Watchdog {
             self.wake_at.store(NEVER, Ordering::SeqCst);
             let now = Instant::now();
             let due = [
+                self.preempt_if_due(now, guard),
                 self.look_at_workers(now, guard),
                 self.look_at_suspended(now, guard),
                 self.expire_overdue(now, guard),
@@ -439,6 +459,15 @@ impl Watchdog {
             }
             let control = Arc::clone(&running.watched.control);
             let compute_deadline = running.compute_deadline;
+            if control.must_yield() {
+                if running.interrupt_at.is_none_or(|moment| moment <= now) {
+                    // The first time it was asked a moment ago.
+                    is_halting |= running.interrupt_at.is_some();
+                    running.interrupt_at = Some(now + running.pause);
+                    running.pause = MAX_PAUSE.min(2 * running.pause);
+                }
+                next = next.into_iter().chain(running.interrupt_at).min();
+            }
             drop(slot);
             let due = stop_if_due(&control, compute_deadline, now);
             next = next.into_iter().chain(due).min();
@@ -447,6 +476,20 @@ impl Watchdog {
             guard.interrupt();
         }
         next
+    }
+
+    /// Has a worker make room for others, if the queue has said that one must by now. Says when to
+    /// look again.
+    fn preempt_if_due(&self, now: Instant, guard: &mut impl Guard) -> Option<Instant> {
+        let preempt_at = self.preempt_at.load(Ordering::SeqCst);
+        if preempt_at > self.nanos(now) {
+            return (preempt_at < NEVER).then(|| self.base + Duration::from_nanos(preempt_at));
+        }
+        self.preempt_at.store(NEVER, Ordering::SeqCst);
+        let again_at = guard.preempt(now)?;
+        let preempt_at = self.nanos(again_at);
+        self.preempt_at.fetch_min(preempt_at, Ordering::SeqCst);
+        Some(again_at)
     }
 
     /// Starts a thread for a worker that has none, unless it is too soon to try it again. Says when
@@ -551,6 +594,32 @@ impl Watchdog {
     fn nanos(&self, moment: Instant) -> u64 {
         let since: Duration = moment.saturating_duration_since(self.base);
         u64::try_from(since.as_nanos()).unwrap_or(NEVER - 1)
+    }
+}
+
+impl Preempt for Watchdog {
+    fn ask_to_yield(&self, worker: usize) {
+        let mut slot = lock(&self.slots[worker]);
+        let control = match &slot.state {
+            SlotState::Running(running) => Some(Arc::clone(&running.watched.control)),
+            // It has taken the call, and will write it down.
+            SlotState::Idle => {
+                slot.must_yield = true;
+                None
+            }
+            SlotState::Vacant(_) => None,
+        };
+        drop(slot);
+        if let Some(control) = control {
+            control.ask_to_yield();
+            self.wake_for(Instant::now() + REPEAT_AFTER);
+        }
+    }
+
+    fn preempt_at(&self, moment: Instant) {
+        self.preempt_at
+            .fetch_min(self.nanos(moment), Ordering::SeqCst);
+        self.wake_for(moment);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::active_call::Ready;
 use super::job::Job;
 use super::places::Permit;
-use super::queue::QueueEntry;
+use super::queue::{Line, QueueEntry};
 use super::retry::Retry;
 pub(crate) use super::trace::CallSpan;
 use super::trace::Origin;
@@ -27,6 +27,8 @@ pub(crate) struct WorkItem {
     pub(crate) retry: Option<Retry>,
     /// The lane of the queue that it waits in.
     pub(crate) lane: usize,
+    /// Whose it is.
+    pub(crate) tenant: Option<Arc<str>>,
     /// Where it was submitted.
     pub(crate) origin: Origin,
     /// Its place in the queue, given back when the job starts or dies.
@@ -37,6 +39,14 @@ pub(crate) struct WorkItem {
 }
 
 impl WorkItem {
+    /// The line of the queue that it waits in.
+    pub(crate) fn line(&self) -> Line<'_> {
+        Line {
+            lane: self.lane,
+            tenant: self.tenant.as_ref(),
+        }
+    }
+
     /// Whether its call may leave its worker while it waits.
     pub(crate) fn may_be_suspended(&self) -> bool {
         self.module.may_be_suspended

@@ -64,6 +64,9 @@ thread_local! {
 impl Interrupt for Registry {
     fn interrupt(&self) {
         self.sandbox.interrupt();
+    }
+
+    fn see_to_stops(&self) {
         self.scheduler.watchdog.see_to_stops();
     }
 }
@@ -146,6 +149,12 @@ impl Interrupt for Interrupter {
     fn interrupt(&self) {
         if let Some(registry) = self.0.upgrade() {
             registry.interrupt();
+        }
+    }
+
+    fn see_to_stops(&self) {
+        if let Some(registry) = self.0.upgrade() {
+            registry.see_to_stops();
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::call::LimitOverrides;
 use crate::sandbox::Capabilities;
-use crate::schedule::{Isolation, Retry};
+use crate::schedule::{Isolation, Line, Retry};
 use crate::sync::Arc;
 
 /// Options of a [`Task`](crate::Task) reference, which override the pool's settings. The default
@@ -45,13 +45,17 @@ pub struct TaskOptions {
     priority: Priority,
     chunk_size: Option<NonZeroUsize>,
     #[serde(with = "shared_text")]
+    tenant: Option<Arc<str>>,
+    #[serde(with = "shared_text")]
     tag: Option<Arc<str>>,
 }
 
 /// Which of the queued tasks starts first.
 ///
-/// Tasks of one priority start in order of submission. A lower priority does not starve: after it
-/// was passed over eight times, one of its tasks starts.
+/// Tasks of one priority and one [tenant](TaskOptions::tenant) start in order of submission. While
+/// no worker is free, a task makes room for one of a higher priority after a millisecond, and goes
+/// on later. A lower priority does not starve: after it was passed over eight times, one of its
+/// tasks has its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -136,6 +140,26 @@ impl TaskOptions {
         self
     }
 
+    /// Whose the tasks are: any text. Default: tasks without a name have one tenant together.
+    ///
+    /// Tenants share the workers by time: within a [priority](Self::priority) the next task is one
+    /// of the tenant whose tasks have held workers for the least time. While no worker is free, a
+    /// running task makes room when its tenant has had a millisecond more than one that waits; it
+    /// goes on later, on whichever worker is free. A tenant that had no task for a while starts
+    /// level with the others, and a little ahead: what it did not use is not saved up. Tasks of one
+    /// tenant start in order of submission and do not interrupt each other.
+    ///
+    /// A task that makes room keeps its instance and its [timeout](Self::task_timeout) runs on; see
+    /// [`compute_timeout`](Self::compute_timeout) for one that does not. A pool without epoch
+    /// checks cannot interrupt tasks, and a task of a module with several memories is not.
+    ///
+    /// [`PoolBuilder::tenant_limits`](crate::PoolBuilder::tenant_limits) bounds what a tenant may
+    /// have running and queued.
+    pub fn tenant(mut self, name: impl Into<Arc<str>>) -> Self {
+        self.tenant = Some(name.into());
+        self
+    }
+
     /// See [`PoolBuilder::retry`](crate::PoolBuilder::retry).
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = Some(retry);
@@ -186,9 +210,16 @@ impl TaskOptions {
         self.tag.as_ref()
     }
 
-    /// The lane of the queue that the task waits in.
-    pub(crate) fn lane(&self) -> usize {
-        self.priority as usize
+    pub(crate) fn own_tenant(&self) -> Option<&Arc<str>> {
+        self.tenant.as_ref()
+    }
+
+    /// The line of the queue that the task waits in.
+    pub(crate) fn line(&self) -> Line<'_> {
+        Line {
+            lane: self.priority as usize,
+            tenant: self.tenant.as_ref(),
+        }
     }
 }
 

@@ -1,10 +1,12 @@
-//! The library's room of the same name, without the files that know the sandbox: [`work_item`] is ours,
-//! and [`registry`](crate::registry) stands in for the workers.
+//! The library's room of the same name, without the files that know the sandbox. [`work_item`] is a
+//! model, and [`registry`](crate::registry) replaces the workers.
 
 #[path = "../../../../host/wasmpool/src/schedule/active_call.rs"]
 mod active_call;
 #[path = "../../../../host/wasmpool/src/schedule/job.rs"]
 mod job;
+#[path = "../../../../host/wasmpool/src/schedule/lanes.rs"]
+mod lanes;
 #[path = "../../../../host/wasmpool/src/schedule/places.rs"]
 mod places;
 #[path = "../../../../host/wasmpool/src/schedule/queue.rs"]
@@ -15,6 +17,8 @@ mod retry;
 mod scheduler;
 #[path = "../../../../host/wasmpool/src/schedule/stats.rs"]
 mod stats;
+#[path = "../../../../host/wasmpool/src/schedule/tenants.rs"]
+mod tenants;
 #[path = "../../../../host/wasmpool/src/schedule/timings.rs"]
 mod timings;
 #[path = "../../../../host/wasmpool/src/schedule/watchdog.rs"]
@@ -24,10 +28,11 @@ mod work_item;
 pub(crate) use active_call::{CallEnd, CallFuture};
 pub(crate) use job::{Call, Job, Settled, TaskState};
 pub(crate) use places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
-pub(crate) use queue::{Queue, QueueEntry};
+pub(crate) use queue::{Line, Queue, QueueEntry};
 pub(crate) use retry::Retry;
 pub(crate) use scheduler::{Closed, Runner, Scheduler};
 pub(crate) use stats::{Counters, PoolStats};
+pub(crate) use tenants::{AllTenantLimits, TenantLimits};
 pub(crate) use timings::Timings;
 pub(crate) use watchdog::{Guard, WorkerId};
 pub(crate) use work_item::{JobRef, Left, MEMORY, WorkItem};

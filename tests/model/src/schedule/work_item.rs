@@ -1,10 +1,10 @@
-//! What a job carries here: the stand-in for the library's `work_item.rs`, with a modelled
-//! guest in the place of a module.
+//! What a job carries. This file replaces the library's `work_item.rs`, with a modelled guest in
+//! place of a module.
 
 use super::active_call::Ready;
 use super::job::Job;
 use super::places::Permit;
-use super::queue::QueueEntry;
+use super::queue::{Line, QueueEntry};
 use super::retry::Retry;
 use crate::call::{Admission, Control, Limits, MemoryAccount, MemoryBudget};
 use crate::registry::Guest;
@@ -16,20 +16,30 @@ pub(crate) struct WorkItem {
     pub(crate) limits: Limits,
     /// Whether it is tried again after a failure.
     pub(crate) retry: Option<Retry>,
-    /// The lane of the queue that it waits in.
+    /// The lane of the queue in which it waits.
     pub(crate) lane: usize,
-    /// Its place in the queue, given back when the job starts or dies.
+    /// Whose it is.
+    pub(crate) tenant: Option<Arc<str>>,
+    /// Its place in the queue, freed when the job starts or dies.
     pub(crate) permit: Option<Permit>,
     /// Its place among those that wait for memory.
     pub(crate) admission: Option<Admission>,
 }
 
 impl WorkItem {
+    /// The line of the queue that it waits in.
+    pub(crate) fn line(&self) -> Line<'_> {
+        Line {
+            lane: self.lane,
+            tenant: self.tenant.as_ref(),
+        }
+    }
+
     pub(crate) fn may_be_suspended(&self) -> bool {
         true
     }
 
-    /// What it adds to the bytes of the queue.
+    /// The bytes that it adds to the queue.
     pub(crate) fn argument_bytes(&self) -> usize {
         1
     }
@@ -45,7 +55,7 @@ pub(crate) type Left = Option<(Arc<Control>, Option<Arc<MemoryAccount>>)>;
 /// What a guest is expected to need of the memory budget.
 pub(crate) const MEMORY: usize = 64 << 10;
 
-/// Nobody traces.
+/// Nothing is traced.
 pub(crate) type CallSpan = ();
 
 impl QueueEntry for Ready {

@@ -1,19 +1,19 @@
-//! The primitives of concurrency as the model checker has them: what the library's `sync.rs`
-//! offers, on top of shuttle.
+//! Concurrency primitives on top of shuttle, with the names of the library's room `sync`.
 //!
-//! Time is a thread. [`Instant`] counts from the start of the schedule. The clock's thread
-//! knows the deadlines that somebody sleeps for; whenever the scheduler lets it go on, time
-//! jumps to the earliest of them and the sleeper is woken. So a deadline may pass at any
-//! moment, and never does for good: a thread that sleeps with one is no deadlock. A thread
-//! that sleeps without is woken by those who mean to wake it, and by nobody else. How long
-//! the clock hesitates is drawn anew for each schedule. Besides, each look at the clock takes
-//! [`LOOK`], so that whoever looks out for something for a while comes to an end.
+//! Time is simulated by a thread. [`Instant`] counts from the start of the schedule. The clock's
+//! thread knows the deadlines of all sleepers. Whenever the scheduler runs it, time advances to the
+//! earliest deadline, and that sleeper is woken. So a deadline may pass at any moment, and always
+//! passes in the end: a thread that sleeps with a deadline is no deadlock. A thread that sleeps
+//! without one is woken only by other threads. How long the clock waits is drawn anew for each
+//! schedule. Each read of the clock takes [`LOOK`], so that a thread that polls until a deadline
+//! comes to an end.
 //!
-//! A wake-up for no reason is allowed for a condition variable and a parked thread. It would
-//! cover up a lost one, so it comes in every fourth schedule only.
+//! Spurious wake-ups are allowed for condition variables and parked threads. They would hide lost
+//! wake-ups, so only every fourth schedule has them.
 //!
-//! Condition variables and parking are made here, of shuttle's mutex and condition variable:
-//! shuttle's own know no timeout, and its parked threads wake up for no reason all the time.
+//! Condition variables and parking are implemented here, with shuttle's mutex and condition
+//! variable: shuttle's own have no timeout, and its parked threads have spurious wake-ups all the
+//! time.
 
 use std::cell::{Cell, RefCell};
 use std::ops::{Deref, DerefMut};
@@ -25,14 +25,14 @@ use shuttle::rand::{Rng as _, thread_rng};
 pub(crate) use shuttle::sync::atomic;
 pub(crate) use shuttle::sync::{Arc, Weak};
 
-/// Takes the lock whatever became of who held it before; blocks while another thread has it.
+/// Takes the lock, also if an earlier holder panicked. Blocks while another thread has it.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     let guard = mutex.0.lock().unwrap_or_else(PoisonError::into_inner);
     MutexGuard { mutex, guard }
 }
 
-/// Blocks until `condvar` is signalled, now and then for no reason, or until the deadline,
-/// which gives the lock back as an error.
+/// Blocks until `condvar` is signalled, until a spurious wake-up, or until the deadline, after
+/// which the guard is returned as an error.
 pub(crate) fn wait<'a, T>(
     condvar: &Condvar,
     guard: MutexGuard<'a, T>,
@@ -42,7 +42,7 @@ pub(crate) fn wait<'a, T>(
         return Err(guard);
     }
     let mutex = guard.mutex;
-    // Who signals here, without the lock, signals too early.
+    // A signal at this point, without the lock, comes too early.
     pass();
     let sleeper = Arc::new(Sleeper::default());
     condvar.with(|sleepers| sleepers.push(Arc::clone(&sleeper)));
@@ -52,7 +52,7 @@ pub(crate) fn wait<'a, T>(
     Ok(lock(mutex))
 }
 
-/// Lets the scheduler choose who goes on.
+/// Lets the scheduler choose the next thread.
 fn pass() {
     shuttle::thread::sleep(Duration::ZERO);
 }
@@ -86,8 +86,8 @@ impl<T: ?Sized> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// The sleepers, in the order in which they came. Its lock is held for one step at a time, so
-/// it is one of the standard library's and nobody ever waits for it.
+/// The sleepers, in the order of their arrival. The lock is held for one step at a time, so the
+/// standard library's is used and never blocks.
 #[derive(Default)]
 pub(crate) struct Condvar(std::sync::Mutex<Vec<Arc<Sleeper>>>);
 
@@ -96,7 +96,7 @@ impl Condvar {
         Self::default()
     }
 
-    /// Wakes one sleeper, whichever.
+    /// Wakes one sleeper, chosen at random.
     pub(crate) fn notify_one(&self) {
         pass();
         let sleeper = self.with(|sleepers| match sleepers.len() {
@@ -121,8 +121,8 @@ impl Condvar {
     }
 }
 
-/// Written once. Unlike the standard library's it does not block those who come second while
-/// the first makes the value: the values here are made without a step of another thread.
+/// Written once. Unlike the standard library's, it does not block other threads while the first one
+/// makes the value: the values here are made without a step of another thread.
 pub(crate) struct OnceLock<T>(std::sync::OnceLock<T>);
 
 impl<T> OnceLock<T> {
@@ -146,11 +146,11 @@ impl<T> OnceLock<T> {
     }
 }
 
-/// A moment, counted from the start of the schedule.
+/// A point in time, counted from the start of the schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Instant(Duration);
 
-/// How long a look at the clock takes.
+/// How long a read of the clock takes.
 const LOOK: Duration = Duration::from_micros(20);
 
 impl Instant {
@@ -187,10 +187,10 @@ impl std::ops::Add<Duration> for Instant {
 }
 
 thread_local! {
-    /// All threads of a schedule run on one thread of the system, so this is theirs alone.
+    /// All threads of a schedule run on one thread of the system, so this belongs to one schedule.
     static CLOCK: RefCell<Clock> = RefCell::default();
 
-    /// Whether wake-ups come for no reason in this schedule.
+    /// Whether this schedule has spurious wake-ups.
     static IS_RESTLESS: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -199,7 +199,7 @@ struct Clock {
     now: Duration,
     alarms: Vec<Alarm>,
     n_alarms: u64,
-    /// What the clock's thread sleeps on while there is no alarm.
+    /// The sleeper of the clock's thread while there is no alarm.
     hand: Arc<Sleeper>,
     is_stopped: bool,
 }
@@ -225,15 +225,15 @@ pub(crate) fn with_clock(claim: impl FnOnce()) {
     clock.join().expect("the clock does not panic");
 }
 
-/// Runs one schedule of `claim` without a clock, for claims in which nobody sleeps with a
-/// deadline and every wake-up has a reason.
+/// Runs one schedule of `claim` without a clock, for claims in which no thread sleeps with a
+/// deadline. There are no spurious wake-ups.
 pub(crate) fn without_clock(claim: impl FnOnce()) {
     CLOCK.set(Clock::default());
     IS_RESTLESS.set(false);
     claim();
 }
 
-/// What the clock's thread does.
+/// The body of the clock's thread.
 fn turn(patience: u32) {
     loop {
         let (has_alarms, is_stopped, hand) = CLOCK.with_borrow(|clock| {
@@ -263,7 +263,7 @@ fn turn(patience: u32) {
     }
 }
 
-/// Something a thread can sleep on until it is woken; a wake-up that comes first is kept.
+/// An object on which a thread sleeps until it is woken. A wake-up that comes first is kept.
 #[derive(Debug, Default)]
 pub(crate) struct Sleeper {
     state: shuttle::sync::Mutex<SleeperState>,
@@ -285,7 +285,7 @@ impl Sleeper {
         self.sleep_soundly(deadline);
     }
 
-    /// Sleeps until it is woken or the alarm rings, and not less.
+    /// Sleeps until it is woken or the alarm rings, without spurious wake-ups.
     fn sleep_soundly(self: &Arc<Self>, deadline: Option<Instant>) {
         let alarm = deadline.map(|deadline| self.set_alarm(deadline));
         let mut state = self.lock();
@@ -332,7 +332,7 @@ impl Sleeper {
 }
 
 pub(crate) mod thread {
-    //! Threads, which park as [`super`] says.
+    //! Threads, which park as described in [`super`].
 
     use std::time::Duration;
 
@@ -365,14 +365,14 @@ pub(crate) mod thread {
         current().0.sleep(Some(Instant::now() + patience));
     }
 
-    /// A nap: others may come first, and that is all that is known of how long it takes.
+    /// A sleep: other threads may run first. Nothing else is known of its duration.
     pub(crate) fn sleep(_: Duration) {
         yield_now();
     }
 }
 
 pub(crate) mod channel {
-    //! As much of crossbeam's channel as the library uses.
+    //! The part of crossbeam's channels that the library uses.
 
     use std::collections::VecDeque;
 
@@ -432,7 +432,7 @@ pub(crate) mod channel {
 
         pub(crate) fn is_full(&self) -> bool {
             let n_messages = lock(&self.0.messages).len();
-            // What nobody will receive is dropped.
+            // Items that no receiver is left for are dropped.
             n_messages == self.0.capacity && self.0.has_receiver.load(Ordering::SeqCst)
         }
 

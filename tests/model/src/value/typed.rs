@@ -1,4 +1,4 @@
-//! Stands in for values along a signature: no task of the model has one.
+//! Replaces values by signature: no task of the model has a signature.
 
 use serde::Deserialize;
 

@@ -40,7 +40,7 @@ const MAX_FIXED_CHUNK: usize = 4096;
 /// Submits the inputs of a map.
 pub(super) struct Feed<'pool, Args, Out, Input> {
     pub(super) pool: &'pool Pool,
-    task: Task<Args, Out>,
+    pub(super) task: Task<Args, Out>,
     /// `None` when it has ended, or the pool accepts no more.
     input: Option<Input>,
     /// Inputs that wait for places in the queue. Inputs are pulled before places are reserved:
@@ -129,8 +129,10 @@ where
             if self.pulled.is_empty() {
                 break;
             }
-            let reserved = self.pool.reserve_some(self.pulled.len(), Blocking::Never);
-            if matches!(reserved, Err(ReserveError::Full)) && !self.is_over() {
+            let tenant = self.task.options().own_tenant();
+            let n_pulled = self.pulled.len();
+            let reserved = self.pool.reserve_some(tenant, n_pulled, Blocking::Never);
+            if reserved.as_ref().is_err_and(|error| error.is_full()) && !self.is_over() {
                 return false;
             }
             n_ahead += self.submit(reserved, &mut take);
@@ -149,7 +151,9 @@ where
             return;
         }
         let blocking = self.deadline().map_or(Blocking::Forever, Blocking::Until);
-        let reserved = self.pool.reserve_some(self.pulled.len(), blocking);
+        let tenant = self.task.options().own_tenant();
+        let n_pulled = self.pulled.len();
+        let reserved = self.pool.reserve_some(tenant, n_pulled, blocking);
         self.submit(reserved, &mut take);
     }
 

@@ -11,7 +11,7 @@ use super::feed::Feed;
 use crate::error::TaskError;
 use crate::future::TaskFuture;
 use crate::pool::Pool;
-use crate::schedule::PermitWaiter;
+use crate::schedule::PlaceWaiter;
 use crate::task::Task;
 use crate::value::{Arguments, IntoArguments};
 
@@ -23,7 +23,7 @@ use crate::value::{Arguments, IntoArguments};
 pub struct MapStream<'pool, Args, Out, Input> {
     feed: Feed<'pool, Args, Out, Input>,
     ahead: VecDeque<Result<TaskFuture<Out>, TaskError>>,
-    waiting: Option<PermitWaiter>,
+    waiting: PlaceWaiter,
 }
 
 impl<'pool, Args, Out, Input> MapStream<'pool, Args, Out, Input>
@@ -35,7 +35,7 @@ where
         let mut stream = Self {
             feed: Feed::new(pool, task, input),
             ahead: VecDeque::new(),
-            waiting: None,
+            waiting: PlaceWaiter::default(),
         };
         stream.fill();
         stream
@@ -65,11 +65,9 @@ where
         let this = &mut *self;
         while !this.fill() && this.ahead.is_empty() {
             // No task is under way whose end would wake the caller, so room in the queue must.
-            let queue = &this.feed.pool.registry.scheduler.queue;
-            match queue
-                .places
-                .poll_reserve(&mut this.waiting, context.waker())
-            {
+            let scheduler = &this.feed.pool.registry.scheduler;
+            let tenant = this.feed.task.options().own_tenant();
+            match scheduler.poll_reserve(tenant, &mut this.waiting, context.waker()) {
                 Poll::Pending => return Poll::Pending,
                 // Given back, and reserved again by `fill`; if another thread takes it first, the
                 // wait goes on.
@@ -77,7 +75,7 @@ where
             }
         }
         // Leaves the line for a place: the outcome is what it waits for now.
-        this.waiting = None;
+        this.waiting = PlaceWaiter::default();
         let Some(first) = this.ahead.front_mut() else {
             return Poll::Ready(this.feed.end());
         };

@@ -1,4 +1,4 @@
-//! From the guest's memory and its core values to the wire form, within the limits of the call.
+//! Converts core values and the guest's memory to the wire form, within the limits of the call.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -17,15 +17,15 @@ use crate::call::Control;
 use crate::sandbox::store::Stopped;
 use crate::sync::Arc;
 
-/// How many core values the result of a call may take; where it takes more it goes through memory.
-/// The canonical ABI's `MAX_FLAT_RESULTS`.
+/// How many core values the result of a call may have. A result with more is in memory. This is
+/// `MAX_FLAT_RESULTS` of the canonical ABI.
 const MAX_FLAT_RESULTS: usize = 1;
 
 /// The result of a call. It is an error if the function's own result is one.
 pub(crate) struct Outcome(pub(in crate::sandbox) Result<Vec<u8>, Vec<u8>>);
 
-// SAFETY: `Lower` is a `ValRaw`. `ABI` is used only where the flat form has more than
-// `MAX_FLAT_RESULTS` values, and it has one: the value itself, or where it lies.
+// SAFETY: `Lower` is a `ValRaw`. `ABI` is used only if the flat form has more than
+// `MAX_FLAT_RESULTS` values. It has one: the value, or its address.
 #[allow(unsafe_code)]
 unsafe impl ComponentType for Outcome {
     type Lower = ValRaw;
@@ -33,7 +33,7 @@ unsafe impl ComponentType for Outcome {
     const ABI: CanonicalAbiInfo = CanonicalAbiInfo::ZERO;
 
     fn typecheck(_results: &InterfaceType, _types: &InstanceType<'_>) -> Result<()> {
-        // Every type fits: what is lifted follows the type that is there.
+        // Every type fits: lifting follows the type of the function.
         Ok(())
     }
 }
@@ -42,8 +42,7 @@ unsafe impl ComponentType for Outcome {
 #[allow(unsafe_code)]
 unsafe impl ComponentNamedList for Outcome {}
 
-// SAFETY: reads `source` as the type of the results asks for, and memory through
-// bounds-checked slices.
+// SAFETY: `source` is read by the type of the results, and memory through bounds-checked slices.
 #[allow(unsafe_code)]
 unsafe impl Lift for Outcome {
     fn linear_lift_from_flat(
@@ -77,20 +76,20 @@ unsafe impl Lift for Outcome {
 }
 
 thread_local! {
-    /// What bounds the result that this thread lifts next: wasmtime hands no state of the
-    /// caller's to what lifts. Set for as long as the call of a function is polled.
+    /// The bounds of the result that this thread lifts next. A thread-local, since wasmtime passes
+    /// no state of the caller to `Lift`. Set while the call of a function is polled.
     static BOUNDS: RefCell<Option<Bounds>> = const { RefCell::new(None) };
 }
 
-/// What bounds a result while it is lifted. What lies in the guest's memory bounds nothing: a
-/// list of a byte each, nested in ninety tuples, is ninety times as large on the wire.
+/// The bounds of a result while it is lifted. The size of the guest's memory is no bound: a list of
+/// bytes that are each nested in ninety tuples is ninety times as large on the wire.
 struct Bounds {
-    /// Bytes that it may have on the wire.
+    /// The limit for its size on the wire, in bytes.
     payload_limit: usize,
     control: Arc<Control>,
 }
 
-/// Polls `call`, and bounds the result that it lifts.
+/// Polls `call`, within bounds for the result that it lifts.
 pub(crate) async fn bounded<T>(
     payload_limit: usize,
     control: &Arc<Control>,
@@ -109,7 +108,7 @@ pub(crate) async fn bounded<T>(
     .await
 }
 
-/// Takes the bounds back when a poll is over: the next one may be on another thread.
+/// Clears the bounds at the end of a poll: the next poll may be on another thread.
 struct ResetBounds;
 
 impl Drop for ResetBounds {
@@ -118,45 +117,45 @@ impl Drop for ResetBounds {
     }
 }
 
-/// A result is larger than a payload may be.
+/// A result is over the payload limit.
 #[derive(Debug, thiserror::Error)]
 #[error("the result is over the payload limit of {limit} bytes")]
 pub(crate) struct PayloadLimitReached {
     limit: usize,
 }
 
-/// A result on the wire, as far as it has been lifted.
+/// The part of a result that has been lifted to the wire.
 struct Wire {
     bytes: Vec<u8>,
     bounds: Bounds,
-    /// Values since the last look at the stop request.
-    n_unlooked: u32,
+    /// Values since the last check of the stop request.
+    n_unchecked: u32,
 }
 
-/// After so many values the stop request is looked at: a look costs as much as a value.
-const LOOK_AFTER: u32 = 1 << 12;
+/// The stop request is checked once in so many values: a check costs as much as a value.
+const CHECK_AFTER: u32 = 1 << 12;
 
 impl Wire {
     fn new() -> Result<Self> {
         // A call has one result.
         let bounds = BOUNDS.take();
-        let bounds = bounds.ok_or_else(|| format_err!("a result that nobody asked for"))?;
+        let bounds = bounds.ok_or_else(|| format_err!("a result outside of a call"))?;
         Ok(Self {
             bytes: Vec::new(),
             bounds,
-            n_unlooked: 0,
+            n_unchecked: 0,
         })
     }
 
-    /// One more value comes, of `size` bytes at the least. To be called before it is written.
+    /// Admits another value of at least `size` bytes. To be called before it is written.
     fn admit(&mut self, size: usize) -> Result<()> {
         let limit = self.bounds.payload_limit;
         if size > limit.saturating_sub(self.bytes.len()) {
             bail!(PayloadLimitReached { limit });
         }
-        self.n_unlooked += 1;
-        if self.n_unlooked == LOOK_AFTER {
-            self.n_unlooked = 0;
+        self.n_unchecked += 1;
+        if self.n_unchecked == CHECK_AFTER {
+            self.n_unchecked = 0;
             if self.bounds.control.is_forced() {
                 bail!(Stopped);
             }
@@ -165,7 +164,8 @@ impl Wire {
     }
 }
 
-/// Lifts the result of a function: the value, or either side of a `result`.
+/// Lifts the result of a function. The outcome is an error if the result is the error case of a
+/// `result`.
 fn lift_result(
     context: &mut LiftContext<'_>,
     ty: InterfaceType,
@@ -193,7 +193,7 @@ fn lift_result(
     })
 }
 
-/// Puts a value of the type `ty`, which lies in `bytes`, on the wire.
+/// Writes the value of the type `ty` that `bytes` holds to the wire.
 fn lift(
     context: &mut LiftContext<'_>,
     ty: InterfaceType,
@@ -270,7 +270,7 @@ fn lift_each(
     Ok(())
 }
 
-/// Lifts a case of a variant, with the payload that it may have.
+/// Lifts a case of a variant with its payload, if it has one.
 fn lift_case(
     context: &mut LiftContext<'_>,
     info: &VariantInfo,
@@ -315,14 +315,14 @@ fn lift_list(
     let n_bytes = (len as usize).checked_mul(size);
     let n_bytes = n_bytes.ok_or_else(|| format_err!("a list that is larger than memory"))?;
     let elements = memory(context, address, n_bytes, align)?;
-    // The same elements can be in any number of lists.
+    // Fuel bounds the copies: any number of lists can have the same elements.
     context.consume_fuel(n_bytes)?;
     if element == InterfaceType::U8 {
         wire.admit(elements.len())?;
         written(encode::write_bin(&mut wire.bytes, elements));
         return Ok(());
     }
-    // Each element has a byte at the least.
+    // Each element has at least a byte.
     wire.admit(len as usize)?;
     write_array(&mut wire.bytes, len as usize)?;
     for bytes in elements.chunks_exact(size) {
@@ -331,12 +331,12 @@ fn lift_list(
     Ok(())
 }
 
-/// A piece of the guest's memory.
+/// A slice of the guest's memory.
 fn memory<'a>(context: &LiftContext<'a>, address: u32, len: usize, align: u32) -> Result<&'a [u8]> {
     if !address.is_multiple_of(align) {
         bail!("a pointer that is not aligned");
     }
-    // Who never returned anything in memory may have none.
+    // A guest that returns nothing in memory may have no memory.
     if len == 0 {
         return Ok(&[]);
     }
@@ -345,7 +345,7 @@ fn memory<'a>(context: &LiftContext<'a>, address: u32, len: usize, align: u32) -
     bytes.ok_or_else(|| format_err!("a pointer out of the bounds of memory"))
 }
 
-/// A value that came as a core value, as it would lie in memory.
+/// The memory form of a value that is a core value.
 fn in_memory_form(types: &ComponentTypes, ty: InterfaceType, value: &ValRaw) -> Result<[u8; 8]> {
     let inner = match ty {
         InterfaceType::Record(index) => types[index].fields.first().map(|field| field.ty),
@@ -412,7 +412,7 @@ fn write_scalar(ty: InterfaceType, bytes: &[u8], wire: &mut Vec<u8>) -> Result<(
         InterfaceType::Bool => written(encode::write_bool(wire, bits != 0)),
         InterfaceType::Char => {
             let character = u32::try_from(bits).ok().and_then(char::from_u32);
-            let character = character.ok_or_else(|| format_err!("a character that is none"))?;
+            let character = character.ok_or_else(|| format_err!("an invalid character"))?;
             written(encode::write_str(wire, character.encode_utf8(&mut [0; 4])));
         }
         InterfaceType::S8 | InterfaceType::S16 | InterfaceType::S32 | InterfaceType::S64 => {

@@ -1,4 +1,4 @@
-//! From the wire form to core values and to the guest's memory.
+//! Converts the wire form to core values and to the guest's memory.
 
 use std::mem::{self, MaybeUninit};
 use std::slice::IterMut;
@@ -15,12 +15,12 @@ use super::{flags_word_size, is_scalar, size};
 use crate::call::Payload;
 use crate::sync::{Mutex, lock};
 
-/// How many core values the arguments of a call may take; where they take more they go
-/// through memory. The canonical ABI's `MAX_FLAT_PARAMS`.
+/// How many core values the arguments of a call may have. If they have more, they are passed in
+/// memory. This is `MAX_FLAT_PARAMS` of the canonical ABI.
 const MAX_FLAT_PARAMS: usize = 16;
 
-/// The arguments of a call: one array. Lowered once, and dropped when they are: large ones
-/// need not lie beside what the guest makes of them. (A mutex, since wasmtime wants `Sync`.)
+/// The arguments of a call, as one array. They are lowered once and dropped then, so that large
+/// arguments do not exist beside the guest's copy. (A mutex, since wasmtime requires `Sync`.)
 pub(crate) struct LoweredArguments(Mutex<Payload>);
 
 impl LoweredArguments {
@@ -29,8 +29,8 @@ impl LoweredArguments {
     }
 }
 
-// SAFETY: `Lower` is an array of `ValRaw`. `ABI` would tell the layout in memory; it is used
-// only where the flat form has more than `MAX_FLAT_PARAMS` values, and it has that many.
+// SAFETY: `Lower` is an array of `ValRaw`. `ABI` describes the layout in memory. It is used only if
+// the flat form has more than `MAX_FLAT_PARAMS` values, and it has that many.
 #[allow(unsafe_code)]
 unsafe impl ComponentType for LoweredArguments {
     type Lower = [ValRaw; MAX_FLAT_PARAMS];
@@ -38,7 +38,7 @@ unsafe impl ComponentType for LoweredArguments {
     const ABI: CanonicalAbiInfo = CanonicalAbiInfo::ZERO;
 
     fn typecheck(_params: &InterfaceType, _types: &InstanceType<'_>) -> Result<()> {
-        // Every type fits: what is lowered follows the type that is there.
+        // Every type fits: lowering follows the type of the function.
         Ok(())
     }
 }
@@ -47,9 +47,8 @@ unsafe impl ComponentType for LoweredArguments {
 #[allow(unsafe_code)]
 unsafe impl ComponentNamedList for LoweredArguments {}
 
-// SAFETY: all of `target` is initialized. As many values as the parameters take are then set
-// by `lower`, each in the form that the type of its parameter asks for; what writes to memory
-// does so through bounds-checked slices.
+// SAFETY: all of `target` is initialized. `lower` then sets as many values as the parameters have,
+// each in the form of its parameter's type. Memory is written through bounds-checked slices.
 #[allow(unsafe_code)]
 unsafe impl Lower for LoweredArguments {
     fn linear_lower_to_flat<T>(
@@ -80,7 +79,7 @@ unsafe impl Lower for LoweredArguments {
     }
 }
 
-/// Where a value goes.
+/// Where a value is lowered to.
 enum Place<'a, 'b> {
     /// Into core values, one after the other.
     Flat(&'a mut IterMut<'b, ValRaw>),
@@ -89,7 +88,7 @@ enum Place<'a, 'b> {
 }
 
 impl Place<'_, '_> {
-    /// Puts down the bits of a core value, of which memory holds the lower `size` bytes.
+    /// Writes the bits of a core value. Memory gets the lower `size` bytes.
     fn put<T>(self, context: &mut LowerContext<'_, T>, bits: u64, size: usize) -> Result<()> {
         match self {
             Self::Flat(values) => {
@@ -106,7 +105,7 @@ impl Place<'_, '_> {
         Ok(())
     }
 
-    /// Puts down where something lies, and how long it is.
+    /// Writes an address and a length.
     fn put_pointer_pair<T>(
         self,
         context: &mut LowerContext<'_, T>,
@@ -125,7 +124,7 @@ impl Place<'_, '_> {
     }
 }
 
-/// Takes a value of the type `ty` off the wire and puts it down.
+/// Reads a value of the type `ty` from the wire and lowers it to `place`.
 fn lower<T>(
     context: &mut LowerContext<'_, T>,
     ty: InterfaceType,
@@ -143,7 +142,8 @@ fn lower<T>(
                     // SAFETY: `linear_lower_to_flat` has initialized it if it succeeds.
                     #[allow(unsafe_code)]
                     let pair = unsafe { pair.assume_init() };
-                    // In this order: who comes first has taken one too many at the end.
+                    // `values` must come second: `zip` takes one item too many from the first
+                    // iterator.
                     for (lowered, value) in pair.into_iter().zip(values) {
                         *value = lowered;
                     }
@@ -225,7 +225,7 @@ fn lower_each<T>(
     Ok(())
 }
 
-/// Lowers a case of a variant of the type `ty`, with the payload that it may have.
+/// Lowers a case of a variant of the type `ty` with its payload, if it has one.
 fn lower_case<T>(
     context: &mut LowerContext<'_, T>,
     ty: InterfaceType,
@@ -243,7 +243,7 @@ fn lower_case<T>(
             if let Some(ty) = payload {
                 lower(context, ty, wire, Place::Flat(values))?;
             }
-            // What other cases need and this one does not is zero.
+            // The values that only other cases use stay zero.
             while values.len() > left {
                 values.next();
             }
@@ -259,7 +259,7 @@ fn lower_case<T>(
     }
 }
 
-/// Lowers a list into memory of the guest's; says where it lies, and how many elements it has.
+/// Lowers a list to the guest's memory. Returns its address and its number of elements.
 fn lower_list<T>(
     context: &mut LowerContext<'_, T>,
     element: InterfaceType,
@@ -295,7 +295,7 @@ fn lower_list<T>(
     Ok((address, len))
 }
 
-/// Lowers a set of `n_flags`: their bits, in one or two bytes or in words of four.
+/// Lowers a set of `n_flags` flags to their bits: one byte, two bytes, or words of four.
 fn lower_flags<T>(
     context: &mut LowerContext<'_, T>,
     n_flags: usize,
@@ -323,8 +323,8 @@ fn flat_count(types: &ComponentTypes, ty: &InterfaceType) -> Result<usize> {
     count.ok_or_else(|| format_err!("too many values"))
 }
 
-/// The bits of a core value. Small integers are extended to 32 bits by their sign, and all
-/// further by zeros, as a variant's cases that share a core value want it.
+/// The bits of a core value. Signed integers are extended to 32 bits by their sign. All further
+/// bits are zero, as variants require whose cases share a core value.
 fn read_scalar(ty: InterfaceType, wire: &mut &[u8]) -> Result<u64> {
     Ok(match ty {
         InterfaceType::Bool => decode::read_bool(wire).map_err(|_| broken())?.into(),
@@ -395,7 +395,7 @@ fn take<'a>(wire: &mut &'a [u8], len: u32) -> Result<&'a [u8]> {
     Ok(taken)
 }
 
-/// What `typed` has written does not fit the function: a defect of ours.
+/// The wire form, which `typed` has written, does not fit the function: a defect of this library.
 fn broken() -> wasmtime::Error {
     format_err!("the arguments do not fit the function's types")
 }

@@ -1,12 +1,12 @@
-//! Between the wire form of values and a guest's memory, along the guest's own types.
+//! Converts values between the wire form and a guest's memory, by the guest's own types.
 //!
-//! The wire form is what jobs carry: MessagePack without names, written by `value/typed` along the
-//! same signature. Values go from there straight to where the canonical ABI wants them, and
-//! back, with no tree of values in between: a list of bytes is one copy.
+//! The wire form is MessagePack without names, which `value/typed` writes by the same signature.
+//! Values are converted directly between it and the form of the canonical ABI, without a tree of
+//! values in between: a list of bytes is one copy.
 //!
-//! This implements the traits that wasmtime's own `derive` macros implement, which are public
-//! for their sake only. What can be left to wasmtime is: layouts, calls of the guest's
-//! allocator, encodings of text.
+//! This implements the traits that wasmtime's `derive` macros implement, which are public only for
+//! these macros. wasmtime still does layouts, calls of the guest's allocator, and encodings of
+//! text.
 
 mod lift;
 mod lower;
@@ -20,7 +20,7 @@ fn size(abi: &CanonicalAbiInfo) -> usize {
     abi.size32 as usize
 }
 
-/// Bytes of a word of a set of so many flags.
+/// The size of one word of a set of `n_flags` flags, in bytes.
 fn flags_word_size(n_flags: usize) -> usize {
     match n_flags {
         ..=8 => 1,

@@ -1,7 +1,7 @@
-//! What a guest may use of the host: nothing, unless it is granted here.
+//! The rights of a guest to the host. Without a grant it has none.
 //!
-//! Plain data, but for the folders, which are opened when they are granted. Knows nothing of
-//! how a guest is held to it.
+//! Plain data, except for the folders, which are opened when they are granted. Does not know how
+//! rights are enforced.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -11,11 +11,12 @@ use super::files::Folders;
 use super::rights::Opened;
 use crate::sync::Arc;
 
-/// What a guest may use of the host: folders, variables, addresses. Nothing by default.
+/// The rights of a guest to the host: folders, variables, addresses. None by default.
 ///
-/// Given to a module ([`TaskModule::with_capabilities`](crate::TaskModule::with_capabilities)),
-/// to the tasks of one reference ([`TaskOptions::capabilities`](crate::TaskOptions::capabilities))
-/// or to one [`Command`](crate::Command). Cheap to clone.
+/// They are given to a module
+/// ([`TaskModule::with_capabilities`](crate::TaskModule::with_capabilities)), to the tasks of one
+/// reference ([`TaskOptions::capabilities`](crate::TaskOptions::capabilities)) or to one
+/// [`Command`](crate::Command). Cheap to clone.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -32,7 +33,7 @@ use crate::sync::Arc;
 #[must_use = "rights do nothing until a module, a task or a command gets them"]
 pub struct Capabilities(Option<Arc<Grants>>);
 
-/// Whether a guest may change what is in a folder.
+/// Whether a guest may change the content of a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Access {
@@ -42,7 +43,7 @@ pub enum Access {
     ReadWrite,
 }
 
-/// Why something cannot be granted.
+/// Why a right cannot be granted.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum GrantError {
@@ -64,7 +65,7 @@ pub enum GrantError {
     },
 }
 
-/// What was granted.
+/// The granted rights.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Grants {
     pub(crate) dirs: Vec<DirGrant>,
@@ -73,11 +74,11 @@ pub(crate) struct Grants {
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) net: Vec<NetGrant>,
     pub(crate) inherits_stdio: bool,
-    /// The seed of a guest that has nothing of chance and time.
+    /// The seed of a deterministic guest.
     pub(crate) seed: Option<u64>,
 }
 
-/// A folder of the host, by the name that it has for the guest.
+/// A folder of the host, and the name under which the guest sees it.
 #[derive(Debug, Clone)]
 pub(crate) struct DirGrant {
     pub(crate) host: PathBuf,
@@ -85,18 +86,28 @@ pub(crate) struct DirGrant {
     pub(crate) access: Access,
     /// Whether the guest may open FIFOs, sockets and devices in it.
     pub(crate) has_special_files: bool,
-    /// What was there when it was granted.
+    /// Whether file operations in it may take long, and get threads of their own.
+    pub(crate) is_slow: bool,
+    /// The folder, as it was opened when it was granted.
     pub(crate) opened: Opened,
 }
 
-/// Whom a guest may connect to.
+/// As what a folder is granted.
+#[derive(PartialEq)]
+enum Kind {
+    Usual,
+    WithSpecialFiles,
+    OnSlowDisk,
+}
+
+/// A host and a port to which a guest may connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NetGrant {
     pub(crate) host: Host,
     pub(crate) port: u16,
 }
 
-/// A machine, as it was granted.
+/// The host of a granted address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Host {
     Address(IpAddr),
@@ -105,58 +116,70 @@ pub(crate) enum Host {
 }
 
 impl Capabilities {
-    /// Nothing at all.
+    /// No rights.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Grants the folder `host`, and all that is below it, under the name `guest`. Opens it
-    /// now, and the guest gets what was opened: who renames it or puts another one in its
-    /// place changes nothing.
+    /// Grants the folder `host` and everything below it, under the name `guest`. The folder is
+    /// opened now, and the guest gets the opened folder: renaming or replacing it later changes
+    /// nothing.
     ///
-    /// The guest comes nowhere else: not by `..`, nor by absolute paths, nor by symbolic
-    /// links, whoever made them. Hard links that are there already lead where they lead.
+    /// The guest cannot leave the folder: not by `..`, nor by absolute paths, nor by symbolic
+    /// links, whoever made them. Existing hard links work, and may refer to files that have other
+    /// names elsewhere.
     ///
-    /// A guest that may write can leave symbolic links in the folder that lead out of it, to
-    /// `../../etc` for example. No guest follows them, but a host program that reads the folder
-    /// afterwards does: open files there without following links (`O_NOFOLLOW`, or
+    /// A guest that may write can create symbolic links in the folder that lead out of it, to
+    /// `../../etc` for example. No guest can follow them, but a host program that reads the folder
+    /// afterwards does. It should open files there without following links (`O_NOFOLLOW`, or
     /// `openat2` with `RESOLVE_BENEATH`).
     ///
-    /// Not bounded is how much a guest writes, and the files that it has open count against
-    /// this process's own limit (each instance may hold about a thousand handles). Files are
-    /// read and written on the worker's own thread: while a file operation blocks (a network
-    /// file system) a stop ends the task and not the operation, which keeps the thread
-    /// ([`PoolStats::stuck`](crate::PoolStats::stuck)).
+    /// How much a guest writes is not bounded. Its open files count against this process's own
+    /// limit (each instance may hold about a thousand handles).
     ///
-    /// Special files in the folder (FIFOs, sockets, devices) cannot be opened, whatever links lead
-    /// to them: the guest is told `not-permitted`, and the report says which, see
-    /// [`TaskReport::refused`](crate::TaskReport::refused). They are not opened for a look either,
-    /// except that on systems other than Linux one that takes the place of another file at that
-    /// moment is opened, without waiting for it, and closed.
-    /// [`dir_with_special_files`](Self::dir_with_special_files) grants them.
+    /// File operations run on the worker's own thread, unless the file system of the folder is known
+    /// to be slow: one of the network (NFS, SMB, Ceph, 9p and others) or of another process (FUSE).
+    /// There they run on threads for slow disks, and the guest is suspended until the disk has
+    /// answered ([`TaskState::Suspended`](crate::TaskState::Suspended)): it holds no worker, and is
+    /// stopped as any other that waits. This costs some 50 µs for each operation. A pool has up to
+    /// 64 of these threads; more operations wait in line. An operation whose guest was stopped goes
+    /// on until the disk has answered, so a dead disk can delay the operations on others.
+    ///
+    /// The file system is determined here, which blocks until the disk has answered. Another file
+    /// system that is mounted below the folder is not noticed: see
+    /// [`dir_on_slow_disk`](Self::dir_on_slow_disk). While an operation blocks on a disk that is not
+    /// taken for slow, a stop ends the task but not the operation, which keeps the thread
+    /// ([`PoolStats::stuck`](crate::PoolStats::stuck)). The same holds for links and renames from a
+    /// folder that is not slow to one that is.
+    ///
+    /// Special files in the folder (FIFOs, sockets, devices) cannot be opened, not by links either.
+    /// The guest gets `not-permitted`, and [`TaskReport::refused`](crate::TaskReport::refused)
+    /// lists the file. The check does not open the file, with one exception: on systems other than
+    /// Linux, a special file that replaces another file at that moment is opened, without waiting,
+    /// and closed. [`dir_with_special_files`](Self::dir_with_special_files) grants them.
     ///
     /// # Errors
     ///
-    /// If it is no folder, or cannot be opened.
+    /// If `host` is not a folder or cannot be opened.
     pub fn dir(
         self,
         host: impl AsRef<Path>,
         guest: impl Into<String>,
         access: Access,
     ) -> Result<Self, GrantError> {
-        self.grant_dir(host.as_ref(), guest.into(), access, false)
+        self.grant_dir(host.as_ref(), guest.into(), access, Kind::Usual)
     }
 
-    /// As [`dir`](Self::dir), and the guest may open the special files that are in the folder:
-    /// devices, and FIFOs.
+    /// As [`dir`](Self::dir), but the guest may also open special files in the folder: devices and
+    /// FIFOs.
     ///
-    /// For devices that are read and written like files, such as `/dev/zero` or a disk. Opening
-    /// does not wait: a FIFO that nobody reads cannot be opened for writing. Since WASI reads and
-    /// writes files at positions, what has none, FIFOs and terminals, can be opened but neither
-    /// read nor written.
+    /// This is for devices that are read and written like files, such as `/dev/zero` or a disk.
+    /// Opening does not wait: a FIFO without a reader cannot be opened for writing. WASI reads and
+    /// writes files at positions. FIFOs and terminals have no positions, so they can be opened but
+    /// neither read nor written.
     ///
-    /// What a device does when it is opened, read or written is not bounded, nor how long it
-    /// takes.
+    /// What a device does when it is opened, read or written is not bounded, nor is the time that
+    /// it takes.
     ///
     /// # Errors
     ///
@@ -167,7 +190,23 @@ impl Capabilities {
         guest: impl Into<String>,
         access: Access,
     ) -> Result<Self, GrantError> {
-        self.grant_dir(host.as_ref(), guest.into(), access, true)
+        self.grant_dir(host.as_ref(), guest.into(), access, Kind::WithSpecialFiles)
+    }
+
+    /// As [`dir`](Self::dir), and the folder is on a slow disk, whatever its file system is: one
+    /// on a disk of the network (a loop device, a disk by iSCSI), or one in which other file
+    /// systems of the network are mounted.
+    ///
+    /// # Errors
+    ///
+    /// As [`dir`](Self::dir).
+    pub fn dir_on_slow_disk(
+        self,
+        host: impl AsRef<Path>,
+        guest: impl Into<String>,
+        access: Access,
+    ) -> Result<Self, GrantError> {
+        self.grant_dir(host.as_ref(), guest.into(), access, Kind::OnSlowDisk)
     }
 
     fn grant_dir(
@@ -175,19 +214,21 @@ impl Capabilities {
         path: &Path,
         guest: String,
         access: Access,
-        has_special_files: bool,
+        kind: Kind,
     ) -> Result<Self, GrantError> {
         let mut grants = self.0.map_or_else(Grants::default, Arc::unwrap_or_clone);
         let failed = |source| GrantError::Dir {
             path: path.to_owned(),
             source,
         };
+        let opened = Opened::open(path).map_err(failed)?;
         grants.dirs.push(DirGrant {
             host: path.to_owned(),
             guest,
             access,
-            has_special_files,
-            opened: Opened::open(path).map_err(failed)?,
+            has_special_files: kind == Kind::WithSpecialFiles,
+            is_slow: kind == Kind::OnSlowDisk || opened.is_slow(),
+            opened,
         });
         grants.folders = Folders::open(&grants.dirs).map_err(failed)?;
         Ok(Self(Some(Arc::new(grants))))
@@ -202,20 +243,20 @@ impl Capabilities {
         })
     }
 
-    /// Grants TCP connections to `HOST:PORT`, where `HOST` is an address or a name. A name may
-    /// be looked up, and then the guest may connect to each address that it was told, for as
-    /// long as its instance lives.
+    /// Grants TCP connections to `HOST:PORT`, where `HOST` is an address or a name. The guest may
+    /// look a granted name up, and may then connect to each address in the answer for as long as
+    /// its instance lives.
     ///
-    /// Up to 16 names are looked up at once by an instance, and up to 64 by all instances of a
-    /// pool, which takes a thread each. Those of a guest that has ended count until the system has
-    /// answered. Further ones fail as `temporary-resolver-failure`.
+    /// An instance may have 16 look-ups at once, and all instances of a pool together 64; each
+    /// look-up takes a thread. The look-ups of a guest that has ended count until the system has
+    /// answered. Further look-ups fail as `temporary-resolver-failure`.
     ///
-    /// Everything else is refused: other names and addresses, listening, UDP. What was
-    /// refused is in the report, see [`TaskReport::refused`](crate::TaskReport::refused).
+    /// Everything else is refused: other names and addresses, listening, UDP.
+    /// [`TaskReport::refused`](crate::TaskReport::refused) lists what was refused.
     ///
     /// # Errors
     ///
-    /// If `address` has another form.
+    /// If `address` does not have the form `HOST:PORT`.
     pub fn net(self, address: &str) -> Result<Self, GrantError> {
         let failed = |problem| GrantError::Net {
             address: address.to_owned(),
@@ -243,35 +284,38 @@ impl Capabilities {
     }
 
     /// Lets the guest read this process's standard input, and write to its standard output and
-    /// error, as it goes. For debugging, and for one guest at a time: those of several mix.
+    /// error directly. This is for debugging, with one guest at a time: the output of several
+    /// guests mixes.
     ///
-    /// A program's [`Output`](crate::Output) is empty then. Writing blocks the worker for as
-    /// long as nobody reads.
+    /// A program's [`Output`](crate::Output) is empty then. A write blocks the worker until the
+    /// process's stream takes it.
     pub fn inherit_stdio(self) -> Self {
         self.change(|grants| grants.inherits_stdio = true)
     }
 
-    /// Takes chance and time from the guest: random numbers come from `seed`, the clocks begin at
-    /// the first second of the year 2000 and move only when the guest sleeps, by what it sleeps.
-    /// Of its task it sees the worker 0, no time left and no request to stop, so a grace period is
-    /// of no use to it. The same input then gives the same output and uses the same fuel, on every
-    /// machine if the pool has
-    /// [`deterministic_numbers`](crate::PoolBuilder::deterministic_numbers), which says what may
-    /// differ without. That is for [`Isolation::Task`](crate::Isolation::Task): a warm instance
-    /// goes on with the time and the random numbers of the task before.
+    /// Makes the guest deterministic. Random numbers come from `seed`. The clocks begin at the
+    /// first second of the year 2000, and advance only while the guest sleeps, by the time that it
+    /// sleeps. The guest sees the worker 0, no time limit and no request to stop, so a grace period
+    /// is of no use to it.
     ///
-    /// To sleep takes no time, and of several timers that it waits for the earliest comes first.
-    /// Who looks at the clock until it moves does so for ever: set a
-    /// [`fuel_limit`](crate::PoolBuilder::fuel_limit), which is as exact, or a timeout.
+    /// The same input then gives the same output and uses the same fuel, on every machine if the
+    /// pool has [`deterministic_numbers`](crate::PoolBuilder::deterministic_numbers), whose
+    /// documentation says what may differ without it. This holds for
+    /// [`Isolation::Task`](crate::Isolation::Task): a warm instance keeps the time and the random
+    /// numbers of its earlier tasks.
     ///
-    /// Granted folders and addresses are input, too: their times, their order and what comes
-    /// from them are what they are. Since a connection and standard input take real time,
-    /// sleeping takes real time for a guest that has a right to them.
+    /// Sleeping takes no real time. If the guest waits for several timers, the earliest fires
+    /// first. A guest that checks the clock in a loop until it advances never ends: set a
+    /// [`fuel_limit`](crate::PoolBuilder::fuel_limit), which is exact as well, or a timeout.
+    ///
+    /// Granted folders and addresses are input, too: the times of files, the order of entries and
+    /// the content of answers are not made deterministic. For a guest with a right to connections
+    /// or to standard input, which take real time, sleeping takes real time.
     pub fn deterministic(self, seed: u64) -> Self {
         self.change(|grants| grants.seed = Some(seed))
     }
 
-    /// What was granted, if anything was.
+    /// The granted rights, if there are any.
     pub(crate) fn grants(&self) -> Option<&Grants> {
         self.0.as_deref()
     }

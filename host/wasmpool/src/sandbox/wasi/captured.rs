@@ -1,8 +1,8 @@
-//! Standard output and standard error of a guest: captured, with the end kept.
+//! Captures the standard output and standard error of a guest.
 //!
-//! A stream takes whatever the guest writes and never fails or blocks it; what is over the
-//! limit pushes out what came first, since the last words say most. That of a program is its
-//! result: it is kept whole, and what is over its limit ends the program.
+//! A stream accepts whatever the guest writes, and never fails or blocks it. It keeps the last
+//! bytes up to its limit, since the last lines are the most useful. The output of a program is its
+//! result: it is kept as a whole, and output over its limit ends the program.
 
 use std::collections::VecDeque;
 use std::io;
@@ -17,20 +17,20 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 use crate::call::{Captured, Control, TaskEvent};
 use crate::sync::lock;
 
-/// How much a guest may write in one call. Bounds what the host holds at once beside the
-/// tail; the figure is the usual one of WASI streams.
+/// How much a guest may write in one call. Bounds what the host holds beside the kept output. The
+/// figure is the usual one for WASI streams.
 const PERMIT: usize = 64 << 10;
 
-/// What the guest of one store writes. Clones are of the same.
+/// The captured output of the guest of one store. Clones share it.
 #[derive(Clone)]
 pub(crate) struct CapturedStreams {
     limit: usize,
-    /// Whether the words go to the process's own streams, too.
+    /// Whether output also goes to the process's own streams.
     is_inherited: bool,
     captured: Arc<Mutex<Buffers>>,
 }
 
-/// One of the two streams of an [`CapturedStreams`].
+/// One of the two streams of a [`CapturedStreams`].
 #[derive(Clone)]
 pub(crate) struct Capture {
     output: CapturedStreams,
@@ -45,9 +45,9 @@ pub(crate) enum Stream {
 
 #[derive(Default)]
 struct Buffers {
-    /// Of the task that runs: those who listen to it hear what it writes.
+    /// The control block of the running task, through which its listeners get the output.
     control: Option<Arc<Control>>,
-    /// How much both streams may take together, where they are kept whole.
+    /// The limit for both streams together, if they are kept as a whole.
     whole: Option<usize>,
     stdout: Buffer,
     stderr: Buffer,
@@ -59,7 +59,7 @@ struct Buffer {
     written: u64,
 }
 
-/// A program has printed more than it may.
+/// A program has printed more than its limit.
 #[derive(Debug, thiserror::Error)]
 #[error("it printed more than {limit} bytes, the limit of a program's output")]
 pub(crate) struct OutputLimitReached {
@@ -76,7 +76,7 @@ impl CapturedStreams {
         }
     }
 
-    /// As [`new`](Self::new), and passes everything on to the process's own streams.
+    /// As [`new`](Self::new), but also writes all output to the process's own streams.
     pub(crate) fn inherited(limit: usize) -> Self {
         Self {
             is_inherited: true,
@@ -89,19 +89,18 @@ impl CapturedStreams {
         Capture { output, stream }
     }
 
-    /// A task begins.
+    /// Begins the output of a task.
     pub(crate) fn begin(&self, control: &Arc<Control>) {
         lock(&self.captured).control = Some(Arc::clone(control));
     }
 
-    /// Keeps all of it until [`take_whole`](Self::take_whole), up to `limit` bytes together;
-    /// nothing where it is inherited.
+    /// Keeps the whole output until [`take_whole`](Self::take_whole), up to `limit` bytes of both
+    /// streams together. Does nothing if the streams are inherited.
     pub(crate) fn keep_whole(&self, limit: usize) {
         lock(&self.captured).whole = (!self.is_inherited).then_some(limit);
     }
 
-    /// Takes out all that was kept of standard output and standard error, and leaves the end
-    /// of each.
+    /// Takes the whole standard output and standard error. Leaves the end of each for the report.
     pub(crate) fn take_whole(&self) -> (Vec<u8>, Vec<u8>) {
         let mut buffers = lock(&self.captured);
         if buffers.whole.take().is_none() {
@@ -111,7 +110,7 @@ impl CapturedStreams {
         (stdout, buffers.stderr.take_whole(self.limit))
     }
 
-    /// The task has ended: takes out what was captured, and starts anew.
+    /// Takes the captured output at the end of a task. The next task begins with none.
     pub(crate) fn take(&self) -> (Captured, Captured) {
         let buffers = std::mem::take(&mut *lock(&self.captured));
         let captured = |buffer: Buffer| buffer.captured(self.limit);
@@ -135,7 +134,7 @@ impl Buffer {
         }
     }
 
-    /// Drops what came first.
+    /// Drops the first bytes until `limit` bytes are left.
     fn cut(&mut self, limit: usize) {
         self.tail.drain(..self.tail.len().saturating_sub(limit));
     }
@@ -174,7 +173,7 @@ impl Capture {
         Ok(())
     }
 
-    /// Writes to the process's own stream, where that was granted. Blocks while nobody reads.
+    /// Writes to the process's own stream, if it is inherited. Blocks until the stream takes it.
     fn pass_on(&self, bytes: &[u8]) -> io::Result<()> {
         fn write(mut stream: impl io::Write, bytes: &[u8]) -> io::Result<()> {
             stream.write_all(bytes)?;

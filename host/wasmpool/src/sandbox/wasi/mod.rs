@@ -1,5 +1,5 @@
-//! WASI: what a guest may use of the host, programs, and the interfaces that are not taken from
-//! wasmtime-wasi as they are.
+//! WASI: the rights of guests, programs, and those interfaces that are not used from wasmtime-wasi
+//! as they are.
 
 mod capabilities;
 pub(super) mod captured;

@@ -1,18 +1,19 @@
-//! What a guest may reach of the network, and what it was refused.
+//! The network rights of a guest, and what it was refused.
 //!
-//! A guest gets connections to the addresses that were granted, and to those that belong to a
-//! name that was granted, once it has looked that up here.
+//! A guest may connect to the addresses that were granted. It may also connect to the addresses of
+//! a granted name, once it has looked the name up here.
 //!
-//! To look a name up takes a thread for as long as it takes, and nothing stops it: it goes on when
-//! the guest has forgotten it and when the guest is gone. So places are counted until the system
-//! has answered.
+//! A look-up takes a thread of its own until the system has answered (the threads for slow disks may
+//! all wait for a disk). It cannot be stopped: it continues when the guest has dropped it, and when
+//! the guest has ended. So a look-up counts until the system has answered.
 
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
+use std::thread;
 
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::WasiCtxBuilder;
@@ -27,17 +28,17 @@ use crate::sandbox::store::State;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Arc, lock};
 
-/// How many addresses of names are kept. A guest can look the same name up over and over, and
-/// be told new addresses each time.
+/// How many addresses of names are kept. A guest can look the same name up repeatedly, and get new
+/// addresses each time.
 const MAX_ADDRESSES: usize = 1024;
 
-/// How many names an instance has looked up at once.
+/// How many look-ups an instance may have at once.
 const MAX_LOOKUPS: usize = 16;
 
-/// The same, of all instances of a pool, those that are gone included.
+/// The same for all instances of a pool, including those that have ended.
 const MAX_LOOKUPS_OF_POOL: usize = 64;
 
-/// Counts the look-ups of a pool that are under way.
+/// Counts the running look-ups of a pool.
 #[derive(Default)]
 pub(crate) struct Lookups(AtomicUsize);
 
@@ -45,13 +46,12 @@ pub(crate) struct Lookups(AtomicUsize);
 #[derive(Default)]
 pub(crate) struct Network {
     granted: Vec<NetGrant>,
-    /// The addresses that the guest was told for names that were granted. Written by its
-    /// look-ups, read when it connects.
+    /// The addresses of granted names that the guest has got. Written by its look-ups, read when it
+    /// connects.
     told: Mutex<Vec<SocketAddr>>,
-    /// What it was refused; taken at the end of its task.
+    /// What it was refused. Taken at the end of its task.
     refused: Mutex<Refusals>,
-    /// Its look-ups that are under way. Raised when one begins, lowered when the system has
-    /// answered.
+    /// Its running look-ups. Raised when one begins, lowered when the system has answered.
     n_lookups: AtomicUsize,
     of_pool: Arc<Lookups>,
 }
@@ -64,12 +64,12 @@ pub(crate) struct Lookup {
 }
 
 enum Answer {
-    Awaited(JoinHandle<io::Result<Vec<IpAddr>>>),
+    Awaited(oneshot::Receiver<io::Result<Vec<IpAddr>>>),
     Addresses(std::vec::IntoIter<IpAddr>),
     Failed(ErrorCode),
 }
 
-/// The place of a look-up that is under way.
+/// The place of a running look-up, freed on drop.
 struct Place(Arc<Network>);
 
 impl Network {
@@ -81,9 +81,9 @@ impl Network {
         }
     }
 
-    /// Lets the guest of `builder` use what was granted.
+    /// Gives the guest of `builder` its rights.
     pub(crate) fn open(self: Arc<Self>, builder: &mut WasiCtxBuilder) {
-        // Names are looked up here, and not by WASI's own.
+        // Names are looked up here and not by wasmtime-wasi.
         builder
             .allow_tcp(true)
             .socket_addr_check(move |address, purpose| {
@@ -91,14 +91,14 @@ impl Network {
             });
     }
 
-    /// What was refused since this was asked last.
+    /// What was refused since the last call.
     pub(crate) fn take_refused(&self) -> Vec<String> {
         lock(&self.refused).take()
     }
 
     fn permits(&self, address: SocketAddr, purpose: SocketAddrUse) -> bool {
         let verb = match purpose {
-            // What every connection begins with: any address and port of this machine.
+            // Every connection begins with this bind to any address and port.
             SocketAddrUse::TcpBind if address.ip().is_unspecified() && address.port() == 0 => {
                 return true;
             }
@@ -122,7 +122,7 @@ impl Network {
         self.granted.iter().any(is_granted) || lock(&self.told).contains(&address)
     }
 
-    /// The ports that a name was granted with. One that was not has none.
+    /// The ports that a name was granted with. None if it was not granted.
     fn ports(&self, name: &str) -> Vec<u16> {
         let host = match name.parse::<IpAddr>() {
             Ok(address) => Host::Address(address.to_canonical()),
@@ -136,7 +136,7 @@ impl Network {
         lock(&self.refused).add(what);
     }
 
-    /// The guest is told that a name with these ports has this address.
+    /// Notes that the guest has got this address for a name with these ports.
     fn tell(&self, ports: &[u16], address: IpAddr) {
         let mut told = lock(&self.told);
         for port in ports {
@@ -147,7 +147,7 @@ impl Network {
         }
     }
 
-    /// A place for a look-up, if there is one.
+    /// A place for a look-up, if one is free.
     fn place(self: &Arc<Self>) -> Option<Place> {
         if !raise(&self.n_lookups, MAX_LOOKUPS) {
             return None;
@@ -159,7 +159,7 @@ impl Network {
         Some(Place(Arc::clone(self)))
     }
 
-    /// Begins to look a name up with `resolve`, which blocks.
+    /// Begins a look-up with `resolve`, which blocks its thread.
     fn look_up(
         self: &Arc<Self>,
         name: &str,
@@ -175,16 +175,23 @@ impl Network {
                 Err(_) => return Err(ErrorCode::InvalidArgument),
             },
         };
-        // What a resolver says that has too much to do: programs try again later.
+        // The error of a busy resolver, after which programs try again later.
         let place = self.place().ok_or(ErrorCode::TemporaryResolverFailure)?;
-        Ok(Answer::Awaited(tokio::task::spawn_blocking(move || {
+        let (told, answer) = oneshot::channel();
+        let looking_up = thread::Builder::new().name("wasmpool-lookup".to_owned());
+        let begun = looking_up.spawn(move || {
             let _place = place;
-            resolve(&domain)
-        })))
+            // Nobody may want to know any more.
+            let _ = told.send(resolve(&domain));
+        });
+        match begun {
+            Ok(_) => Ok(Answer::Awaited(answer)),
+            Err(_) => Err(ErrorCode::TemporaryResolverFailure),
+        }
     }
 }
 
-/// Counts one more, unless there are `most`.
+/// Raises the count, unless it is `most`.
 fn raise(count: &AtomicUsize, most: usize) -> bool {
     let one_more = |count| (count < most).then_some(count + 1);
     let raised = count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
@@ -210,7 +217,7 @@ impl Answer {
             *self = match resolved {
                 Ok(Ok(addresses)) => Self::Addresses(addresses.into_iter()),
                 Ok(Err(_)) => Self::Failed(ErrorCode::NameUnresolvable),
-                // It panicked, or the worker is gone.
+                // It panicked.
                 Err(_) => Self::Failed(ErrorCode::PermanentResolverFailure),
             };
         }
@@ -232,11 +239,11 @@ fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
         .collect())
 }
 
-/// The interface that looks names up, of the version that `wasmtime_wasi` has.
+/// The interface of name look-ups, in the version of `wasmtime_wasi`.
 const NAME_LOOKUP: &str = "wasi:sockets/ip-name-lookup@0.2.12";
 
-/// Puts our look-up of names into the place of WASI's own, which knows all names or none and does
-/// not tell when the system has answered.
+/// Replaces the name look-up of `wasmtime_wasi`, which allows all names or none and does not tell
+/// when the system has answered.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     type Store<'a> = StoreContextMut<'a, State>;
 
@@ -271,7 +278,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-/// What a guest is told of an outcome, if it is none that ends the guest.
+/// The outcome as the guest gets it, unless the error ends the guest.
 fn outcome<T>(outcome: Result<T, SocketError>) -> wasmtime::Result<(Result<T, ErrorCode>,)> {
     Ok((match outcome {
         Ok(value) => Ok(value),
@@ -279,7 +286,7 @@ fn outcome<T>(outcome: Result<T, SocketError>) -> wasmtime::Result<(Result<T, Er
     },))
 }
 
-/// The look-up of names, for the guest that asks.
+/// The host functions of name look-ups, for one guest.
 pub(crate) struct Names<'a> {
     pub(crate) sockets: WasiSocketsCtxView<'a>,
     pub(crate) network: Arc<Network>,
@@ -293,12 +300,12 @@ impl Names<'_> {
     ) -> Result<Resource<Lookup>, SocketError> {
         let ports = self.network.ports(name);
         if ports.is_empty() {
-            // As long as names get; the guest may have made one up of megabytes.
+            // Cut to the longest valid name: the guest can pass megabytes.
             let shown = name.floor_char_boundary(253);
             self.network.refuse(format!("look up `{}`", &name[..shown]));
             return Err(ErrorCode::AccessDenied.into());
         }
-        // The handle stands for the right to ask, which was looked at above.
+        // The handle must exist. The right itself was checked above.
         self.sockets.table.get(network)?;
         let answer = self.network.look_up(name, resolve)?;
         Ok(self.sockets.table.push(Lookup { answer, ports })?)
@@ -364,7 +371,7 @@ mod tests {
             begun
         }
 
-        /// As many as there are places for.
+        /// Begins look-ups until one is refused, and returns how many began.
         fn begin_all(&mut self) -> usize {
             std::iter::from_fn(|| self.begin().ok()).count()
         }
@@ -381,9 +388,6 @@ mod tests {
 
     #[test]
     fn look_ups_have_places_until_the_system_has_answered() {
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let runtime = runtime.unwrap();
-        let _entered = runtime.enter();
         let of_pool = Arc::<Lookups>::default();
         let mut instances = [(); 5].map(|()| Slow::new(&of_pool));
         // The handles are dropped at once, which frees no place.
@@ -391,7 +395,7 @@ mod tests {
         assert_eq!(begun, [16, 16, 16, 16, 0]);
         let refused = instances[4].begin().err();
         assert_eq!(refused, Some(ErrorCode::TemporaryResolverFailure));
-        // Nor does the end of the instance.
+        // The end of the instance frees none either.
         let [first, .., last] = &mut instances;
         first.network = Arc::new(Network::new(&[], &of_pool));
         assert!(last.begin().is_err());

@@ -1,11 +1,11 @@
-//! In the place of `preview1.rs` in a library without the feature `preview1`: core modules are offered
-//! nothing.
+//! Replaces `preview1.rs` in a library without the feature `preview1`. Core modules get no
+//! functions of the host.
 
 use wasmtime::Linker;
 
 use crate::sandbox::store::State;
 
-/// Nothing asks for it.
+/// Empty, since no module uses preview 1.
 pub(crate) struct Context;
 
 impl Context {

@@ -1,11 +1,11 @@
-//! Programs for WASI preview 1: core modules with a `_start`, which ask the host for everything
-//! by functions of numbers and pointers. Those for the version before it (`wasi_unstable`) are
-//! the same under another name.
+//! Programs for WASI preview 1: core modules with a `_start`, which use the host by functions of
+//! numbers and pointers. Programs for the version before it (`wasi_unstable`) use the same
+//! functions under another name.
 //!
-//! The functions come from the makers of the engine. Three things are ours: the exit code, which is
-//! whatever the program says; waiting, and opening files, which never block the worker's thread.
+//! `wasmtime_wasi` has the functions. Three things are done here: exit codes, which may be any
+//! number; waiting; and opening files, which never blocks the worker's thread.
 //!
-//! Without the feature `preview1`, `no_preview1.rs` is in the place of this file.
+//! Without the feature `preview1`, `no_preview1.rs` replaces this file.
 
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use crate::sandbox::core_module::WASI;
 use crate::sandbox::store::State;
 use crate::sync::Instant;
 
-/// WASI's context of a program, made when the program first asks for something of it.
+/// The WASI context of a program, which is made when the program first uses it.
 pub(crate) struct Context {
     made: Option<Box<Preview1>>,
     max_handles: usize,
@@ -56,7 +56,7 @@ impl Context {
     ) -> &mut Preview1 {
         self.made.get_or_insert_with(|| {
             let mut context = rights::builder(grants, program.take(), output, time).build_p1();
-            // Such programs know no network.
+            // Preview 1 cannot open connections.
             *context.ctx().ctx.filesystem() = rights::folders(grants);
             context.ctx().table.set_max_capacity(self.max_handles);
             Box::new(Preview1::new(context, grants.map(|grants| &grants.folders)))
@@ -70,7 +70,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     p0::add_to_linker_async(linker, State::preview1)?;
     linker.allow_shadowing(true);
     for wasi in WASI {
-        // WASI's own takes codes below 126 only.
+        // `wasmtime_wasi` accepts only codes below 126.
         linker.func_wrap(wasi, "proc_exit", |code: i32| -> wasmtime::Result<()> {
             Err(I32Exit(code).into())
         })?;
@@ -101,28 +101,27 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-/// A guest's wait for something. WASI's own implementation puts the thread to sleep where a guest
-/// only wants to sleep, if files may block the thread; and no stop wakes a thread up. So for the
-/// time of the wait there are no files that may, and it waits as all others do. Files that are
-/// open stay so.
+/// A guest's wait in `poll_oneoff`. If files may block the thread, `wasmtime_wasi` implements a
+/// sleep by blocking the thread, and no stop ends that. So the context has no such folders during
+/// the wait, and the guest waits like all others. Open files stay open.
 struct Waiting<'a> {
     context: &'a mut WasiP1Ctx,
     folders: WasiFilesystemCtx,
-    /// The time of a deterministic guest.
+    /// The virtual time of a deterministic guest.
     time: Option<VirtualTime>,
-    /// What it sleeps, where that takes real time.
+    /// Its sleep, if that takes real time.
     real_sleep: Option<RealSleep>,
 }
 
 struct RealSleep {
     began: Instant,
     duration: Duration,
-    /// What the guest's clock shows afterwards.
+    /// The time on the guest's clock afterwards.
     until: u64,
 }
 
-/// Where the parts of a subscription lie, in bytes from its begin. The kind of what is waited for
-/// follows the word that the event brings back.
+/// Offsets of the parts of a subscription, in bytes from its begin. At offset 0 is `userdata`,
+/// which the event returns, and after it the kind of the subscription.
 struct Layout {
     size: u32,
     clock: u32,
@@ -144,7 +143,7 @@ const BEFORE: Layout = Layout {
     flags: 48,
 };
 
-/// What a guest waits for, if it is a time.
+/// A subscription to a time.
 struct Timer {
     userdata: u64,
     until: u64,
@@ -170,9 +169,9 @@ impl<'a> Waiting<'a> {
         Ok((waiting, GuestMemory::Unshared(memory)))
     }
 
-    /// Has a deterministic guest that waits for nothing but times sleep in its own time, and tells
-    /// it which have come. `None` if this is another guest, one whose sleep takes real time, or one
-    /// that waits for something else: for files, which are always ready, or by bad arguments.
+    /// Performs the sleep of a deterministic guest in its virtual time, and writes the events.
+    /// `None` if this does not apply: the guest is not deterministic, its sleep takes real time, it
+    /// waits for something else (files, which are always ready), or its arguments are invalid.
     fn sleep(
         &mut self,
         memory: &mut GuestMemory<'_>,
@@ -228,7 +227,8 @@ impl<'a> Waiting<'a> {
 }
 
 impl Layout {
-    /// `None` if it is not a time that is waited for, by a clock that a deterministic guest has.
+    /// Reads a subscription. `None` if it is not to a time of a clock that a deterministic guest
+    /// has.
     fn timer(
         &self,
         memory: &GuestMemory<'_>,

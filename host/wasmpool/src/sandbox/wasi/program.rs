@@ -1,4 +1,4 @@
-//! A run of a program: what it is given, and the one call into it.
+//! A run of a program: its arguments, environment and input, and the call that runs it.
 
 use serde_bytes::ByteBuf;
 use wasmtime::component::ComponentExportIndex;
@@ -10,7 +10,7 @@ use crate::sandbox::instance::Live;
 use crate::sandbox::store::State;
 use crate::value;
 
-/// The name of the task that a program is, and of the interface that makes it one.
+/// The name of a program's task, and of the interface that programs export.
 pub(crate) const NAME: &str = "wasi:cli/run";
 
 /// The names of its parameters.
@@ -27,16 +27,16 @@ pub(crate) enum Start {
 
 /// What a program is started with.
 pub(crate) struct Invocation {
-    /// Its name comes first.
+    /// The arguments, the first of which is the program's name.
     pub(crate) arguments: Vec<String>,
-    /// Beside the variables that were granted, or in their place.
+    /// Variables in addition to the granted ones. They replace granted ones of the same name.
     pub(crate) environment: Vec<(String, String)>,
-    /// None if nothing was said of it.
+    /// Its standard input. `None` if none was set.
     pub(crate) stdin: Option<ByteBuf>,
 }
 
 impl Invocation {
-    /// Reads the arguments of the task that a program is.
+    /// Decodes the arguments of a program's task.
     pub(crate) fn decode(arguments: &[u8]) -> Result<Self, String> {
         let (arguments, environment, stdin) = value::decode(arguments)?;
         Ok(Self {
@@ -47,7 +47,7 @@ impl Invocation {
     }
 }
 
-/// Runs the program that begins at `start`, and takes what it printed.
+/// Runs the program that begins at `start`, and returns its exit code and its output.
 pub(crate) async fn run(
     store: &mut Store<State>,
     live: &Live,

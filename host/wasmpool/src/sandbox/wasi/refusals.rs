@@ -1,6 +1,6 @@
-//! What a guest was refused, as the report of its task tells it.
+//! What a guest was refused, for the report of its task.
 
-/// How many are told. Who is refused more often has tried them all.
+/// How many distinct refusals a report lists.
 const MAX_TOLD: usize = 16;
 
 /// The first distinct refusals.
@@ -18,7 +18,7 @@ impl Refusals {
         &self.0
     }
 
-    /// Those since this was called last.
+    /// The refusals since the last call.
     pub(crate) fn take(&mut self) -> Vec<String> {
         std::mem::take(&mut self.0)
     }

@@ -1,6 +1,6 @@
-//! What WASI gives to a guest: from what was granted to the context of one instance.
+//! Makes the WASI context of an instance from its rights.
 //!
-//! Knows nothing of when an instance lives.
+//! Does not know when an instance begins or ends.
 
 use std::convert::Infallible;
 use std::io;
@@ -15,19 +15,20 @@ use wasmtime_wasi::{WasiCtx, WasiCtxBuilder};
 
 use super::capabilities::Grants;
 use super::captured::{CapturedStreams, Stream};
+use super::files::slow::is_slow;
 use super::network::Network;
 use super::program::Invocation;
 use super::time::VirtualTime;
 use crate::sync::Arc;
 
-/// How a folder is opened that nothing is read from. Where Linux needs no right to the folder, other
-/// systems need the right to read it.
+/// How a folder is opened that is not read. On Linux this needs no right to the folder; on other
+/// systems it needs the right to read it.
 #[cfg(target_os = "linux")]
-const UNREAD: OFlags = OFlags::PATH;
+pub(super) const UNREAD: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
-const UNREAD: OFlags = OFlags::RDONLY;
+pub(super) const UNREAD: OFlags = OFlags::RDONLY;
 
-/// A folder that stays the same whatever becomes of its path. Clones are of the same.
+/// An opened folder, which stays the same if its path changes. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Opened(Arc<OwnedFd>);
 
@@ -38,8 +39,12 @@ impl Opened {
         Ok(Self(Arc::new(opened)))
     }
 
-    /// A path that leads to the folder. Where `/proc` is missing it is `path`, by which it was
-    /// opened, if that still leads there.
+    pub(super) fn is_slow(&self) -> bool {
+        is_slow(&self.0)
+    }
+
+    /// A path to the folder. Without `/proc` it is `path`, by which the folder was opened, if that
+    /// still leads to it.
     pub(super) fn path(&self, path: &Path) -> io::Result<PathBuf> {
         let of_process = PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()));
         if of_process.exists() {
@@ -54,9 +59,8 @@ impl Opened {
     }
 }
 
-/// Makes the context of an instance. Beside its output, clocks and random numbers, a guest to
-/// whom nothing is granted has nothing: no folder, no variable, no argument, no network, an
-/// empty standard input.
+/// Makes the context of an instance. A guest without rights has its output, clocks and random
+/// numbers. It has no folder, no variable, no argument, no network, and an empty standard input.
 pub(crate) fn context(
     grants: Option<&Grants>,
     program: Option<Invocation>,
@@ -79,7 +83,7 @@ pub(super) fn folders(grants: Option<&Grants>) -> WasiFilesystemCtx {
     grants.map_or_else(Default::default, |grants| grants.folders.context.clone())
 }
 
-/// What contexts of both versions have, but for folders and the network.
+/// The common part of contexts of both versions: all but folders and the network.
 pub(super) fn builder(
     grants: Option<&Grants>,
     program: Option<Invocation>,
@@ -120,7 +124,7 @@ pub(super) fn builder(
     builder
 }
 
-/// Takes chance from a guest.
+/// Makes the random numbers of a guest follow from `seed`.
 fn fix(builder: &mut WasiCtxBuilder, seed: u64) {
     let mut seeder = Seeded::new(seed, "insecure seed");
     let mut insecure_seed = [0; 16];
@@ -131,7 +135,8 @@ fn fix(builder: &mut WasiCtxBuilder, seed: u64) {
         .insecure_random_seed(u128::from_le_bytes(insecure_seed));
 }
 
-/// Random numbers that follow from a seed: the output of a hash, which is the same for ever.
+/// Random numbers that follow from a seed. They are the output of a hash, which no later version
+/// changes.
 struct Seeded(blake3::OutputReader);
 
 impl Seeded {

@@ -1,8 +1,8 @@
-//! The time of a deterministic guest: it stands still, and moves on by what the guest sleeps.
+//! The virtual time of a deterministic guest, which advances only while the guest sleeps.
 //!
-//! To sleep takes no time then. When a guest waits for several things at once, what is ready comes
-//! first, and of the timers the earliest. Where it may also wait for the network or for standard
-//! input, which have their own time, sleeping takes as long as it does elsewhere.
+//! Sleeping takes no real time. If a guest waits for several things at once, those that are ready
+//! come first, then the earliest timer. If it may also wait for the network or for standard input,
+//! which take real time, sleeping takes real time as well.
 
 use std::future::poll_fn;
 use std::task::Poll;
@@ -18,38 +18,38 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiView as _};
 use crate::sandbox::store::State;
 use crate::sync::{Arc, Mutex, lock};
 
-/// From 1970 to 2000: a time that no program takes for a clock that was never set.
+/// From 1970 to 2000. Programs may take an earlier time for a clock that was never set.
 const YEAR_2000: Duration = Duration::from_secs(946_684_800);
 
-/// Where the monotonic clock begins, in nanoseconds. Not at zero, from which some programs
-/// subtract.
+/// The first time of the monotonic clock, in nanoseconds. Not zero, since some programs subtract
+/// from it.
 const BEGINNING: u64 = 1_000_000_000;
 
-/// The interface that waits for a time, of the version that `wasmtime_wasi` has.
+/// The interface of timers, in the version of `wasmtime_wasi`.
 const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
 
-/// A time that moves when somebody sleeps. Clones are of the same.
+/// A time that advances when the guest sleeps. Clones share it.
 #[derive(Clone)]
 pub(crate) struct VirtualTime {
     shared: Arc<Mutex<Moment>>,
-    /// Whether sleeping takes its time all the same.
+    /// Whether sleeping takes real time.
     takes_real_time: bool,
 }
 
 struct Moment {
     /// Nanoseconds of the monotonic clock.
     now: u64,
-    /// Until when somebody sleeps, each as often as somebody does.
+    /// The ends of all current sleeps. Equal ends occur several times.
     sleepers: Vec<u64>,
 }
 
-/// What a guest waits for a time with.
+/// A timer of the guest.
 struct Timer {
     time: VirtualTime,
     until: u64,
 }
 
-/// A place among those who sleep.
+/// An entry in `sleepers`, removed on drop.
 struct Sleeper<'a>(&'a Timer);
 
 impl VirtualTime {
@@ -79,10 +79,10 @@ impl VirtualTime {
     }
 }
 
-/// What programs for preview 1 ask of it beside.
+/// What only programs for preview 1 need.
 #[cfg(feature = "preview1")]
 impl VirtualTime {
-    /// What the monotonic clock shows when the wall clock shows this many nanoseconds since 1970.
+    /// The time of the monotonic clock when the wall clock shows this many nanoseconds since 1970.
     pub(crate) fn at_wall_time(nanoseconds: u64) -> u64 {
         let year_2000 = u64::try_from(YEAR_2000.as_nanos()).unwrap_or(u64::MAX);
         nanoseconds
@@ -159,7 +159,7 @@ impl HostWallClock for VirtualTime {
     }
 }
 
-/// Has guests wait for their own time, if they have one.
+/// Makes the timers of a deterministic guest use its virtual time.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     type Store<'a> = StoreContextMut<'a, State>;
 

@@ -10,6 +10,7 @@
 #[cfg(feature = "preview1")]
 pub(crate) mod preview1;
 pub(crate) mod preview2;
+pub(crate) mod slow;
 
 use std::fmt;
 use std::fs;
@@ -45,6 +46,9 @@ const SPECIAL_FILES: OpenMode = OpenMode::from_bits_retain(1 << 8);
 
 /// What was opened here, and not by WASI's own functions. A bit of the same mode.
 const OPENED_HERE: OpenMode = OpenMode::from_bits_retain(1 << 9);
+
+/// Whether a directory is on a slow disk, or a file; as above.
+const SLOW: OpenMode = OpenMode::from_bits_retain(1 << 10);
 
 /// As long as paths get.
 const MAX_PATH: usize = 4096;
@@ -125,16 +129,16 @@ pub(crate) struct Folders {
 impl Folders {
     pub(crate) fn open(grants: &[DirGrant]) -> io::Result<Self> {
         let mut builder = WasiCtx::builder();
-        // File operations run on the worker's own thread. The other way, a pool of threads
-        // for them, costs two context switches each, and leaves an operation behind that goes
-        // on after its task was stopped.
-        builder.allow_blocking_current_thread(true);
         let failed = |error: wasmtime::Error| error.downcast().unwrap_or_else(io::Error::other);
         for grant in grants {
             let permissions = match grant.access {
                 Access::ReadOnly => FsPerms::ReadOnly,
                 Access::ReadWrite => FsPerms::ReadWrite,
             };
+            // File operations run on the worker's own thread, except where they may take long. The
+            // other way, a pool of threads for them, costs two context switches each, and leaves an
+            // operation behind that goes on after its task was stopped.
+            builder.allow_blocking_current_thread(!grant.is_slow);
             // WASI's context takes paths only, and cannot be added to.
             let path = grant.opened.path(&grant.host)?;
             let opened = builder.preopened_dir(path, &grant.guest, permissions);
@@ -153,6 +157,7 @@ impl Folders {
             };
             dir.open_mode |= OPENED_HERE;
             dir.open_mode.set(SPECIAL_FILES, grant.has_special_files);
+            dir.open_mode.set(SLOW, grant.is_slow);
             (dir, name)
         });
         Ok(Self {
@@ -234,17 +239,20 @@ fn open_at(dir: &Dir, request: &Request) -> Result<Descriptor, Denied> {
     if how.writes && dir.perms.write_not_permitted() {
         return Err(ErrorCode::NotPermitted.into());
     }
-    let mut mode = OPENED_HERE | (dir.open_mode & SPECIAL_FILES);
+    let mut mode = OPENED_HERE | (dir.open_mode & (SPECIAL_FILES | SLOW));
     mode.set(OpenMode::READ, how.reads);
     mode.set(OpenMode::WRITE, how.writes);
     let may_be_special = mode.contains(SPECIAL_FILES);
+    let is_fast = !mode.contains(SLOW);
     let (opened, is_directory) = open(&dir.dir, path.as_ref(), how, may_be_special)?;
     if is_directory {
-        Ok(Descriptor::Dir(Dir::new(opened, dir.perms, mode, true)))
+        Ok(Descriptor::Dir(Dir::new(opened, dir.perms, mode, is_fast)))
     } else if wants_directory {
         Err(ErrorCode::NotDirectory.into())
     } else {
-        Ok(Descriptor::File(File::new(opened, dir.perms, mode, true)))
+        Ok(Descriptor::File(File::new(
+            opened, dir.perms, mode, is_fast,
+        )))
     }
 }
 

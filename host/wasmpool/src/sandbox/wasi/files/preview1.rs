@@ -2,18 +2,19 @@
 //!
 //! Their files have numbers, which WASI's own implementation keeps to itself: it gives one out only
 //! for what it has opened. So it opens a stand-in, and what was opened here takes the stand-in's
-//! place. To know which directory a program means by a number, what is opened and closed is
-//! followed.
+//! place. The stand-in for a directory is the directory that it was opened in, which the program has
+//! anyway, and that for a file is `/dev/null`. To know which directory a program means by a number,
+//! what is opened and closed is followed.
 
 use std::collections::BTreeMap;
 use std::mem;
 
 use cap_primitives::fs::FollowSymlinks;
-use rustix::fs::Timestamps;
+use rustix::fs::{Mode, OFlags, Timestamps};
 use wasmtime::{Caller, Extern, Linker, bail};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, OpenMode};
 use wasmtime_wasi::p1::WasiP1Ctx;
-use wasmtime_wasi::p1::types::{Errno, Fd, Fdflags, Fstflags, Lookupflags, Oflags, Rights};
+use wasmtime_wasi::p1::types::{Errno, Error, Fd, Fdflags, Fstflags, Lookupflags, Oflags, Rights};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::{self as wasi, WasiSnapshotPreview1 as _};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     Datetime, DescriptorFlags, ErrorCode, NewTimestamp, OpenFlags,
@@ -21,8 +22,9 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::{FsPerms, WasiView as _};
 use wiggle::{GuestError, GuestMemory, GuestPtr};
 
-use super::{Folders, MAX_PATH, OPENED_HERE, Request};
+use super::{Folders, MAX_PATH, OPENED_HERE, Request, slow};
 use crate::sandbox::store::State;
+use crate::sandbox::wasi::rights::UNREAD;
 use crate::sync::Arc;
 
 /// The number of the first granted folder.
@@ -55,6 +57,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>, module: &str) -> wasmtim
             if errno == Errno::Success as i32 {
                 opened.directories.remove(&fd.cast_unsigned());
             }
+            state.slow_files.close_unused().await;
             Ok(errno)
         })
     })?;
@@ -73,6 +76,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>, module: &str) -> wasmtim
                         opened.directories.insert(to, dir);
                     }
                 }
+                state.slow_files.close_unused().await;
                 Ok(errno)
             })
         },
@@ -116,10 +120,14 @@ async fn path_open(
         open_flags: open_flags(oflags),
         flags: descriptor_flags(rights, fdflags),
     };
-    let descriptor = match super::open_at(&dir, &request) {
-        Ok(descriptor) => descriptor,
-        Err(denied) => return Ok(state.denied(&dir, &request.path, &denied).into()),
+    let open = move |dir: &Dir| (super::open_at(dir, &request), request);
+    let descriptor = match slow::run(&dir, open).await {
+        (Ok(descriptor), _) => descriptor,
+        (Err(denied), Request { path, .. }) => {
+            return Ok(state.denied(&dir, &path, &denied).into());
+        }
     };
+    state.slow_files.opened(&descriptor);
     let Some(stand_ins) = state.folders().and_then(Folders::stand_ins).cloned() else {
         return Ok(Errno::Notsup);
     };
@@ -158,7 +166,7 @@ async fn path_filestat_set_times(
         Ok(path) => path,
         Err(errno) => return Ok(errno as i32),
     };
-    let Some(dir) = opened.directories.get(&dir.cast_unsigned()) else {
+    let Some(dir) = opened.directories.get(&dir.cast_unsigned()).cloned() else {
         let errno = opened.no_directory(dir.cast_unsigned()).await?;
         return Ok(errno as i32);
     };
@@ -167,14 +175,14 @@ async fn path_filestat_set_times(
     };
     let accessed = (accessed, Fstflags::ATIM, Fstflags::ATIM_NOW);
     let modified = (modified, Fstflags::MTIM, Fstflags::MTIM_NOW);
-    let set = || {
+    let set = move |dir: &Dir| {
         let times = Timestamps {
             last_access: super::timestamp(given_time(what, accessed)?)?,
             last_modification: super::timestamp(given_time(what, modified)?)?,
         };
         super::set_times(dir, path.as_ref(), &times)
     };
-    Ok(match set() {
+    Ok(match slow::run(&dir, set).await {
         Ok(()) => Errno::Success as i32,
         Err(denied) => Errno::from(denied.code()) as i32,
     })
@@ -206,20 +214,48 @@ impl Preview1 {
         stand_ins: &StandIns,
         flags: Fdflags,
     ) -> wasmtime::Result<Result<u32, Errno>> {
-        let name = match &opened {
-            Descriptor::Dir(_) => ".",
-            Descriptor::File(_) => stand_ins.file,
+        let number = match &opened {
+            Descriptor::Dir(_) => self.open_stand_in(dir_number, ".", flags).await,
+            Descriptor::File(_) => {
+                // WASI opens the stand-in in the directory of this number: so the one that has it
+                // takes the place of the program's own meanwhile. It does not wait, so nothing
+                // comes in between.
+                let replaced = mem::replace(
+                    self.descriptor(|it| is_dir(it, dir)),
+                    Descriptor::Dir(stand_ins.dir.clone()),
+                );
+                let number = self.open_stand_in(dir_number, stand_ins.file, flags).await;
+                *self.descriptor(|it| is_dir(it, &stand_ins.dir)) = replaced;
+                number
+            }
         };
+        let number = match number {
+            Ok(number) => number,
+            Err(error) => {
+                // One that has no number is nobody's, and must not be taken for the next.
+                if let Some(left) = self.find(is_stand_in) {
+                    *left = opened;
+                }
+                return Ok(Err(error.downcast()?));
+            }
+        };
+        if let Descriptor::Dir(dir) = &opened {
+            self.directories.insert(number, dir.clone());
+        }
+        *self.descriptor(is_stand_in) = opened;
+        Ok(Ok(number))
+    }
+
+    /// Has WASI open this in the directory of this number.
+    async fn open_stand_in(
+        &mut self,
+        dir_number: u32,
+        name: &str,
+        flags: Fdflags,
+    ) -> Result<u32, Error> {
         let length = u32::try_from(name.len()).expect("it is short");
         let mut name = name.as_bytes().to_owned();
         let name = &mut GuestMemory::Unshared(&mut name);
-        // WASI opens the stand-in in the directory of this number: so a directory that has one
-        // takes the place of the program's own meanwhile. It does not wait, so nothing comes
-        // in between.
-        let replaced = mem::replace(
-            self.descriptor(|it| is_dir(it, dir)),
-            Descriptor::Dir(stand_ins.dir.clone()),
-        );
         self.context.set_hostcall_fuel(MAX_PATH);
         let number = self.context.path_open(
             name,
@@ -231,27 +267,21 @@ impl Preview1 {
             Rights::empty(),
             flags & (Fdflags::APPEND | Fdflags::NONBLOCK),
         );
-        let number = number.await;
-        *self.descriptor(|it| is_dir(it, &stand_ins.dir)) = replaced;
-        let number = match number {
-            Ok(number) => u32::from(number),
-            Err(error) => return Ok(Err(error.downcast()?)),
-        };
-        if let Descriptor::Dir(dir) = &opened {
-            self.directories.insert(number, dir.clone());
-        }
-        *self.descriptor(is_stand_in) = opened;
-        Ok(Ok(number))
+        Ok(u32::from(number.await?))
     }
 
-    /// The descriptor of WASI that is so.
+    /// The descriptor of WASI that is so, which is there.
     fn descriptor(&mut self, is_so: impl Fn(&Descriptor) -> bool) -> &mut Descriptor {
+        let found = self.find(is_so);
+        found.expect("a directory with a number has a descriptor, and so has a stand-in")
+    }
+
+    fn find(&mut self, is_so: impl Fn(&Descriptor) -> bool) -> Option<&mut Descriptor> {
         let table = self.context.ctx().table;
         let mut descriptors = table
             .iter_mut()
             .filter_map(|entry| entry.downcast_mut::<Descriptor>());
-        let found = descriptors.find(|descriptor| is_so(descriptor));
-        found.expect("a directory with a number has a descriptor, and so has a stand-in")
+        descriptors.find(|descriptor| is_so(descriptor))
     }
 
     /// What a program is told that takes another number for one of a directory.
@@ -264,7 +294,8 @@ impl Preview1 {
     }
 }
 
-/// A directory of the host with a file in it that can be opened anywhere, and does nothing.
+/// A directory of the host with a file in it that can be opened anywhere, and does nothing. On Linux
+/// nothing can be read from the directory itself, not even names.
 #[derive(Clone)]
 pub(crate) struct StandIns {
     dir: Dir,
@@ -278,8 +309,9 @@ impl StandIns {
             .into_iter()
             .find_map(|(folder, file)| {
                 std::fs::File::open(format!("{folder}/{file}")).ok()?;
-                let folder = std::fs::File::open(folder).ok()?;
-                let dir = Dir::new(folder, FsPerms::ReadOnly, OpenMode::READ, true);
+                let flags = UNREAD | OFlags::DIRECTORY | OFlags::CLOEXEC;
+                let folder = rustix::fs::open(folder, flags, Mode::empty()).ok()?;
+                let dir = Dir::new(folder.into(), FsPerms::ReadOnly, OpenMode::READ, true);
                 Some(Self { dir, file })
             })
     }
@@ -386,5 +418,19 @@ fn given_time(
                 nanoseconds: u32::try_from(nanoseconds % 1_000_000_000).expect("below 10^9"),
             }))
         }
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_of_a_stand_in_shows_no_names() {
+        let StandIns { dir, file } = StandIns::open().expect("Linux has one");
+        assert!(cap_primitives::fs::read_base_dir(&dir.dir).is_err());
+        let mut options = cap_primitives::fs::OpenOptions::new();
+        let opened = cap_primitives::fs::open(&dir.dir, file.as_ref(), options.read(true));
+        assert!(opened.is_ok());
     }
 }

@@ -3,14 +3,14 @@
 use cap_primitives::fs::FollowSymlinks;
 use rustix::fs::Timestamps;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
     DescriptorFlags, ErrorCode, HostDescriptor as _, NewTimestamp, OpenFlags, PathFlags,
 };
 
-use super::{Denied, Request};
+use super::{Denied, Request, slow};
 use crate::sandbox::store::State;
 
 /// The interfaces that open files, of the version that `wasmtime_wasi` has.
@@ -32,7 +32,7 @@ type SettingTimes = (
     NewTimestamp,
 );
 
-/// Puts the functions that open files into the place of WASI's own.
+/// Puts the functions that open and close files into the place of WASI's own.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     type Store<'a> = StoreContextMut<'a, State>;
 
@@ -42,9 +42,15 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
         Ok((store.data_mut().granted_folders()?,))
     })?;
     let mut types = linker.instance(TYPES)?;
-    types.func_wrap(
+    let of_descriptors = ResourceType::host::<Descriptor>();
+    types.resource_async("descriptor", of_descriptors, |mut store, handle| {
+        Box::new(async move { store.data_mut().close(Resource::new_own(handle)).await })
+    })?;
+    types.func_wrap_async(
         "[method]descriptor.open-at",
-        |mut store: Store<'_>, opening: Opening| Ok((store.data_mut().open_at(opening)?,)),
+        |mut store: Store<'_>, opening: Opening| {
+            Box::new(async move { Ok((store.data_mut().open_at(opening).await?,)) })
+        },
     )?;
     types.func_wrap_async(
         "[method]descriptor.set-times-at",
@@ -73,7 +79,7 @@ impl State {
         })
     }
 
-    fn open_at(
+    async fn open_at(
         &mut self,
         (dir, path_flags, path, open_flags, flags): Opening,
     ) -> wasmtime::Result<Result<Resource<Descriptor>, ErrorCode>> {
@@ -87,10 +93,21 @@ impl State {
             open_flags,
             flags,
         };
-        match super::open_at(&dir, &request) {
-            Ok(opened) => Ok(Ok(self.ctx().table.push(opened)?)),
+        let open = move |dir: &Dir| (super::open_at(dir, &request), request);
+        let (opened, request) = slow::run(&dir, open).await;
+        match opened {
+            Ok(opened) => {
+                self.slow_files.opened(&opened);
+                Ok(Ok(self.ctx().table.push(opened)?))
+            }
             Err(denied) => Ok(Err(self.denied(&dir, &request.path, &denied))),
         }
+    }
+
+    async fn close(&mut self, descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.ctx().table.delete(descriptor)?;
+        self.slow_files.close_unused().await;
+        Ok(())
     }
 
     async fn set_times_at(
@@ -110,14 +127,15 @@ impl State {
             Ok(dir) => dir,
             Err(code) => return Ok(Err(code)),
         };
-        let set = || {
+        let set = move |dir: &Dir| {
             let times = Timestamps {
                 last_access: super::timestamp(accessed)?,
                 last_modification: super::timestamp(modified)?,
             };
-            super::set_times(&dir, path.as_ref(), &times)
+            super::set_times(dir, path.as_ref(), &times)
         };
-        Ok(set().map_err(|denied| denied.code()))
+        let set = slow::run(&dir, set).await;
+        Ok(set.map_err(|denied| denied.code()))
     }
 
     /// What a guest is told that may not open something. Notes it where that is for its rights.
