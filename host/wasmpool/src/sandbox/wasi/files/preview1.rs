@@ -218,7 +218,7 @@ impl Preview1 {
             Descriptor::File(_) => {
                 // WASI opens the stand-in in the directory of this number: so the one that has it
                 // takes the place of the program's own meanwhile. It does not wait, so nothing
-                // comes in between, and its end changes them back whatever came of it.
+                // comes in between. When it ends, well or not, the program's own is put back.
                 let replaced = mem::replace(
                     self.descriptor(|it| is_dir(it, dir)),
                     Descriptor::Dir(stand_ins.dir.clone()),
