@@ -159,8 +159,8 @@ fn a_file_in_place_of_the_folder_fails_no_load() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cache");
     fs::write(&file, "mine").unwrap();
-    check_refused(&file, &["is no folder"]);
-    check_refused(&file.join("below"), &["is no folder"]);
+    check_refused(&file, &["is not a folder"]);
+    check_refused(&file.join("below"), &["is not a folder"]);
     assert_eq!(fs::read(&file).unwrap(), b"mine");
 }
 

@@ -11,6 +11,7 @@ const MISBEHAVING_TASKS: &[(&str, &str)] = &[
     ("spin", include_str!("stopping.rs")),
     ("now_and_then", include_str!("examples.rs")),
     ("sleep", include_str!("stopping.rs")),
+    ("doze", include_str!("tenants.rs")),
     ("poll", include_str!("stopping.rs")),
     ("ponder", include_str!("payloads.rs")),
     ("echo", include_str!("payloads.rs")),

@@ -83,6 +83,26 @@ fn a_task_that_makes_room_goes_on_where_it_was() {
 }
 
 #[test]
+fn a_task_that_has_made_room_waits_afterwards_as_others_do() {
+    // The first wait of the pool comes after the call has made room.
+    let bench = Bench::with_workers(1);
+    let doze = bench.task::<u64, u64>("doze");
+    let dozing =
+        ["first", "second"].map(|name| bench.pool.submit(&of_tenant(&doze, name), (5,)).unwrap());
+    let dozing = within_long(move || {
+        for future in &dozing {
+            assert_eq!(future.wait().unwrap(), 5);
+        }
+        dozing
+    });
+    assert!(dozing.iter().all(|future| {
+        let report = future.report().unwrap();
+        report.suspended >= Duration::from_millis(5)
+    }));
+    bench.assert_healthy();
+}
+
+#[test]
 fn a_task_that_has_made_room_is_stopped_in_every_way() {
     // It never has the worker again: the other tenant's tasks are endless too, and come later.
     let bench = Bench::with_workers(1);

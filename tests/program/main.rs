@@ -282,7 +282,7 @@ fn an_unusable_cache_is_reported_once_and_fails_nothing() {
     let args = ["run", "factorizer", "6", "7", "--cache-folder", file];
     let run = run(&args);
     assert_eq!(run.assert_code(0).lines().len(), 2);
-    let warning = format!("warning: the cache `{file}` is not used: it is no folder");
+    let warning = format!("warning: the cache `{file}` is not used: it is not a folder");
     assert_eq!(run.stderr.matches(&warning).count(), 1, "{}", run.stderr);
     let quiet = self::run(&[&args[..], &["--quiet"]].concat());
     assert_eq!(quiet.assert_code(0).stderr, "");

@@ -78,6 +78,18 @@ mod tasks {
         ms
     }
 
+    /// Computes for some ten milliseconds and then waits in the host for one, `times` times.
+    pub fn doze(times: u64) -> u64 {
+        for _ in 0..times {
+            let mut counter = times;
+            for _ in 0..10_000_000 {
+                counter = black_box(counter).wrapping_mul(6_364_136_223_846_793_005);
+            }
+            sleep(1);
+        }
+        times
+    }
+
     /// Waits in the host for the first of `n` timers, none of which fires within an hour.
     pub fn poll(n: u64) -> u64 {
         #[cfg(target_arch = "wasm32")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::check::check;
 use crate::error::TaskErrorKind;
 use crate::registry::{Guest, RESULT, Registry};
-use crate::schedule::Blocking;
+use crate::schedule::{AllTenantLimits, Blocking, TenantLimits};
 use crate::sync::Arc;
 
 /// With memory for one guest they run one after the other, though the instances of those that have
@@ -116,4 +116,66 @@ pub fn a_stuck_call_does_not_keep_others_from_starting() {
             }],
         );
     });
+}
+
+/// Running calls make room for each other while a task waits for memory, and for that one when there
+/// is some.
+pub fn tenants_take_turns_while_a_task_waits_for_memory() {
+    check(|| {
+        let registry = Registry::with_memory_for(2, 1);
+        let limits = Registry::limits();
+        let endless = ["a", "b"].map(|tenant| registry.submit_of(tenant, Guest::Endless, limits));
+        let short = registry.submit_of("c", Guest::Short, limits);
+        let [first, second] = &endless;
+        registry.open(
+            1,
+            [&|| {
+                // Whichever is cancelled has to have the worker for that.
+                assert!(first.cancel());
+                assert_eq!(short.wait().expect("it has its turn"), RESULT);
+                assert!(second.cancel());
+            }],
+        );
+        let stats = registry.stats();
+        assert_eq!((stats.suspended, stats.finished), (0, 3), "{stats:?}");
+    });
+}
+
+/// The task that waits for memory is cancelled while the others compute: they make room for the one
+/// behind it.
+pub fn a_cancelled_wait_for_memory_lets_others_have_their_turn() {
+    check(|| {
+        let registry = Registry::with_memory_for(1, 1);
+        let limits = Registry::limits();
+        let endless = registry.submit_of("a", Guest::Endless, limits);
+        let next = registry.submit_of("b", Guest::Short, limits);
+        registry.open(
+            1,
+            [&|| {
+                next.cancel();
+                let last = registry.submit_of("b", Guest::Short, limits);
+                assert!(endless.cancel());
+                assert_eq!(last.wait().expect("it has its turn"), RESULT);
+            }],
+        );
+    });
+}
+
+/// A tenant whose tasks wait for memory runs no more than it may, and none of them is forgotten.
+pub fn a_tenant_that_waits_for_memory_runs_no_more_than_it_may() {
+    for n_guests in [1, 2] {
+        check(move || {
+            let mut tenants = AllTenantLimits::default();
+            let one = TenantLimits::new().max_running(1);
+            tenants.by_name.insert("a".into(), one);
+            let registry = Registry::with_tenants_and_memory_for(n_guests, 2, tenants);
+            let limits = Registry::limits();
+            let alone = [(); 2].map(|()| registry.submit_of("a", Guest::Alone, limits));
+            let short = [(); 2].map(|()| registry.submit_of("b", Guest::Short, limits));
+            registry.open(2, []);
+            for future in alone.iter().chain(&short) {
+                assert_eq!(future.wait().expect("it has its turn"), RESULT);
+            }
+        });
+    }
 }

@@ -571,7 +571,7 @@ impl Runner for Worker<'_> {
         let WorkItem { guest, limits, .. } = &call.payload;
         call.control.set_deadline(limits.deadline(started));
         let future = registry.call(*guest, Arc::clone(&call.control), account);
-        (Box::pin(future), ())
+        (CallFuture::new(future), ())
     }
 
     fn poll(
@@ -580,13 +580,14 @@ impl Runner for Worker<'_> {
         _span: &(),
         context: &mut Context<'_>,
     ) -> Poll<CallEnd> {
-        future.as_mut().poll(context)
+        future.poll(context)
     }
 
     fn wait_begins(&mut self) {}
 
     fn ended(
         &mut self,
+        _future: CallFuture,
         _span: (),
         _left: &mut Left,
         _error: Option<&TaskError>,

@@ -46,6 +46,9 @@ claims! {
         a_task_that_waits_for_memory_can_be_cancelled,
         a_terminated_pool_waits_for_no_memory,
         a_stuck_call_does_not_keep_others_from_starting,
+        tenants_take_turns_while_a_task_waits_for_memory,
+        a_cancelled_wait_for_memory_lets_others_have_their_turn,
+        a_tenant_that_waits_for_memory_runs_no_more_than_it_may,
     }
     chunking {
         chunks_come_out_once,

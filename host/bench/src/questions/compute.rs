@@ -45,7 +45,7 @@ enum Runner {
 /// A kernel that is ready to run.
 enum Ready<'a> {
     Threads(&'a Threads),
-    Sandbox(&'a Pool, Task<(u64,), u64>),
+    Sandbox(&'a Pool, Box<Task<(u64,), u64>>),
 }
 
 impl Runner {
@@ -61,7 +61,7 @@ impl Runner {
             Self::Threads(threads) => Ready::Threads(threads),
             Self::Sandbox(pool) => {
                 let task = sandbox::task(pool, kernels::GUEST, kernel.name)?;
-                Ready::Sandbox(pool, task)
+                Ready::Sandbox(pool, Box::new(task))
             }
         })
     }

@@ -15,7 +15,7 @@ mod tally;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -262,7 +262,7 @@ fn drive(
     let n_places = UNDER_WAY.max(UNDER_WAY_PER_WORKER * chunk_size * pool.workers());
     // Those that wait in the host take no part in what keeps the workers busy.
     let n_places = n_places + pool.max_suspended();
-    let submitting = Arc::new(Mutex::new(()));
+    let submitted = Arc::new(Mutex::new(0));
     let (place_sender, places) = crossbeam_channel::bounded(n_places);
     let progress = progress(args, source.inputs.file_size());
     let reader = Reader {
@@ -271,7 +271,7 @@ fn drive(
         is_program: source.is_program,
         details: args.details,
         chunk_size,
-        submitting: Arc::clone(&submitting),
+        submitted: Arc::clone(&submitted),
         places: place_sender,
         news: news_sender,
     };
@@ -293,6 +293,7 @@ fn drive(
         places,
         progress,
         tally,
+        n_ended: 0,
         read_error: None,
     };
     let max_failures = match args.max_failures {
@@ -304,12 +305,13 @@ fn drive(
     let stopped = match stopped {
         Ok(Stopped::Never) => Ok(Stopped::Never),
         cut_short => {
-            // After this every task has ended and its message was sent: the reader is not in the
-            // middle of a chunk, and the pool refuses further ones.
+            // After this every task has ended: the reader is not in the middle of a chunk, and the
+            // pool refuses further ones. The message of one whose thread was given up may come
+            // later.
             pool.shutdown(Shutdown::Terminate);
-            drop(submitting.lock());
+            let n_submitted = *submitted.lock().unwrap_or_else(PoisonError::into_inner);
             cut_short.and_then(|stopped| {
-                writer.write_what_is_done(&news)?;
+                writer.write_what_is_done(&news, n_submitted)?;
                 Ok(stopped)
             })
         }
@@ -329,8 +331,9 @@ struct Reader {
     is_program: bool,
     details: bool,
     chunk_size: usize,
-    /// Held while a chunk is submitted and its callbacks are added.
-    submitting: Arc<Mutex<()>>,
+    /// How many tasks there are, each of which sends a message when it ends. Held while a chunk is
+    /// submitted and its callbacks are added.
+    submitted: Arc<Mutex<u64>>,
     /// Reserves a place for each input; the main thread frees it when the line is written.
     places: Sender<()>,
     news: Sender<News>,
@@ -392,13 +395,17 @@ impl Reader {
             .drain(..)
             .map(|(input, text, arguments)| ((input, text), arguments))
             .unzip();
-        let _submitting = self.submitting.lock();
+        let mut n_submitted = self
+            .submitted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let submitted = self.pool.submit_all(&self.task, arguments);
         names
             .into_iter()
             .zip(submitted)
             .all(|((input, text), submitted)| match submitted {
                 Ok(future) => {
+                    *n_submitted += 1;
                     self.tell_when_done(input, text, &future);
                     true
                 }
@@ -432,6 +439,8 @@ struct Writer<'a> {
     places: Receiver<()>,
     progress: Progress,
     tally: &'a mut Tally,
+    /// Messages of tasks that have ended.
+    n_ended: u64,
     read_error: Option<io::Error>,
 }
 
@@ -463,15 +472,21 @@ impl Writer<'_> {
         }
     }
 
-    /// Writes the lines of tasks that ended by themselves, and counts cancelled ones.
-    fn write_what_is_done(&mut self, news: &Receiver<News>) -> io::Result<()> {
-        for item in news.try_iter() {
+    /// Writes the lines of tasks that ended by themselves, and counts cancelled ones. All of them
+    /// have ended.
+    fn write_what_is_done(&mut self, news: &Receiver<News>, n_submitted: u64) -> io::Result<()> {
+        let next = |n_ended| match n_ended < n_submitted {
+            true => news.recv().ok(),
+            false => news.try_recv().ok(),
+        };
+        while let Some(item) = next(self.n_ended) {
             match &item {
                 News::Ended {
                     error: Some(error),
                     cost,
                     ..
                 } if error.is_cancelled() => {
+                    self.n_ended += 1;
                     self.tally.count_cancelled(cost);
                 }
                 _ => self.write(item)?,
@@ -488,6 +503,7 @@ impl Writer<'_> {
                 error,
                 cost,
             } => {
+                self.n_ended += 1;
                 self.tally.count(error.as_ref(), &cost);
                 (input, line)
             }

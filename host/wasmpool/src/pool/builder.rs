@@ -221,10 +221,15 @@ impl PoolBuilder {
     ///
     /// A task waits in the queue until there is room for what it is expected to need: the most that
     /// the last calls of the same task wanted (an outlier is forgotten after some calls) or, before
-    /// the first has ended, the memory that its module has from the start. Tasks behind it wait too,
-    /// so that it has its turn; suspended ones go on. A task whose guest tries to grow when the budget
-    /// is used up ends as [`MemoryBudget`](crate::TaskErrorKind::MemoryBudget), which a
-    /// [retry](crate::Retry) can be for: the next attempt waits for as much as this one wanted.
+    /// the first has ended, the memory that its module has from the start. The other queued tasks of
+    /// its priority wait with it, also those of other tenants and those that need less, so that it
+    /// has its turn; so do those of lower priorities, and those of higher ones after they have come
+    /// first some times. Calls that have started go on: no task is preempted for one that waits for
+    /// memory.
+    ///
+    /// A task whose guest tries to grow when the budget is used up ends as
+    /// [`MemoryBudget`](crate::TaskErrorKind::MemoryBudget), which a [retry](crate::Retry) can be
+    /// for: the next attempt waits for as much as this one wanted.
     ///
     /// Suspended tasks hold their memory, and so do warm instances, which are dropped when a task
     /// needs theirs. So does a task whose thread was given up
@@ -233,11 +238,12 @@ impl PoolBuilder {
     /// while they are loaded do not count. [`PoolStats::memory_in_use`](crate::PoolStats::memory_in_use)
     /// is what is in use.
     ///
-    /// Without a budget the instances of a pool may hold the memory limit times [`workers`] plus
+    /// Without a budget the instances of a pool may hold the memory limit times five times
+    /// [`workers`] (four of them for tasks that have made room for others) plus
     /// [`max_suspended`], and under [`Isolation::Worker`] four times [`workers`] more for warm
     /// instances, each of which may hold [`max_kept_memory`]; and once more for each module that is
-    /// being loaded, of which there are up to 8. With the defaults on 8 workers that is 40 times
-    /// 256 MiB, 10 GiB, and 8 GiB more with warm instances.
+    /// being loaded, of which there are up to 8. With the defaults on 8 workers that is 72 times
+    /// 256 MiB, 18 GiB, and 8 GiB more with warm instances.
     ///
     /// [`workers`]: Self::workers
     /// [`max_suspended`]: Self::max_suspended

@@ -5,12 +5,13 @@
 //! waits gets a [`CallCell`], in which it lies while it is suspended, and which is also its waker.
 //! Whoever wakes it puts the cell into the queue, and a worker takes the call out again.
 
-use std::pin::Pin;
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
 // Wakers are made of it.
 use std::sync::Arc as StdArc;
+
+use tokio_util::sync::ReusableBoxFuture;
 
 use super::job::Call;
 use super::queue::{Line, Queue};
@@ -20,8 +21,9 @@ use crate::call::{Control, TaskReport};
 use crate::error::TaskError;
 use crate::sync::{Arc, Condvar, Instant, Mutex, Weak, lock, wait};
 
-/// A call in the sandbox, which comes to its end when it has been polled often enough.
-pub(crate) type CallFuture = Pin<Box<dyn Future<Output = CallEnd> + Send>>;
+/// A call in the sandbox, which comes to its end when it has been polled often enough. It takes some
+/// kilobytes, whose memory the worker's next call uses again.
+pub(crate) type CallFuture = ReusableBoxFuture<'static, CallEnd>;
 
 /// What comes of a call.
 pub(crate) struct CallEnd {

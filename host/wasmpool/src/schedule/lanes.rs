@@ -606,10 +606,13 @@ impl<T> Lanes<T> {
 
     fn add(&mut self, name: &Arc<str>) -> usize {
         if self.by_name.len() >= self.forget_at_size {
-            let is_idle = self.workers.iter().all(Option::is_none) && self.highest().is_none();
-            // Who came a moment ago has a time that is less than the clock's: it may get its credit
-            // twice.
-            self.forget(if is_idle { u64::MAX } else { self.clock });
+            // Those with the most time stay, since they would gain most.
+            let idle = self.tenants.iter().filter(|tenant| tenant.is_idle());
+            let mut times = idle.map(|tenant| tenant.time).collect::<Vec<_>>();
+            let middle = times.len() / 2;
+            if middle > 0 {
+                self.forget(*times.select_nth_unstable(middle).1);
+            }
             self.forget_at_size = FORGET_AT_LEAST.max(2 * self.by_name.len());
         }
         let name = Arc::clone(name);
@@ -631,7 +634,7 @@ impl<T> Lanes<T> {
     /// Forgets the tenants that have nothing, and had no more time than this.
     fn forget(&mut self, time: u64) {
         for (number, tenant) in self.tenants.iter_mut().enumerate() {
-            if tenant.is_known && !tenant.has_something() && tenant.time <= time {
+            if tenant.is_idle() && tenant.time <= time {
                 tenant.is_known = false;
                 self.n_known -= 1;
                 for line in &mut tenant.lines {
@@ -742,10 +745,13 @@ impl<T> Tenant<T> {
         self.n_held > 0 || self.lines.iter().any(|line| line.is_ready)
     }
 
-    /// Whether it has entries anywhere.
-    fn has_something(&self) -> bool {
-        let has_entries = |line: &TenantLine<T>| !line.queue.is_empty() || !line.resumed.is_empty();
-        self.n_started > 0 || self.n_deferred > 0 || self.lines.iter().any(has_entries)
+    /// Whether it is known for its time alone, and has no entries anywhere.
+    fn is_idle(&self) -> bool {
+        let is_empty = |line: &TenantLine<T>| line.queue.is_empty() && line.resumed.is_empty();
+        self.is_known
+            && self.n_started == 0
+            && self.n_deferred == 0
+            && self.lines.iter().all(is_empty)
     }
 }
 
@@ -827,8 +833,7 @@ mod tests {
         let mut bench = Bench::new(1);
         bench.push(NORMAL, &["a1", "a2", "a3", "a4", "b1", "b2", "b3", "b4"]);
         assert_eq!(bench.pop_after(0, 0), "a1");
-        // Three milliseconds of the one are worth three of the other.
-        let order = [3, 1, 1, 1, 5, 0].map(|millis| bench.pop_after(0, millis));
+        let order = [4, 1, 1, 1, 5, 0].map(|millis| bench.pop_after(0, millis));
         assert_eq!(order, ["b1", "b2", "b3", "b4", "a2", "a3"]);
     }
 

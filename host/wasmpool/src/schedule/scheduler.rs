@@ -53,12 +53,13 @@ pub(crate) trait Runner {
         context: &mut Context<'_>,
     ) -> Poll<CallEnd>;
 
-    /// A call waits for the first time, and is polled once more.
+    /// A call waits from now on, until it is woken.
     fn wait_begins(&mut self);
 
     /// The call has ended, in whichever way; nobody has heard of it yet.
     fn ended(
         &mut self,
+        future: CallFuture,
         span: CallSpan,
         left: &mut Left,
         error: Option<&TaskError>,
@@ -312,12 +313,11 @@ impl Scheduler {
             }
             // Its guest does not wait: others come before it.
             let yields = call.control().take_yielded();
-            if !yields && is_first {
-                runner.wait_begins();
+            if !yields && (is_first || cell.is_woken()) {
                 continue;
             }
-            if !yields && cell.is_woken() {
-                continue;
+            if !yields {
+                runner.wait_begins();
             }
             let may_leave = call.call.payload.may_be_suspended()
                 && match yields {
@@ -379,7 +379,6 @@ impl Scheduler {
             computed,
             ..
         } = active;
-        drop(future);
         let CallEnd {
             outcome,
             report,
@@ -411,6 +410,7 @@ impl Scheduler {
             (!is_shutting_down).then_some(due)
         });
         runner.ended(
+            future,
             span,
             &mut left,
             outcome.as_ref().err(),

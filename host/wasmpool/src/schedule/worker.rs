@@ -120,6 +120,7 @@ pub(crate) fn run_worker(registry: &Arc<Registry>, id: WorkerId) {
             index: id.index,
             interrupt: Arc::new(Interrupter(Arc::downgrade(registry))),
             id,
+            spare: None,
             entered: None,
         };
         let work = || registry.scheduler.work(id, &mut worker);
@@ -137,6 +138,8 @@ struct Worker<'a> {
     /// What the control blocks of its tasks interrupt their guests with.
     interrupt: Arc<Interrupter>,
     id: WorkerId,
+    /// The future of a call that has ended, for its memory.
+    spare: Option<CallFuture>,
     /// While guests may make timers and sockets on this thread.
     entered: Option<EnteredReactor<'a>>,
 }
@@ -203,16 +206,12 @@ impl Runner for Worker<'_> {
             arguments: work.arguments.hand_out(),
             limits: work.limits,
         };
-        let future: CallFuture = if instance.initializer_to_run().is_some() {
-            Box::pin(initialize_and_call(
-                Arc::clone(self.registry),
-                instance,
-                of_task,
-                started,
-            ))
+        let future = if instance.initializer_to_run().is_some() {
+            let registry = Arc::clone(self.registry);
+            self.boxed(initialize_and_call(registry, instance, of_task, started))
         } else {
             control.set_deadline(work.limits.deadline(started));
-            Box::pin(call_instance(instance, of_task, TaskReport::default()))
+            self.boxed(call_instance(instance, of_task, TaskReport::default()))
         };
         (future, span)
     }
@@ -229,7 +228,7 @@ impl Runner for Worker<'_> {
             self.entered = Some(self.registry.sandbox.reactor().enter());
         }
         let _entered = span.enter();
-        future.as_mut().poll(context)
+        future.poll(context)
     }
 
     fn wait_begins(&mut self) {
@@ -238,6 +237,7 @@ impl Runner for Worker<'_> {
 
     fn ended(
         &mut self,
+        future: CallFuture,
         span: CallSpan,
         left: &mut Left,
         error: Option<&TaskError>,
@@ -246,6 +246,8 @@ impl Runner for Worker<'_> {
     ) {
         let is_worn = |instance: &Instance| !self.registry.keeps(instance);
         drop(left.take_if(|instance| is_worn(instance)));
+        // It has ended, and holds nothing.
+        self.spare = Some(future);
         span.ended(error, report, is_last);
     }
 
@@ -278,6 +280,19 @@ impl Drop for Worker<'_> {
         if self.registry.scheduler.watchdog.is_current(self.id) {
             let warm = std::mem::take(&mut *self.warm());
             drop(warm);
+        }
+    }
+}
+
+impl Worker<'_> {
+    /// Puts the future of a call into the memory of an earlier one, if it fits.
+    fn boxed(&mut self, future: impl Future<Output = CallEnd> + Send + 'static) -> CallFuture {
+        match self.spare.take() {
+            Some(mut spare) => {
+                spare.set(future);
+                spare
+            }
+            None => CallFuture::new(future),
         }
     }
 }

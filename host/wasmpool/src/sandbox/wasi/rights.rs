@@ -24,9 +24,9 @@ use crate::sync::Arc;
 /// How a folder is opened that is not read. On Linux this needs no right to the folder; on other
 /// systems it needs the right to read it.
 #[cfg(target_os = "linux")]
-pub(super) const UNREAD: OFlags = OFlags::PATH;
+const UNREAD: OFlags = OFlags::PATH;
 #[cfg(not(target_os = "linux"))]
-pub(super) const UNREAD: OFlags = OFlags::RDONLY;
+const UNREAD: OFlags = OFlags::RDONLY;
 
 /// An opened folder, which stays the same if its path changes. Clones share it.
 #[derive(Debug, Clone)]
