@@ -141,8 +141,7 @@ pub fn tenants_take_turns_while_a_task_waits_for_memory() {
     });
 }
 
-/// The task that waits for memory is cancelled while the others compute: they make room for the one
-/// behind it.
+/// The task whose turn it is, which waits for memory, is cancelled: the one behind it has its turn.
 pub fn a_cancelled_wait_for_memory_lets_others_have_their_turn() {
     check(|| {
         let registry = Registry::with_memory_for(1, 1);
