@@ -22,6 +22,9 @@ use crate::error::LoadError;
 pub(super) const PACKAGE: &str = "wasmpool:task/";
 const TASKS: &str = "wasmpool:task/tasks";
 
+/// Bytes in a page of a linear memory.
+const PAGE_SIZE: u64 = 64 << 10;
+
 /// A module that is ready to be instantiated. Cheap to clone.
 #[derive(Clone)]
 pub(crate) enum Compiled {
@@ -62,8 +65,10 @@ impl Compiled {
             Self::Component { pre, .. } => pre.component().resources_required(),
             Self::CoreModule(pre) => Some(pre.module().resources_required()),
         };
-        let bytes = required.and_then(|required| required.max_initial_memory_size);
-        bytes.map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
+        // In pages.
+        let pages = required.and_then(|required| required.max_initial_memory_size);
+        let bytes = pages.unwrap_or(0).saturating_mul(PAGE_SIZE);
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     pub(super) fn has_contract(&self) -> bool {
