@@ -2,14 +2,14 @@
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use wasmpool::{
     Isolation, Pool, Priority, SubmitErrorKind, Task, TaskErrorKind as Kind, TaskOptions,
-    TaskState, TenantLimits,
+    TenantLimits,
 };
 
-use crate::support::{Bench, LONG, wait_until_running, within_long};
+use crate::support::{Bench, wait_until_running, wait_until_suspended, within_long};
 
 /// A prime: to find that out takes some hundred milliseconds.
 const LONG_WORK: u64 = 9_999_999_999_999_937;
@@ -116,11 +116,7 @@ fn a_task_that_has_made_room_is_stopped_in_every_way() {
     });
     wait_until_running(&endless[0]);
     let above = bench.pool.submit(&spin, (1,)).unwrap();
-    let deadline = Instant::now() + LONG;
-    while endless[0].state() != TaskState::Suspended {
-        assert!(Instant::now() < deadline, "{:?}", endless[0].state());
-        std::thread::yield_now();
-    }
+    wait_until_suspended(&endless[0]);
     assert!(endless[0].cancel());
     assert_eq!(endless[0].wait().unwrap_err().kind(), Kind::Cancelled);
     let options = TaskOptions::new()

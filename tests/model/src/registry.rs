@@ -214,14 +214,15 @@ impl Registry {
 
     /// Submits a task of this tenant. There must be room for it.
     pub(crate) fn submit_of(&self, tenant: &str, guest: Guest, limits: Limits) -> TaskFuture<u8> {
-        let tenant = Arc::<str>::from(tenant);
         let line = Line {
             lane: LANE,
-            tenant: Some(&tenant),
+            tenant: Some(tenant.into()),
         };
-        let permit = self.scheduler.reserve(line.tenant, Blocking::Never);
+        let permit = self
+            .scheduler
+            .reserve(line.tenant.as_ref(), Blocking::Never);
         let permit = permit.expect("there is room");
-        let task = self.queued_task_in(line, guest, limits, None, permit);
+        let task = self.queued_task_in(line.clone(), guest, limits, None, permit);
         let pushed = self.scheduler.push([Arc::clone(&task)], line, None);
         pushed.expect("the queue is open");
         TaskFuture::new(task, None, usize::MAX)
@@ -278,7 +279,7 @@ impl Registry {
 
     fn queued_task_in(
         &self,
-        line: Line<'_>,
+        line: Line,
         guest: Guest,
         limits: Limits,
         retry: Option<Retry>,
@@ -288,8 +289,7 @@ impl Registry {
             guest,
             limits,
             retry,
-            lane: line.lane,
-            tenant: line.tenant.map(Arc::clone),
+            line,
             permit: Some(permit),
             admission: None,
         };

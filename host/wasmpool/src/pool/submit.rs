@@ -295,8 +295,7 @@ impl Pool {
             admission: None,
             wants_fresh_instance: options.wants_fresh_instance() || task.is_program(),
             retry,
-            lane: options.line().lane,
-            tenant: options.own_tenant().cloned(),
+            line: options.line(),
             origin: trace::Origin::here(),
             permit: Some(permit),
         };

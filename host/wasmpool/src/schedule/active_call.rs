@@ -62,8 +62,7 @@ pub(crate) struct CallCell {
     /// Signalled when it is woken and its worker waits for that.
     woken: Condvar,
     queue: Weak<Queue<Ready>>,
-    lane: usize,
-    tenant: Option<Arc<str>>,
+    line: Line,
 }
 
 struct CellState {
@@ -102,8 +101,8 @@ impl ActiveCall {
 
     /// Where it lies while it is suspended: made when it is needed for the first time.
     pub(crate) fn cell(&mut self, queue: &Arc<Queue<Ready>>) -> StdArc<CallCell> {
-        let work = &self.call.payload;
-        let make = || CallCell::new(queue, work.line());
+        let line = &self.call.payload.line;
+        let make = || CallCell::new(queue, line.clone());
         let cell = self.cell.get_or_insert_with(make);
         StdArc::clone(cell)
     }
@@ -116,7 +115,7 @@ impl ActiveCall {
 }
 
 impl CallCell {
-    fn new(queue: &Arc<Queue<Ready>>, Line { lane, tenant }: Line<'_>) -> StdArc<Self> {
+    fn new(queue: &Arc<Queue<Ready>>, line: Line) -> StdArc<Self> {
         StdArc::new(Self {
             state: Mutex::new(CellState {
                 phase: Phase::Polled,
@@ -125,8 +124,7 @@ impl CallCell {
             }),
             woken: Condvar::new(),
             queue: Arc::downgrade(queue),
-            lane,
-            tenant: tenant.map(Arc::clone),
+            line,
         })
     }
 
@@ -183,11 +181,7 @@ impl CallCell {
     fn queue(self: &StdArc<Self>) {
         // Without a queue there is no pool, and nobody to go on with it.
         if let Some(queue) = self.queue.upgrade() {
-            let line = Line {
-                lane: self.lane,
-                tenant: self.tenant.as_ref(),
-            };
-            queue.resume(Ready::Call(StdArc::clone(self)), line);
+            queue.resume(Ready::Call(StdArc::clone(self)), self.line.clone());
         }
     }
 }

@@ -59,13 +59,13 @@ const FORGET_AT_LEAST: usize = 64;
 const UNNAMED: usize = 0;
 
 /// The line that an entry waits in.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Line<'a> {
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
     pub(crate) lane: usize,
-    pub(crate) tenant: Option<&'a Arc<str>>,
+    pub(crate) tenant: Option<Arc<str>>,
 }
 
-impl From<usize> for Line<'_> {
+impl From<usize> for Line {
     /// The line without a tenant.
     fn from(lane: usize) -> Self {
         Self { lane, tenant: None }
@@ -228,7 +228,7 @@ impl<T> Lanes<T> {
     }
 
     /// Puts the entries of a chunk behind the others of their line.
-    pub(super) fn push(&mut self, chunk: impl ExactSizeIterator<Item = T>, line: Line<'_>) {
+    pub(super) fn push(&mut self, chunk: impl ExactSizeIterator<Item = T>, line: &Line) {
         let n_pushed = chunk.len();
         if n_pushed == 0 {
             return;
@@ -249,14 +249,14 @@ impl<T> Lanes<T> {
     }
 
     /// Puts an entry back that was out, in front of the new ones of its line.
-    pub(super) fn resume(&mut self, entry: T, line: Line<'_>) {
+    pub(super) fn resume(&mut self, entry: T, line: &Line) {
         let place = self.place(line);
         self.line_mut(place).resumed.push_back(entry);
         self.update(place);
     }
 
     /// An entry of the line is put aside.
-    pub(super) fn defer(&mut self, line: Line<'_>) -> Place {
+    pub(super) fn defer(&mut self, line: &Line) -> Place {
         let place = self.place(line);
         self.tenants[place.tenant].n_deferred += 1;
         place
@@ -579,7 +579,7 @@ impl<T> Lanes<T> {
     }
 
     /// The place of a line that is about to get an entry.
-    fn place(&mut self, Line { lane, tenant }: Line<'_>) -> Place {
+    fn place(&mut self, Line { lane, tenant }: &Line) -> Place {
         let number = match tenant {
             None => UNNAMED,
             Some(name) => match self.by_name.get(name) {
@@ -599,7 +599,7 @@ impl<T> Lanes<T> {
             tenant.time = tenant.time.max(least);
         }
         Place {
-            lane,
+            lane: *lane,
             tenant: number,
         }
     }
@@ -808,8 +808,8 @@ mod tests {
             for entry in entries {
                 let tenant = self.names.iter().find(|name| entry.starts_with(&***name));
                 let tenant = tenant.map(Arc::clone);
-                let tenant = tenant.as_ref();
-                self.lanes.push([*entry].into_iter(), Line { lane, tenant });
+                self.lanes
+                    .push([*entry].into_iter(), &Line { lane, tenant });
             }
         }
 
@@ -939,12 +939,11 @@ mod tests {
         // One that waits has not ended.
         bench.lanes.leave(0);
         assert_eq!(bench.pop_after(0, 0), "");
-        let name = Arc::clone(&bench.names[0]);
         let line = Line {
             lane: NORMAL,
-            tenant: Some(&name),
+            tenant: Some(Arc::clone(&bench.names[0])),
         };
-        bench.lanes.resume("a1", line);
+        bench.lanes.resume("a1", &line);
         assert_eq!(bench.pop_after(3, 0), "a1");
         assert_eq!(bench.pop_after(3, 0), "a3");
     }
@@ -991,9 +990,9 @@ mod tests {
         let name = Arc::clone(&bench.names[1]);
         let line = Line {
             lane: NORMAL,
-            tenant: Some(&name),
+            tenant: Some(name),
         };
-        bench.lanes.resume("b1", line);
+        bench.lanes.resume("b1", &line);
         assert_eq!(bench.pop_after(0, 0), "b1");
         assert!(bench.lanes.is_short_of_memory());
     }
@@ -1009,10 +1008,10 @@ mod tests {
         let name = Arc::clone(&bench.names[1]);
         let line = Line {
             lane: NORMAL,
-            tenant: Some(&name),
+            tenant: Some(name),
         };
         bench.lanes.leave(0);
-        bench.lanes.resume("b1", line);
+        bench.lanes.resume("b1", &line);
         assert_eq!(bench.pop_after(0, 0), "b1");
         assert_eq!(bench.preempt_after(20), Preemption::default());
         bench.push(0, &["a0"]);
@@ -1042,12 +1041,11 @@ mod tests {
     fn tenants_that_have_nothing_are_forgotten() {
         let mut bench = Bench::new(1);
         for number in 0..10_000 {
-            let name = Arc::<str>::from(format!("tenant {number}"));
             let line = Line {
                 lane: NORMAL,
-                tenant: Some(&name),
+                tenant: Some(format!("tenant {number}").into()),
             };
-            bench.lanes.push(["entry"].into_iter(), line);
+            bench.lanes.push(["entry"].into_iter(), &line);
             assert_eq!(bench.pop_after(0, 1), "entry");
         }
         assert!(bench.lanes.tenants.len() < 300);

@@ -191,7 +191,7 @@ impl<T: QueueEntry> Queue<T> {
 
     /// Puts the entries of a chunk at the end of a line, or gives them back if the queue has
     /// closed meanwhile.
-    pub(crate) fn push<'a, C>(&self, chunk: C, line: impl Into<Line<'a>>) -> Result<(), C>
+    pub(crate) fn push<C>(&self, chunk: C, line: impl Into<Line>) -> Result<(), C>
     where
         C: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     {
@@ -207,7 +207,7 @@ impl<T: QueueEntry> Queue<T> {
         let chunk = chunk.into_iter();
         let n_pushed = chunk.len();
         let line = line.into();
-        entries.lanes.push(chunk, line);
+        entries.lanes.push(chunk, &line);
         self.note_local(&entries);
         self.may_have_entries.store(true, Ordering::Relaxed);
         // The searcher takes one entry by itself, and looks once more before it goes to sleep.
@@ -223,19 +223,19 @@ impl<T: QueueEntry> Queue<T> {
     /// Announces that an entry will come back, which a worker has taken: until then the queue is
     /// not empty. Says whether there is room for it; if not, it must not leave its worker.
     pub(crate) fn try_suspend(&self) -> bool {
-        let mut entries = self.lock();
-        let has_room = entries.n_suspended < self.max_suspended;
-        if has_room {
-            entries.n_suspended += 1;
-        }
-        has_room
+        self.try_announce(self.max_suspended)
     }
 
     /// The same for an entry that makes room for another and comes back at once.
     pub(crate) fn try_yield(&self) -> bool {
         let n_preempted = PREEMPTED_PER_WORKER * self.local_queues.len();
+        self.try_announce(self.max_suspended + n_preempted)
+    }
+
+    /// Announces an entry if fewer than `most` are out.
+    fn try_announce(&self, most: usize) -> bool {
         let mut entries = self.lock();
-        let has_room = entries.n_suspended < self.max_suspended + n_preempted;
+        let has_room = entries.n_suspended < most;
         if has_room {
             entries.n_suspended += 1;
         }
@@ -256,10 +256,10 @@ impl<T: QueueEntry> Queue<T> {
 
     /// Puts an entry back that was announced, in front of the new ones of its line. Queues that
     /// are closed take it too.
-    pub(crate) fn resume<'a>(&self, entry: T, line: impl Into<Line<'a>>) {
+    pub(crate) fn resume(&self, entry: T, line: impl Into<Line>) {
         let mut entries = self.lock();
         let line = line.into();
-        entries.lanes.resume(entry, line);
+        entries.lanes.resume(entry, &line);
         self.note_local(&entries);
         self.may_have_entries.store(true, Ordering::Relaxed);
         let is_seen = entries.searcher.take().is_some();
@@ -268,12 +268,10 @@ impl<T: QueueEntry> Queue<T> {
 
     /// Has a worker make room if one must by now. Says when to ask again.
     pub(crate) fn preempt(&self, now: Instant) -> Option<Instant> {
-        let mut entries = self.lock();
-        let Preemption { worker, again_at } = entries.preempt(now);
-        drop(entries);
-        if let (Some(worker), Some(preempt)) = (worker, &self.preempt) {
-            preempt.ask_to_yield(worker);
-        }
+        let mut preemption = self.lock().preempt(now);
+        // Whoever asks looks again by itself.
+        let again_at = preemption.again_at.take();
+        self.see_to(preemption);
         again_at
     }
 
@@ -301,12 +299,7 @@ impl<T: QueueEntry> Queue<T> {
     /// Puts an entry aside until it is due, or until the queue is closed; then it comes with
     /// the others of its lane. For an entry that was popped before: it is taken by a closed
     /// queue too, but given back by one that was drained.
-    pub(crate) fn defer<'a>(
-        &self,
-        entry: T,
-        line: impl Into<Line<'a>>,
-        due: Instant,
-    ) -> Result<(), T> {
+    pub(crate) fn defer(&self, entry: T, line: impl Into<Line>, due: Instant) -> Result<(), T> {
         let mut entries = self.lock();
         if entries.drained {
             return Err(entry);
@@ -315,7 +308,7 @@ impl<T: QueueEntry> Queue<T> {
             entries.clear_deferred();
         }
         let is_first = entries.deferred.peek().is_none_or(|first| due < first.due);
-        let place = entries.lanes.defer(line.into());
+        let place = entries.lanes.defer(&line.into());
         entries.deferred.push(Deferred { entry, place, due });
         self.may_have_entries.store(true, Ordering::Relaxed);
         if is_first {
@@ -345,7 +338,7 @@ impl<T: QueueEntry> Queue<T> {
     fn note_local(&self, entries: &Entries<T>) {
         let leave_at = match entries.lanes.is_shared() {
             true => 0,
-            // One above the lane itself.
+            // Entries of the highest lane itself may stay.
             false => entries.lanes.highest().map_or(LANES, |lane| lane + 1),
         };
         self.leave_local_at.store(leave_at, Ordering::Relaxed);

@@ -164,7 +164,7 @@ impl Scheduler {
     pub(crate) fn push<C>(
         &self,
         tasks: C,
-        line: Line<'_>,
+        line: Line,
         queue_timeout: Option<Duration>,
     ) -> Result<(), Closed>
     where
@@ -441,12 +441,8 @@ impl Scheduler {
     fn try_again(&self, job: &JobRef, mut work: WorkItem, due: Instant) {
         // Tasks that wait for their next attempt fill the queue as others do. This one cannot
         // wait for a place, so the queue may hold one more for each worker.
-        let (lane, tenant) = (work.lane, work.tenant.clone());
-        let line = Line {
-            lane,
-            tenant: tenant.as_ref(),
-        };
-        let mut permit = self.overdraw(line.tenant);
+        let line = work.line.clone();
+        let mut permit = self.overdraw(line.tenant.as_ref());
         permit.hold_bytes(work.argument_bytes());
         work.permit = Some(permit);
         let ready = Ready::Task(Arc::clone(job));

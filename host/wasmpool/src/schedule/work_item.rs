@@ -25,10 +25,8 @@ pub(crate) struct WorkItem {
     pub(crate) wants_fresh_instance: bool,
     /// Whether it is tried again after a failure.
     pub(crate) retry: Option<Retry>,
-    /// The lane of the queue that it waits in.
-    pub(crate) lane: usize,
-    /// Whose it is.
-    pub(crate) tenant: Option<Arc<str>>,
+    /// The line of the queue in which it waits.
+    pub(crate) line: Line,
     /// Where it was submitted.
     pub(crate) origin: Origin,
     /// Its place in the queue, given back when the job starts or dies.
@@ -39,14 +37,6 @@ pub(crate) struct WorkItem {
 }
 
 impl WorkItem {
-    /// The line of the queue that it waits in.
-    pub(crate) fn line(&self) -> Line<'_> {
-        Line {
-            lane: self.lane,
-            tenant: self.tenant.as_ref(),
-        }
-    }
-
     /// Whether its call may leave its worker while it waits.
     pub(crate) fn may_be_suspended(&self) -> bool {
         self.module.may_be_suspended

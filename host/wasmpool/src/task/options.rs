@@ -215,10 +215,10 @@ impl TaskOptions {
     }
 
     /// The line of the queue that the task waits in.
-    pub(crate) fn line(&self) -> Line<'_> {
+    pub(crate) fn line(&self) -> Line {
         Line {
             lane: self.priority as usize,
-            tenant: self.tenant.as_ref(),
+            tenant: self.tenant.clone(),
         }
     }
 }

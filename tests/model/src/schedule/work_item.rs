@@ -16,10 +16,8 @@ pub(crate) struct WorkItem {
     pub(crate) limits: Limits,
     /// Whether it is tried again after a failure.
     pub(crate) retry: Option<Retry>,
-    /// The lane of the queue in which it waits.
-    pub(crate) lane: usize,
-    /// Whose it is.
-    pub(crate) tenant: Option<Arc<str>>,
+    /// The line of the queue in which it waits.
+    pub(crate) line: Line,
     /// Its place in the queue, freed when the job starts or dies.
     pub(crate) permit: Option<Permit>,
     /// Its place among those that wait for memory.
@@ -27,14 +25,6 @@ pub(crate) struct WorkItem {
 }
 
 impl WorkItem {
-    /// The line of the queue that it waits in.
-    pub(crate) fn line(&self) -> Line<'_> {
-        Line {
-            lane: self.lane,
-            tenant: self.tenant.as_ref(),
-        }
-    }
-
     pub(crate) fn may_be_suspended(&self) -> bool {
         true
     }
