@@ -189,9 +189,9 @@ fn without_python_its_arms_are_skipped_and_the_others_are_not() {
 #[test]
 fn an_unknown_question_is_refused_with_the_list() {
     let run = run(&["bench", "--filter", "speed"]);
-    run.assert_code(2)
-        .assert_stderr("speed")
-        .assert_stderr("dispatch, compute, start, payload, stopping, memory, blast, scaling");
+    run.assert_code(2).assert_stderr("speed").assert_stderr(
+        "dispatch, compute, start, payload, stopping, memory, blast, scaling, waiting, sharing",
+    );
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn too_few_rounds_for_an_interval_are_refused() {
 fn the_questions_are_listed() {
     let run = run(&["bench", "--list"]);
     let listed = run.assert_code(0).stdout.lines().count();
-    assert_eq!(listed, 8, "{}", run.stdout);
+    assert_eq!(listed, 10, "{}", run.stdout);
 }
 
 #[test]

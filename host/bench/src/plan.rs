@@ -23,9 +23,9 @@ pub struct Plan {
 /// The amount of work in a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Little: with its default number of rounds all questions take less than half a minute.
+    /// Little: with its default number of rounds all questions take about half a minute.
     Quick,
-    /// Enough to see small differences: all questions take about two minutes.
+    /// Enough to see small differences: all questions take about three minutes.
     Full,
 }
 
@@ -61,6 +61,10 @@ pub enum Topic {
     Blast,
     /// The gain of more workers.
     Scaling,
+    /// The cost of tasks that wait.
+    Waiting,
+    /// The cost of one tenant to another.
+    Sharing,
     /// The user's own task; not in [`Topic::ALL`].
     Own,
 }
@@ -76,6 +80,8 @@ impl Topic {
         Self::Memory,
         Self::Blast,
         Self::Scaling,
+        Self::Waiting,
+        Self::Sharing,
     ];
 
     /// Its name in `--filter`.
@@ -89,6 +95,8 @@ impl Topic {
             Self::Memory => "memory",
             Self::Blast => "blast",
             Self::Scaling => "scaling",
+            Self::Waiting => "waiting",
+            Self::Sharing => "sharing",
             Self::Own => "own",
         }
     }
@@ -109,6 +117,8 @@ impl Topic {
             Self::Memory => "How much memory does a worker take?",
             Self::Blast => "How many other tasks does a crash fail?",
             Self::Scaling => "How does throughput grow with workers?",
+            Self::Waiting => "How long do many tasks take that wait?",
+            Self::Sharing => "How long does a task wait for another tenant's?",
             Self::Own => "What does your own task cost?",
         }
     }

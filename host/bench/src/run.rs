@@ -38,7 +38,7 @@ pub enum BenchError {
 
 /// Measures the questions of a plan, and reports its progress.
 ///
-/// Blocks until it is done: about two minutes for all questions, or less than half a minute with
+/// Blocks until it is done: about three minutes for all questions, or half a minute with
 /// [`Pace::Quick`]. An arm that fails has no rows and is listed in the report's failures.
 ///
 /// [`Pace::Quick`]: crate::Pace::Quick

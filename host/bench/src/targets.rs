@@ -36,6 +36,8 @@ enum Figure {
 
 const DISPATCH: &str = "dispatch";
 const START: &str = "start";
+const WAITING: &str = "waiting";
+const SHARING: &str = "sharing";
 
 const GOALS: &[Goal] = &[
     Goal {
@@ -137,6 +139,60 @@ const GOALS: &[Goal] = &[
         wanted: Wanted::Most(200.0),
         measured: Figure::Value(("memory", subjects::INSTANCE, Arm::Warm), 1024.0),
         remark: "",
+    },
+    Goal {
+        what: "1,000 tasks that sleep for 1 s, on all workers, in seconds",
+        wanted: Wanted::Most(1.2),
+        measured: Figure::Value((WAITING, subjects::THOUSAND, Arm::Fresh), 1.0),
+        remark: "",
+    },
+    Goal {
+        what: "resident memory of a task that waits, in KiB",
+        wanted: Wanted::Most(150.0),
+        measured: Figure::Value((WAITING, subjects::EACH, Arm::Fresh), 1024.0),
+        remark: "",
+    },
+    Goal {
+        what: "context switches of an idle pool",
+        wanted: Wanted::Most(0.0),
+        measured: Figure::Value((WAITING, subjects::IDLE, Arm::Fresh), 1.0),
+        remark: "",
+    },
+    Goal {
+        what: "the same, of a pool whose tasks all sleep",
+        wanted: Wanted::Most(0.0),
+        measured: Figure::Value((WAITING, subjects::ALL_WAIT, Arm::Fresh), 1.0),
+        remark: "",
+    },
+    Goal {
+        what: "one worker, a small task beside a tenant that spins, in milliseconds: median",
+        wanted: Wanted::Most(0.3),
+        measured: Figure::Value((SHARING, subjects::ONE_WORKER[0], Arm::Fresh), 1e-3),
+        remark: "",
+    },
+    Goal {
+        what: "the same: 99th percentile",
+        wanted: Wanted::Most(5.0),
+        measured: Figure::Value((SHARING, subjects::ONE_WORKER[1], Arm::Fresh), 1e-3),
+        remark: "",
+    },
+    Goal {
+        what: "all workers, the same task: median",
+        wanted: Wanted::Most(0.3),
+        measured: Figure::Value((SHARING, subjects::ALL[0], Arm::Fresh), 1e-3),
+        remark: "",
+    },
+    Goal {
+        what: "the same: 99th percentile",
+        wanted: Wanted::Most(5.0),
+        measured: Figure::Value((SHARING, subjects::ALL[1], Arm::Fresh), 1e-3),
+        remark: "",
+    },
+    Goal {
+        what: "a tenant's first task behind 1,000,000 queued ones, in milliseconds",
+        wanted: Wanted::Most(10.0),
+        measured: Figure::Value((SHARING, subjects::MILLION, Arm::Fresh), 1e-3),
+        remark: "its result, so more than its start",
     },
 ];
 

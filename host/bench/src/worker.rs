@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 
 use crate::arms::native::Threads;
 use crate::arms::wire::{self, Call};
-use crate::arms::worker::{CRASH, CRASH_AMONG, FACTORIZE, MEMORY, SERVE, SLEEP, SPIN, SUBCOMMAND};
+use crate::arms::worker::{
+    CRASH, CRASH_AMONG, FACTORIZE, MEMORY, SERVE, SLEEP, SPIN, SUBCOMMAND, WAITING,
+};
 use crate::failure::Failure;
-use crate::questions::memory;
+use crate::questions::{memory, waiting};
 
 /// Acts as the worker of an arm, if that is what this process was started for.
 ///
@@ -51,6 +53,7 @@ fn act(args: &[&str]) -> Result<(), Failure> {
             crash_among(n_tasks.parse()?, crash.parse()?, workers.parse()?);
         }
         [MEMORY, rest @ ..] => memory::print_own(rest)?,
+        [WAITING, rest @ ..] => waiting::print_own(rest)?,
         _ => return Err(Failure::new("it is for the program itself")),
     }
     Ok(())

@@ -50,6 +50,11 @@ impl Arm {
         Self::Copies,
     ];
 
+    /// The arm with this id.
+    pub(crate) fn with_id(id: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|arm| arm.id() == id)
+    }
+
     /// Its id in the rows.
     pub(crate) fn id(self) -> &'static str {
         match self {

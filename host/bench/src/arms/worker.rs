@@ -19,3 +19,5 @@ pub(crate) const CRASH: &str = "crash";
 pub(crate) const CRASH_AMONG: &str = "crash-among";
 /// Prints how much memory an arm takes in this process.
 pub(crate) const MEMORY: &str = "memory";
+/// Prints what tasks cost that wait in a pool of this process.
+pub(crate) const WAITING: &str = "waiting";

@@ -206,7 +206,7 @@ fn mean_of(pids: impl ExactSizeIterator<Item = u32>) -> Result<f64, Failure> {
 }
 
 /// The resident bytes of a process, with its share of shared pages.
-fn resident(pid: &str) -> Result<f64, Failure> {
+pub(super) fn resident(pid: &str) -> Result<f64, Failure> {
     let path = format!("/proc/{pid}/smaps_rollup");
     let rollup = fs::read_to_string(&path)
         .map_err(|error| Failure(format!("memory is read from `{path}`: {error}")))?;
@@ -221,9 +221,8 @@ pub(crate) fn print_own(args: &[&str]) -> Result<(), Failure> {
     let [what, arm, workers, cache] = args else {
         return Err(Failure::new("which arm, and what of it?"));
     };
-    let arm = Arm::ALL.iter().find(|known| known.id() == *arm);
-    let arm = arm.ok_or_else(|| Failure::new("no such arm"))?;
-    let pool = Inside::start(*arm, workers.parse()?, Path::new(cache))?;
+    let arm = Arm::with_id(arm).ok_or_else(|| Failure::new("no such arm"))?;
+    let pool = Inside::start(arm, workers.parse()?, Path::new(cache))?;
     // The threads have started and sleep.
     thread::sleep(Duration::from_millis(20));
     let mut stdout = io::stdout().lock();

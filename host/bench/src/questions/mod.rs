@@ -11,8 +11,10 @@ pub(crate) mod memory;
 pub(crate) mod own;
 mod payload;
 mod scaling;
+mod sharing;
 mod start;
 mod stopping;
+pub(crate) mod waiting;
 
 /// Subjects that targets refer to by name.
 pub(crate) mod subjects {
@@ -20,7 +22,9 @@ pub(crate) mod subjects {
     pub(crate) use super::dispatch::{ONE_BY_ONE, TOGETHER};
     pub(crate) use super::memory::INSTANCE;
     pub(crate) use super::payload::LARGEST;
+    pub(crate) use super::sharing::{ALL, MILLION, ONE as ONE_WORKER};
     pub(crate) use super::start::{COMPILE, LOAD, NEW_PROGRAM, ONE};
+    pub(crate) use super::waiting::{ALL_WAIT, EACH, IDLE, THOUSAND};
 }
 
 /// Measures one question. Some questions have more than one table.
@@ -34,6 +38,8 @@ pub(crate) fn ask(topic: Topic, bench: &mut Bench<'_>) -> Vec<Question> {
         Topic::Memory => vec![memory::ask(bench)],
         Topic::Blast => blast::ask(bench),
         Topic::Scaling => vec![scaling::ask(bench)],
+        Topic::Waiting => waiting::ask(bench),
+        Topic::Sharing => vec![sharing::ask(bench)],
         // Measured by `run_own`.
         Topic::Own => Vec::new(),
     }

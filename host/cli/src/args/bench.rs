@@ -33,7 +33,7 @@ pub(crate) struct BenchArgs {
     )]
     pub(crate) filter: Vec<String>,
 
-    /// Do less work in fewer rounds: less than half a minute in total instead of two minutes
+    /// Do less work in fewer rounds: half a minute in total instead of three minutes
     #[arg(long)]
     pub(crate) quick: bool,
 

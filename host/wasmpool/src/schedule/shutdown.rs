@@ -8,7 +8,7 @@ pub enum Shutdown {
     Graceful,
     /// Running tasks are done, queued ones are cancelled.
     Cancel,
-    /// JobRef tasks are cancelled, running ones are stopped and end as
+    /// Queued tasks are cancelled, running ones are stopped and end as
     /// [`ShutDown`](crate::TaskErrorKind::ShutDown).
     Terminate,
 }
