@@ -23,6 +23,7 @@ impl BlockingDriver {
         control: &Control,
         future: impl Future<Output = wasmtime::Result<T>>,
     ) -> wasmtime::Result<T> {
+        let future = pin!(future);
         let mut future = pin!(until_stopped(control, future));
         self.0.block_on(poll_fn(|context| {
             control.wake_on_force(context.waker());

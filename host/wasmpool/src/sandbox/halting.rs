@@ -1,23 +1,23 @@
 //! Stops the future of a guest on a stop request.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::{Poll, ready};
 
 use super::store::Stopped;
 use crate::call::Control;
 
-/// Runs `future` to its end, or until the task must stop.
+/// Runs `future` to its end, or until the task must stop. It is pinned by the caller: as an argument
+/// of an async function it would lie in that one's future twice.
 ///
 /// Two things stop a guest. The epoch makes a computing guest return an error. The check at each
-/// poll, here, drops the future of a guest that waits in the host. Code that was compiled without
+/// poll, here, gives up the future of a guest that waits in the host. Code that was compiled without
 /// epoch checks returns when it is done, and counts as stopped if the request came before. If the
 /// guest waits, the poller must have left a waker for the stop ([`Control::wake_on_force`]).
 pub(super) async fn until_stopped<T>(
     control: &Control,
-    future: impl Future<Output = wasmtime::Result<T>>,
+    mut future: Pin<&mut impl Future<Output = wasmtime::Result<T>>>,
 ) -> wasmtime::Result<T> {
-    let mut future = pin!(future);
     poll_fn(|context| {
         // The store's epoch deadline is set by now. A later stop moves the epoch past it; an
         // earlier stop is seen here.

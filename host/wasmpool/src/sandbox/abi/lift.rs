@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 
 use rmp::{Marker, encode};
 use wasmtime::component::__internal::wasmtime_environ::component::{StringEncoding, VariantInfo};
@@ -89,13 +89,13 @@ struct Bounds {
     control: Arc<Control>,
 }
 
-/// Polls `call`, within bounds for the result that it lifts.
+/// Polls `call`, within bounds for the result that it lifts. It is pinned by the caller, so that it
+/// lies in the caller's future only.
 pub(crate) async fn bounded<T>(
     payload_limit: usize,
     control: &Arc<Control>,
-    call: impl Future<Output = T>,
+    mut call: Pin<&mut impl Future<Output = T>>,
 ) -> T {
-    let mut call = pin!(call);
     poll_fn(|context| {
         let control = Arc::clone(control);
         BOUNDS.set(Some(Bounds {
