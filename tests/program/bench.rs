@@ -187,6 +187,18 @@ fn without_python_its_arms_are_skipped_and_the_others_are_not() {
 }
 
 #[test]
+fn waiting_and_sharing_have_figures_for_both_arms() {
+    let report = report_of(&["--filter", "waiting,sharing"]);
+    assert_figures(&report);
+    let rows = rows(&report);
+    for subject in ["an idle pool", "one worker, alone: median"] {
+        for arm in ["warm", "fresh"] {
+            assert!(rows.contains(&(subject, arm)), "{rows:?}");
+        }
+    }
+}
+
+#[test]
 fn an_unknown_question_is_refused_with_the_list() {
     let run = run(&["bench", "--filter", "speed"]);
     run.assert_code(2).assert_stderr("speed").assert_stderr(

@@ -72,59 +72,56 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Vec<Question> {
     let contestants = contestants.collect();
     let samples = bench.play(TOPIC, contestants);
     bench.findings.add(TOPIC.name(), &samples);
-    let of = |subjects: &[&str]| {
+    let table = |id: &str, title: &str, method, unit: &str, subjects: &[&str]| {
         let samples = samples.iter();
         let of_table = samples.filter(|samples| subjects.contains(&samples.subject.as_str()));
-        of_table.cloned().collect::<Vec<Samples>>()
+        Question {
+            id: id.to_owned(),
+            title: title.to_owned(),
+            method,
+            unit: unit.to_owned(),
+            more_is_better: false,
+            rows: rows(&of_table.cloned().collect::<Vec<Samples>>(), &SHOWN),
+            remarks: Vec::new(),
+        }
     };
-    let tables = [
-        (TOPIC.name(), of(&[load.subject])),
-        (WAITING_MEMORY, of(&[EACH, AGAIN])),
-        (WAKE_UPS, of(&[IDLE, ALL_WAIT])),
-    ];
-    let [time, memory, wake_ups] = tables.map(|(id, samples)| Question {
-        id: id.to_owned(),
-        title: String::new(),
-        method: String::new(),
-        unit: String::new(),
-        more_is_better: false,
-        rows: rows(&samples, &SHOWN),
-        remarks: Vec::new(),
-    });
+    let (tasks, workers) = (load.tasks, site.workers);
+    let one_by_one = tasks as f64 * load.sleep.as_secs_f64() / workers as f64;
     vec![
-        Question {
-            title: TOPIC.title().to_owned(),
-            method: format!(
-                "All tasks are submitted at once to a pool of {} workers that has room for them \
-                 beside its workers (`max_suspended`); the time is until the last one has ended. \
-                 One by one on the workers they would take {} s.",
-                site.workers,
-                load.tasks as f64 * load.sleep.as_secs_f64() / site.workers as f64,
+        table(
+            TOPIC.name(),
+            TOPIC.title(),
+            format!(
+                "All tasks are submitted at once to a pool of {workers} workers that has room for \
+                 them beside its workers (`max_suspended`); the time is until the last one has \
+                 ended. One by one on the workers they would take {one_by_one} s."
             ),
-            unit: "s".to_owned(),
-            ..time
-        },
-        Question {
-            title: "How much memory does a task take that waits?".to_owned(),
-            method: format!(
-                "Resident memory (`Pss` on Linux) of a process while {} tasks sleep in its pool, \
-                 minus that after the pool's first task, for each task. The reset of a memory as a whole \
-                 writes to its first 256 KiB, as far as it has them: they are resident from then on.",
-                load.tasks
+            "s",
+            &[load.subject],
+        ),
+        table(
+            WAITING_MEMORY,
+            "How much memory does a task take that waits?",
+            format!(
+                "Resident memory (`Pss` on Linux) of a process while {tasks} tasks sleep in its \
+                 pool, minus that after the pool's first task, for each task. The reset of a memory \
+                 as a whole writes to its first 256 KiB, as far as it has them: they are resident \
+                 from then on."
             ),
-            unit: "B".to_owned(),
-            ..memory
-        },
-        Question {
-            title: "How often does a pool wake up when nothing happens?".to_owned(),
-            method: format!(
-                "Context switches of all threads of a process but its main one, in {} ms. {} \
+            "B",
+            &[EACH, AGAIN],
+        ),
+        table(
+            WAKE_UPS,
+            "How often does a pool wake up when nothing happens?",
+            format!(
+                "Context switches of all threads of a process but its main one, in {} ms. {tasks} \
                  tasks sleep.",
-                load.watched.as_millis(),
-                load.tasks
+                load.watched.as_millis()
             ),
-            ..wake_ups
-        },
+            "",
+            &[IDLE, ALL_WAIT],
+        ),
     ]
 }
 
@@ -157,33 +154,39 @@ pub(crate) fn print_own(args: &[&str]) -> Result<(), Failure> {
     let (tasks, sleep_ms) = (tasks.parse()?, sleep_ms.parse()?);
     let watched = Duration::from_millis(watched_ms.parse()?);
     let arm = Arm::with_id(arm).ok_or_else(|| Failure::new("no such arm"))?;
-    let builder = sandbox::builder(arm, workers.parse()?);
-    let waiting = Waiting::start(builder.cache_folder(Path::new(cache)), tasks)?;
-
-    // The first task starts what the pool starts when it is needed.
-    check(&waiting.submit(1)?.wait()?, &1)?;
+    let start = || {
+        let builder = sandbox::builder(arm, workers.parse()?);
+        Waiting::start(builder.cache_folder(Path::new(cache)), tasks)
+    };
+    let waiting = start()?;
     let idle = switches_in(watched)?;
-    let before = resident("self")?;
-
     let started = Instant::now();
-    let asleep = waiting.submit_all(sleep_ms)?;
-    waiting.wait_until_all_wait(&asleep)?;
-    let each = (resident("self")? - before) / tasks as f64;
-    for future in &asleep {
+    for future in waiting.submit_all(sleep_ms)? {
         check(&future.wait()?, &sleep_ms)?;
     }
     let took = started.elapsed().as_secs_f64();
+    drop(waiting);
 
+    let waiting = start()?;
+    let before = resident("self")?;
+    let of_each = || Ok::<_, Failure>((resident("self")? - before) / tasks as f64);
     let asleep = waiting.submit_all(A_MINUTE_MS)?;
-    waiting.wait_until_all_wait(&asleep)?;
-    let again = (resident("self")? - before) / tasks as f64;
+    waiting.wait_until_suspended(tasks);
+    let each = of_each()?;
     let all_wait = switches_in(watched)?;
+    for future in &asleep {
+        future.cancel();
+    }
+    waiting.wait_until_suspended(0);
+    let _again = waiting.submit_all(A_MINUTE_MS)?;
+    waiting.wait_until_suspended(tasks);
+    let again = of_each()?;
     waiting.pool.shutdown(Shutdown::Terminate);
     writeln!(io::stdout(), "{took} {each} {again} {idle} {all_wait}")?;
     Ok(())
 }
 
-/// A pool that has room for tasks that wait.
+/// A pool that has room for tasks that wait, and has had one.
 struct Waiting {
     pool: Pool,
     sleep: Task<(u64,), u64>,
@@ -194,7 +197,10 @@ impl Waiting {
     fn start(builder: PoolBuilder, tasks: usize) -> Result<Self, Failure> {
         let pool = builder.max_suspended(tasks).build()?;
         let sleep = sandbox::task(&pool, MISBEHAVING, "sleep")?;
-        Ok(Self { pool, sleep, tasks })
+        let waiting = Self { pool, sleep, tasks };
+        // The first task starts what the pool starts when it is needed.
+        check(&waiting.submit(1)?.wait()?, &1)?;
+        Ok(waiting)
     }
 
     fn submit(&self, ms: u64) -> Result<TaskFuture<u64>, Failure> {
@@ -205,14 +211,10 @@ impl Waiting {
         (0..self.tasks).map(|_| self.submit(ms)).collect()
     }
 
-    fn wait_until_all_wait(&self, asleep: &[TaskFuture<u64>]) -> Result<(), Failure> {
-        while self.pool.stats().suspended < self.tasks as u64 {
-            if asleep.iter().any(TaskFuture::is_done) {
-                return Err(Failure::new("a task was awake before all slept"));
-            }
+    fn wait_until_suspended(&self, tasks: usize) {
+        while self.pool.stats().suspended != tasks as u64 {
             thread::sleep(Duration::from_millis(1));
         }
-        Ok(())
     }
 }
 
