@@ -24,7 +24,7 @@ const SPIN_TIMEOUT: Duration = Duration::from_millis(50);
 /// than the measurement takes.
 const SPINNING: usize = 400;
 
-pub(crate) const ALONE: [&str; 2] = [
+const ALONE: [&str; 2] = [
     "one worker, alone: median",
     "one worker, alone: 99th percentile",
 ];
