@@ -2,6 +2,7 @@
 //! result on its standard output.
 
 use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use super::arm::Site;
@@ -37,7 +38,7 @@ pub(crate) fn start(site: &Site, task: &[&str]) -> Result<Child, Failure> {
 }
 
 /// Runs a process with a task and returns its output.
-pub(crate) fn run(site: &Site, task: &[&str]) -> Result<String, Failure> {
+fn run(site: &Site, task: &[&str]) -> Result<String, Failure> {
     let output = start(site, task)?.wait_with_output()?;
     if !output.status.success() {
         return Err(Failure(format!("the process ended: {}", output.status)));
@@ -45,10 +46,18 @@ pub(crate) fn run(site: &Site, task: &[&str]) -> Result<String, Failure> {
     Ok(String::from_utf8(output.stdout)?)
 }
 
+/// Runs a process with a task and returns the numbers that it prints.
+pub(crate) fn numbers<T: FromStr>(site: &Site, task: &[&str]) -> Result<Vec<T>, Failure>
+where
+    Failure: From<T::Err>,
+{
+    let printed = run(site, task)?;
+    let numbers = printed.split_ascii_whitespace().map(str::parse);
+    Ok(numbers.collect::<Result<_, _>>()?)
+}
+
 pub(crate) fn factorize(site: &Site, n: u64) -> Result<Vec<u64>, Failure> {
-    let printed = run(site, &[worker::FACTORIZE, &n.to_string()])?;
-    let factors = printed.split_ascii_whitespace().map(str::parse);
-    Ok(factors.collect::<Result<_, _>>()?)
+    numbers(site, &[worker::FACTORIZE, &n.to_string()])
 }
 
 impl Factorizes for Spawner {

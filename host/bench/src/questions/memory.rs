@@ -133,9 +133,7 @@ fn look(what: What, arm: Arm, site: &Site) -> Result<Vec<f64>, Failure> {
             let takes = |workers: usize| -> Result<Vec<f64>, Failure> {
                 let workers = workers.to_string();
                 let args = [worker::MEMORY, what.id(), arm.id(), &workers, cache];
-                let printed = process::run(site, &args)?;
-                let bytes = printed.split_ascii_whitespace().map(str::parse);
-                Ok(bytes.collect::<Result<_, _>>()?)
+                process::numbers(site, &args)
             };
             let (one, all) = (takes(1)?, takes(1 + WORKERS)?);
             let of_each = |(all, one)| (all - one) / WORKERS as f64;

@@ -141,9 +141,7 @@ fn look(arm: Arm, site: &Site, load: &Load) -> Result<Vec<f64>, Failure> {
     ];
     let mut args = vec![worker::WAITING, arm.id(), cache];
     args.extend(numbers.iter().map(String::as_str));
-    let printed = process::run(site, &args)?;
-    let values = printed.split_ascii_whitespace().map(str::parse);
-    Ok(values.collect::<Result<_, _>>()?)
+    process::numbers(site, &args)
 }
 
 /// Runs in a process of its own: prints a value for each subject.
