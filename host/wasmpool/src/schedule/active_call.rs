@@ -1,14 +1,14 @@
 //! A call that has begun and not ended: what a worker polls, and how it goes on after it has
 //! waited.
 //!
-//! Most calls never wait: they belong to one worker, are polled once and have ended. One that
-//! waits gets a [`CallCell`], in which it lies while it is suspended, and which is also its waker.
-//! Whoever wakes it puts the cell into the queue, and a worker takes the call out again.
+//! Most calls never wait: one worker polls them once, and they have ended. A call that waits gets a
+//! [`CallCell`], which stores the call while it is suspended and is also its waker. Whoever wakes
+//! the call puts the cell into the queue; a worker then takes the call out of the cell.
 
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
-// Wakers are made of it.
+// A `Waker` is made of the standard library's `Arc`.
 use std::sync::Arc as StdArc;
 
 use tokio_util::sync::ReusableBoxFuture;
@@ -21,16 +21,16 @@ use crate::call::{Control, TaskReport};
 use crate::error::TaskError;
 use crate::sync::{Arc, Condvar, Instant, Mutex, Weak, lock, wait};
 
-/// A call in the sandbox, which comes to its end when it has been polled often enough. It takes some
-/// kilobytes, whose memory the worker's next call uses again.
+/// The future of a call in the sandbox. It takes some kilobytes, which the worker reuses for its
+/// next call.
 pub(crate) type CallFuture = ReusableBoxFuture<'static, CallEnd>;
 
-/// What comes of a call.
+/// How a call has ended.
 pub(crate) struct CallEnd {
     pub(crate) outcome: Result<Vec<u8>, TaskError>,
-    /// What the sandbox knows of its cost.
+    /// The part of the report that the sandbox fills in.
     pub(crate) report: TaskReport,
-    /// What is left of it for the worker to clear away.
+    /// What the worker has to clear away afterwards.
     pub(crate) left: Left,
 }
 
@@ -48,18 +48,18 @@ pub(crate) struct ActiveCall {
     pub(crate) future: CallFuture,
     pub(crate) span: CallSpan,
     pub(crate) started: Instant,
-    /// How long it has held workers.
+    /// How long the call has computed.
     pub(crate) computed: Duration,
-    /// Where it lies while it is suspended. Made when it waits for the first time.
+    /// Stores the call while it is suspended. Made when the call first waits.
     pub(crate) cell: Option<StdArc<CallCell>>,
-    /// Its number while it is suspended.
+    /// The number that the watchdog gave the call when it was last suspended.
     pub(crate) number: u64,
 }
 
-/// Where a call lies while it is suspended.
+/// Stores a call while it is suspended.
 pub(crate) struct CallCell {
     state: Mutex<CellState>,
-    /// Signalled when it is woken and its worker waits for that.
+    /// Signalled when the call is woken while its worker waits for that.
     woken: Condvar,
     queue: Weak<Queue<Ready>>,
     line: Line,
@@ -67,7 +67,7 @@ pub(crate) struct CallCell {
 
 struct CellState {
     phase: Phase,
-    /// There while it waits or is ready.
+    /// `Some` while the call waits or is ready.
     call: Option<ActiveCall>,
     /// Whether a worker waits for the wake-up.
     is_awaited: bool,
@@ -75,13 +75,13 @@ struct CellState {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// A worker polls it.
+    /// A worker polls the call.
     Polled,
-    /// A worker has it, and it was woken since the last poll began.
+    /// A worker has the call, which was woken since the last poll began.
     Woken,
-    /// It lies here until it is woken.
+    /// The call lies here until it is woken.
     Waiting,
-    /// It lies here, and the queue has the cell.
+    /// The call lies here, and the queue has the cell.
     Ready,
 }
 
@@ -90,7 +90,7 @@ impl ActiveCall {
         &self.call.control
     }
 
-    /// What the watchdog has to know of it.
+    /// What the watchdog has to know of the call.
     pub(crate) fn watched(&self) -> Watched {
         Watched {
             job: Arc::clone(&self.job),
@@ -99,7 +99,7 @@ impl ActiveCall {
         }
     }
 
-    /// Where it lies while it is suspended: made when it is needed for the first time.
+    /// The cell of the call, which is made at the first use.
     pub(crate) fn cell(&mut self, queue: &Arc<Queue<Ready>>) -> StdArc<CallCell> {
         let line = &self.call.payload.line;
         let make = || CallCell::new(queue, line.clone());
@@ -107,7 +107,7 @@ impl ActiveCall {
         StdArc::clone(cell)
     }
 
-    /// When it has computed for too long, if it goes on now.
+    /// When the compute timeout is over if the call computes from `now` on.
     pub(crate) fn compute_deadline(&self, now: Instant) -> Option<Instant> {
         let timeout = self.call.payload.limits.compute_timeout?;
         now.checked_add(timeout.saturating_sub(self.computed))
@@ -142,7 +142,7 @@ impl CallCell {
         lock(&self.state).phase == Phase::Woken
     }
 
-    /// Blocks until the call is woken, or was since the last poll began.
+    /// Blocks until the call is woken. Returns at once if it was woken since the last poll began.
     pub(crate) fn wait_until_woken(&self) {
         let mut state = lock(&self.state);
         state.is_awaited = true;
@@ -154,8 +154,8 @@ impl CallCell {
         state.is_awaited = false;
     }
 
-    /// Leaves the call here until it is woken. From then on it is another worker's. One that was
-    /// woken already goes into the queue at once.
+    /// Leaves the call here until it is woken. From now on any worker may have it. A call that was
+    /// woken since the last poll began goes into the queue at once.
     pub(crate) fn leave(self: &StdArc<Self>, call: ActiveCall) {
         let mut state = lock(&self.state);
         state.call = Some(call);
@@ -171,7 +171,7 @@ impl CallCell {
         }
     }
 
-    /// Takes the call out, which the queue has given to a worker.
+    /// Takes the call out, for the worker that got the cell from the queue.
     pub(crate) fn take(&self) -> ActiveCall {
         let mut state = lock(&self.state);
         state.phase = Phase::Polled;
@@ -179,7 +179,7 @@ impl CallCell {
     }
 
     fn queue(self: &StdArc<Self>) {
-        // Without a queue there is no pool, and nobody to go on with it.
+        // Without a queue there is no pool, and no worker to go on with the call.
         if let Some(queue) = self.queue.upgrade() {
             queue.resume(Ready::Call(StdArc::clone(self)), self.line.clone());
         }

@@ -1,12 +1,12 @@
 //! The state that a task and its future share, and the rules by which it settles.
 //!
-//! Generic over the payload, which it keeps while the task is queued and otherwise knows
-//! nothing of.
+//! Generic over the payload: a job keeps it while the task is queued, and knows nothing else of
+//! it.
 //!
 //! A job goes from queued to running to settled, or from queued straight to settled, and
 //! settles once: the first outcome wins and every later one is dropped. Between two attempts
-//! it goes back from running to queued. All of that happens under one lock; the outcome
-//! itself lies outside of it, so that looking at a settled job takes no lock.
+//! it goes back from running to queued. All these changes happen under one lock. The outcome
+//! itself lies outside of the lock, so that looking at a settled job takes no lock.
 
 use std::collections::VecDeque;
 use std::task::Waker;
@@ -31,7 +31,7 @@ pub(crate) struct Job<P> {
     counters: Arc<Counters>,
     tag: Option<Arc<str>>,
     submitted: Instant,
-    /// Written once, by the one who moves `phase` to settled, while it holds the lock.
+    /// Written once, by whoever moves `phase` to settled, with the lock of `state` held.
     settled: OnceLock<Settled>,
     state: Mutex<State<P>>,
     /// Signalled when the job settles and a thread waits in `wait`.
@@ -42,22 +42,22 @@ struct State<P> {
     phase: Phase<P>,
     /// How often the task was started.
     attempts: u32,
-    /// Of the newest call; none before the first.
+    /// The control block of the newest call; `None` before the first.
     control: Option<Arc<Control>>,
-    /// Those who listen to every call; none any more once the job has settled.
+    /// Each listens to every call of the task. Emptied when the job settles.
     listeners: Vec<Listener>,
-    /// Threads inside of `wait`.
+    /// How many threads are blocked in `wait`.
     waiting: usize,
     /// The async task that polled the future last.
     waker: Option<Waker>,
-    /// Those of the library's own that wait for the end, each with its number. They never
-    /// block, and are told before any code of the caller's runs.
+    /// Callbacks of the library's own, each with its number. They never block, and are called
+    /// before any code of the caller.
     observers: Vec<(u64, Callback)>,
     next_observer: u64,
-    /// The caller's, in order of registration.
+    /// Callbacks of the caller, in order of registration.
     callbacks: VecDeque<Callback>,
-    /// Whether some thread is calling the callbacks: later ones then wait in line for it, so
-    /// that the order holds.
+    /// Whether a thread is calling the callbacks: that thread then also calls the ones that are
+    /// added meanwhile, so that the order holds.
     is_calling_back: bool,
 }
 
@@ -85,7 +85,7 @@ impl<P> Phase<P> {
     }
 }
 
-/// What a job was before it settled, and who wants to know.
+/// What a job was before it settled, and who has to be told.
 #[must_use = "somebody may wait for it"]
 struct Former<P> {
     phase: Phase<P>,
@@ -111,8 +111,8 @@ pub enum TaskState {
     Queued,
     /// A worker runs it.
     Running,
-    /// It waits in the host (for a time, a connection, a name, a slow disk) and holds no worker, or
-    /// waits for a worker to go on with.
+    /// It has started and holds no worker: it waits in the host (for a time, a connection, a name,
+    /// a slow disk), or for a worker to go on.
     Suspended,
     /// It came to an end: with a result, with an error, or cancelled.
     Done,
@@ -142,13 +142,13 @@ impl<P> Job<P> {
         }
     }
 
-    /// How far the newest call has come, by its own account.
+    /// The progress that the newest call has reported last.
     pub(crate) fn progress(&self) -> Option<Progress> {
         let state = self.lock();
         state.control.as_ref()?.progress()
     }
 
-    /// Has `listener` hear what the task says from now on, until it ends.
+    /// Sends the task's events to `listener` from now on, until the task ends.
     pub(crate) fn add_listener(&self, listener: Listener) {
         let mut state = self.lock();
         match (&state.phase, &state.control) {
@@ -159,7 +159,7 @@ impl<P> Job<P> {
         state.listeners.push(listener);
     }
 
-    /// What its submitter calls the task.
+    /// The tag that the submitter gave the task.
     pub(crate) fn tag(&self) -> Option<&str> {
         self.tag.as_deref()
     }
@@ -184,7 +184,7 @@ impl<P> Job<P> {
         self.lock().phase.task_state()
     }
 
-    /// Looks at the payload if the task is queued.
+    /// Calls `look` with the payload if the task is queued.
     pub(crate) fn with_queued<R>(&self, look: impl FnOnce(&mut P) -> R) -> Option<R> {
         match &mut self.lock().phase {
             Phase::Queued(payload) => Some(look(payload)),
@@ -193,7 +193,7 @@ impl<P> Job<P> {
     }
 
     /// Moves the task from queued to running on `worker`; `None` if it died in the queue.
-    /// `control` makes what stops it from now on.
+    /// `control` makes the control block of the new call.
     pub(crate) fn start(
         &self,
         worker: usize,
@@ -228,15 +228,16 @@ impl<P> Job<P> {
         }
     }
 
-    /// Moves the task from running back to queued, for another attempt. Says whether it did:
-    /// not if the task has ended meanwhile.
+    /// Moves the task from running back to queued, for another attempt, unless the task has ended
+    /// meanwhile. Says whether it did.
     pub(crate) fn put_back(&self, payload: P) -> bool {
         let mut state = self.lock();
         let is_running = matches!(state.phase, Phase::Running { .. });
         if is_running {
             self.counters.put_back();
             state.phase = Phase::Queued(payload);
-            // Nothing dismisses them later, and a warm instance may keep the control block.
+            // Nothing dismisses the listeners later, and a warm instance may keep the control
+            // block.
             if let Some(control) = &state.control {
                 control.dismiss_listeners();
             }
@@ -266,9 +267,9 @@ impl<P> Job<P> {
         }
     }
 
-    /// Ends the task if it runs: it was stopped for this reason, and has not come to a halt. Calls
-    /// no callbacks: says whether there are any, to be [called](Self::call_back) by a thread
-    /// that has time for them.
+    /// Ends the task if it runs: its call was stopped for this reason and has not ended. Calls no
+    /// callbacks: says whether there are any, to be [called](Self::call_back) by a thread that may
+    /// block.
     pub(crate) fn give_up(&self, reason: StopReason, limits: &Limits, why: &str) -> bool {
         let stopped = TaskError::stopped(reason, limits);
         let message = format!("{}{why}", stopped.message());
@@ -287,9 +288,8 @@ impl<P> Job<P> {
         former.is_some_and(|former| self.wake_waiters(former))
     }
 
-    /// Ends the task if it was never started, because it has waited too long for that. Calls
-    /// no callbacks: says whether there are any, to be [called](Self::call_back) by a thread
-    /// that has time for them.
+    /// Ends the task as timed out in the queue, if it was never started. Calls no callbacks: says
+    /// whether there are any, to be [called](Self::call_back) by a thread that may block.
     pub(crate) fn expire(&self) -> bool {
         let waited = self.submitted.elapsed();
         let message = format!("timed out in the queue: it waited {waited:.3?} for a worker");
@@ -300,7 +300,7 @@ impl<P> Job<P> {
         former.is_some_and(|former| self.wake_waiters(former))
     }
 
-    /// Ends the task as cancelled by a shutdown if it is queued. Says whether it was, and had
+    /// Ends the task as cancelled by a shutdown if it is queued. Says whether it was queued and had
     /// never been started.
     pub(crate) fn cancel_queued(&self) -> bool {
         let mut has_run = false;
@@ -320,7 +320,7 @@ impl<P> Job<P> {
     }
 
     /// Cancels the task wherever it is: a queued one never starts, a running one is stopped.
-    /// Says whether its outcome is now that it was cancelled.
+    /// Says whether its outcome is [`Cancelled`](TaskErrorKind::Cancelled) now.
     pub(crate) fn cancel(&self, message: &str) -> bool {
         let kind = TaskErrorKind::Cancelled;
         let mut control = None;
@@ -330,8 +330,8 @@ impl<P> Job<P> {
         });
         if let Some(former) = former {
             if let (Phase::Running { .. }, Some(control)) = (&former.phase, control) {
-                // Before any callback is called: one that waits for a place in the queue
-                // may wait for just this guest's worker.
+                // Before any callback is called: a callback that waits for a place in the
+                // queue may need the worker of this guest.
                 control.stop(StopReason::Cancelled);
             }
             self.announce(former);
@@ -343,7 +343,7 @@ impl<P> Job<P> {
         error.is_some_and(|error| error.kind() == kind)
     }
 
-    /// The end of a task that did not come to its own.
+    /// The outcome and the report of a task that is ended before its call has.
     fn unfinished(&self, state: &State<P>, kind: TaskErrorKind, message: &str) -> Settled {
         let attempts = state.attempts;
         let report = match state.phase {
@@ -368,8 +368,8 @@ impl<P> Job<P> {
         }
     }
 
-    /// Settles the task if it has not ended and `settled` has an end for the state it is in.
-    /// Whoever gets the former state must announce the end.
+    /// Settles the task if it has not ended and `settled` has an outcome for its current state.
+    /// A caller that gets the former state must announce the end.
     fn settle_with(&self, settled: impl FnOnce(&State<P>) -> Option<Settled>) -> Option<Former<P>> {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Settled) {
@@ -404,9 +404,9 @@ impl<P> Job<P> {
     }
 
     /// Wakes all who wait for the end of the task, and says whether callbacks are still to be
-    /// called. They come last, since they may block.
+    /// called. Callbacks come last, since they may block.
     fn wake_waiters(&self, former: Former<P>) -> bool {
-        // The payload goes first: with it the place in the queue comes back.
+        // The payload is dropped first: it holds the place in the queue.
         drop(former.phase);
         if former.is_waited_for {
             self.done.notify_all();
@@ -458,7 +458,7 @@ impl<P> Job<P> {
         self.settled()
     }
 
-    /// The outcome, or a promise to wake `waker` when there is one. A later poll replaces
+    /// The outcome. If there is none yet, `waker` is woken when there is. A later poll replaces
     /// the waker of an earlier one.
     pub(crate) fn poll(&self, waker: &Waker) -> Option<&Settled> {
         if !self.is_settled() {
@@ -467,7 +467,7 @@ impl<P> Job<P> {
             let mut state = self.lock();
             if !matches!(state.phase, Phase::Settled) {
                 let former = state.waker.replace(waker);
-                // Somebody else's code runs when it is dropped.
+                // Dropping a waker runs somebody else's code, too.
                 drop(state);
                 drop(former);
                 return None;
@@ -476,7 +476,8 @@ impl<P> Job<P> {
         self.settled()
     }
 
-    /// Calls `callback` when the job settles: at once, on this thread, if it has.
+    /// Calls `callback` when the job settles. If it has settled: at once on this thread, or on the
+    /// thread that is calling earlier callbacks.
     pub(crate) fn on_settled(&self, callback: Callback) {
         let mut state = self.lock();
         state.callbacks.push_back(callback);
@@ -487,8 +488,9 @@ impl<P> Job<P> {
         }
     }
 
-    /// Tells `observer` when the job settles, before all callbacks: at once, on this thread,
-    /// if it has. It must not block, nor panic. Gives its number, to forget it by.
+    /// Calls `observer` when the job settles, before all callbacks; at once, on this thread, if the
+    /// job has settled. `observer` must not block or panic. Returns its number, for
+    /// [`forget_observer`](Self::forget_observer).
     pub(crate) fn observe(&self, observer: Callback) -> u64 {
         let mut state = self.lock();
         let number = state.next_observer;
@@ -502,7 +504,7 @@ impl<P> Job<P> {
         number
     }
 
-    /// Drops an observer that was not told yet.
+    /// Drops an observer that was not called yet.
     pub(crate) fn forget_observer(&self, number: u64) {
         let mut state = self.lock();
         let place = state

@@ -1,23 +1,22 @@
-//! Which entry of the queue is next, and which running one must make room for it: by priority, by
+//! Which entry of the queue is next, and which running entry must make room for it: by priority, by
 //! the shares of tenants, by order.
 //!
-//! Plain data under the queue's lock, which is told the time.
+//! Plain data under the queue's lock. Callers pass the time; only [`Lanes::place`] reads the clock,
+//! when a tenant joins others.
 //!
-//! - Lanes are priorities: the first that has an entry comes first, unless a lower one was passed
-//!   over [`PATIENCE`] times.
-//! - Within a lane tenants share the workers by the time for which they have held them: whose time
-//!   is least comes first. That is weighted fair queueing with equal weights and virtual time, as
-//!   Linux's former CFS did it. A tenant that comes, or comes back, starts with the time of those
-//!   who are there, less [`CREDIT`]: it catches up with nobody, and what it did not use is not
-//!   saved up.
-//! - Within a tenant those that came back come first, then the others in the order in which they
-//!   came.
-//! - A new entry that has no memory is waited for: no new entry of its lane is taken before it, and
-//!   none of a higher lane once its own was passed over often enough. Those that came back have
-//!   their memory, and go on.
+//! - Lanes are priorities: the highest lane that has an entry comes first, unless a lower lane was
+//!   passed over [`PATIENCE`] times.
+//! - Within a lane tenants share the workers by time: the tenant whose entries have held workers
+//!   for the least time comes first. That is fair queueing with equal weights and virtual time, as
+//!   in Linux's former scheduler CFS. A tenant that joins, or comes back, starts with the least
+//!   time of the active tenants, less [`CREDIT`]: time that it did not use is not saved up.
+//! - Within a tenant entries that came back come first, then new entries in order of arrival.
+//! - A new entry that has no memory keeps its turn: no new entry of its lane or of a lower one is
+//!   taken before it, and none of a higher lane once its own was passed over [`PATIENCE`] times.
+//!   Entries that came back have their memory, and are taken.
 //!
-//! Time is only counted while there are two tenants or more. One whose time says nothing any more
-//! is forgotten.
+//! Time is counted only while there are two tenants or more. A tenant without entries is forgotten
+//! when its time is no more than that of a tenant that joins, or when there are many.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -31,25 +30,25 @@ use crate::sync::{Arc, Instant};
 /// How many lanes there are; the first has the highest priority.
 pub(crate) const LANES: usize = 3;
 
-/// A lane that was passed over so often has its turn.
+/// A lane that was passed over this many times has its turn.
 const PATIENCE: u32 = 8;
 
-/// How much more time than a tenant that waits another one must have had before its running call
-/// makes room. So two tenants that always compute take turns of about twice this time.
+/// A running call makes room once its tenant has had this much more time than a tenant that waits.
+/// So two tenants that always compute take turns of about twice this time.
 const GRANULARITY: Duration = Duration::from_millis(1);
 
-/// How long a call runs at the least before it makes room for one of a higher lane.
+/// How long a call runs, at least, before it makes room for an entry of a higher lane.
 const SLICE: Duration = Duration::from_millis(1);
 
-/// How much less time than the others a tenant has that comes back: larger than [`GRANULARITY`],
-/// so that one which seldom has a task does not wait for a running call.
+/// A tenant that joins, or comes back, starts with this much less time than the others. Larger than
+/// [`GRANULARITY`], so that a tenant which seldom has a task does not wait for a running call.
 const CREDIT: Duration = Duration::from_millis(4);
 
-/// A call that was asked to make room and has not after this time does not: it waits on its worker,
-/// or must not leave it.
+/// A call that has not made room this long after it was asked is not expected to any more: it waits
+/// on its worker, or must not leave it. Then another call may be asked.
 const ASK_PATIENCE: Duration = Duration::from_millis(10);
 
-/// How much time is counted, at the least, between two searches for tenants to forget.
+/// How far the clock advances, at least, between two searches for tenants to forget.
 const FORGET_EVERY: Duration = Duration::from_millis(10);
 
 /// Fewer tenants are not worth forgetting.
@@ -72,13 +71,13 @@ impl From<usize> for Line {
     }
 }
 
-/// An entry that is taken, and from where.
+/// An entry that was taken, and from where.
 pub(super) struct Taken<T> {
     pub(super) entry: T,
     pub(super) place: Place,
     /// What is left of its chunk.
     pub(super) followers: VecDeque<T>,
-    /// Whether it came back.
+    /// Whether the entry had come back.
     pub(super) was_out: bool,
 }
 
@@ -89,45 +88,46 @@ pub(super) struct Place {
     pub(super) tenant: usize,
 }
 
-/// Who must make room, or when to look again.
+/// Which call must make room, and when to look again.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Preemption {
     /// The worker whose call must yield.
     pub(super) worker: Option<usize>,
-    /// When somebody may have to, if nothing changes until then.
+    /// When a call may have to make room, if nothing changes until then.
     pub(super) again_at: Option<Instant>,
 }
 
 pub(super) struct Lanes<T> {
     lanes: [Lane; LANES],
-    /// By number; those in between that are gone are in `free`.
+    /// By number. Numbers that are not in use are in `free`.
     tenants: Vec<Tenant<T>>,
     free: Vec<usize>,
     by_name: HashMap<Arc<str>, usize>,
     limits: AllTenantLimits,
-    /// What each worker has taken last, and holds.
+    /// The entry that each worker holds.
     workers: Box<[Option<Held>]>,
-    /// How many tenants are known: those that have something, or whose time still says something.
+    /// How many tenants are known: those that have entries, or whose time is not forgotten yet.
     n_known: usize,
-    /// The time of whoever has had least: those who come start from here. In nanoseconds, as all
-    /// times of tenants are.
+    /// The least time of the active tenants: a tenant that joins starts from here. In nanoseconds,
+    /// like all times of tenants. Never goes back.
     clock: u64,
     /// The clock at which to look for tenants to forget.
     forget_at: u64,
-    /// The same by how many there are.
+    /// The number of named tenants at which to look for tenants to forget.
     forget_at_size: usize,
     /// How many new entries wait.
     n_queued: usize,
-    /// From this lane on no new entry can be taken, since the one whose turn it is waits for memory;
-    /// [`LANES`] if none is known to. Written by each `take` that looks at one.
+    /// New entries of this lane and of lower ones cannot be taken, since the entry whose turn it is
+    /// waits for memory; [`LANES`] if no entry is known to. Set by `take`; reset by `take` and by
+    /// `forget_shortage`.
     short_from: usize,
 }
 
 /// One priority.
 #[derive(Default)]
 struct Lane {
-    /// The tenants that may have an entry here, by their time. Each at most once. What an element
-    /// says may be old: the time has grown, or no entry is left.
+    /// The tenants that may have an entry here, by their time. Each at most once. An element may be
+    /// out of date: the time has grown, or no entry is left.
     by_time: BinaryHeap<Reverse<(u64, usize)>>,
     /// How many tenants have an entry here that can be taken.
     n_ready: usize,
@@ -135,15 +135,16 @@ struct Lane {
     n_held: usize,
     /// How often an entry of a higher lane was taken while one waited here.
     passed_over: u32,
-    /// The tenant whose first new entry here was found to have no memory: it keeps its turn.
+    /// The tenant whose first new entry here was found to have no memory. The tenant keeps its
+    /// turn.
     waits_for_memory: Option<usize>,
 }
 
 struct Tenant<T> {
     name: Option<Arc<str>>,
-    /// Whether it is one of those that share.
+    /// Whether the tenant counts in `n_known`.
     is_known: bool,
-    /// For how long it has held workers, as far as that was counted.
+    /// For how long its entries have held workers, as far as that was counted.
     time: u64,
     /// Workers that hold one of its entries.
     n_held: usize,
@@ -157,14 +158,14 @@ struct Tenant<T> {
 
 /// The entries of a tenant in a lane.
 struct TenantLine<T> {
-    /// Each with the number of entries behind it that belong to the same chunk, or did: some
-    /// may have been cleared away, which makes the chunk reach a little too far.
+    /// Each entry with the number of entries of its chunk behind it. The number is too large where
+    /// some of them were cleared away: then a few entries behind the chunk count as part of it.
     queue: VecDeque<(T, usize)>,
-    /// Those that came back.
+    /// The entries that came back.
     resumed: VecDeque<T>,
     /// Whether it has an entry that can be taken.
     is_ready: bool,
-    /// Whether the lane's heap has it.
+    /// Whether the tenant is in the lane's `by_time`.
     is_in_heap: bool,
 }
 
@@ -172,13 +173,13 @@ struct TenantLine<T> {
 #[derive(Clone, Copy)]
 struct Held {
     place: Place,
-    /// Since when, or a later moment: no time is read while nobody else wants the worker.
+    /// When the worker took it, or later: the clock is not read while nobody else wants the worker.
     since: Option<Instant>,
-    /// Up to where its time is counted; none while it is not.
+    /// The moment up to which its time was counted; `None` while time is not counted.
     counted_to: Option<Instant>,
-    /// When it was asked to make room.
+    /// When the call was asked to make room.
     asked_at: Option<Instant>,
-    /// Whether it has left the worker, and will come back.
+    /// Whether the entry has left the worker, and will come back.
     has_left: bool,
 }
 
@@ -240,15 +241,15 @@ impl<T> Lanes<T> {
         self.update(place);
     }
 
-    /// Puts an entry back that was taken and not used, with the number of those behind it that
-    /// belong to its chunk.
+    /// Puts back an entry that was taken and not started, with the number of entries of its chunk
+    /// behind it.
     pub(super) fn push_front(&mut self, entry: T, n_followers: usize, place: Place) {
         self.line_mut(place).queue.push_front((entry, n_followers));
         self.n_queued += 1;
         self.update(place);
     }
 
-    /// Puts an entry back that was out, in front of the new ones of its line.
+    /// Puts back an entry that was out, in front of the new entries of its line.
     pub(super) fn resume(&mut self, entry: T, line: &Line) {
         let place = self.place(line);
         self.line_mut(place).resumed.push_back(entry);
@@ -275,8 +276,8 @@ impl<T> Lanes<T> {
         self.tenants[place.tenant].n_deferred -= 1;
     }
 
-    /// The worker is done with what it took, or that has left it. `now` while the workers are
-    /// [shared](Self::is_shared).
+    /// The worker no longer holds the entry that it took: the entry has ended, or has left the
+    /// worker. `now` is needed while the workers are [shared](Self::is_shared).
     pub(super) fn release(&mut self, worker: usize, now: Option<Instant>) {
         let Some(held) = &mut self.workers[worker] else {
             return;
@@ -300,15 +301,15 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// What the worker took leaves it, and will come back.
+    /// The entry that the worker holds leaves it, and will come back.
     pub(super) fn leave(&mut self, worker: usize) {
         if let Some(held) = &mut self.workers[worker] {
             held.has_left = true;
         }
     }
 
-    /// Takes the entry for the worker whose turn it is. With a budget, if that is a new one which
-    /// has no memory, one that came back.
+    /// Takes the entry whose turn it is, for this worker. If that is a new entry for which the
+    /// budget has no memory, takes an entry that came back instead.
     pub(super) fn take(
         &mut self,
         worker: usize,
@@ -357,7 +358,7 @@ impl<T> Lanes<T> {
                 let (entry, n_followers) = line.queue.pop_front()?;
                 self.lanes[lane].waits_for_memory = None;
                 self.short_from = LANES;
-                // What lies with a worker is out of reach for shares and bounds.
+                // Shares and bounds do not reach the entries in a worker's local queue.
                 let is_bounded = tenant.max_running < usize::MAX || budget.is_some();
                 let n_followers = match is_shared || is_bounded {
                     true => 0,
@@ -382,7 +383,7 @@ impl<T> Lanes<T> {
         })
     }
 
-    /// The worker holds an entry of this line now, a new one or one that was out.
+    /// The worker holds an entry of this line from now on: a new one, or one that was out.
     pub(super) fn hold(
         &mut self,
         worker: usize,
@@ -415,7 +416,8 @@ impl<T> Lanes<T> {
         self.is_shared() || self.lanes[lane + 1..].iter().any(|lower| lower.n_held > 0)
     }
 
-    /// Which running call must make room for what waits, if no worker is free. Each is named once.
+    /// Which running call must make room for the entries that wait. For use while no worker is
+    /// free. Names each call once.
     pub(super) fn preempt(&mut self, now: Instant) -> Preemption {
         if self.is_shared() {
             self.count_all(now);
@@ -462,8 +464,8 @@ impl<T> Lanes<T> {
         preemption
     }
 
-    /// Who is first and second in each lane, without those for all of whose entries there calls
-    /// have been asked already to make room. The second, since the first may be the one that
+    /// The tenants that come first and second in each lane, as far as they have entries for which
+    /// no call was asked to make room yet. The second one counts if the first is the tenant that
     /// runs.
     fn waiting(&mut self, now: Instant) -> [[Option<usize>; 2]; LANES] {
         let held = self.workers.iter().flatten();
@@ -486,7 +488,7 @@ impl<T> Lanes<T> {
         })
     }
 
-    /// Whose turn it is in the lane, and whose after that.
+    /// The tenants with the least and the second least time in the lane.
     fn first_two(&mut self, lane: usize) -> [Option<usize>; 2] {
         let first = self.first(lane);
         let by_time = &mut self.lanes[lane].by_time;
@@ -499,8 +501,8 @@ impl<T> Lanes<T> {
         [first, second]
     }
 
-    /// The same if only entries count that came back. Looks at all tenants that have entries in the
-    /// lane.
+    /// The same for tenants that have entries which came back. Looks at all tenants that have
+    /// entries in the lane.
     fn first_two_that_came_back(&self, lane: usize) -> [Option<usize>; 2] {
         let numbers = self.lanes[lane].by_time.iter();
         let numbers = numbers.map(|Reverse((_, number))| *number);
@@ -514,7 +516,7 @@ impl<T> Lanes<T> {
         [first, others.min_by_key(by_time)]
     }
 
-    /// The lane and the tenant of the entry whose turn it is of those that came back.
+    /// The lane and the tenant of the first of the entries that came back.
     fn first_that_came_back(&self) -> Option<(usize, usize)> {
         (0..LANES).find_map(|lane| {
             let [first, _] = self.first_two_that_came_back(lane);
@@ -529,22 +531,22 @@ impl<T> Lanes<T> {
         if runs.time >= mark {
             return Some(now);
         }
-        // By how much more the time of the one grows.
+        // By how much faster the time of `runs` grows than that of `waits`.
         let more = runs.n_held.checked_sub(waits.n_held)?;
         let wait = (mark - runs.time).checked_div(u64::try_from(more).ok()?)?;
         now.checked_add(Duration::from_nanos(wait))
     }
 
-    /// Whose entry is taken next from the lane.
+    /// The tenant whose entry is taken next from the lane.
     fn turn(&mut self, lane: usize) -> Option<usize> {
-        // The mark may be old: then its tenant has nothing here, or is another one, which comes
-        // first once.
+        // `waits_for_memory` may be out of date: then that tenant has nothing here, or its number
+        // is another tenant's now, which comes first once.
         let is_ready = |number: &usize| self.tenants[*number].lines[lane].is_ready;
         let waiting = self.lanes[lane].waits_for_memory.filter(is_ready);
         waiting.or_else(|| self.first(lane))
     }
 
-    /// Whose time is least in the lane.
+    /// The tenant with the least time in the lane.
     fn first(&mut self, lane: usize) -> Option<usize> {
         let by_time = &mut self.lanes[lane].by_time;
         loop {
@@ -562,14 +564,14 @@ impl<T> Lanes<T> {
         }
     }
 
-    /// Counts the time of all who hold a worker.
+    /// Counts the time of all entries that workers hold.
     fn count_all(&mut self, now: Instant) {
         for held in self.workers.iter_mut().flatten() {
             held.count_time(&mut self.tenants, now);
         }
     }
 
-    /// Sets the clock to the least time of those who have a worker or want one.
+    /// Moves the clock on to the least time of the tenants that have a worker or want one.
     fn set_clock(&mut self) {
         let waiting: [_; LANES] = std::array::from_fn(|lane| self.first(lane));
         let running = self.workers.iter().flatten().map(|held| held.place.tenant);
@@ -606,7 +608,7 @@ impl<T> Lanes<T> {
 
     fn add(&mut self, name: &Arc<str>) -> usize {
         if self.by_name.len() >= self.forget_at_size {
-            // Those with the most time stay, since they would gain most.
+            // Tenants with the most time stay: they would gain most by being forgotten.
             let idle = self.tenants.iter().filter(|tenant| tenant.is_idle());
             let mut times = idle.map(|tenant| tenant.time).collect::<Vec<_>>();
             let middle = times.len() / 2;
@@ -631,7 +633,7 @@ impl<T> Lanes<T> {
         number
     }
 
-    /// Forgets the tenants that have nothing, and had no more time than this.
+    /// Forgets the tenants that have no entries, and have had no more time than this.
     fn forget(&mut self, time: u64) {
         for (number, tenant) in self.tenants.iter_mut().enumerate() {
             if tenant.is_idle() && tenant.time <= time {
@@ -706,7 +708,7 @@ impl<T> Lanes<T> {
         drained
     }
 
-    /// Drops the new entries that nobody has a use for.
+    /// Drops the new entries that are not wanted.
     pub(super) fn retain(&mut self, is_wanted: impl Fn(&T) -> bool) {
         self.n_queued = 0;
         for tenant in 0..self.tenants.len() {
@@ -745,7 +747,7 @@ impl<T> Tenant<T> {
         self.n_held > 0 || self.lines.iter().any(|line| line.is_ready)
     }
 
-    /// Whether it is known for its time alone, and has no entries anywhere.
+    /// Whether the tenant is known only for its time: it has no entries anywhere.
     fn is_idle(&self) -> bool {
         let is_empty = |line: &TenantLine<T>| line.queue.is_empty() && line.resumed.is_empty();
         self.is_known
@@ -756,7 +758,7 @@ impl<T> Tenant<T> {
 }
 
 impl Held {
-    /// Counts the time since it was last counted.
+    /// Counts the time up to `now`, from where it was last counted.
     fn count_time<T>(&mut self, tenants: &mut [Tenant<T>], now: Instant) {
         let since = self.counted_to.replace(now).unwrap_or(now);
         let elapsed = nanos(now.saturating_duration_since(since));
@@ -783,7 +785,7 @@ mod tests {
 
     const NORMAL: usize = 1;
 
-    /// Lanes for tests, whose clock stands unless it is moved.
+    /// Lanes with a clock that only the test moves.
     struct Bench {
         lanes: Lanes<&'static str>,
         now: Instant,
@@ -803,7 +805,7 @@ mod tests {
             }
         }
 
-        /// Each entry belongs to the tenant by whose name it begins.
+        /// An entry belongs to the tenant with whose name it begins.
         fn push(&mut self, lane: usize, entries: &[&'static str]) {
             for entry in entries {
                 let tenant = self.names.iter().find(|name| entry.starts_with(&***name));
@@ -813,7 +815,7 @@ mod tests {
             }
         }
 
-        /// The worker has computed for so long, and wants another entry.
+        /// The worker has held its entry for this long, and takes another one.
         fn pop_after(&mut self, worker: usize, millis: u64) -> &'static str {
             self.now += Duration::from_millis(millis);
             self.lanes.release(worker, Some(self.now));
@@ -857,14 +859,14 @@ mod tests {
         bench.pop_after(0, 0);
         bench.pop_after(1, 0);
         assert_eq!(bench.preempt_after(50), Preemption::default());
-        // Level with those who are there, and ahead by the credit.
+        // Tenant b starts level with a, and ahead by the credit.
         bench.push(NORMAL, &["b1", "b2"]);
         let asked = [bench.preempt_after(5).worker, bench.preempt_after(0).worker];
         assert_eq!(asked, [Some(1), Some(0)]);
         assert_eq!(bench.preempt_after(0).worker, None, "each is named once");
         assert_eq!(bench.pop_after(0, 0), "b1");
         assert_eq!(bench.pop_after(1, 0), "b2");
-        // Both run, so the one that waits comes nearer by as much as both have.
+        // Both workers run entries of b, so the time of b grows twice as fast.
         let Preemption { worker, again_at } = bench.preempt_after(0);
         assert_eq!(worker, None);
         let wait = again_at.unwrap() - bench.now;
@@ -880,7 +882,7 @@ mod tests {
         assert_eq!(bench.pop_after(0, 1), "b1");
         assert_eq!(bench.pop_after(0, 2), "a2");
         bench.push(NORMAL, &["a3"]);
-        // The one that runs is first, and has to have two milliseconds more until it is not.
+        // The tenant that runs has the least time, and makes room after two milliseconds more.
         let Preemption { worker, again_at } = bench.preempt_after(0);
         assert_eq!(worker, None);
         assert_eq!(again_at.unwrap() - bench.now, Duration::from_millis(2));
@@ -936,7 +938,7 @@ mod tests {
         let taken = [0, 1, 2, 3].map(|worker| bench.pop_after(worker, 0));
         assert_eq!(taken, ["a1", "a2", "b1", ""]);
         assert_eq!(bench.lanes.highest(), None);
-        // One that waits has not ended.
+        // An entry that is out has not ended.
         bench.lanes.leave(0);
         assert_eq!(bench.pop_after(0, 0), "");
         let line = Line {
@@ -957,7 +959,7 @@ mod tests {
         bench.push(NORMAL, &["a2!", "b2"]);
         assert_eq!(bench.pop_after(0, 20), "");
         assert!(bench.lanes.is_short_of_memory());
-        // Of a tenant that has had less time.
+        // An entry of a tenant that has had less time.
         bench.push(NORMAL, &["other"]);
         assert_eq!(bench.pop_after(0, 0), "");
         bench.push(0, &["a0"]);
@@ -1004,7 +1006,7 @@ mod tests {
         assert_eq!(bench.pop_after(0, 0), "b1");
         bench.push(NORMAL, &["a1!"]);
         assert_eq!(bench.preempt_after(20).worker, Some(0));
-        // It makes room, and is taken again since the other one has no memory.
+        // b1 makes room, and is taken again since a1 has no memory.
         let name = Arc::clone(&bench.names[1]);
         let line = Line {
             lane: NORMAL,
@@ -1032,7 +1034,7 @@ mod tests {
         bench.push(0, &["a0", "a2"]);
         assert_eq!(bench.pop_after(0, 0), "a0");
         assert_eq!(bench.pop_after(1, 0), "");
-        // The one that waits cannot be taken, and nobody waits for it.
+        // The tenant of a1 is at its limit: a1 cannot be taken, and b1 does not wait for it.
         bench.push(NORMAL, &["b1"]);
         assert_eq!(bench.pop_after(1, 0), "b1");
     }

@@ -1,6 +1,6 @@
 //! The places in the queue, and the submitters that wait for one.
 //!
-//! Apart from the entries, so that whoever ends an entry can give its place back without the
+//! Kept apart from the entries, so that whoever ends an entry can give its place back without the
 //! queue's lock. Written by hand, on the primitives of [`sync`](crate::sync), so that the model
 //! checker sees who waits for whom.
 
@@ -37,7 +37,7 @@ impl ReserveError {
     }
 }
 
-/// When a queue is full: with so many entries, or when their arguments have so many bytes.
+/// When a queue is full: at this many entries, or at this many bytes of arguments.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Capacity {
     pub(crate) tasks: usize,
@@ -47,10 +47,10 @@ pub(crate) struct Capacity {
 
 /// The places of one queue.
 ///
-/// The bound in bytes is a mark and not a size that fits: a place is given while fewer bytes are
-/// held, and its entry's bytes are counted when the arguments are encoded, which happens in the
-/// place. So one place is as good as another, whoever waits for it, and large arguments wait no
-/// longer than small ones. The mark is passed by one entry for each thread that submits.
+/// The bound in bytes is a mark, not a strict limit: a place is given while fewer bytes are held.
+/// The bytes of its entry are counted when the arguments have been encoded, after the place was
+/// taken. So any free place suits any submitter, and large arguments wait no longer than small
+/// ones. Each thread that submits may pass the mark by one entry.
 pub(crate) struct Places {
     capacity: Capacity,
     /// Places in use. Raised by submitters, lowered when a [`Permit`] drops.
@@ -74,12 +74,12 @@ struct Wakers {
     next_number: u64,
 }
 
-/// A submitter that waits with a waker. On drop it leaves the line, and passes on a wake-up
-/// that it got and had no use for.
+/// A submitter that waits with a waker. On drop it leaves the line, and passes on a wake-up that it
+/// did not use.
 pub(crate) struct PermitWaiter {
     places: Arc<Places>,
     number: u64,
-    /// Whether it has what it waited for: a wake-up that it got was used.
+    /// Whether the wait is over: a wake-up that it got was used.
     is_served: bool,
 }
 
@@ -87,9 +87,9 @@ pub(crate) struct PermitWaiter {
 #[must_use]
 pub(crate) struct Permit {
     places: Arc<Places>,
-    /// What it adds to the bytes of the queue.
+    /// The bytes of arguments that are counted for this place.
     bytes: usize,
-    /// The tenant's own place, where these are bounded.
+    /// A place of the tenant's own, if the tenant's places are bounded.
     of_tenant: Option<Box<Permit>>,
 }
 
@@ -106,7 +106,7 @@ impl Places {
         }
     }
 
-    /// How many are taken: by entries that are queued and alive.
+    /// How many places are taken: by entries that are queued and alive.
     pub(crate) fn taken(&self) -> usize {
         self.taken.load(Ordering::SeqCst)
     }
@@ -121,7 +121,7 @@ impl Places {
     /// Refuses submitters from now on, also those that wait.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::SeqCst);
-        // With the lock: a submitter that found it open waits by now, or will look again.
+        // Takes the lock: a submitter that found the queue open waits by then, or looks again.
         let wakers = self.take_wakers(usize::MAX);
         self.freed.notify_all();
         wakers.into_iter().for_each(wake);
@@ -140,7 +140,7 @@ impl Places {
     }
 
     /// Takes a place for one entry, or sees to it that `waker` is woken when there may be one.
-    /// What it leaves in `waiting` keeps the place in the line until the next poll.
+    /// `waiting` keeps the caller's place in the line until the next poll.
     pub(crate) fn poll_reserve(
         self: &Arc<Self>,
         waiting: &mut Option<PermitWaiter>,
@@ -152,7 +152,7 @@ impl Places {
                 Some(waiting) => waiting.wait_on(waker),
                 None => *waiting = Some(self.wait_with(waker)),
             }
-            // Somebody may have left between the look and the wait.
+            // A place may have come free between the look and the wait.
             reserved = self.reserve(Blocking::Never);
         }
         if matches!(reserved, Err(ReserveError::Full)) {
@@ -164,14 +164,14 @@ impl Places {
         Poll::Ready(reserved)
     }
 
-    /// Takes a place whether there is one or not: for those who must not wait. Also when the
-    /// queue is closed, which [`Queue::push`](super::queue::Queue::push) says.
+    /// Takes a place even if none is free: for callers that must not wait. Also when the queue is
+    /// closed: [`Queue::push`](super::queue::Queue::push) refuses the entry then.
     pub(crate) fn overdraw(self: &Arc<Self>) -> Permit {
         self.taken.fetch_add(1, Ordering::SeqCst);
         self.permit()
     }
 
-    /// For a place that is taken.
+    /// The permit for a place that is taken already.
     fn permit(self: &Arc<Self>) -> Permit {
         Permit {
             places: Arc::clone(self),
@@ -197,7 +197,7 @@ impl Places {
         }
     }
 
-    /// Takes as many wakers out of the line, from its front.
+    /// Takes up to `wanted` wakers from the front of the line.
     fn take_wakers(&self, wanted: usize) -> Vec<Waker> {
         let mut wakers = lock(&self.wakers);
         let n_taken = wanted.min(wakers.queue.len());
@@ -214,7 +214,7 @@ impl Places {
         wakers.into_iter().for_each(wake);
     }
 
-    /// Tells somebody who waits that there is a place, if so.
+    /// Tells somebody who waits, if there is a place.
     fn pass_on(&self) {
         if self.waiting.load(Ordering::SeqCst) > 0 && self.has_place() {
             self.tell_one();
@@ -245,8 +245,8 @@ impl Places {
         if matches!(blocking, Blocking::Never) {
             return Ok(false);
         }
-        // Small tasks leave their places faster than a submitter can be woken for each: it
-        // comes back for several, and nobody has to wake it.
+        // Small tasks leave their places faster than a submitter can be woken for each. After a
+        // nap several places are free, and nobody has to wake the submitter.
         if matches!(blocking, Blocking::Forever) && spin::nap_until(|| self.try_take()) {
             return Ok(true);
         }
@@ -278,20 +278,20 @@ impl Places {
 }
 
 impl Permit {
-    /// Gives the tenant's place back together with this one.
+    /// Adds the tenant's own place, which is given back together with this one.
     pub(crate) fn with_tenant(mut self, permit: Option<Permit>) -> Self {
         self.of_tenant = permit.map(Box::new);
         self
     }
 
-    /// Counts the bytes of the arguments that come into the place, once they are known.
+    /// Counts the bytes of the entry's arguments, once they are known.
     pub(crate) fn hold_bytes(&mut self, bytes: usize) {
         let places = &self.places;
         if places.capacity.bytes.is_some() {
             self.bytes += bytes;
             places.bytes.fetch_add(bytes, Ordering::SeqCst);
-            // Bytes that came back at once may be room for several who wait, of whom one was
-            // woken: whoever has taken a place tells the next one, when its bytes are known.
+            // Bytes that come back at once may be room for several submitters, of which one is
+            // woken. So whoever has taken a place wakes the next one when its bytes are known.
             places.pass_on();
         }
     }
@@ -300,7 +300,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         let places = &self.places;
-        // The bytes first: who then sees the place sees the room for its arguments.
+        // The bytes first: whoever sees the free place sees the room for its arguments, too.
         if self.bytes > 0 {
             places.bytes.fetch_sub(self.bytes, Ordering::SeqCst);
         }
@@ -317,8 +317,8 @@ impl From<usize> for Capacity {
 }
 
 impl PermitWaiter {
-    /// Keeps its place in the line, with another waker. One that was woken and found no room
-    /// is the first again: it has waited longest.
+    /// Keeps its place in the line, with another waker. A waiter that was woken and found no place
+    /// is the first in the line again: it has waited longest.
     fn wait_on(&self, waker: &Waker) {
         let waker = waker.clone();
         let mut wakers = lock(&self.places.wakers);
@@ -335,7 +335,7 @@ impl PermitWaiter {
         drop(former);
     }
 
-    /// Leaves the line. Says whether it was still in it: else it has been woken.
+    /// Leaves the line. Says whether it was still in the line: if not, it has been woken.
     fn step_out(&self) -> bool {
         let mut wakers = lock(&self.places.wakers);
         let place = wakers.place_of(self.number);
@@ -347,7 +347,7 @@ impl PermitWaiter {
         former.is_some()
     }
 
-    /// Gives up its place in the line: it has what it waited for.
+    /// Leaves the line for good: the wait is over.
     pub(crate) fn leave(mut self) {
         self.is_served = true;
     }
@@ -356,8 +356,8 @@ impl PermitWaiter {
 impl Drop for PermitWaiter {
     fn drop(&mut self) {
         let was_woken = !self.step_out();
-        // The wake-up was meant for somebody who wants the place, if it is still there. If not,
-        // those in line hear when it comes back.
+        // If the place is still free, the wake-up goes to the next in the line. If not, the line
+        // hears of the place when it comes back.
         if was_woken && !self.is_served && self.places.has_place() {
             self.places.tell_one();
         }
@@ -370,7 +370,7 @@ impl Wakers {
     }
 }
 
-/// Wakes somebody, whose code must not end ours.
+/// Calls a waker, which is somebody else's code: its panics end here.
 fn wake(waker: Waker) {
     contain_panic(|| waker.wake());
 }

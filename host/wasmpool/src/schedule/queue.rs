@@ -1,18 +1,17 @@
-//! The bounded queue between submitters and workers, closable. Which entry is next is told by its
-//! [lanes](super::lanes).
+//! The bounded, closable queue between submitters and workers. Its [lanes](super::lanes) decide
+//! which entry is next.
 //!
 //! Written by hand and not a channel, because an entry may die while it waits: a cancelled
 //! task gives its place back at once, not when a worker comes across it. Knows nothing of
 //! tasks; it is generic so that it can be tested without them.
 //!
 //! An entry may come back: a call that was suspended and can go on. It comes before the new entries
-//! of its lane, and workers stay for as long as one is out.
+//! of its line. Workers stay for as long as an entry is out.
 //!
-//! Entries may come in chunks. A worker takes a whole chunk in one go, and keeps what it does not
-//! need at once in its local queue. From there it goes on without asking anybody. The entries there
-//! are not its own: a worker that is about to sleep first looks at the local queues of the others,
-//! and steals half of what it finds. So an entry never waits behind a slow one while a worker has
-//! nothing to do.
+//! Entries may come in chunks. A worker takes a whole chunk at once, and keeps the rest in its
+//! local queue, from which it goes on without the lock of the entries. Others may take them too: a
+//! worker that is about to sleep first looks at the local queues of the others, and steals half of
+//! what it finds. So an entry never waits behind a slow one while a worker has nothing to do.
 //!
 //! A worker also leaves its local queue when a higher lane has entries, and when several tenants
 //! share the workers. What is left goes back to the front of its own line.
@@ -20,15 +19,15 @@
 //! While no worker is free, an entry may have to take the place of one that a worker holds: the
 //! queue tells [`Preempt`] which worker is to make room.
 //!
-//! With a memory budget an entry that is new is taken only if there is room for what it needs. While
-//! there is none for the entry whose turn it is, only those are taken that came back, and running
-//! calls make room only for those; the workers sleep until [`Queue::look_again`]. Chunks are then
-//! not taken as a whole.
+//! With a memory budget a new entry is taken only if there is room for what it needs. While there
+//! is no room for the entry whose turn it is, the new entries behind it wait too: workers take
+//! entries that came back, and running calls make room for those only. Without such entries the
+//! workers sleep until [`Queue::look_again`]. With a budget chunks are not taken as a whole.
 //!
 //! How no entry of a local queue is overlooked: local queues are filled, and looked at by other
-//! workers, under the lock of the entries, and whoever pushes a chunk wakes a sleeper for each entry
-//! of it. Either a worker fills its local queue before another one looks, or that one sleeps since
-//! before the push, and was woken by it.
+//! workers, under the lock of the entries, and whoever pushes a chunk wakes a sleeper for each
+//! entry of it. Either a worker fills its local queue before another one looks, or the other one
+//! was asleep before the push, which woke it.
 
 use std::collections::{BinaryHeap, VecDeque};
 
@@ -45,45 +44,47 @@ pub(crate) trait QueueEntry {
     /// Whether a worker still has a use for it. Once false it stays false.
     fn is_live(&self) -> bool;
 
-    /// Whether there is room in the budget for what it needs. If so, it is taken at once. Called
-    /// with the lock of the queue held.
+    /// Whether there is room in the budget for what the entry needs. If so, the memory is charged,
+    /// and the entry is taken at once. Called with the lock of the queue held.
     fn has_memory(&self, budget: &Arc<MemoryBudget>) -> bool {
         let _ = budget;
         true
     }
 }
 
-/// Who has the calls yield that workers hold.
+/// Asks running calls to make room.
 pub(crate) trait Preempt: Send + Sync {
-    /// Has the call that the worker holds leave it as soon as it can, if it can.
+    /// Asks the call that the worker holds to leave the worker as soon as it can.
     fn ask_to_yield(&self, worker: usize);
 
-    /// Calls [`Queue::preempt`] at this moment.
+    /// Has [`Queue::preempt`] called at this moment.
     fn preempt_at(&self, moment: Instant);
 }
 
 pub(crate) struct Queue<T> {
     entries: Mutex<Entries<T>>,
-    /// One for each worker: what is left of the chunk that it took. Filled with the lock of
-    /// the entries held; emptied by its worker without, and by the others with it.
+    /// One for each worker: what is left of the chunk that it took. Filled with the lock of the
+    /// entries held. Its own worker takes from it without that lock, the
+    /// others with that lock.
     local_queues: Box<[Mutex<LocalQueue<T>>]>,
-    /// Whether some local queue may have entries: spares those who find nothing elsewhere a look
-    /// at all of them. Written with the lock of the entries.
+    /// Whether some local queue may have entries. If not, a worker that finds nothing elsewhere
+    /// need not look at all of them. Written with the lock of the entries.
     has_local: AtomicBool,
-    /// Workers leave entries of this lane, and of lower ones, in their local queues: for a higher
-    /// lane that has entries. [`LANES`] if there is no reason to. Written with the lock of the
-    /// entries, read without as a hint.
+    /// A worker puts back the entries of its local queue if they are of this lane or of a lower
+    /// one: a higher lane has entries, or tenants share the workers. [`LANES`] if there is no
+    /// reason to. Written with the lock of the entries; read without it, as a hint.
     leave_local_at: AtomicUsize,
-    /// False while the queue is open and a worker has found nothing in it. Read by the
-    /// searcher without the lock; a hint, and the lock tells the truth.
+    /// False from when a worker has found nothing in the open queue until something changes. Read
+    /// by the searcher without the lock, as a hint.
     may_have_entries: AtomicBool,
     /// Signalled when an entry comes and a worker sleeps, and when the queue closes.
     not_empty: Condvar,
     pub(crate) places: Arc<Places>,
-    /// How many entries may be out at once, or back and not yet taken.
+    /// How many entries may be out at once, or back and not yet taken. Those that made room come on
+    /// top: [`PREEMPTED_PER_WORKER`].
     max_suspended: usize,
     memory_budget: Option<Arc<MemoryBudget>>,
-    /// None: entries that are held are left alone.
+    /// None: no call has to make room.
     preempt: Option<Arc<dyn Preempt>>,
 }
 
@@ -94,27 +95,27 @@ struct Entries<T> {
     /// Entries that are out and will come back, or are back and not yet taken.
     n_suspended: usize,
     closed: bool,
-    /// Whether all that was queued has been taken out, and what comes back is not wanted.
+    /// Whether all that was queued has been taken out: entries are no longer deferred.
     drained: bool,
-    /// With so many entries the dead among them are cleared away.
+    /// At this many entries the dead ones are cleared away.
     clear_at: usize,
-    /// The same for those that are deferred.
+    /// The same for deferred entries.
     clear_deferred_at: usize,
-    /// The worker that looks out for an entry before it goes to sleep, until one has come for
-    /// it: the next push must not count on it too. One is enough: it takes the entry of a
-    /// caller who waits for each outcome before the next submit.
+    /// The worker that spins for an entry before it goes to sleep. Taken out by the push of an
+    /// entry for it, since the next push must wake another worker. One searcher is enough: it takes
+    /// the entries of a caller who waits for each outcome before the next submit.
     searcher: Option<usize>,
     /// Workers inside of `pop` that wait for an entry.
     sleepers: usize,
-    /// Sleepers that were signalled and have not run yet. Without it every push would signal
-    /// (a system call) until the sleeper has come to its feet.
+    /// Sleepers that were signalled and have not run yet. Without this count every push would
+    /// signal (a system call) until the sleeper runs.
     signalled: usize,
 }
 
 /// What is left of a chunk.
 struct LocalQueue<T> {
     entries: VecDeque<T>,
-    /// Where they came from.
+    /// The line that they came from.
     place: Place,
 }
 
@@ -127,7 +128,7 @@ struct Deferred<T> {
 /// Fewer entries are not worth clearing.
 const CLEAR_AT_LEAST: usize = 64;
 
-/// How many more calls may be out than wait, for each worker: those that made room for others.
+/// How many calls that made room for others may be out, for each worker, beside those that wait.
 pub(crate) const PREEMPTED_PER_WORKER: usize = 4;
 
 impl<T: QueueEntry> Queue<T> {
@@ -176,8 +177,8 @@ impl<T: QueueEntry> Queue<T> {
         self
     }
 
-    /// The same with tenants that have these limits, and with `preempt` to be told who must make
-    /// room.
+    /// The same queue with these limits for tenants, and with `preempt`, which is told which worker
+    /// must make room.
     pub(crate) fn with_tenants(
         mut self,
         limits: AllTenantLimits,
@@ -199,8 +200,8 @@ impl<T: QueueEntry> Queue<T> {
         if entries.closed {
             return Err(chunk);
         }
-        // The dead are passed over by `pop`; while every worker is busy nobody pops, so they
-        // are cleared away here, now and then.
+        // Workers skip dead entries that they pop. While every worker is busy nobody pops, so
+        // dead entries are cleared away here, now and then.
         if entries.lanes.n_queued() >= entries.clear_at {
             entries.clear();
         }
@@ -210,7 +211,7 @@ impl<T: QueueEntry> Queue<T> {
         entries.lanes.push(chunk, &line);
         self.note_local(&entries);
         self.may_have_entries.store(true, Ordering::Relaxed);
-        // The searcher takes one entry by itself, and looks once more before it goes to sleep.
+        // The searcher takes one entry without a signal: it looks once more before it sleeps.
         let is_seen = n_pushed > 0 && entries.searcher.take().is_some();
         self.wake(entries, n_pushed - usize::from(is_seen), line.lane);
         Ok(())
@@ -220,8 +221,8 @@ impl<T: QueueEntry> Queue<T> {
         self.max_suspended
     }
 
-    /// Announces that an entry will come back, which a worker has taken: until then the queue is
-    /// not empty. Says whether there is room for it; if not, it must not leave its worker.
+    /// Announces that an entry which a worker holds will leave and come back: until then the queue
+    /// does not count as empty. Says whether there is room; if not, the entry must not leave.
     pub(crate) fn try_suspend(&self) -> bool {
         self.try_announce(self.max_suspended)
     }
@@ -242,20 +243,20 @@ impl<T: QueueEntry> Queue<T> {
         has_room
     }
 
-    /// What the worker took last leaves it now, and will come back.
+    /// The entry that the worker took last leaves it now, and will come back.
     pub(crate) fn leave(&self, worker: usize) {
         self.lock().lanes.leave(worker);
     }
 
-    /// The entry does not come back after all.
+    /// An entry that was announced does not come back after all.
     pub(crate) fn give_up_suspended(&self) {
         let mut entries = self.lock();
         entries.n_suspended -= 1;
         self.release_workers(&entries);
     }
 
-    /// Puts an entry back that was announced, in front of the new ones of its line. Queues that
-    /// are closed take it too.
+    /// Puts back an entry that was announced, in front of the new ones of its line. A closed queue
+    /// takes it too.
     pub(crate) fn resume(&self, entry: T, line: impl Into<Line>) {
         let mut entries = self.lock();
         let line = line.into();
@@ -266,10 +267,10 @@ impl<T: QueueEntry> Queue<T> {
         self.wake(entries, usize::from(!is_seen), line.lane);
     }
 
-    /// Has a worker make room if one must by now. Says when to ask again.
+    /// Has a worker make room, if one must by now. Says when to call this again.
     pub(crate) fn preempt(&self, now: Instant) -> Option<Instant> {
         let mut preemption = self.lock().preempt(now);
-        // Whoever asks looks again by itself.
+        // The caller calls again by itself.
         let again_at = preemption.again_at.take();
         self.see_to(preemption);
         again_at
@@ -288,7 +289,7 @@ impl<T: QueueEntry> Queue<T> {
         }
     }
 
-    /// Lets the workers go who have stayed for entries that were out.
+    /// Wakes the workers that stayed only for entries that were out, so that they end.
     fn release_workers(&self, entries: &Entries<T>) {
         if entries.closed && entries.n_suspended == 0 {
             self.may_have_entries.store(true, Ordering::Relaxed);
@@ -296,9 +297,9 @@ impl<T: QueueEntry> Queue<T> {
         }
     }
 
-    /// Puts an entry aside until it is due, or until the queue is closed; then it comes with
-    /// the others of its lane. For an entry that was popped before: it is taken by a closed
-    /// queue too, but given back by one that was drained.
+    /// Puts an entry aside until it is due, or until the queue is closed; then it joins the others
+    /// of its line. For an entry that was popped before: a closed queue takes it too, a drained
+    /// queue gives it back.
     pub(crate) fn defer(&self, entry: T, line: impl Into<Line>, due: Instant) -> Result<(), T> {
         let mut entries = self.lock();
         if entries.drained {
@@ -314,7 +315,7 @@ impl<T: QueueEntry> Queue<T> {
         if is_first {
             // All sleepers must learn when to wake up: if only one did, and were woken for
             // another entry, the rest would sleep on. One signal for each would not do: a
-            // worker that goes to sleep before it comes, and knows, may take it away.
+            // worker that knows already may go to sleep just now, and take a signal away.
             entries.signalled = entries.sleepers;
             drop(entries);
             self.not_empty.notify_all();
@@ -322,7 +323,7 @@ impl<T: QueueEntry> Queue<T> {
         Ok(())
     }
 
-    /// Has those look again who found no memory for the entry whose turn it is: some has come back,
+    /// Wakes the workers that found no memory for the entry whose turn it is: memory has come back,
     /// or that entry is gone.
     pub(crate) fn look_again(&self) {
         let mut entries = self.lock();
@@ -344,8 +345,8 @@ impl<T: QueueEntry> Queue<T> {
         self.leave_local_at.store(leave_at, Ordering::Relaxed);
     }
 
-    /// Wakes as many sleepers for entries of this lane; if there are none, others may have to make
-    /// room.
+    /// Wakes `wanted` sleepers for entries of this lane. If there are fewer, a running call may
+    /// have to make room.
     fn wake(&self, mut entries: MutexGuard<'_, Entries<T>>, wanted: usize, lane: usize) {
         let n_woken = wanted.min(entries.sleepers - entries.signalled);
         entries.signalled += n_woken;
@@ -364,7 +365,7 @@ impl<T: QueueEntry> Queue<T> {
     /// closed and empty, and nothing will come back.
     pub(crate) fn pop(&self, worker: usize) -> Option<T> {
         let mut local = lock(&self.local_queues[worker]);
-        // One of its entries, unless others come before them.
+        // An entry of the local queue, unless others come before it.
         if local.place.lane < self.leave_local_at.load(Ordering::Relaxed)
             && let Some(entry) = local.entries.pop_front()
         {
@@ -375,7 +376,7 @@ impl<T: QueueEntry> Queue<T> {
         let mut has_made_room = false;
         let budget = self.memory_budget.as_ref();
         let mut entries = self.lock();
-        // Empty, unless there is a reason to leave it.
+        // Has entries only if there is a reason to put them back.
         let mut local = lock(&self.local_queues[worker]);
         let LocalQueue {
             entries: left,
@@ -394,8 +395,8 @@ impl<T: QueueEntry> Queue<T> {
             if let Some(taken) = entries.lanes.take(worker, now, budget) {
                 let is_unclear = was_short_of_memory && !entries.lanes.is_short_of_memory();
                 if is_unclear && entries.signalled < entries.sleepers {
-                    // Those who sleep have seen another entry, which had no memory: there may be
-                    // some for the one that is next now.
+                    // The sleepers found no memory for another entry. There may be enough for the
+                    // entry that is next now.
                     entries.signalled += 1;
                     self.not_empty.notify_one();
                 }
@@ -408,8 +409,8 @@ impl<T: QueueEntry> Queue<T> {
             let is_short_of_memory = entries.lanes.is_short_of_memory();
             if is_short_of_memory && !has_made_room {
                 drop(entries);
-                // Once there is nothing more to give back it looks once more: nobody has been
-                // signalled of what came back meanwhile.
+                // When there is nothing more to give back, the worker looks once more: it was not
+                // asleep, and got no signal, when other memory came back meanwhile.
                 has_made_room = !budget.is_some_and(|budget| budget.make_room());
                 entries = self.lock();
                 continue;
@@ -433,13 +434,13 @@ impl<T: QueueEntry> Queue<T> {
                 Ok(entries) | Err(entries) => entries,
             };
             entries.sleepers -= 1;
-            // A wake-up for no reason takes away a signal that is not its own: that costs
-            // one signal too many later, and loses none.
+            // A spurious wake-up counts down a signal that is not its own: that costs one signal
+            // too many later, and loses none.
             entries.signalled = entries.signalled.saturating_sub(1).min(entries.sleepers);
         }
     }
 
-    /// What has to be done when an entry was taken.
+    /// Does what has to be done when an entry was taken, and returns the entry.
     fn taken(&self, mut entries: MutexGuard<'_, Entries<T>>, worker: usize, taken: Taken<T>) -> T {
         self.note_local(&entries);
         let Taken {
@@ -458,14 +459,14 @@ impl<T: QueueEntry> Queue<T> {
             local.entries = followers;
             local.place = place;
         }
-        // The others that wait may have a better claim than this one will have in a while.
+        // After a while the entries that still wait may have a better claim than this one.
         let preemption = entries.preempt_for_highest();
         drop(entries);
         self.see_to(preemption);
         entry
     }
 
-    /// Takes half of another worker's local queue. Only with the entries locked.
+    /// Takes half of another worker's local queue. To be called with the lock of the entries held.
     fn steal(&self, worker: usize) -> Option<(T, Place)> {
         if !self.has_local.load(Ordering::Relaxed) {
             return None;
@@ -474,7 +475,7 @@ impl<T: QueueEntry> Queue<T> {
         let others = (1..n_queues).map(|distance| (worker + distance) % n_queues);
         for other in others {
             let mut local = lock(&self.local_queues[other]);
-            // From the end: the other one goes on at the front.
+            // From the back: the other worker goes on at the front.
             let n_left = local.entries.len() / 2;
             let mut taken = local.entries.split_off(n_left);
             let place = local.place;
@@ -498,8 +499,8 @@ impl<T: QueueEntry> Queue<T> {
         self.places.close();
     }
 
-    /// Takes all new entries out at once, and leaves those that came back. What is deferred from
-    /// now on is not wanted either.
+    /// Takes all new entries out at once, and leaves those that came back. From now on entries are
+    /// not deferred any more.
     pub(crate) fn drain(&self) -> Vec<T> {
         let mut entries = self.lock();
         entries.drained = true;
@@ -513,7 +514,7 @@ impl<T: QueueEntry> Queue<T> {
         }
         self.note_local(&entries);
         drop(entries);
-        // Of those that sleep although there are entries, there may be none any more.
+        // Workers that sleep because the next entry has no memory must see that it is gone.
         if self.memory_budget.is_some() {
             self.look_again();
         }
@@ -526,14 +527,14 @@ impl<T: QueueEntry> Queue<T> {
 }
 
 impl<T: QueueEntry> Entries<T> {
-    /// Clears the dead away, and sets the mark for the next time: a part of the work of each
-    /// push, however many are alive.
+    /// Clears dead entries away, and sets the size for the next time, so that each push has the
+    /// same part of the work, however many entries are alive.
     fn clear(&mut self) {
         self.lanes.retain(T::is_live);
         self.clear_at = CLEAR_AT_LEAST.max(2 * self.lanes.n_queued());
     }
 
-    /// The same for those that are deferred.
+    /// The same for deferred entries.
     fn clear_deferred(&mut self) {
         let lanes = &mut self.lanes;
         self.deferred.retain(|deferred| {
@@ -565,7 +566,7 @@ impl<T> Entries<T> {
         None
     }
 
-    /// Who must make room for what waits in the highest lane, and when.
+    /// Which worker must make room for the entries of the highest lane, and when.
     fn preempt_for_highest(&mut self) -> Preemption {
         match self.lanes.highest() {
             Some(lane) if self.lanes.may_preempt(lane) => self.preempt(Instant::now()),
@@ -573,7 +574,7 @@ impl<T> Entries<T> {
         }
     }
 
-    /// Who must make room, and when: nobody while a worker is free, or about to come.
+    /// Which worker must make room, and when: none while a worker sleeps or searches.
     fn preempt(&mut self, now: Instant) -> Preemption {
         if self.sleepers > 0 || self.searcher.is_some() {
             return Preemption::default();
@@ -613,7 +614,7 @@ mod tests {
             !self.is_empty()
         }
 
-        /// Not for those that end so.
+        /// Not for entries that end with `!`.
         fn has_memory(&self, _: &Arc<MemoryBudget>) -> bool {
             !self.ends_with('!')
         }
@@ -682,7 +683,7 @@ mod tests {
         queue.push(["f"], 1).unwrap();
         assert_eq!(queue.pop(0), Some("a"));
         assert_eq!(queue.pop(1), Some("f"));
-        // The half that the first one would come to last.
+        // The half that worker 0 would come to last.
         assert_eq!(queue.pop(1), Some("d"));
         assert_eq!(queue.pop(0), Some("b"));
         queue.close();
