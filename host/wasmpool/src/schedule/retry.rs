@@ -9,19 +9,18 @@ use crate::error::{TaskErrorKind, TrapCode};
 /// The longest wait before an attempt.
 const MAX_BACKOFF: Duration = Duration::from_secs(60);
 
-/// Tries a task again that has failed: for tasks that trap or time out for reasons of the
-/// moment.
+/// Tries a task that has failed again: for tasks that trap or time out for temporary reasons.
 ///
 /// It is safe as far as the sandbox goes: an attempt that was stopped or trapped has left
 /// nothing behind, since its instance is gone. All attempts are one task: its
 /// future ends with the last one's outcome, and the report says how many there were. Between
-/// two attempts the task is queued again, also while it waits for its time: it fills the
-/// queue, can be cancelled there, and has no queue timeout any more. Each worker may put one
-/// task back into a full queue. A pool that is closed, or shuts down in order, still makes the
-/// attempts that are left, without a wait; any other shutdown ends them.
+/// two attempts the task is queued again, also during the backoff: it takes a place in the
+/// queue, even if that is full, can be cancelled there, and has no queue timeout any more. A pool
+/// that is closed, or shuts down gracefully, still makes the attempts that are left, without a
+/// wait; any other shutdown ends them.
 ///
 /// A task whose thread had to be given up ([`PoolStats::stuck`](crate::PoolStats::stuck)) is not
-/// tried again, whatever its kind of error: its arguments lie with the thread that is blocked.
+/// tried again, whatever its kind of error: the blocked thread has its arguments.
 ///
 /// ```
 /// use std::time::Duration;
@@ -43,7 +42,7 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Up to so many more attempts after the first, at once, for tasks that
+    /// Up to `retries` more attempts after the first, without a wait, for tasks that
     /// [trap](TaskErrorKind::Trap) or [run too long](TaskErrorKind::TimedOut).
     pub fn times(retries: u32) -> Self {
         Self {
@@ -53,10 +52,10 @@ impl Retry {
         }
     }
 
-    /// For these kinds of errors, and no others. Any trap stands for all of them, and any
-    /// exit.
+    /// For these kinds of errors, and no others. Any trap stands for all traps, and any exit for
+    /// all exits.
     ///
-    /// What says that nobody wants the task any more, or that it makes no sense, is never
+    /// Kinds that say that nobody wants the task any more, or that it cannot succeed, are never
     /// tried again: [`Cancelled`](TaskErrorKind::Cancelled),
     /// [`ShutDown`](TaskErrorKind::ShutDown), [`QueueTimedOut`](TaskErrorKind::QueueTimedOut),
     /// [`BadArguments`](TaskErrorKind::BadArguments),
@@ -79,15 +78,15 @@ impl Retry {
         self
     }
 
-    /// Waits before the second attempt for so long, twice as long before the third, and so
-    /// on, up to a minute. The worker serves others meanwhile. Default: no wait.
+    /// Waits this long before the second attempt, twice as long before the third, and so on, up
+    /// to a minute. The worker serves other tasks meanwhile. Default: no wait.
     pub fn backoff(mut self, first: Duration) -> Self {
         self.backoff = first;
         self
     }
 
     /// How long to wait before the attempt after number `attempt`, which ended with `kind`;
-    /// `None` if there is no other.
+    /// `None` if there is no further attempt.
     pub(crate) fn after(&self, attempt: u32, kind: TaskErrorKind) -> Option<Duration> {
         if attempt > self.retries || self.kinds & bit(kind) == 0 {
             return None;

@@ -22,7 +22,7 @@ use crate::call::{Control, Interrupt, MemoryBudget, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::sync::{Arc, Instant, Weak};
 
-/// What all threads of a pool share, but for what runs the tasks.
+/// What all threads of a pool share, except for what runs the tasks.
 pub(crate) struct Scheduler {
     pub(crate) queue: Arc<Queue<Ready>>,
     tenant_places: TenantPlaces,
@@ -31,13 +31,13 @@ pub(crate) struct Scheduler {
     pub(crate) timings: Timings,
 }
 
-/// What a worker thread runs calls with: its own.
+/// What a worker thread runs calls with. Each worker has its own.
 pub(crate) trait Runner {
-    /// Makes the guests of this worker look at their stop requests.
+    /// What makes the guests of this worker look at their stop requests.
     fn interrupt(&self) -> Weak<dyn Interrupt>;
 
-    /// Makes a call ready to be polled, and sets its deadline, which `started` counts for. Runs
-    /// nothing of the guest.
+    /// Makes a call ready to be polled. Its deadline counts from `started`. Runs no code of the
+    /// guest.
     fn begin(
         &mut self,
         job: &JobRef,
@@ -56,7 +56,7 @@ pub(crate) trait Runner {
     /// A call waits from now on, until it is woken.
     fn wait_begins(&mut self);
 
-    /// The call has ended, in whichever way; nobody has heard of it yet.
+    /// The call has ended, in whichever way; its task is not settled yet.
     fn ended(
         &mut self,
         future: CallFuture,
@@ -70,16 +70,16 @@ pub(crate) trait Runner {
     /// Code of the embedder's is about to run on this thread.
     fn before_callbacks(&mut self);
 
-    /// The caller has its answer: clears away what the call has left.
+    /// Clears away what the call has left. The task is settled by now, or back in the queue.
     fn clear_away(&mut self, left: Left);
 }
 
-/// Who waits for a place in the queue without blocking.
+/// A submitter that waits for a place in the queue without blocking.
 #[derive(Default)]
 pub(crate) struct PlaceWaiter {
-    /// For one of the tenant's own.
+    /// Waits for one of the tenant's own places.
     of_tenant: Option<PermitWaiter>,
-    /// For one of everybody's.
+    /// Waits for one of the places for all tenants.
     of_all: Option<PermitWaiter>,
 }
 
@@ -119,7 +119,7 @@ impl Scheduler {
         tenant: Option<&Arc<str>>,
         blocking: Blocking,
     ) -> Result<Permit, ReserveError> {
-        // Its own first: who waits for it must not hold one of everybody's.
+        // The tenant's own first: who waits for that must not hold a place for all tenants.
         let own = match self.tenant_places.of(tenant) {
             Some(places) => Some(places.reserve(blocking).map_err(of_tenant)?),
             None => None,
@@ -128,7 +128,7 @@ impl Scheduler {
     }
 
     /// The same without blocking: sees to it that `waker` is woken when there may be a place.
-    /// What it leaves in `waiting` keeps the caller's turn until the next poll.
+    /// `waiting` keeps the caller's turn until the next poll.
     pub(crate) fn poll_reserve(
         &self,
         tenant: Option<&Arc<str>>,
@@ -146,7 +146,7 @@ impl Scheduler {
         Poll::Ready(permit.map(|permit| permit.with_tenant(own)))
     }
 
-    /// Takes a place whether there is one or not: for those who must not wait.
+    /// Takes a place even if none is free: for callers that must not wait.
     pub(crate) fn overdraw(&self, tenant: Option<&Arc<str>>) -> Permit {
         let own = self.tenant_places.of(tenant);
         let own = own.map(|places| places.overdraw());
@@ -159,8 +159,8 @@ impl Scheduler {
         self.tenant_places.close();
     }
 
-    /// Puts tasks into a line of the queue, all or none. With a timeout, each expires that is
-    /// still queued then.
+    /// Puts tasks into a line of the queue, all or none. Those that are still queued after the
+    /// timeout expire.
     pub(crate) fn push<C>(
         &self,
         tasks: C,
@@ -171,7 +171,7 @@ impl Scheduler {
         C: AsRef<[JobRef]> + IntoIterator<Item = JobRef, IntoIter: ExactSizeIterator>,
     {
         let n_tasks = tasks.as_ref().len();
-        // Looked at only while they are sure to be there.
+        // Before the push, which takes the tasks.
         let expiring = queue_timeout.map(|timeout| {
             let with_moment = |task: &JobRef| {
                 let moment = task.submitted().checked_add(timeout)?;
@@ -199,7 +199,7 @@ impl Scheduler {
 
     /// Cancels all queued tasks and stops those that run. Says how many have never run.
     pub(crate) fn terminate(&self) -> usize {
-        // Callbacks come last: they may wait for the queue, or for what runs.
+        // Callbacks come last: they may wait for the queue, or for running tasks.
         let queued = self.queue.drain();
         self.watchdog.terminate();
         cancel_all(queued)
@@ -275,7 +275,7 @@ impl Scheduler {
         if call.cell.is_some() {
             self.watchdog.resume(call.number);
         }
-        // When it began to compute.
+        // When the call began to compute, or went on to.
         let mut since = taken_at;
         loop {
             // Most calls never wait: they have ended after one poll, for which nobody needs a waker.
@@ -288,7 +288,7 @@ impl Scheduler {
             }
             let (future, span) = (&mut call.future, &call.span);
             let poll = || runner.poll(future, span, &mut Context::from_waker(waker));
-            // A panic here is one of the host's own functions. It costs the task and its instance.
+            // A panic here comes from a host function. It costs the task and its instance.
             let end = match catch_unwind(AssertUnwindSafe(poll)) {
                 Ok(Poll::Ready(end)) => Some(end),
                 Ok(Poll::Pending) => None,
@@ -308,10 +308,10 @@ impl Scheduler {
             let is_first = cell.is_none();
             let cell = call.cell(&self.queue);
             if is_first {
-                // Before the next poll, which looks whether it is forced to stop.
+                // Before the next poll, which looks whether the call must halt.
                 call.control().wake_on_force(&cell.waker());
             }
-            // Its guest does not wait: others come before it.
+            // The guest of a call that yields does not wait: the call makes room for others.
             let yields = call.control().take_yielded();
             if !yields && (is_first || cell.is_woken()) {
                 continue;
@@ -330,7 +330,7 @@ impl Scheduler {
             let now = Instant::now();
             call.computed += now.duration_since(since);
             if !may_leave {
-                // No time of its own passes meanwhile.
+                // The call does not compute meanwhile.
                 self.watchdog.set_compute_deadline(worker, None);
                 cell.wait_until_woken();
                 since = Instant::now();
@@ -340,7 +340,7 @@ impl Scheduler {
             }
             call.number = self.watchdog.suspend(call.watched());
             if !self.watchdog.end(worker) {
-                // It would not wait any more: its task was stopped long ago, and has been settled.
+                // The thread was given up: the task was stopped long ago, and has been settled.
                 self.watchdog.resume(call.number);
                 self.queue.give_up_suspended();
                 self.watchdog.came_back();
@@ -359,8 +359,8 @@ impl Scheduler {
         }
     }
 
-    /// Settles the task of a call that has ended, or puts it back. The worker has had it from the
-    /// first moment to the second. Says whether the worker goes on.
+    /// Settles the task of a call that has ended, or puts it back. The worker has had the call from
+    /// `taken_at` to `now`. Says whether the worker goes on.
     fn finish(
         &self,
         worker: WorkerId,
@@ -419,7 +419,7 @@ impl Scheduler {
         );
         match again {
             None => {
-                // What it carried is gone before anybody hears of the end.
+                // The payload is gone before anybody hears of the end.
                 drop(work);
                 if job.settle(Settled { outcome, report }) {
                     runner.before_callbacks();
@@ -439,21 +439,21 @@ impl Scheduler {
 
     /// Puts a task back into the queue, unless it has ended meanwhile.
     fn try_again(&self, job: &JobRef, mut work: WorkItem, due: Instant) {
-        // Tasks that wait for their next attempt fill the queue as others do. This one cannot
-        // wait for a place, so the queue may hold one more for each worker.
+        // Tasks that wait for their next attempt take places in the queue as others do. A worker
+        // must not wait for a place, so the queue may hold more tasks than it has places.
         let line = work.line.clone();
         let mut permit = self.overdraw(line.tenant.as_ref());
         permit.hold_bytes(work.argument_bytes());
         work.permit = Some(permit);
         let ready = Ready::Task(Arc::clone(job));
         if job.put_back(work) && self.queue.defer(ready, line, due).is_err() {
-            // What was queued has just been cancelled, and so is this.
+            // The queued tasks have just been cancelled, and so is this one.
             job.cancel_queued();
         }
     }
 }
 
-/// Why a tenant has no place left of its own.
+/// Why there is none of the tenant's own places.
 fn of_tenant(error: ReserveError) -> ReserveError {
     match error {
         ReserveError::Full => ReserveError::TenantFull,
@@ -461,7 +461,7 @@ fn of_tenant(error: ReserveError) -> ReserveError {
     }
 }
 
-/// Cancels tasks that were queued; says how many of them will never have run.
+/// Cancels tasks that were queued; says how many of them have never run.
 fn cancel_all(queued: Vec<Ready>) -> usize {
     let is_cancelled = |ready: &Ready| match ready {
         Ready::Task(job) => job.cancel_queued(),
@@ -470,9 +470,9 @@ fn cancel_all(queued: Vec<Ready>) -> usize {
     queued.iter().filter(|ready| is_cancelled(ready)).count()
 }
 
-/// A task that a worker has started and not yet settled, put back or left to others. If it is
-/// dropped, the worker panics: by a fault of our own, or of code of the embedder's that is not
-/// expected to. The task settles all the same.
+/// A task that a worker has started and not yet settled, put back or suspended. If this is dropped
+/// before it is disarmed, the worker panics, by a defect of the pool or of the embedder's code. The
+/// task settles all the same.
 struct Unsettled<'a> {
     scheduler: &'a Scheduler,
     worker: WorkerId,

@@ -4,9 +4,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shutdown {
-    /// All of them are done.
+    /// All of them run to their end.
     Graceful,
-    /// Running tasks are done, queued ones are cancelled.
+    /// Running tasks run to their end, queued ones are cancelled.
     Cancel,
     /// Queued tasks are cancelled, running ones are stopped and end as
     /// [`ShutDown`](crate::TaskErrorKind::ShutDown).

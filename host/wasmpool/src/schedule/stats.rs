@@ -1,8 +1,8 @@
-//! What a pool tells of itself: how many tasks are where, how those that ended did, and how
-//! long it took.
+//! The statistics of a pool: how many tasks are in each state, how tasks have ended, and how long
+//! they took.
 //!
-//! What is queued and what runs are one atomic number, so that no reading finds a task in
-//! both or more tasks running than there are workers. Reading stops nobody.
+//! The numbers of queued, running and suspended tasks are parts of one atomic number, so that no
+//! reading finds a task in two of them, or more tasks running than there are workers.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::call::Allocation;
 use crate::error::TaskErrorKind;
 use crate::sync::atomic::{AtomicU64, Ordering};
 
-/// How many tasks are where at one moment.
+/// How many tasks are in each state at one moment.
 ///
 /// `accepted` is always the sum of `queued`, `running`, `suspended` and `finished`, and `finished` the
 /// sum of `succeeded` and all of `failures`. A task that ends just during the reading may be
@@ -26,18 +26,20 @@ pub struct PoolStats {
     pub accepted: u64,
     /// Tasks that wait for a worker.
     pub queued: u64,
-    /// How many bytes the encoded arguments of tasks have that wait for a worker, or are just being
-    /// submitted. Counted where there is a bound,
-    /// [`queue_capacity_bytes`](crate::PoolBuilder::queue_capacity_bytes), and `None` elsewhere.
+    /// Bytes of the encoded arguments of tasks that wait for a worker, or are just being submitted.
+    /// `None` if they have no bound
+    /// ([`queue_capacity_bytes`](crate::PoolBuilder::queue_capacity_bytes)): then they are not
+    /// counted.
     pub queued_bytes: Option<usize>,
     /// Tasks that a worker runs: never more than there are workers.
     pub running: u64,
-    /// Tasks that have started and hold no worker: they wait in the host, or for a worker to go on
-    /// with. Never more than [`max_suspended`](crate::PoolBuilder::max_suspended).
+    /// Tasks that have started and hold no worker: they wait in the host, or for a worker to go on.
+    /// Never more than [`max_suspended`](crate::PoolBuilder::max_suspended) and, for tasks that
+    /// have made room for others, four for each worker.
     pub suspended: u64,
-    /// How many bytes of the memory budget are in use: what live instances hold or, if that is more,
-    /// what their tasks are expected to need. Counted where there is a budget,
-    /// [`memory_budget`](crate::PoolBuilder::memory_budget), and `None` elsewhere.
+    /// Bytes of the memory budget that are in use: what live instances hold or, if that is more,
+    /// what their tasks are expected to need. `None` without a budget
+    /// ([`memory_budget`](crate::PoolBuilder::memory_budget)).
     pub memory_in_use: Option<usize>,
     /// Threads that were given up, since a host function or a guest without epoch checks blocked
     /// them after their task was stopped, and that have not come back. Other threads have taken
@@ -50,17 +52,17 @@ pub struct PoolStats {
     /// Tasks that have ended with an error, by the name of its kind; kinds that did not
     /// occur are left out.
     pub failures: Vec<(&'static str, u64)>,
-    /// How long the tasks that have run waited for it. Each attempt counts, by the time from
-    /// the submission.
+    /// How long tasks waited before they ran. Each attempt counts, with the time from the
+    /// submission to its start.
     pub queue_time: Distribution,
-    /// How long they ran. Each attempt counts.
+    /// How long tasks ran. Each attempt counts.
     pub run_time: Distribution,
-    /// Which share of their time the workers ran tasks, from 0 to 1, since the pool was
+    /// The share of the workers' time in which they ran tasks, from 0 to 1, since the pool was
     /// built.
     pub utilization: f64,
     /// How long ago the pool was built.
     pub uptime: Duration,
-    /// Where the memory of its instances comes from.
+    /// Where the memory of the pool's instances comes from.
     pub allocation: Allocation,
     /// How many loads of modules were ever begun. Modules that are loaded already need none.
     pub loads: u64,
@@ -78,10 +80,11 @@ pub(crate) struct Counters {
     failed: [AtomicU64; TaskErrorKind::COUNT],
 }
 
-/// There are no more of them than workers, which takes less than 12 bits.
+/// There are no more of them than workers: at most 1024, for which 12 bits are enough.
 const RUNNING: u64 = 1;
 
-/// There are no more of them than `max_suspended`, which takes less than 20 bits.
+/// There are no more of them than `max_suspended`, at most 65,535, and
+/// [`PREEMPTED_PER_WORKER`](super::PREEMPTED_PER_WORKER) for each worker: 20 bits are enough.
 const SUSPENDED: u64 = 1 << 12;
 
 const QUEUED: u64 = 1 << 32;
@@ -128,7 +131,7 @@ impl Counters {
         };
         self.alive.fetch_sub(place, Ordering::Relaxed);
         let counter = error.map_or(&self.succeeded, |kind| &self.failed[kind.index()]);
-        // Released, and acquired by `read`: who sees the task here has seen it leave there.
+        // Released, and acquired by `read`: who sees the task here sees that it has left `alive`.
         counter.fetch_add(1, Ordering::Release);
     }
 
@@ -166,7 +169,7 @@ impl Counters {
             utilization,
             uptime,
             allocation,
-            // Of the pool, which knows its queue, its memory, its threads and its modules.
+            // Filled in by the pool, which knows its queue, memory, threads and modules.
             queued_bytes: None,
             memory_in_use: None,
             loads: 0,

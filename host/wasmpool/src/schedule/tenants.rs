@@ -1,12 +1,12 @@
-//! What each tenant of a pool may have: settings, and places in the queue of its own.
+//! The limits of the tenants of a pool: their settings, and each tenant's own places in the queue.
 
 use std::collections::HashMap;
 
 use super::places::{Capacity, Places};
 use crate::sync::{Arc, Mutex, lock};
 
-/// What one tenant may have: see [`PoolBuilder::tenant_limits`](crate::PoolBuilder::tenant_limits).
-/// The default is no limit of its own.
+/// The limits of one tenant: see [`PoolBuilder::tenant_limits`](crate::PoolBuilder::tenant_limits).
+/// By default there are none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[must_use = "limits do nothing until a pool is built with them"]
 pub struct TenantLimits {
@@ -20,38 +20,38 @@ impl TenantLimits {
         Self::default()
     }
 
-    /// How many of its tasks may have started and not ended, 1 at the least: those that compute and
-    /// those that are [suspended](crate::TaskState::Suspended). More wait in the queue, and tasks
-    /// of other tenants come before them. Default: no limit.
+    /// How many of the tenant's tasks may have started and not ended, at least 1: those that
+    /// compute and those that are [suspended](crate::TaskState::Suspended). Further ones wait in
+    /// the queue, and tasks of other tenants come before them. Default: no limit.
     pub fn max_running(mut self, tasks: usize) -> Self {
         self.max_running = Some(tasks);
         self
     }
 
-    /// How many of its tasks may be queued, 1 at the least, beside the pool's
-    /// [`queue_capacity`](crate::PoolBuilder::queue_capacity). Where it is reached `submit` waits,
-    /// and `try_submit` fails with [`SubmitErrorKind::TenantFull`](crate::SubmitErrorKind::TenantFull). Default: no
-    /// limit.
+    /// How many of the tenant's tasks may be queued, at least 1. When as many are, `submit` blocks,
+    /// and `try_submit` fails with
+    /// [`SubmitErrorKind::TenantFull`](crate::SubmitErrorKind::TenantFull). The pool's
+    /// [`queue_capacity`](crate::PoolBuilder::queue_capacity) applies as well. Default: no limit.
     pub fn queue_capacity(mut self, tasks: usize) -> Self {
         self.queue_capacity = Some(tasks);
         self
     }
 
-    /// What is wrong with them.
+    /// What is wrong with these limits, if anything.
     fn problem(&self) -> Option<String> {
         let limits = [
             ("max_running", self.max_running),
             ("queue_capacity", self.queue_capacity),
         ];
         let zero = limits.iter().find(|(_, limit)| *limit == Some(0));
-        zero.map(|(name, _)| format!("`{name}` is 0, and has to be 1 at the least"))
+        zero.map(|(name, _)| format!("`{name}` is 0, and must be at least 1"))
     }
 }
 
 /// The limits of all tenants.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct AllTenantLimits {
-    /// Of those that have none of their own.
+    /// The limits of each tenant that has none of its own.
     pub(crate) of_each: TenantLimits,
     pub(crate) by_name: HashMap<Arc<str>, TenantLimits>,
 }
@@ -62,7 +62,7 @@ impl AllTenantLimits {
         own.copied().unwrap_or(self.of_each)
     }
 
-    /// What is wrong with them.
+    /// What is wrong with these limits, if anything.
     pub(crate) fn problem(&self) -> Option<String> {
         if let Some(problem) = self.of_each.problem() {
             return Some(problem);
@@ -79,7 +79,7 @@ impl AllTenantLimits {
     }
 }
 
-/// The places in the queue of the tenants whose number is bounded.
+/// The places in the queue of each tenant that has a bounded number of them.
 #[derive(Default)]
 pub(super) struct TenantPlaces {
     limits: AllTenantLimits,
@@ -89,7 +89,7 @@ pub(super) struct TenantPlaces {
 #[derive(Default)]
 struct State {
     places: HashMap<Option<Arc<str>>, Arc<Places>>,
-    /// At this size those are removed that nobody uses.
+    /// At this size, places that nobody uses are removed.
     clear_at: usize,
     is_closed: bool,
 }

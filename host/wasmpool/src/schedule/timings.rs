@@ -1,7 +1,7 @@
 //! How long tasks wait and run, as distributions, and how busy the workers are.
 //!
-//! Each worker records into a place of its own. Who reads swaps these for empty ones and
-//! adds them to what was read before, so a worker is never held up for longer than a swap.
+//! Each worker records into histograms of its own. A reader swaps these for empty ones and adds
+//! them to what was read before, so a worker never waits for longer than a swap.
 
 use std::time::Duration;
 
@@ -40,23 +40,23 @@ pub struct Distribution {
 pub(crate) struct Timings {
     started: Instant,
     workers: Box<[WorkerTimes]>,
-    /// What was read before.
+    /// What was taken from the workers by earlier readings.
     total: Mutex<Times>,
 }
 
-/// What is read of all workers.
+/// What a reading finds for all workers together.
 pub(crate) struct Reading {
     pub(crate) uptime: Duration,
     pub(crate) queue_time: Distribution,
     pub(crate) run_time: Distribution,
-    /// The share of all workers' time that they ran tasks, 0 to 1.
+    /// The share of all workers' time in which they ran tasks, 0 to 1.
     pub(crate) utilization: f64,
 }
 
 struct WorkerTimes {
     times: Mutex<Times>,
-    /// When its task started, in nanoseconds since the pool's start; [`IDLE`] if it has none.
-    /// Written by the worker.
+    /// When the worker began or went on with its call, in nanoseconds since the pool's start;
+    /// [`IDLE`] if it has none. Written by the worker.
     busy_since: AtomicU64,
 }
 
@@ -84,7 +84,7 @@ impl Timings {
         }
     }
 
-    /// The worker begins with a call, or goes on with one.
+    /// The worker begins a call, or goes on with one.
     pub(crate) fn begin(&self, worker: usize, now: Instant) {
         let since = nanos(now.duration_since(self.started));
         self.workers[worker]
@@ -92,12 +92,12 @@ impl Timings {
             .store(since, Ordering::Relaxed);
     }
 
-    /// The worker was busy with a call for so long, which goes on later.
+    /// The worker was busy for this long with a call that goes on later.
     pub(crate) fn pause(&self, worker: usize, busy: Duration) {
         self.add(worker, busy, None);
     }
 
-    /// The worker was busy with a call for so long, and is through with it.
+    /// The worker was busy for this long with a call that has ended.
     pub(crate) fn end(&self, worker: usize, busy: Duration, report: &TaskReport) {
         self.add(worker, busy, Some(report));
     }

@@ -1,31 +1,30 @@
-//! Watches over time: which calls run or wait, when their time is up, and which queued tasks expire.
+//! Enforces the timeouts of calls that run or wait, and of queued tasks.
 //!
-//! One thread for a pool. It sleeps until the earliest moment that it knows of and for ever
-//! while there is none, so an idle pool wakes nobody; a worker that starts a call writes its
-//! deadline down and wakes the thread only if that deadline is earlier than the moment it sleeps
-//! for. With one timeout for all tasks deadlines come in order, and hardly any task costs a
-//! wake-up.
+//! There is one thread for a pool. It sleeps until the earliest moment that it knows of, and for
+//! ever while there is none, so an idle pool wakes nobody. A worker that starts a call writes the
+//! deadline down, and wakes the thread only if the thread sleeps for a later moment. With one
+//! timeout for all tasks deadlines come in order, and hardly any task costs a wake-up.
 //!
-//! How no deadline is missed: before it looks at the calls the thread writes "never" into
+//! How no deadline is missed: before the thread looks at the calls, it writes "never" into
 //! `wake_at`. Whoever sets a deadline first writes it down, then lowers `wake_at` to it, and
-//! wakes the thread if it was higher. So a deadline is either there when the thread
-//! looks, or its owner finds "never" and wakes the thread. That it was woken is a flag of the
-//! watchdog's own, and not the thread's token for parking, which any code on the thread may use up.
+//! wakes the thread if `wake_at` was higher. So a deadline is either there when the thread
+//! looks, or its owner finds "never" and wakes the thread. A wake-up sets a flag of the
+//! watchdog's own, not the thread's token for parking, which any code on the thread may use up.
 //!
-//! It also sees to it that a stop takes effect:
+//! The watchdog also sees to it that a stop takes effect:
 //!
 //! - One interrupt can miss a guest that is just dealing with an earlier one, so interrupts are
 //!   repeated until the call has left its worker, less and less often.
-//! - A call that still holds its worker [`STUCK_AFTER`] after it was to halt is blocked in a host
+//! - A call that must halt and still holds its worker after [`STUCK_AFTER`] is blocked in a host
 //!   function, or is a guest without epoch checks. The task is settled, and the thread is given
 //!   up: another one takes its place, and the old one ends when the call comes back.
-//! - A suspended call that no worker was free to end by then is settled as well.
+//! - The task of a suspended call is settled as well if no worker was free by then to end the call.
 //!
-//! And it has calls make room for others when the queue says that it is time
+//! And the watchdog asks the queue at the right moment which call must make room for others
 //! ([`Queue::preempt`](super::queue::Queue::preempt)).
 //!
-//! The thread runs no callbacks: they may block, and it enforces every timeout of the pool.
-//! Wakers of async code it calls, as their contract forbids them to block.
+//! The thread runs no callbacks: they may block, and every timeout of the pool depends on the
+//! thread. It does call wakers of async code, whose contract forbids them to block.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -39,17 +38,17 @@ use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock};
 
 /// How long after a stop the thread looks whether the guest has ended, and interrupts it
-/// again if not: far longer than a guest takes that was reached the first time. After each
-/// interrupt it waits twice as long.
+/// again if not: far longer than a guest takes to end that the first interrupt has reached. After
+/// each interrupt the thread waits twice as long.
 const REPEAT_AFTER: Duration = Duration::from_millis(1);
 
 /// The longest wait between two interrupts.
 const MAX_PAUSE: Duration = Duration::from_millis(16);
 
-/// How long after it was to halt a call may hold its worker, before the thread is given up.
+/// How long a call that must halt may hold its worker before the thread is given up.
 const STUCK_AFTER: Duration = Duration::from_millis(45);
 
-/// In `wake_at`: nobody waits for anything.
+/// In `wake_at` and `preempt_at`: there is no such moment.
 const NEVER: u64 = u64::MAX;
 
 pub(crate) struct Watchdog {
@@ -59,8 +58,8 @@ pub(crate) struct Watchdog {
     suspended: Mutex<Suspended>,
     /// Queued tasks with a queue timeout.
     expiries: Mutex<Alarms<Weak<Job<WorkItem>>>>,
-    /// When to ask the queue who must make room, in nanoseconds since `base`. Lowered by the queue,
-    /// set back by the thread before it asks.
+    /// When to ask the queue which call must make room, in nanoseconds since `base`. Lowered by the
+    /// queue, reset by the thread before it asks.
     preempt_at: AtomicU64,
     /// The moment that the thread sleeps for, in nanoseconds since `base`.
     wake_at: AtomicU64,
@@ -69,21 +68,21 @@ pub(crate) struct Watchdog {
     has_stopped: AtomicBool,
     /// Set once when the pool is terminated: from then on a task that starts is stopped.
     terminating: AtomicBool,
-    /// How many tasks were stopped because of that. Raised by who stops one, right after.
+    /// How many tasks the termination has stopped. Raised by whoever stops one, right after that.
     cut_short: AtomicUsize,
-    /// Threads that were given up and have not come back. Raised by the watchdog, lowered by the
-    /// thread itself.
+    /// Threads that were given up and have not come back. Raised by the watchdog, lowered by each
+    /// thread that comes back.
     n_stuck: AtomicUsize,
     /// Set once when the workers are gone: ends the thread.
     closed: AtomicBool,
-    /// Whether the thread must look again. Set by whoever wakes it, taken back by the thread
-    /// before it looks.
+    /// Whether the thread must look again. Set by whoever wakes it, reset by the thread before it
+    /// looks.
     is_woken: Mutex<bool>,
     woken: Condvar,
 }
 
-/// The thread that is a worker: the worker's index, and how many threads were given up in its place
-/// before.
+/// One thread of a worker: the worker's index, and how many earlier threads of that worker were
+/// given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct WorkerId {
     pub(crate) index: usize,
@@ -98,12 +97,12 @@ pub(crate) struct Watched {
     pub(crate) limits: Limits,
 }
 
-/// What the watchdog's thread has done by others. Nothing here may block.
+/// What the watchdog's thread leaves to others. None of it may block.
 pub(crate) trait Guard {
     /// Makes all running guests look at their stop requests.
     fn interrupt(&mut self);
 
-    /// Has the callbacks of a task called that has been settled.
+    /// Has the callbacks of a settled task called.
     fn call_back(&mut self, task: JobRef);
 
     /// Has a worker make room for others, if one must. Says when to ask again.
@@ -113,7 +112,7 @@ pub(crate) trait Guard {
     fn replace(&mut self, worker: WorkerId) -> bool;
 }
 
-/// The calls that a worker has had.
+/// What the watchdog knows of a worker.
 struct Slot {
     generation: u64,
     state: SlotState,
@@ -124,15 +123,16 @@ struct Slot {
 enum SlotState {
     Idle,
     Running(Running),
-    /// Its thread was given up, and no other could be started. It is tried again at this moment.
+    /// The worker's thread was given up, and no other could be started. The next try is at this
+    /// moment.
     Vacant(Instant),
 }
 
 struct Running {
     watched: Watched,
-    /// When it has computed for too long.
+    /// When the compute timeout is over.
     compute_deadline: Option<Instant>,
-    /// When the thread first found it running after a forced stop.
+    /// When the watchdog first found the call running after a forced stop.
     found_at: Option<Instant>,
     /// When the guest is interrupted next.
     interrupt_at: Option<Instant>,
@@ -144,21 +144,21 @@ struct Running {
 #[derive(Default)]
 struct Suspended {
     calls: HashMap<u64, SuspendedCall>,
-    /// When to look at one, which may have gone on since.
+    /// When to look at a call. The call may have gone on since.
     alarms: Alarms<u64>,
     next_number: u64,
 }
 
 struct SuspendedCall {
     watched: Watched,
-    /// Whether there is an alarm for the end of its grace period.
+    /// Whether there is an alarm for the end of the call's grace period.
     has_grace_alarm: bool,
 }
 
 /// Moments, each with what it is for.
 struct Alarms<T> {
     heap: BinaryHeap<Reverse<Alarm<T>>>,
-    /// At this size the heap is cleared of those that are for nothing any more.
+    /// At this size, alarms that are no longer wanted are removed.
     clear_at: usize,
 }
 
@@ -225,7 +225,7 @@ impl Watchdog {
         }
     }
 
-    /// The call on the worker waits and does not compute, or does again until this moment.
+    /// Sets until when the call on the worker may compute; `None` while it waits.
     pub(crate) fn set_compute_deadline(&self, worker: WorkerId, deadline: Option<Instant>) {
         let mut slot = lock(&self.slots[worker.index]);
         if slot.generation == worker.generation
@@ -239,7 +239,7 @@ impl Watchdog {
         }
     }
 
-    /// The deadline of a call that runs or waits has changed.
+    /// The deadline of a call that a worker polls has changed.
     pub(crate) fn set_deadline(&self, control: &Control, deadline: Option<Instant>) {
         control.set_deadline(deadline);
         if let Some(deadline) = deadline {
@@ -276,8 +276,8 @@ impl Watchdog {
         self.n_stuck.load(Ordering::SeqCst)
     }
 
-    /// A call is about to leave its worker and to wait. Gives its number. To be called while the
-    /// worker still has it, so that whoever terminates finds it in one place or in both.
+    /// A call is about to leave its worker. Returns the call's number. To be used while the worker
+    /// still has the call, so that whoever terminates finds it in one place or in both.
     pub(crate) fn suspend(&self, watched: Watched) -> u64 {
         let control = Arc::clone(&watched.control);
         let mut suspended = lock(&self.suspended);
@@ -311,12 +311,12 @@ impl Watchdog {
         drop(call);
     }
 
-    /// What everybody does who has written down a call.
+    /// To be used whenever a call was written down: sees to a stop that came before.
     fn greet(&self, control: &Control) {
         if self.terminating.load(Ordering::SeqCst) {
             self.cut_short(control);
         }
-        // A stop that came before it was written down has gone by the watchdog.
+        // The watchdog did not see a stop that came before the call was written down.
         if control.stop_reason().is_some() {
             self.see_to_stops();
         }
@@ -375,7 +375,7 @@ impl Watchdog {
         self.wake();
     }
 
-    /// Somebody has stopped a call: looks after it until it has ended.
+    /// Somebody has stopped a call: the watchdog looks after the call until it has ended.
     pub(crate) fn see_to_stops(&self) {
         self.has_stopped.store(true, Ordering::SeqCst);
         self.wake_for(Instant::now() + REPEAT_AFTER);
@@ -404,7 +404,7 @@ impl Watchdog {
     /// Blocks until somebody wakes the thread or has done so since it looked, or until `due`.
     fn sleep_until(&self, due: Option<Instant>) {
         let mut is_woken = lock(&self.is_woken);
-        // Closed before the flag was taken back at the beginning of the last look.
+        // It may have been closed just before `run` reset the flag.
         while !*is_woken && !self.closed.load(Ordering::SeqCst) {
             match sync::wait(&self.woken, is_woken, due) {
                 Ok(signalled) => is_woken = signalled,
@@ -414,8 +414,8 @@ impl Watchdog {
     }
 
     /// Stops the running calls whose time is up, forces those whose grace period is over,
-    /// interrupts those again that were forced and still run, and gives threads up that are not
-    /// reached by that. Says when to look next.
+    /// interrupts those again that must halt or yield and still run, and gives up threads that do
+    /// not react. Says when to look next.
     fn look_at_workers(&self, now: Instant, guard: &mut impl Guard) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         let mut is_halting = false;
@@ -461,7 +461,7 @@ impl Watchdog {
             let compute_deadline = running.compute_deadline;
             if control.must_yield() {
                 if running.interrupt_at.is_none_or(|moment| moment <= now) {
-                    // The first time it was asked a moment ago.
+                    // At the first look the guest was interrupted a moment ago.
                     is_halting |= running.interrupt_at.is_some();
                     running.interrupt_at = Some(now + running.pause);
                     running.pause = MAX_PAUSE.min(2 * running.pause);
@@ -492,7 +492,7 @@ impl Watchdog {
         Some(again_at)
     }
 
-    /// Starts a thread for a worker that has none, unless it is too soon to try it again. Says when
+    /// Starts a thread for a worker that has none, unless it is too soon for another try. Says when
     /// to try next, if there is still none.
     fn fill(
         &self,
@@ -514,16 +514,16 @@ impl Watchdog {
         Some(again_at)
     }
 
-    /// Stops the suspended calls whose time is up, and settles those that were to halt and have
-    /// found no worker to do so. Says when to look next.
+    /// Stops the suspended calls whose time is up, and settles the tasks of those that must halt
+    /// and have found no worker to end them. Says when to look next.
     fn look_at_suspended(&self, now: Instant, guard: &mut impl Guard) -> Option<Instant> {
         if self.has_stopped.swap(false, Ordering::SeqCst) {
-            // One that was stopped by others has a grace period, after which it is forced.
+            // A call that others have stopped may have a grace period, at whose end it is forced.
             let mut suspended = lock(&self.suspended);
             let Suspended { calls, alarms, .. } = &mut *suspended;
             for (number, call) in calls {
                 let control = &call.watched.control;
-                // Written after the reason: who stops the call has the thread look again then.
+                // Written after the reason: whoever stops the call has the thread look again then.
                 if let Some(force_at) = control.force_at()
                     && !control.is_forced()
                     && !call.has_grace_alarm
@@ -578,8 +578,8 @@ impl Watchdog {
 
     fn wake_for(&self, moment: Instant) {
         let nanos = self.nanos(moment);
-        // A look first: mostly the thread wakes early enough, and workers that only look do
-        // not take the line away from each other.
+        // A load first: mostly the thread wakes early enough, and workers that only load do not
+        // take the cache line away from each other.
         let wakes_late = self.wake_at.load(Ordering::SeqCst) > nanos;
         if wakes_late && self.wake_at.fetch_min(nanos, Ordering::SeqCst) > nanos {
             self.wake();
@@ -602,7 +602,7 @@ impl Preempt for Watchdog {
         let mut slot = lock(&self.slots[worker]);
         let control = match &slot.state {
             SlotState::Running(running) => Some(Arc::clone(&running.watched.control)),
-            // It has taken the call, and will write it down.
+            // The worker has taken the call, and will write it down.
             SlotState::Idle => {
                 slot.must_yield = true;
                 None
@@ -623,8 +623,8 @@ impl Preempt for Watchdog {
     }
 }
 
-/// Stops a call whose time is up, and forces one whose grace period is over. Says when it is due
-/// otherwise. Who stops a call interrupts it, and has the watchdog look again.
+/// Stops a call whose time is up, and forces one whose grace period is over. Otherwise says when
+/// that is due. Stopping a call interrupts it, and has the watchdog look again.
 fn stop_if_due(
     control: &Control,
     compute_deadline: Option<Instant>,
@@ -648,12 +648,12 @@ fn stop_if_due(
     } else {
         return deadline.into_iter().chain(compute_deadline).min();
     };
-    // Who stops the task right now, before this does, starts a grace period of its own.
+    // Somebody else may stop the task first: then the grace period begins with that stop.
     control.stop(reason);
     control.force_at().filter(|_| !control.is_forced())
 }
 
-/// Settles the task of a call that was stopped and has not ended. `why` is put behind the message.
+/// Settles the task of a call that was stopped and has not ended. `why` is appended to the message.
 fn settle(watched: &Watched, why: &str, guard: &mut impl Guard) {
     let Watched {
         job,
@@ -684,7 +684,7 @@ impl<T> Alarms<T> {
         self.heap.push(Reverse(Alarm { at, what }));
     }
 
-    /// One whose moment has come; if there is none, the moment of the next.
+    /// An alarm whose moment has come; if there is none, the moment of the next.
     fn pop(&mut self, now: Instant) -> Result<T, Option<Instant>> {
         match self.heap.peek() {
             None => Err(None),

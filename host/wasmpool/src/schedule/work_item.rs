@@ -14,7 +14,7 @@ use crate::sync::Arc;
 /// The payload of a job.
 pub(crate) struct WorkItem {
     pub(crate) module: Arc<Module>,
-    /// The task's place in the module's list.
+    /// The task's index in the module's list.
     pub(crate) task: usize,
     /// The encoded arguments.
     pub(crate) arguments: Payload,
@@ -27,12 +27,12 @@ pub(crate) struct WorkItem {
     pub(crate) retry: Option<Retry>,
     /// The line of the queue in which it waits.
     pub(crate) line: Line,
-    /// Where it was submitted.
+    /// The span in which it was submitted.
     pub(crate) origin: Origin,
     /// Its place in the queue, given back when the job starts or dies.
     pub(crate) permit: Option<Permit>,
-    /// Its place among those that wait for memory, of a pool with a memory budget. There from when
-    /// a worker first wanted to start it until one does.
+    /// Its request for memory, in a pool with a memory budget. `Some` from when a worker first
+    /// wanted to start the task until a worker starts it.
     pub(crate) admission: Option<Admission>,
 }
 
@@ -58,7 +58,7 @@ impl QueueEntry for Ready {
     fn is_live(&self) -> bool {
         match self {
             Self::Task(job) => job.settled().is_none(),
-            // It has to be ended by a worker, whatever became of its task.
+            // A worker has to end the call, whatever became of its task.
             Self::Call(_) => true,
         }
     }
@@ -72,7 +72,7 @@ impl QueueEntry for Ready {
             let admission = work.admission.get_or_insert_with(|| Admission::new(budget));
             admission.is_granted(need.min(work.limits.memory))
         });
-        // Nothing is needed by one that has ended.
+        // A task that has ended needs nothing.
         admitted.unwrap_or(true)
     }
 }

@@ -20,7 +20,7 @@ use crate::error::TaskError;
 use crate::sandbox::{Ended, EnteredReactor, Instance, Module, Sandbox};
 use crate::sync::{Arc, Instant, Mutex, MutexGuard, Weak, lock};
 
-/// How many warm instances a worker keeps under [`Isolation::Worker`], each of another
+/// How many warm instances a worker keeps under [`Isolation::Worker`], each of a different
 /// module: those that it used last.
 pub(crate) const WARM_INSTANCES: usize = 4;
 
@@ -30,7 +30,7 @@ pub(crate) const WARM_INSTANCES: usize = 4;
 #[non_exhaustive]
 pub enum Isolation {
     /// Nothing: every task runs in a fresh instance, which costs some ten microseconds. Its memory
-    /// was another task's before, and is made clean as
+    /// may have been another task's before, and is then reset as
     /// [`memory_reset`](crate::PoolBuilder::memory_reset) says.
     #[default]
     Task,
@@ -44,7 +44,7 @@ pub enum Isolation {
 pub(crate) struct Registry {
     pub(crate) scheduler: Scheduler,
     pub(crate) sandbox: Sandbox,
-    /// What tasks may use whose options say nothing else.
+    /// The limits of tasks whose options set no others.
     pub(crate) limits: Limits,
     pub(crate) retry: Option<Retry>,
     pub(crate) isolation: Isolation,
@@ -57,7 +57,8 @@ pub(crate) struct Registry {
 }
 
 thread_local! {
-    /// The registry that this thread works for. Set once, before its first task; only compared.
+    /// The registry that this thread works for. Set once, before its first task; compared, never
+    /// dereferenced.
     static REGISTRY: ThreadCell<*const Registry> = const { ThreadCell::new(std::ptr::null()) };
 }
 
@@ -89,7 +90,7 @@ impl MemoryOwner for Registry {
 }
 
 impl Registry {
-    /// Has the memory budget know whose it is.
+    /// Makes this registry the owner of its memory budget.
     pub(crate) fn serve_memory_budget(self: &Arc<Self>) {
         if let Some(budget) = &self.memory_budget {
             let owner: Weak<Self> = Arc::downgrade(self);
@@ -102,8 +103,8 @@ impl Registry {
         REGISTRY.with(|registry| registry.set(self));
     }
 
-    /// Whether the calling thread is one of this registry's own, a worker or the watchdog: it must
-    /// not wait for them.
+    /// Whether the calling thread is one of this registry's own, a worker or the thread for
+    /// callbacks: it must not wait for the pool's threads.
     pub(crate) fn is_own_thread(&self) -> bool {
         REGISTRY.with(|registry| std::ptr::eq(registry.get(), self))
     }
@@ -135,17 +136,18 @@ pub(crate) fn run_worker(registry: &Arc<Registry>, id: WorkerId) {
 struct Worker<'a> {
     registry: &'a Arc<Registry>,
     index: usize,
-    /// What the control blocks of its tasks interrupt their guests with.
+    /// The control blocks of its calls interrupt their guests with this.
     interrupt: Arc<Interrupter>,
     id: WorkerId,
-    /// The future of a call that has ended, for its memory.
+    /// The future of a call that has ended, kept for its memory.
     spare: Option<CallFuture>,
-    /// While guests may make timers and sockets on this thread.
+    /// `Some` while guests may make timers and sockets on this thread.
     entered: Option<EnteredReactor<'a>>,
 }
 
-/// A worker's way to interrupt guests. Its own, since each task counts a reference to it; and
-/// weak, so that a future that outlives the pool does not keep the pool's memory.
+/// What a worker interrupts guests with. Each worker has its own, since each task counts a
+/// reference to it. The reference to the registry is weak, so that a future that outlives the pool
+/// does not keep the pool's memory.
 struct Interrupter(Weak<Registry>);
 
 impl Interrupt for Interrupter {
@@ -222,8 +224,8 @@ impl Runner for Worker<'_> {
         span: &CallSpan,
         context: &mut Context<'_>,
     ) -> Poll<CallEnd> {
-        // Left when code of the embedder's runs, and not after each call: it costs as much as a
-        // small one.
+        // Left before code of the embedder runs, and not after each call: entering costs as much
+        // as a small call.
         if self.entered.is_none() {
             self.entered = Some(self.registry.sandbox.reactor().enter());
         }
@@ -246,7 +248,7 @@ impl Runner for Worker<'_> {
     ) {
         let is_worn = |instance: &Instance| !self.registry.keeps(instance);
         drop(left.take_if(|instance| is_worn(instance)));
-        // It has ended, and holds nothing.
+        // The future has ended, and holds nothing.
         self.spare = Some(future);
         span.ended(error, report, is_last);
     }
@@ -260,7 +262,7 @@ impl Runner for Worker<'_> {
             instance.rest();
             let worn = self.warm().put(instance);
             drop(worn);
-            // Whoever waits for memory finds the instance from now on.
+            // Whoever waits for memory finds the instance, and can drop it, from now on.
             if let Some(budget) = &self.registry.memory_budget {
                 budget.notify();
             }
@@ -276,7 +278,7 @@ impl Worker<'_> {
 
 impl Drop for Worker<'_> {
     fn drop(&mut self) {
-        // A thread that was given up has left them to its successor.
+        // A thread that was given up has left the warm instances to its successor.
         if self.registry.scheduler.watchdog.is_current(self.id) {
             let warm = std::mem::take(&mut *self.warm());
             drop(warm);
@@ -305,7 +307,7 @@ struct TaskCall {
     limits: Limits,
 }
 
-/// Initializes the instance, and then runs the task with the time that it has.
+/// Initializes the instance, and then runs the task with the whole of its timeout.
 async fn initialize_and_call(
     registry: Arc<Registry>,
     mut instance: Instance,
@@ -350,7 +352,7 @@ async fn call_instance(mut instance: Instance, call: TaskCall, mut report: TaskR
 }
 
 impl Registry {
-    /// Whether an instance that has just come back in order serves another task.
+    /// Whether an instance whose call has just returned cleanly serves another task.
     fn keeps(&self, instance: &Instance) -> bool {
         let is_worn = |max| instance.age() >= max;
         self.isolation == Isolation::Worker
@@ -371,7 +373,7 @@ impl WarmInstances {
         Some(self.0.remove(index))
     }
 
-    /// Keeps an instance, and gives back the one that has to go for it.
+    /// Keeps an instance, and returns the one used longest ago if there are too many.
     fn put(&mut self, instance: Instance) -> Option<Instance> {
         let is_full = self.0.len() == WARM_INSTANCES;
         let oldest = is_full.then(|| self.0.remove(0));
