@@ -25,11 +25,11 @@ pub(crate) trait Interrupt: Send + Sync {
     /// Makes all running guests look at what is requested of them.
     fn interrupt(&self);
 
-    /// Has somebody see to it that a stop which was requested takes effect.
+    /// Has the requested stop watched until it takes effect.
     fn see_to_stops(&self);
 }
 
-/// The control block of one task.
+/// The control block of one call.
 ///
 /// A stop has two steps. First it is requested: the guest can see the request and return early.
 /// When the grace period is over (at once if it is zero) the stop is forced: the guest is halted.
@@ -42,20 +42,20 @@ pub(crate) struct Control {
     /// Whether the guest must halt. Set once, by the thread that requests the stop or by the
     /// watchdog; read by the guest's epoch callback and by the worker.
     is_forced: AtomicBool,
-    /// Whether the call is to leave its worker to others for a while. Set by whoever asks it to,
-    /// taken back by the guest's epoch callback, which leaves word in `has_yielded`.
+    /// Whether the call is to leave its worker to others for a while. Set by whoever asks for that,
+    /// reset by the guest's epoch callback, which then sets `has_yielded`.
     must_yield: AtomicBool,
-    /// Whether the guest has returned to its worker for that reason. Taken back by the worker.
+    /// Whether the guest has returned to its worker for that reason. Reset by the worker.
     has_yielded: AtomicBool,
     grace: Duration,
-    /// When the time of what runs now is up. Written by the call itself, which has one for its
-    /// initializer and one for its task; read by the watchdog.
+    /// When the initializer or the task, whichever runs now, times out. Written before either
+    /// starts; read by the watchdog and by the guest.
     deadline: Mutex<Option<Instant>>,
     /// The index of the worker that polled the call last.
     worker: AtomicUsize,
-    /// Wakes the call while its guest waits in the host. Written once, by the worker before
-    /// it looks at `is_forced`; taken by the one who forces after setting that: whichever
-    /// comes second sees the other.
+    /// Wakes the call while its guest waits in the host. Written by whoever polls the call, before
+    /// it looks at `is_forced`; taken by `force` after it has set `is_forced`: whichever comes
+    /// second sees the other.
     waker: Mutex<Option<Waker>>,
     /// The newest report of the guest; read by the caller at any time.
     progress: Mutex<Option<Progress>>,
@@ -124,7 +124,7 @@ impl Control {
     }
 
     /// Asks the call to leave its worker to others for a while. One interrupt can miss the guest:
-    /// whoever asks repeats it while [`must_yield`](Self::must_yield).
+    /// the watchdog repeats it while [`must_yield`](Self::must_yield) is true.
     pub(crate) fn ask_to_yield(&self) {
         self.must_yield.store(true, Ordering::SeqCst);
         if let Some(interrupt) = self.interrupt.upgrade() {
@@ -132,15 +132,15 @@ impl Control {
         }
     }
 
-    /// Whether it was asked to, and the guest has not looked yet.
+    /// Whether the call was asked to yield, and its guest has not seen that yet.
     pub(crate) fn must_yield(&self) -> bool {
         self.must_yield.load(Ordering::SeqCst)
     }
 
-    /// Whether the guest must return to its worker now, which it then does: what the epoch callback
-    /// asks.
+    /// For the epoch callback: whether the guest must return to its worker now. If so, it counts as
+    /// having yielded.
     pub(crate) fn begin_to_yield(&self) -> bool {
-        // A look first: mostly the epoch has moved for somebody else.
+        // A load first: mostly the epoch has moved for another call.
         let yields = self.must_yield() && self.must_yield.swap(false, Ordering::SeqCst);
         if yields {
             self.has_yielded.store(true, Ordering::SeqCst);
@@ -148,7 +148,7 @@ impl Control {
         yields
     }
 
-    /// Whether the guest has returned to its worker for others since the last look.
+    /// Whether the guest has returned to its worker for others since this was last called.
     pub(crate) fn take_yielded(&self) -> bool {
         self.has_yielded.swap(false, Ordering::SeqCst)
     }
@@ -191,7 +191,8 @@ impl Control {
         self.worker.load(Ordering::Relaxed)
     }
 
-    /// Leaves a waker for [`force`](Self::force). To be called before looking at the flag.
+    /// Leaves a waker for [`force`](Self::force). To be called before
+    /// [`is_forced`](Self::is_forced).
     pub(crate) fn wake_on_force(&self, waker: &Waker) {
         let mut slot = lock(&self.waker);
         match &mut *slot {

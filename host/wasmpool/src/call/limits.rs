@@ -29,7 +29,7 @@ pub(crate) struct Limits {
     pub(crate) stop_grace: Duration,
 }
 
-/// How many times the payload limit the values decoded from a result may take.
+/// The values decoded from a result may take this many times the payload limit.
 const DECODED_PER_PAYLOAD: usize = 16;
 
 /// The values decoded from a result may take this many bytes whatever the payload limit: a small

@@ -6,10 +6,10 @@
 //! the same free memory. A call that would not find room waits in the queue.
 //!
 //! How nobody waits for ever: whoever finds no room sets `is_awaited`, looks once more, and then
-//! sleeps; whoever gives memory back looks at `is_awaited` afterwards. Either the one sees what
-//! came back, or the other sees that somebody waits. Memory of idle instances is given back by
-//! those who want it ([`make_room`](MemoryBudget::make_room)), so while no call is live there is
-//! room for any.
+//! sleeps; whoever gives memory back looks at `is_awaited` afterwards. Either the first sees the
+//! memory that came back, or the second sees that somebody waits. Whoever wants memory drops idle
+//! instances ([`make_room`](MemoryBudget::make_room)), so while no call is live there is room for
+//! any call.
 //!
 //! Knows neither instances nor the queue: the [`MemoryOwner`] does.
 
@@ -23,24 +23,24 @@ pub(crate) struct MemoryBudget {
     limit: usize,
     /// The sum of what the accounts are charged.
     used: AtomicUsize,
-    /// Calls that have been admitted and have not ended; idle instances are none.
+    /// Calls that have been admitted and have not ended; idle instances do not count.
     n_live: AtomicUsize,
-    /// Whether somebody who found no room may sleep. Set by them, and reset by whoever wakes
-    /// them.
+    /// Whether a worker that found no room may sleep. Set by that worker, and reset by whoever
+    /// wakes it.
     is_awaited: AtomicBool,
     /// Set once, before the first call.
     owner: OnceLock<Weak<dyn MemoryOwner>>,
 }
 
-/// Whose instances a budget is for.
+/// The pool whose instances a budget is for.
 pub(crate) trait MemoryOwner: Send + Sync {
     /// Drops an idle instance, if there is one. Says whether there was.
     fn drop_idle_instance(&self) -> bool;
 
-    /// Has those look again who wait in the queue because there was no room.
+    /// Makes the workers that found no room for a queued task look again.
     fn memory_came_back(&self);
 
-    /// How many calls are live that may never end, since they block their threads.
+    /// How many live calls may never end, since they block their threads.
     fn n_stuck(&self) -> usize;
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct NoRoom {
     pub(crate) of_others: usize,
 }
 
-/// The place of a queued task among those that wait for memory.
+/// The request of a queued task for memory, and its account once there was room.
 pub(crate) struct Admission {
     budget: Arc<MemoryBudget>,
     account: Option<Arc<MemoryAccount>>,
@@ -88,7 +88,7 @@ impl MemoryBudget {
         self.used.load(Ordering::SeqCst)
     }
 
-    /// Opens an account for a call that is expected to need so many bytes. `None` if there is no
+    /// Opens an account for a call that is expected to need this many bytes. `None` if there is no
     /// room now: then the owner is told when memory has come back. Takes no lock.
     fn admit(self: &Arc<Self>, need: usize) -> Option<Arc<MemoryAccount>> {
         let need = need.max(LEAST_NEED).min(self.limit);
@@ -146,7 +146,7 @@ impl MemoryBudget {
 }
 
 impl MemoryAccount {
-    /// Charges for an instance that wants to hold so many bytes, unless that much is charged
+    /// Charges for an instance that wants to hold this many bytes, unless that much is charged
     /// already. Drops idle instances if there is no room otherwise.
     pub(crate) fn hold(&self, bytes: usize) -> Result<(), NoRoom> {
         let charged = self.charged.load(Ordering::Relaxed);
@@ -167,7 +167,8 @@ impl MemoryAccount {
         Ok(())
     }
 
-    /// A call begins in an idle instance, and brings the account that was opened for it.
+    /// A call begins in an idle instance, whose account this is. The account that was `opened` for
+    /// the call is merged into it: the larger charge stays, the smaller one goes with `opened`.
     pub(crate) fn begin(&self, opened: &Self) {
         let charged = self.charged.load(Ordering::Relaxed);
         let of_call = opened.charged.load(Ordering::Relaxed);
@@ -179,8 +180,8 @@ impl MemoryAccount {
         opened.is_live.store(false, Ordering::Relaxed);
     }
 
-    /// The call has ended, and the instance, which holds so many bytes, is kept.
-    /// [`notify`](MemoryBudget::notify) is to be called when it can be dropped by others.
+    /// The call has ended, and its instance, which holds this many bytes, is kept.
+    /// [`notify`](MemoryBudget::notify) is to be called when others can drop the instance.
     pub(crate) fn rest(&self, held: usize) {
         if self.is_live.swap(false, Ordering::Relaxed) {
             self.budget.n_live.fetch_sub(1, Ordering::SeqCst);
@@ -212,7 +213,7 @@ impl Admission {
         }
     }
 
-    /// Says whether the task may start, which is expected to need so many bytes. Takes no lock.
+    /// Says whether the task, which is expected to need this many bytes, may start. Takes no lock.
     pub(crate) fn is_granted(&mut self, need: usize) -> bool {
         if self.account.is_none() {
             self.account = self.budget.admit(need);
@@ -228,7 +229,7 @@ impl Admission {
 
 impl Drop for Admission {
     fn drop(&mut self) {
-        // A task that died while it waited may have been the first of those that do.
+        // The task may have died while others waited behind it.
         if self.account.is_none() {
             self.budget.notify();
         }

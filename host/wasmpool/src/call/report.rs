@@ -14,11 +14,11 @@ pub struct TaskReport {
     pub queued: Duration,
     /// How long its last attempt ran, from the start of its instance to its result.
     pub ran: Duration,
-    /// How much of that its guest computed, with the host functions that it called.
+    /// How much of `ran` its guest computed, including the host functions that it called.
     #[serde(default)]
     pub computed: Duration,
-    /// The rest of that: it waited in the host (for a time, a connection, a name), or for a worker to
-    /// go on with.
+    /// The rest of `ran`: it waited in the host (for a time, a connection, a name), or for a worker
+    /// to go on.
     #[serde(default)]
     pub suspended: Duration,
     /// How much of `ran` its instance took to run the initializer; zero where there is none,
@@ -37,8 +37,8 @@ pub struct TaskReport {
     /// What it was refused: network operations such as `connect to 10.0.0.1:80` or ``look up
     /// `example.org` ``, and special files of its folders such as ``open `/data/pipe`, a FIFO``; the
     /// first 16 distinct ones of both. A guest without any [right](crate::Capabilities::net) to
-    /// the network cannot open a socket, so only its name look-ups are listed. A file that was
-    /// found from an opened folder has its path from there.
+    /// the network cannot open a socket, so only its name look-ups are listed. The path of a
+    /// file that was opened relative to an open folder is relative to that folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
     /// What it wrote to standard output.

@@ -1,4 +1,4 @@
-//! The thread that wakes guests which wait in the host for a time, a socket or a name.
+//! The thread that wakes guests which wait in the host for a time or a socket.
 //!
 //! Guests run on worker threads, which drive no runtime. Timers and sockets belong to the runtime
 //! that was entered when they were made. One thread of the pool drives that runtime. It starts when
@@ -56,7 +56,7 @@ impl Reactor {
         self.handle.enter()
     }
 
-    /// Starts the thread, unless that was done before. To be called when a guest waits.
+    /// Starts the thread, unless it was started before. To be called when a guest waits.
     pub(crate) fn start(&self) {
         let mut state = lock(&self.state);
         let runtime = match std::mem::replace(&mut *state, State::Stopped) {

@@ -28,23 +28,23 @@ use crate::call::{Control, Limits, MemoryAccount, Progress};
 /// Handles (streams, pollables) that a guest may hold at once.
 const MAX_HANDLES: usize = 10_000;
 
-/// The same, of a guest whose handles may be files and sockets: the process has a limit of
-/// those itself, often of 1024, and other uses for them.
+/// The same for a guest whose handles may be files and sockets: the process has a limit of its own
+/// for these, often 1024, and other uses for them.
 const MAX_OPEN_HANDLES: usize = 1_000;
 
 /// The host's side of one store.
 pub(super) struct State {
     pub(super) limiter: Limiter,
     pub(super) output: CapturedStreams,
-    /// Of the call that runs in the store now.
+    /// The control block of the call that runs in the store now.
     pub(super) control: Arc<Control>,
     rights: Capabilities,
-    /// The time of a deterministic guest, which has one of its own.
+    /// The virtual time of a deterministic guest.
     pub(super) time: Option<VirtualTime>,
-    /// What the program is started with that runs next. Taken when the context is made.
+    /// What the next program is started with. Taken when the context is made.
     program: Option<Invocation>,
-    /// Made when the guest first asks for something of it: many never do, and it costs a
-    /// tenth of what a fresh instance costs.
+    /// Made when the guest first uses WASI: many guests never do, and the context costs a tenth of
+    /// what a fresh instance costs.
     wasi: Option<WasiCtx>,
     /// The same for a program for preview 1.
     preview1: preview1::Context,
@@ -52,14 +52,14 @@ pub(super) struct State {
     refused_files: Refusals,
     /// Made with the context, or when the guest first looks a name up.
     network: OnceCell<Arc<Network>>,
-    /// The look-ups of the pool, of a guest with rights to the network.
+    /// The look-ups of the pool, for a guest with rights to the network.
     lookups: Option<Arc<Lookups>>,
     table: ResourceTable,
-    /// After all else that has files open.
+    /// The last field, so that it is dropped after all else that has files open.
     pub(super) slow_files: SlowFiles,
 }
 
-/// What the epoch callback answers when the task must stop.
+/// The error that halts a guest whose task must stop.
 #[derive(Debug, thiserror::Error)]
 #[error("stopped")]
 pub(super) struct Stopped;
@@ -105,8 +105,8 @@ pub(super) fn new(
     };
     let mut store = Store::new(engine, state);
     store.limiter(|state| &mut state.limiter);
-    // Of resources that components have among themselves. Twice as many, so that who holds too much
-    // of the host meets the limit that tells.
+    // For the tables of the components themselves. Twice as many, so that a guest with too many
+    // handles of the host meets the limit of `table` first, whose error says so.
     store.set_max_component_handles(2 * max_handles);
     store.epoch_deadline_callback(look_at_stop_request);
     store
@@ -119,8 +119,8 @@ pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, control: &Arc<C
     state.control = Arc::clone(control);
     state.refused_files.take();
     state.limiter.set_limit(limits.memory);
-    // Bounds what one call copies out of the guest. A guest has no more than its memory, so
-    // this only meets one that hands out the same bytes over and over.
+    // Bounds what one call copies out of the guest. A guest has no more than its memory, so only
+    // a guest that hands out the same bytes over and over meets this bound.
     store.set_hostcall_fuel(limits.memory);
     store.set_epoch_deadline(1);
     if let Some(fuel) = limits.fuel {
@@ -131,11 +131,11 @@ pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, control: &Arc<C
 }
 
 impl State {
-    /// Starts a program with this: what runs next is one.
+    /// Has a program run next, which is started with this.
     pub(super) fn start_program(&mut self, program: Invocation, limits: &Limits) {
         self.output.keep_whole(limits.program_output);
         self.program = Some(program);
-        // Of what ran before, an initializer.
+        // The contexts of what ran before, an initializer.
         self.wasi = None;
         self.preview1.forget();
     }
@@ -196,18 +196,18 @@ fn network<'a>(
 ) -> &'a Arc<Network> {
     network.get_or_init(|| {
         let granted = rights.grants().map_or(&[][..], |grants| &grants.net);
-        // Without a grant nothing is looked up, and nothing counted.
+        // Without a grant nothing is looked up, so nothing is counted.
         let lookups = lookups.clone().unwrap_or_default();
         Arc::new(Network::new(granted, &lookups))
     })
 }
 
-/// Called at the first check after the epoch has moved, whomever that was meant for.
+/// Called at the guest's first check after the epoch has moved, for whichever call it was moved.
 ///
-/// What this cannot do is notice every stop: the new deadline is set by wasmtime after the
-/// return, one tick beyond whatever the epoch is by then. A stop that comes between the look
-/// here and that moment has moved the epoch for nothing. Whoever stops a task therefore goes
-/// on moving the epoch until the task has ended (`Watchdog`).
+/// This cannot notice every stop: wasmtime sets the new deadline after the return, one tick
+/// beyond whatever the epoch is by then. A stop that comes between the look here and that
+/// moment has moved the epoch for nothing. So the watchdog goes on moving the epoch until the
+/// task has ended.
 fn look_at_stop_request(store: StoreContextMut<'_, State>) -> wasmtime::Result<UpdateDeadline> {
     let control = &store.data().control;
     if control.is_forced() {
@@ -239,7 +239,7 @@ impl WasiView for State {
 
 impl context::Host for State {
     fn is_stop_requested(&mut self) -> bool {
-        // When a stop comes is chance.
+        // The moment of a stop is chance, so a deterministic guest does not see it.
         self.time.is_none() && self.control.stop_reason().is_some()
     }
 
