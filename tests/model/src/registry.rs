@@ -509,6 +509,11 @@ impl Registry {
             watchdog.join().expect("the watchdog does not panic");
             callbacks.join().expect("callbacks' panics are contained");
         });
+        let n_stuck = self.scheduler.watchdog.n_stuck();
+        assert_eq!(
+            n_stuck, 0,
+            "each thread that was given up has come back once"
+        );
     }
 }
 

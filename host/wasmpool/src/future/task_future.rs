@@ -129,11 +129,11 @@ impl<Out> TaskFuture<Out> {
     ///
     /// Callbacks run in the order in which they were added, on the thread that ends the task: a
     /// worker, the thread that cancels it or shuts the pool down, or this thread if the task has
-    /// ended. Callbacks of tasks whose `queue_timeout` is over share one thread of the pool. The
-    /// thread does nothing else meanwhile, so keep callbacks short. Threads that wait for the
-    /// task, in [`wait`](Self::wait), [`wait`](crate::wait()) or
-    /// [`as_completed`](crate::as_completed), are woken before the first callback. Dropping the
-    /// pool waits for running callbacks.
+    /// ended. One thread of the pool runs the callbacks of tasks whose `queue_timeout` is over, and
+    /// of stopped tasks whose call does not end. Nothing else runs on the thread meanwhile, so keep
+    /// callbacks short. Threads that wait for the task, in [`wait`](Self::wait),
+    /// [`wait`](crate::wait()) or [`as_completed`](crate::as_completed), are woken before the first
+    /// callback. Dropping the pool waits for running callbacks.
     ///
     /// A callback may submit tasks to the pool and shut it down; neither blocks on the pool's own
     /// threads. It must not wait for another task of the pool, which may need the thread that

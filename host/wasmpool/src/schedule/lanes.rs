@@ -760,7 +760,9 @@ impl<T> Tenant<T> {
 impl Held {
     /// Counts the time up to `now`, from where it was last counted.
     fn count_time<T>(&mut self, tenants: &mut [Tenant<T>], now: Instant) {
-        let since = self.counted_to.replace(now).unwrap_or(now);
+        let since = self.counted_to.unwrap_or(now);
+        // Who read the clock first may come second.
+        self.counted_to = Some(now.max(since));
         let elapsed = nanos(now.saturating_duration_since(since));
         let time = &mut tenants[self.place.tenant].time;
         *time = time.saturating_add(elapsed);

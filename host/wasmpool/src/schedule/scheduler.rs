@@ -137,8 +137,12 @@ impl Scheduler {
     ) -> Poll<Result<Permit, ReserveError>> {
         let own = match self.tenant_places.of(tenant) {
             Some(places) => {
-                let own = ready!(places.poll_reserve(&mut waiting.of_tenant, waker));
-                Some(own.map_err(of_tenant)?)
+                let own = places.poll_reserve(&mut waiting.of_tenant, waker);
+                if own.is_pending() {
+                    // A wake-up for one of everybody's places goes to somebody who can use it.
+                    waiting.of_all = None;
+                }
+                Some(ready!(own).map_err(of_tenant)?)
             }
             None => None,
         };
@@ -208,6 +212,7 @@ impl Scheduler {
     /// What a worker thread does: serves tasks until the queue is closed and empty, or the thread is
     /// given up.
     pub(crate) fn work(&self, worker: WorkerId, runner: &mut impl Runner) {
+        self.timings.take_over(worker.index);
         while let Some(ready) = self.queue.pop(worker.index) {
             let goes_on = match ready {
                 Ready::Task(job) => self.start(worker, job, runner),
@@ -343,6 +348,7 @@ impl Scheduler {
                 // The thread was given up: the task was stopped long ago, and has been settled.
                 self.watchdog.resume(call.number);
                 self.queue.give_up_suspended();
+                unsettled.disarm();
                 self.watchdog.came_back();
                 return false;
             }
@@ -521,4 +527,46 @@ fn host_panicked(panic: &(dyn Any + Send)) -> TaskError {
         TaskErrorKind::Internal,
         format!("a host function panicked: {text}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::tenants::TenantLimits;
+    use crate::sync::atomic::{AtomicUsize, Ordering};
+
+    #[derive(Default)]
+    struct WakeCounter(AtomicUsize);
+
+    impl std::task::Wake for WakeCounter {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_wake_up_that_a_full_tenant_cannot_use_goes_to_another_waiter() {
+        let tenant: Arc<str> = "bounded".into();
+        let mut limits = AllTenantLimits::default();
+        let bounded = TenantLimits::new().queue_capacity(1);
+        limits.by_name.insert(Arc::clone(&tenant), bounded);
+        let scheduler = Scheduler::new(1, 1, 1, limits, None);
+        let is_pending = |tenant, waiting: &mut PlaceWaiter, waker| {
+            scheduler.poll_reserve(tenant, waiting, waker).is_pending()
+        };
+        let only = scheduler.reserve(None, Blocking::Never).unwrap();
+        let mut of_tenant = PlaceWaiter::default();
+        assert!(is_pending(Some(&tenant), &mut of_tenant, Waker::noop()));
+        let n_wakes = std::sync::Arc::new(WakeCounter::default());
+        let waker = Waker::from(std::sync::Arc::clone(&n_wakes));
+        let mut other = PlaceWaiter::default();
+        assert!(is_pending(None, &mut other, &waker));
+
+        let places = scheduler.tenant_places.of(Some(&tenant)).unwrap();
+        let own = places.reserve(Blocking::Never).unwrap();
+        drop(only);
+        assert!(is_pending(Some(&tenant), &mut of_tenant, Waker::noop()));
+        assert_eq!(n_wakes.0.load(Ordering::SeqCst), 1, "the place is free");
+        drop(own);
+    }
 }

@@ -102,6 +102,15 @@ impl Timings {
         self.add(worker, busy, Some(report));
     }
 
+    /// A new thread is the worker from now on: ends the call of a thread that was given up.
+    pub(crate) fn take_over(&self, worker: usize) {
+        let since = self.workers[worker].busy_since.load(Ordering::Relaxed);
+        if since != IDLE {
+            let busy = nanos(self.started.elapsed()).saturating_sub(since);
+            self.pause(worker, Duration::from_nanos(busy));
+        }
+    }
+
     fn add(&self, worker: usize, busy: Duration, report: Option<&TaskReport>) {
         let worker = &self.workers[worker];
         let mut times = lock(&worker.times);
