@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmpool::{
-    CutShort, Isolation, Pool, Shutdown, TaskErrorKind as Kind, TaskOptions, TaskState, Value,
+    CutShort, Isolation, Pool, Priority, Shutdown, TaskErrorKind as Kind, TaskOptions, TaskState,
+    Value,
 };
 
 use crate::support::{Bench, wait_until_running, within_long};
@@ -253,6 +254,31 @@ fn dropping_a_pool_with_an_endless_guest_ends_its_threads() {
         drop(bench);
         assert!(running.iter().all(|future| future.is_cancelled()));
     });
+}
+
+#[test]
+fn a_task_that_left_the_worker_it_started_on_is_stopped_after_that_worker_has_ended() {
+    let bench = Bench::with_workers(2);
+    let spin = |options| bench.task::<u64, u64>("spin").with(options);
+    // Long enough for the idle worker to end before the guest is halted.
+    let grace = TaskOptions::new().stop_grace(Duration::from_millis(200));
+    let moving = bench.pool.submit(&spin(grace), (1,)).unwrap();
+    wait_until_running(&moving);
+    let urgent = spin(TaskOptions::new().priority(Priority::High));
+    let [second, third] = [(); 2].map(|()| {
+        let future = bench.pool.submit(&urgent, (1,)).unwrap();
+        wait_until_running(&future);
+        future
+    });
+    // The third has the first one's worker, which goes on with the second one's.
+    assert_eq!(moving.state(), TaskState::Suspended);
+    assert!(second.cancel());
+    while moving.state() != TaskState::Running {
+        std::thread::yield_now();
+    }
+    assert!(third.cancel());
+    within_long(move || drop(bench));
+    assert_eq!(moving.wait().unwrap_err().kind(), Kind::ShutDown);
 }
 
 #[test]

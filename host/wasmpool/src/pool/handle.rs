@@ -12,8 +12,8 @@ use crate::call::{Allocation, MemoryBudget};
 use crate::error::{BuildError, LoadError};
 use crate::sandbox::{CacheState, EngineSettings, Sandbox};
 use crate::schedule::{
-    Isolation, PREEMPTED_PER_WORKER, PoolStats, Registry, Scheduler, Shutdown, WARM_INSTANCES,
-    trace,
+    Interrupter, Isolation, PREEMPTED_PER_WORKER, PoolStats, Registry, Scheduler, Shutdown,
+    WARM_INSTANCES, trace,
 };
 use crate::sync::{Arc, Instant, Mutex};
 use crate::task::{Task, TaskModule};
@@ -100,7 +100,7 @@ impl Pool {
         };
         let memory_budget = memory_budget.map(MemoryBudget::new);
         let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
-        let registry = Arc::new(Registry {
+        let registry = Arc::new_cyclic(|registry| Registry {
             scheduler: Scheduler::new(
                 queue_capacity,
                 n_workers,
@@ -116,6 +116,7 @@ impl Pool {
             max_kept_memory,
             memory_budget,
             warm: (0..n_workers).map(|_| Mutex::default()).collect(),
+            interrupters: Interrupter::for_workers(registry, n_workers),
         });
         registry.serve_memory_budget();
         let loader = Loader::new(load_timeout);

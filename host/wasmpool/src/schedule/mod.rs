@@ -36,4 +36,4 @@ pub use timings::Distribution;
 pub(crate) use watchdog::{Guard, WorkerId};
 pub(crate) use work_item::{JobRef, WorkItem};
 pub use worker::Isolation;
-pub(crate) use worker::{Registry, WARM_INSTANCES, run_worker};
+pub(crate) use worker::{Interrupter, Registry, WARM_INSTANCES, run_worker};

@@ -33,7 +33,8 @@ pub(crate) struct Scheduler {
 
 /// What a worker thread runs calls with. Each worker has its own.
 pub(crate) trait Runner {
-    /// What makes the guests of this worker look at their stop requests.
+    /// What makes the guests of calls that start on this worker look at their stop requests. It
+    /// lives as long as the pool: such a call may go on elsewhere after this worker has ended.
     fn interrupt(&self) -> Weak<dyn Interrupt>;
 
     /// Makes a call ready to be polled. Its deadline counts from `started`. Runs no code of the

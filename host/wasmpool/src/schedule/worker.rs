@@ -54,6 +54,9 @@ pub(crate) struct Registry {
     /// The warm instances of each worker. Taken and put by the worker; and taken, to be dropped, by
     /// whoever needs their memory.
     pub(crate) warm: Box<[Mutex<WarmInstances>]>,
+    /// One for each worker: the control blocks of the calls that it starts interrupt guests with it.
+    /// Not the worker's own, since such a call may go on elsewhere after its thread has ended.
+    pub(crate) interrupters: Box<[Arc<Interrupter>]>,
 }
 
 thread_local! {
@@ -119,7 +122,6 @@ pub(crate) fn run_worker(registry: &Arc<Registry>, id: WorkerId) {
         let mut worker = Worker {
             registry,
             index: id.index,
-            interrupt: Arc::new(Interrupter(Arc::downgrade(registry))),
             id,
             spare: None,
             entered: None,
@@ -136,8 +138,6 @@ pub(crate) fn run_worker(registry: &Arc<Registry>, id: WorkerId) {
 struct Worker<'a> {
     registry: &'a Arc<Registry>,
     index: usize,
-    /// The control blocks of its calls interrupt their guests with this.
-    interrupt: Arc<Interrupter>,
     id: WorkerId,
     /// The future of a call that has ended, kept for its memory.
     spare: Option<CallFuture>,
@@ -145,10 +145,17 @@ struct Worker<'a> {
     entered: Option<EnteredReactor<'a>>,
 }
 
-/// What a worker interrupts guests with. Each worker has its own, since each task counts a
+/// What guests are interrupted with. There is one for each worker, since each task counts a
 /// reference to it. The reference to the registry is weak, so that a future that outlives the pool
 /// does not keep the pool's memory.
-struct Interrupter(Weak<Registry>);
+pub(crate) struct Interrupter(Weak<Registry>);
+
+impl Interrupter {
+    pub(crate) fn for_workers(registry: &Weak<Registry>, n_workers: usize) -> Box<[Arc<Self>]> {
+        let for_worker = |_| Arc::new(Self(Weak::clone(registry)));
+        (0..n_workers).map(for_worker).collect()
+    }
+}
 
 impl Interrupt for Interrupter {
     fn interrupt(&self) {
@@ -166,8 +173,9 @@ impl Interrupt for Interrupter {
 
 impl Runner for Worker<'_> {
     fn interrupt(&self) -> Weak<dyn Interrupt> {
-        let interrupt: Weak<Interrupter> = Arc::downgrade(&self.interrupt);
-        interrupt
+        let interrupter: Weak<Interrupter> =
+            Arc::downgrade(&self.registry.interrupters[self.index]);
+        interrupter
     }
 
     fn begin(
