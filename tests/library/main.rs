@@ -8,6 +8,7 @@ mod echo;
 mod events;
 mod examples;
 mod failures;
+mod footprint;
 mod functions;
 mod futures;
 mod guests;

@@ -5,34 +5,10 @@ use std::time::{Duration, Instant};
 
 use wasmpool::{Pool, TaskErrorKind as Kind, TaskFuture, TaskOptions};
 
+use crate::footprint::Footprint;
 use crate::support::{Bench, LONG, in_own_process, threads_named, wait_until_running};
 
 const MIB: usize = 1 << 20;
-
-/// The kernel's resources that the process holds.
-#[derive(Debug, Clone, Copy)]
-struct Footprint {
-    threads: usize,
-    files: usize,
-    mappings: usize,
-    resident: usize,
-}
-
-impl Footprint {
-    fn now() -> Self {
-        let entries = |folder| std::fs::read_dir(folder).unwrap().count();
-        let read = |file| std::fs::read_to_string(file).unwrap();
-        let status = read("/proc/self/status");
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let resident = resident.unwrap().trim().trim_end_matches(" kB");
-        Self {
-            threads: entries("/proc/self/task"),
-            files: entries("/proc/self/fd"),
-            mappings: read("/proc/self/maps").lines().count(),
-            resident: resident.parse::<usize>().unwrap() << 10,
-        }
-    }
-}
 
 /// Blocks until no thread of any pool is left. A joined thread stays listed for a moment, at the
 /// end without a name.
