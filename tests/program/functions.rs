@@ -61,6 +61,8 @@ fn a_call_is_written_in_wave() {
     ] {
         run_it(call).assert_code(2).assert_stderr(problem);
     }
+    let long = run_it(&"(".repeat(100_000));
+    long.assert_code(2).assert_stderr("((...`");
 }
 
 #[test]

@@ -740,6 +740,9 @@ fn usage_errors_exit_with_2_and_say_what_to_do() {
     run(&["run", "factorizer", "1", "--timeout", "5"])
         .assert_code(2)
         .assert_stderr("time unit needed");
+    run(&["run", "factorizer", "1", "--timeout", "0s"])
+        .assert_code(2)
+        .assert_stderr("without this option there is no limit");
     run(&["run", "factorizer", "1", "--memory", "lots"])
         .assert_code(2)
         .assert_stderr("--memory");

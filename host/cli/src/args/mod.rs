@@ -8,6 +8,7 @@ mod new;
 mod run;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
@@ -50,6 +51,15 @@ pub(crate) enum Command {
         /// [default: print the program's page to standard output]
         folder: Option<PathBuf>,
     },
+}
+
+/// A time limit as typed: not zero, which many tools take for no limit.
+fn time_limit(text: &str) -> Result<Duration, String> {
+    let limit = humantime::parse_duration(text).map_err(|problem| problem.to_string())?;
+    match limit.is_zero() {
+        true => Err("it leaves no time; without this option there is no limit".to_owned()),
+        false => Ok(limit),
+    }
 }
 
 fn version() -> String {

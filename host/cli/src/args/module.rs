@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
+use super::time_limit;
+
 /// List the tasks of a module
 #[derive(Debug, clap::Args)]
 pub(crate) struct ListArgs {
@@ -55,7 +57,7 @@ pub(crate) struct CodeArgs {
     pub(crate) trusted_cwasm: bool,
 
     /// Fail if loading the module takes longer, such as `10s` [default: no limit]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
     pub(crate) load_timeout: Option<Duration>,
 
     /// Keep compiled modules in this folder [default: `wasmpool` in the user's cache folder]

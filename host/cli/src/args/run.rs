@@ -8,6 +8,7 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 
 use super::module::CodeArgs;
+use super::time_limit;
 
 /// The exit codes of the commands that run or list tasks.
 pub(super) const EXIT_CODES: &str = "\
@@ -82,16 +83,16 @@ pub(crate) struct RunArgs {
     pub(crate) max_suspended: Option<usize>,
 
     /// Stop a task that runs longer, such as `5s` or `200ms`
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
     pub(crate) timeout: Option<Duration>,
 
     /// Stop a task that computes longer; time that it waits (for a sleep, a connection) is not
     /// counted
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
     pub(crate) compute_timeout: Option<Duration>,
 
     /// Fail a task that waits longer for a worker
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
     pub(crate) queue_timeout: Option<Duration>,
 
     /// Read no more inputs while the queued arguments have this size, such as `64MiB`

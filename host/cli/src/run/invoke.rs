@@ -16,7 +16,7 @@ pub(crate) fn task_and_inputs<'a>(
 
 fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a TaskInfo, Inputs)> {
     let called = calls.iter().map(|call| {
-        let in_call = || format!("in the call `{call}`");
+        let in_call = || shown(call);
         let name = Signature::wave_name(call).with_context(in_call)?;
         module.find(name).with_context(in_call)
     });
@@ -36,7 +36,7 @@ fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a Ta
         )
     })?;
     let inputs = calls.iter().map(|call| {
-        let in_call = || format!("in the call `{call}`");
+        let in_call = || shown(call);
         let arguments = signature.wave_arguments(call).with_context(in_call)?;
         let arguments = arguments.into_iter().map(serde_json::to_value);
         Ok(Input {
@@ -46,4 +46,11 @@ fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a Ta
         })
     });
     Ok((task, Inputs::of(inputs.collect::<anyhow::Result<_>>()?)))
+}
+
+fn shown(call: &str) -> String {
+    // Enough to know which call it is.
+    let shown = call.floor_char_boundary(100);
+    let dots = if shown < call.len() { "..." } else { "" };
+    format!("in the call `{}{dots}`", &call[..shown])
 }
