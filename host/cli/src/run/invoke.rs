@@ -16,9 +16,8 @@ pub(crate) fn task_and_inputs<'a>(
 
 fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a TaskInfo, Inputs)> {
     let called = calls.iter().map(|call| {
-        let in_call = || shown(call);
-        let name = Signature::wave_name(call).with_context(in_call)?;
-        module.find(name).with_context(in_call)
+        let name = Signature::wave_name(call).with_context(|| in_call(call))?;
+        module.find(name).with_context(|| in_call(call))
     });
     let called = called.collect::<anyhow::Result<Vec<_>>>()?;
     let task = called[0];
@@ -36,8 +35,9 @@ fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a Ta
         )
     })?;
     let inputs = calls.iter().map(|call| {
-        let in_call = || shown(call);
-        let arguments = signature.wave_arguments(call).with_context(in_call)?;
+        let arguments = signature
+            .wave_arguments(call)
+            .with_context(|| in_call(call))?;
         let arguments = arguments.into_iter().map(serde_json::to_value);
         Ok(Input {
             text: input::quoted(call),
@@ -48,9 +48,9 @@ fn parse<'a>(module: &'a TaskModule, calls: &[String]) -> anyhow::Result<(&'a Ta
     Ok((task, Inputs::of(inputs.collect::<anyhow::Result<_>>()?)))
 }
 
-fn shown(call: &str) -> String {
-    // Enough to know which call it is.
-    let shown = call.floor_char_boundary(100);
-    let dots = if shown < call.len() { "..." } else { "" };
-    format!("in the call `{}{dots}`", &call[..shown])
+/// Where an error is: a call, or as much of it as it takes to recognize it.
+fn in_call(call: &str) -> String {
+    let end = call.floor_char_boundary(100);
+    let dots = if end < call.len() { "..." } else { "" };
+    format!("in the call `{}{dots}`", &call[..end])
 }
