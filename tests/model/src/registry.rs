@@ -673,7 +673,7 @@ impl std::task::Wake for Unpark {
 /// The control block of a task that needs no interrupt.
 pub(crate) fn control_of_nobody() -> Control {
     let nobody: Weak<Registry> = Weak::new();
-    Control::new(nobody, Duration::ZERO)
+    Control::new(nobody, Limits::default())
 }
 
 /// Starts a task as a worker does.

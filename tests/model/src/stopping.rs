@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::call::{Control, Interrupt, StopReason};
+use crate::call::{Control, Interrupt, Limits, StopReason};
 use crate::check::{check, prove, together};
 use crate::registry::{self, Guest, Registry};
 use crate::schedule::Blocking;
@@ -24,7 +24,7 @@ pub fn the_first_reason_to_stop_counts() {
     check(|| {
         let interrupts = Arc::new(Interrupts(AtomicU64::new(0)));
         let weak: Weak<Interrupts> = Arc::downgrade(&interrupts);
-        let control = Control::new(weak, Duration::ZERO);
+        let control = Control::new(weak, Limits::default());
         let stop = |reason| {
             control.stop(reason);
             let first = control.stop_reason();

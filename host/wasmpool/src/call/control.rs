@@ -3,9 +3,9 @@
 //! Does not know who requests a stop, nor how a guest is halted.
 
 use std::task::Waker;
-use std::time::Duration;
 
 use super::events::{Listener, Progress, TaskEvent};
+use super::limits::Limits;
 use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use crate::sync::{Instant, Mutex, OnceLock, Weak, lock};
 
@@ -47,7 +47,7 @@ pub(crate) struct Control {
     must_yield: AtomicBool,
     /// Whether the guest has returned to its worker for that reason. Reset by the worker.
     has_yielded: AtomicBool,
-    grace: Duration,
+    limits: Limits,
     /// When the initializer or the task, whichever runs now, times out. Written before either
     /// starts; read by the watchdog and by the guest.
     deadline: Mutex<Option<Instant>>,
@@ -67,14 +67,14 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    pub(crate) fn new(interrupt: Weak<dyn Interrupt>, grace: Duration) -> Self {
+    pub(crate) fn new(interrupt: Weak<dyn Interrupt>, limits: Limits) -> Self {
         Self {
             reason: AtomicU8::new(0),
             requested: OnceLock::new(),
             is_forced: AtomicBool::new(false),
             must_yield: AtomicBool::new(false),
             has_yielded: AtomicBool::new(false),
-            grace,
+            limits,
             deadline: Mutex::new(None),
             worker: AtomicUsize::new(0),
             waker: Mutex::new(None),
@@ -83,6 +83,11 @@ impl Control {
             is_heard: AtomicBool::new(false),
             interrupt,
         }
+    }
+
+    /// The limits of the task.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Requests the stop, and forces it if there is no grace period. Only the first reason counts;
@@ -95,7 +100,7 @@ impl Control {
             return false;
         }
         self.requested.get_or_init(Instant::now);
-        if self.grace.is_zero() {
+        if self.limits.stop_grace.is_zero() {
             self.force();
         } else {
             // The watchdog sees the request, and forces the stop when the grace period is over.
@@ -161,7 +166,8 @@ impl Control {
     /// When a requested stop is to be forced. `None` while no stop is requested, or if the moment
     /// is too far away for an `Instant`.
     pub(crate) fn force_at(&self) -> Option<Instant> {
-        self.requested.get()?.checked_add(self.grace)
+        let requested = self.requested.get()?;
+        requested.checked_add(self.limits.stop_grace)
     }
 
     /// Why the task must stop; `None` while no stop is requested.

@@ -392,8 +392,13 @@ impl Loader {
         registry: &Arc<Registry>,
         load: &Arc<Load>,
     ) -> Result<Arc<Control>, LoadError> {
-        let registry: Weak<Registry> = Arc::downgrade(registry);
-        let control = Arc::new(Control::new(registry, Duration::ZERO));
+        let interrupt: Weak<Registry> = Arc::downgrade(registry);
+        // Nobody waits for a guest that only lists its tasks to return early.
+        let limits = Limits {
+            stop_grace: Duration::ZERO,
+            ..registry.limits
+        };
+        let control = Arc::new(Control::new(interrupt, limits));
         let mut state = lock(&self.state);
         let mut inner = lock(&load.inner);
         if state.is_closed || inner.n_waiting == 0 {

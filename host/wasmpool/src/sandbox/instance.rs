@@ -112,13 +112,13 @@ impl Instance {
         engine: &Engine,
         module: Arc<Module>,
         rights: Capabilities,
-        limits: &Limits,
         control: Arc<Control>,
         lookups: &Arc<Lookups>,
         account: Option<Arc<MemoryAccount>>,
     ) -> Self {
+        let limits = *control.limits();
         Self {
-            store: store::new(engine, rights, limits, control, lookups, account.clone()),
+            store: store::new(engine, rights, &limits, control, lookups, account.clone()),
             memory_account: account,
             module,
             guest: None,
@@ -231,12 +231,11 @@ impl Instance {
         control: &Arc<Control>,
         task: usize,
         arguments: Payload,
-        limits: &Limits,
         report: &mut TaskReport,
     ) -> impl Future<Output = Ended> {
         report.instance_age = self.age;
         self.age += 1;
-        self.run(control, task, arguments, limits, report)
+        self.run(control, task, arguments, control.limits(), report)
     }
 
     async fn run(

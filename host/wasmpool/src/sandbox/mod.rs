@@ -305,12 +305,11 @@ impl Sandbox {
         &self,
         module: Arc<Module>,
         rights: Capabilities,
-        limits: &Limits,
         control: Arc<Control>,
         account: Option<Arc<MemoryAccount>>,
     ) -> Instance {
         let (engine, lookups) = (&self.engine, &self.lookups);
-        Instance::new(engine, module, rights, limits, control, lookups, account)
+        Instance::new(engine, module, rights, control, lookups, account)
     }
 
     /// Sets up the calling thread for running guests. Each such thread calls it once, so that its

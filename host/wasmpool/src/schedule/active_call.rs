@@ -13,12 +13,11 @@ use std::sync::Arc as StdArc;
 
 use tokio_util::sync::ReusableBoxFuture;
 
-use super::job::Call;
+use super::job::{Call, Settled};
 use super::queue::{Line, Queue};
-use super::watchdog::Watched;
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
 use crate::call::{Control, TaskReport};
-use crate::error::TaskError;
+use crate::error::{TaskError, TaskErrorKind};
 use crate::sync::{Arc, Condvar, Instant, Mutex, Weak, lock, wait};
 
 /// The future of a call in the sandbox. It takes some kilobytes, which the worker reuses for its
@@ -43,7 +42,7 @@ pub(crate) enum Ready {
 }
 
 pub(crate) struct ActiveCall {
-    pub(crate) job: JobRef,
+    pub(crate) task: Unsettled,
     pub(crate) call: Call<WorkItem>,
     pub(crate) future: CallFuture,
     pub(crate) span: CallSpan,
@@ -55,6 +54,10 @@ pub(crate) struct ActiveCall {
     /// The number that the watchdog gave the call when it was last suspended.
     pub(crate) number: u64,
 }
+
+/// A task that was started, and not yet settled or put back. If this is dropped, by a panic in the
+/// pool or in the embedder's code, the task settles all the same.
+pub(crate) struct Unsettled(Option<JobRef>);
 
 /// Stores a call while it is suspended.
 pub(crate) struct CallCell {
@@ -90,15 +93,6 @@ impl ActiveCall {
         &self.call.control
     }
 
-    /// What the watchdog has to know of the call.
-    pub(crate) fn watched(&self) -> Watched {
-        Watched {
-            job: Arc::clone(&self.job),
-            control: Arc::clone(&self.call.control),
-            limits: self.call.payload.limits,
-        }
-    }
-
     /// The cell of the call, which is made at the first use.
     pub(crate) fn cell(&mut self, queue: &Arc<Queue<Ready>>) -> StdArc<CallCell> {
         let line = &self.call.payload.line;
@@ -111,6 +105,40 @@ impl ActiveCall {
     pub(crate) fn compute_deadline(&self, now: Instant) -> Option<Instant> {
         let timeout = self.call.payload.limits.compute_timeout?;
         now.checked_add(timeout.saturating_sub(self.computed))
+    }
+}
+
+impl Unsettled {
+    pub(crate) fn new(job: JobRef) -> Self {
+        Self(Some(job))
+    }
+
+    pub(crate) fn job(&self) -> &JobRef {
+        self.0.as_ref().expect("it is not taken out yet")
+    }
+
+    /// The task, which the caller settles or puts back.
+    pub(crate) fn into_job(mut self) -> JobRef {
+        self.0.take().expect("it is not taken out yet")
+    }
+}
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        let Some(job) = self.0.take() else {
+            return;
+        };
+        let error = TaskError::new(
+            TaskErrorKind::Internal,
+            "the task is lost: its worker panicked",
+        );
+        let settled = Settled {
+            outcome: Err(error),
+            report: TaskReport::default(),
+        };
+        if job.settle(settled) {
+            job.call_back();
+        }
     }
 }
 

@@ -236,7 +236,9 @@ impl<T> Lanes<T> {
         }
         let place = self.place(line);
         let queue = &mut self.line_mut(place).queue;
-        queue.extend(chunk.zip((0..n_pushed).rev()));
+        for (entry, n_followers) in chunk.zip((0..n_pushed).rev()) {
+            queue.push_back((entry, n_followers));
+        }
         self.n_queued += n_pushed;
         self.update(place);
     }
@@ -364,8 +366,14 @@ impl<T> Lanes<T> {
                     true => 0,
                     false => n_followers.min(line.queue.len()),
                 };
-                let followers = line.queue.drain(..n_followers);
-                let followers = followers.map(|(entry, _)| entry).collect();
+                let followers = match n_followers {
+                    // Draining nothing costs as much as the rest of this.
+                    0 => VecDeque::new(),
+                    _ => {
+                        let followers = line.queue.drain(..n_followers);
+                        followers.map(|(entry, _)| entry).collect()
+                    }
+                };
                 self.n_queued -= 1 + n_followers;
                 (entry, followers, false)
             }

@@ -67,8 +67,9 @@ pub(crate) struct Queue<T> {
     /// entries held. Its own worker takes from it without that lock, the
     /// others with that lock.
     local_queues: Box<[Mutex<LocalQueue<T>>]>,
-    /// Whether some local queue may have entries. If not, a worker that finds nothing elsewhere
-    /// need not look at all of them. Written with the lock of the entries.
+    /// Whether some local queue may have entries. If not, nobody need look at them. Written with
+    /// the lock of the entries; read without it by each worker before it looks at its own, which it
+    /// has filled itself.
     has_local: AtomicBool,
     /// A worker puts back the entries of its local queue if they are of this lane or of a lower
     /// one: a higher lane has entries, or tenants share the workers. [`LANES`] if there is no
@@ -364,28 +365,31 @@ impl<T: QueueEntry> Queue<T> {
     /// Takes the entry whose turn it is; blocks while there is none. `None` when the queue is
     /// closed and empty, and nothing will come back.
     pub(crate) fn pop(&self, worker: usize) -> Option<T> {
-        let mut local = lock(&self.local_queues[worker]);
-        // An entry of the local queue, unless others come before it.
-        if local.place.lane < self.leave_local_at.load(Ordering::Relaxed)
-            && let Some(entry) = local.entries.pop_front()
-        {
-            return Some(entry);
+        let may_have_local = self.has_local.load(Ordering::Relaxed);
+        if may_have_local {
+            let mut local = lock(&self.local_queues[worker]);
+            // An entry of the local queue, unless others come before it.
+            if local.place.lane < self.leave_local_at.load(Ordering::Relaxed)
+                && let Some(entry) = local.entries.pop_front()
+            {
+                return Some(entry);
+            }
         }
-        drop(local);
         let mut has_searched = false;
         let mut has_made_room = false;
         let budget = self.memory_budget.as_ref();
         let mut entries = self.lock();
-        // Has entries only if there is a reason to put them back.
-        let mut local = lock(&self.local_queues[worker]);
-        let LocalQueue {
-            entries: left,
-            place,
-        } = &mut *local;
-        for (n_followers, entry) in left.drain(..).rev().enumerate() {
-            entries.lanes.push_front(entry, n_followers, *place);
+        if may_have_local {
+            // Has entries only if there is a reason to put them back.
+            let mut local = lock(&self.local_queues[worker]);
+            let LocalQueue {
+                entries: left,
+                place,
+            } = &mut *local;
+            for (n_followers, entry) in left.drain(..).rev().enumerate() {
+                entries.lanes.push_front(entry, n_followers, *place);
+            }
         }
-        drop(local);
         let now = entries.lanes.is_shared().then(Instant::now);
         entries.lanes.release(worker, now);
         loop {

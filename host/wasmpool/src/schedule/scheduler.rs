@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Wake as _, Waker, ready};
 use std::time::Duration;
 
-use super::active_call::{ActiveCall, CallCell, CallEnd, CallFuture, Ready};
+use super::active_call::{ActiveCall, CallCell, CallEnd, CallFuture, Ready, Unsettled};
 use super::job::{Call, Settled};
 use super::places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
 use super::queue::{Line, Preempt, Queue};
@@ -225,22 +225,28 @@ impl Scheduler {
         }
     }
 
+    /// The thread has panicked, by a defect of the pool or of the embedder's code. The call that it
+    /// held, if any, is gone. Says whether the thread may go on as the worker.
+    pub(crate) fn panicked(&self, worker: WorkerId) -> bool {
+        let goes_on = self.watchdog.end(worker);
+        if !goes_on {
+            self.watchdog.came_back();
+        }
+        goes_on
+    }
+
     /// Starts the task, unless it died in the queue. Says whether the worker goes on.
     fn start(&self, worker: WorkerId, job: JobRef, runner: &mut impl Runner) -> bool {
         let started = Instant::now();
-        let control = |work: &WorkItem| Control::new(runner.interrupt(), work.limits.stop_grace);
+        let control = |work: &WorkItem| Control::new(runner.interrupt(), work.limits);
         let Some(mut call) = job.start(worker.index, started, control) else {
             return true;
         };
-        let mut unsettled = Unsettled {
-            scheduler: self,
-            worker,
-            job: Some(Arc::clone(&job)),
-        };
+        let task = Unsettled::new(job);
         drop(call.payload.permit.take());
-        let (future, span) = runner.begin(&job, &mut call, started);
+        let (future, span) = runner.begin(task.job(), &mut call, started);
         let call = ActiveCall {
-            job,
+            task,
             call,
             future,
             span,
@@ -249,19 +255,14 @@ impl Scheduler {
             cell: None,
             number: 0,
         };
-        self.drive(worker, call, started, &mut unsettled, runner)
+        self.drive(worker, call, started, runner)
     }
 
     /// Goes on with a call that was suspended. Says whether the worker goes on.
     fn go_on(&self, worker: WorkerId, cell: &CallCell, runner: &mut impl Runner) -> bool {
         let call = cell.take();
-        let mut unsettled = Unsettled {
-            scheduler: self,
-            worker,
-            job: Some(Arc::clone(&call.job)),
-        };
-        call.job.resume(worker.index);
-        self.drive(worker, call, Instant::now(), &mut unsettled, runner)
+        call.task.job().resume(worker.index);
+        self.drive(worker, call, Instant::now(), runner)
     }
 
     /// Polls the call until it has ended, and then settles its task or puts it back; or until it
@@ -271,13 +272,13 @@ impl Scheduler {
         worker: WorkerId,
         mut call: ActiveCall,
         taken_at: Instant,
-        unsettled: &mut Unsettled<'_>,
         runner: &mut impl Runner,
     ) -> bool {
         call.control().set_worker(worker.index);
         self.timings.begin(worker.index, taken_at);
+        let compute_deadline = call.compute_deadline(taken_at);
         self.watchdog
-            .begin(worker, call.watched(), call.compute_deadline(taken_at));
+            .begin(worker, call.task.job(), call.control(), compute_deadline);
         if call.cell.is_some() {
             self.watchdog.resume(call.number);
         }
@@ -307,9 +308,7 @@ impl Scheduler {
             if let Some(end) = end {
                 let now = Instant::now();
                 call.computed += now.duration_since(since);
-                let goes_on = self.finish(worker, call, (taken_at, now), end, runner);
-                unsettled.disarm();
-                return goes_on;
+                return self.finish(worker, call, (taken_at, now), end, runner);
             }
             let is_first = cell.is_none();
             let cell = call.cell(&self.queue);
@@ -344,19 +343,18 @@ impl Scheduler {
                 self.watchdog.set_compute_deadline(worker, compute_deadline);
                 continue;
             }
-            call.number = self.watchdog.suspend(call.watched());
+            call.number = self.watchdog.suspend(call.task.job(), call.control());
             if !self.watchdog.end(worker) {
                 // The thread was given up: the task was stopped long ago, and has been settled.
                 self.watchdog.resume(call.number);
                 self.queue.give_up_suspended();
-                unsettled.disarm();
+                drop(call.task.into_job());
                 self.watchdog.came_back();
                 return false;
             }
             self.timings
                 .pause(worker.index, now.duration_since(taken_at));
-            call.job.suspend();
-            unsettled.disarm();
+            call.task.job().suspend();
             self.queue.leave(worker.index);
             if yields {
                 cell.wake_by_ref();
@@ -378,12 +376,13 @@ impl Scheduler {
     ) -> bool {
         let is_ours = self.watchdog.end(worker);
         let ActiveCall {
-            job,
+            task,
             call,
             future,
             span,
             started,
             computed,
+            cell,
             ..
         } = active;
         let CallEnd {
@@ -391,10 +390,14 @@ impl Scheduler {
             report,
             mut left,
         } = end;
-        let ran = now.duration_since(started);
+        // Most calls have never waited, and a difference of two moments costs as much as a lock.
+        let (ran, busy) = match cell {
+            None => (computed, computed),
+            Some(_) => (now.duration_since(started), now.duration_since(taken_at)),
+        };
         let report = TaskReport {
             worker: Some(worker.index),
-            queued: started.duration_since(job.submitted()),
+            queued: started.duration_since(task.job().submitted()),
             attempts: call.attempt,
             ran,
             computed,
@@ -402,7 +405,6 @@ impl Scheduler {
             ..report
         };
         if is_ours {
-            let busy = now.duration_since(taken_at);
             self.timings.end(worker.index, busy, &report);
         }
         let Call {
@@ -424,6 +426,7 @@ impl Scheduler {
             &report,
             again.is_none(),
         );
+        let job = task.into_job();
         match again {
             None => {
                 // The payload is gone before anybody hears of the end.
@@ -475,47 +478,6 @@ fn cancel_all(queued: Vec<Ready>) -> usize {
         Ready::Call(_) => false,
     };
     queued.iter().filter(|ready| is_cancelled(ready)).count()
-}
-
-/// A task that a worker has started and not yet settled, put back or suspended. If this is dropped
-/// before it is disarmed, the worker panics, by a defect of the pool or of the embedder's code. The
-/// task settles all the same.
-struct Unsettled<'a> {
-    scheduler: &'a Scheduler,
-    worker: WorkerId,
-    job: Option<JobRef>,
-}
-
-impl Unsettled<'_> {
-    fn disarm(&mut self) {
-        self.job = None;
-    }
-}
-
-impl Drop for Unsettled<'_> {
-    fn drop(&mut self) {
-        let Some(job) = self.job.take() else {
-            return;
-        };
-        if !self.scheduler.watchdog.end(self.worker) {
-            self.scheduler.watchdog.came_back();
-        }
-        let error = TaskError::new(
-            TaskErrorKind::Internal,
-            "the task is lost: its worker panicked",
-        );
-        let report = TaskReport {
-            worker: Some(self.worker.index),
-            ..TaskReport::default()
-        };
-        let settled = Settled {
-            outcome: Err(error),
-            report,
-        };
-        if job.settle(settled) {
-            job.call_back();
-        }
-    }
 }
 
 fn host_panicked(panic: &(dyn Any + Send)) -> TaskError {

@@ -33,7 +33,7 @@ use std::time::Duration;
 use super::job::Job;
 use super::queue::Preempt;
 use super::work_item::{JobRef, WorkItem};
-use crate::call::{Control, Limits, StopReason};
+use crate::call::{Control, StopReason};
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock};
 
@@ -89,12 +89,11 @@ pub(crate) struct WorkerId {
     pub(crate) generation: u64,
 }
 
-/// What the watchdog knows of a call.
+/// A call that the watchdog looks after.
 #[derive(Clone)]
-pub(crate) struct Watched {
-    pub(crate) job: JobRef,
-    pub(crate) control: Arc<Control>,
-    pub(crate) limits: Limits,
+struct Watched {
+    job: JobRef,
+    control: Arc<Control>,
 }
 
 /// What the watchdog's thread leaves to others. None of it may block.
@@ -167,6 +166,15 @@ struct Alarm<T> {
     what: T,
 }
 
+impl Watched {
+    fn new(job: &JobRef, control: &Arc<Control>) -> Self {
+        Self {
+            job: Arc::clone(job),
+            control: Arc::clone(control),
+        }
+    }
+}
+
 impl Watchdog {
     pub(crate) fn new(n_workers: usize) -> Self {
         let idle = |_| {
@@ -197,10 +205,11 @@ impl Watchdog {
     pub(crate) fn begin(
         &self,
         worker: WorkerId,
-        watched: Watched,
+        job: &JobRef,
+        control: &Arc<Control>,
         compute_deadline: Option<Instant>,
     ) {
-        let control = Arc::clone(&watched.control);
+        let watched = Watched::new(job, control);
         let mut slot = lock(&self.slots[worker.index]);
         debug_assert_eq!(slot.generation, worker.generation, "it has ended");
         slot.state = SlotState::Running(Running {
@@ -218,7 +227,7 @@ impl Watchdog {
         }
         // After the slot is filled: whoever terminates sets the flag first and reads the
         // slots then, so one of the two sees the other.
-        self.greet(&control);
+        self.greet(control);
         let deadlines = [control.deadline(), compute_deadline];
         if let Some(deadline) = deadlines.into_iter().flatten().min() {
             self.wake_for(deadline);
@@ -278,8 +287,7 @@ impl Watchdog {
 
     /// A call is about to leave its worker. Returns the call's number. To be used while the worker
     /// still has the call, so that whoever terminates finds it in one place or in both.
-    pub(crate) fn suspend(&self, watched: Watched) -> u64 {
-        let control = Arc::clone(&watched.control);
+    pub(crate) fn suspend(&self, job: &JobRef, control: &Arc<Control>) -> u64 {
         let mut suspended = lock(&self.suspended);
         let Suspended {
             calls,
@@ -293,12 +301,12 @@ impl Watchdog {
             alarms.push(at, number, |number| calls.contains_key(number));
         }
         let call = SuspendedCall {
-            watched,
+            watched: Watched::new(job, control),
             has_grace_alarm: false,
         };
         calls.insert(number, call);
         drop(suspended);
-        self.greet(&control);
+        self.greet(control);
         if let Some(deadline) = deadline {
             self.wake_for(deadline);
         }
@@ -655,13 +663,9 @@ fn stop_if_due(
 
 /// Settles the task of a call that was stopped and has not ended. `why` is appended to the message.
 fn settle(watched: &Watched, why: &str, guard: &mut impl Guard) {
-    let Watched {
-        job,
-        control,
-        limits,
-    } = watched;
+    let Watched { job, control } = watched;
     let reason = control.stop_reason().unwrap_or(StopReason::Cancelled);
-    if job.give_up(reason, limits, why) {
+    if job.give_up(reason, control.limits(), why) {
         guard.call_back(Arc::clone(job));
     }
 }

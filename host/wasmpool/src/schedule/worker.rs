@@ -117,7 +117,7 @@ impl Registry {
 pub(crate) fn run_worker(registry: &Arc<Registry>, id: WorkerId) {
     registry.adopt_thread();
     Sandbox::prepare_thread();
-    let watchdog = &registry.scheduler.watchdog;
+    let scheduler = &registry.scheduler;
     loop {
         let mut worker = Worker {
             registry,
@@ -126,10 +126,10 @@ pub(crate) fn run_worker(registry: &Arc<Registry>, id: WorkerId) {
             spare: None,
             entered: None,
         };
-        let work = || registry.scheduler.work(id, &mut worker);
+        let work = || scheduler.work(id, &mut worker);
         // A panic that comes this far has settled its task. The worker begins anew, without
         // the instances that it had: a pool keeps all its workers whatever happens.
-        if catch_unwind(AssertUnwindSafe(work)).is_ok() || !watchdog.is_current(id) {
+        if catch_unwind(AssertUnwindSafe(work)).is_ok() || !scheduler.panicked(id) {
             return;
         }
     }
@@ -202,25 +202,19 @@ impl Runner for Worker<'_> {
             let module = Arc::clone(&work.module);
             let rights = work.capabilities.as_ref().unwrap_or(&module.capabilities);
             let rights = rights.clone();
-            self.registry.sandbox.instance(
-                module,
-                rights,
-                &work.limits,
-                Arc::clone(control),
-                account,
-            )
+            let sandbox = &self.registry.sandbox;
+            Box::new(sandbox.instance(module, rights, Arc::clone(control), account))
         });
         let of_task = TaskCall {
             control: Arc::clone(control),
             task: work.task,
             arguments: work.arguments.hand_out(),
-            limits: work.limits,
         };
         let future = if instance.initializer_to_run().is_some() {
             let registry = Arc::clone(self.registry);
             self.boxed(initialize_and_call(registry, instance, of_task, started))
         } else {
-            control.set_deadline(work.limits.deadline(started));
+            control.set_deadline(control.limits().deadline(started));
             self.boxed(call_instance(instance, of_task, TaskReport::default()))
         };
         (future, span)
@@ -312,13 +306,12 @@ struct TaskCall {
     control: Arc<Control>,
     task: usize,
     arguments: Payload,
-    limits: Limits,
 }
 
 /// Initializes the instance, and then runs the task with the whole of its timeout.
 async fn initialize_and_call(
     registry: Arc<Registry>,
-    mut instance: Instance,
+    mut instance: Box<Instance>,
     call: TaskCall,
     started: Instant,
 ) -> CallEnd {
@@ -338,19 +331,23 @@ async fn initialize_and_call(
             left: None,
         };
     }
-    watchdog.set_deadline(&call.control, call.limits.deadline(task_started));
+    let deadline = call.control.limits().deadline(task_started);
+    watchdog.set_deadline(&call.control, deadline);
     drop(registry);
     call_instance(instance, call, report).await
 }
 
-async fn call_instance(mut instance: Instance, call: TaskCall, mut report: TaskReport) -> CallEnd {
+async fn call_instance(
+    mut instance: Box<Instance>,
+    call: TaskCall,
+    mut report: TaskReport,
+) -> CallEnd {
     let TaskCall {
         control,
         task,
         arguments,
-        limits,
     } = call;
-    let ended = instance.call(&control, task, arguments, &limits, &mut report);
+    let ended = instance.call(&control, task, arguments, &mut report);
     let Ended { outcome, is_clean } = ended.await;
     CallEnd {
         outcome,
@@ -371,25 +368,25 @@ impl Registry {
 
 /// The instances that a worker keeps, the one used last at the end.
 #[derive(Default)]
-pub(crate) struct WarmInstances(Vec<Instance>);
+pub(crate) struct WarmInstances(Vec<Box<Instance>>);
 
 impl WarmInstances {
     /// Takes the instance of a module out, if there is one: while it runs it is nowhere else.
-    fn take(&mut self, module: &Arc<Module>) -> Option<Instance> {
-        let is_of_module = |instance: &Instance| Arc::ptr_eq(instance.module(), module);
+    fn take(&mut self, module: &Arc<Module>) -> Option<Box<Instance>> {
+        let is_of_module = |instance: &Box<Instance>| Arc::ptr_eq(instance.module(), module);
         let index = self.0.iter().position(is_of_module)?;
         Some(self.0.remove(index))
     }
 
     /// Keeps an instance, and returns the one used longest ago if there are too many.
-    fn put(&mut self, instance: Instance) -> Option<Instance> {
+    fn put(&mut self, instance: Box<Instance>) -> Option<Box<Instance>> {
         let is_full = self.0.len() == WARM_INSTANCES;
         let oldest = is_full.then(|| self.0.remove(0));
         self.0.push(instance);
         oldest
     }
 
-    fn take_oldest(&mut self) -> Option<Instance> {
+    fn take_oldest(&mut self) -> Option<Box<Instance>> {
         (!self.0.is_empty()).then(|| self.0.remove(0))
     }
 }
