@@ -33,6 +33,7 @@ const GUESTS: &[Guest] = &[
         ..Guest::named("programs")
     },
     Guest::named("shapes"),
+    Guest::named("teamwork"),
     Guest::named("tour"),
 ];
 

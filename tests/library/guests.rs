@@ -97,6 +97,18 @@ mod named {
         assert!(module.tasks()[0].signature.is_some());
     }
 
+    pub(super) fn teamwork(bench: &Bench) {
+        let module = bench.pool.load(wasmpool_guests::TEAMWORK.path()).unwrap();
+        let tests = include_str!("children.rs");
+        for task in module.tasks() {
+            // Tasks that only others start are named in the guest.
+            let guest = include_str!("../../guest-tasks/teamwork/src/lib.rs");
+            let (name, start) = (&task.name, format!("{}::", task.name));
+            let is_named = tests.contains(&format!("\"{name}\"")) || guest.contains(&start);
+            assert!(is_named, "no test for `{name}`");
+        }
+    }
+
     pub(super) fn tour(bench: &Bench) {
         let module = bench.pool.load(wasmpool_guests::TOUR.path()).unwrap();
         assert!(module.tasks().iter().any(|task| task.name == "whereabouts"));

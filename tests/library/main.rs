@@ -3,6 +3,7 @@
 #[cfg(target_os = "linux")]
 mod blocking;
 mod cache;
+mod children;
 mod completion;
 mod echo;
 mod events;

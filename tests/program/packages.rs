@@ -19,9 +19,20 @@ fn check(copy: &str, source: &str) {
 #[test]
 fn packages_carry_the_contract() {
     for package in ["host/wasmpool", "guest-tasks/sdk"] {
-        check(&format!("{package}/wit/task.wit"), "wit/task.wit");
         let files = |folder: &str| fs::read_dir(repository().join(folder)).unwrap().count();
-        assert_eq!(files(&format!("{package}/wit")), files("wit"), "{package}");
+        let source = "wit/children";
+        for folder in ["", "/deps"] {
+            let (copy, source) = (
+                format!("{package}/wit{folder}"),
+                format!("{source}{folder}"),
+            );
+            assert_eq!(files(&copy), files(&source), "{copy}");
+        }
+        check(
+            &format!("{package}/wit/children.wit"),
+            "wit/children/children.wit",
+        );
+        check(&format!("{package}/wit/deps/task.wit"), "wit/task.wit");
     }
 }
 

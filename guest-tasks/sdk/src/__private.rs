@@ -10,7 +10,7 @@ use crate::Failure;
 pub mod bindings {
     wit_bindgen::generate!({
         path: "wit",
-        world: "worker",
+        world: "wasmpool:task/worker@0.2.0",
         pub_export_macro: true,
         export_macro_name: "export_world",
         generate_all,
@@ -75,7 +75,7 @@ impl<'a> Arguments<'a> {
 }
 
 /// Describes what is wrong with an argument in terms of its value, not of its encoding.
-fn describe(error: &rmp_serde::decode::Error, expected: &str) -> String {
+pub(crate) fn describe(error: &rmp_serde::decode::Error, expected: &str) -> String {
     use rmp::Marker;
     use rmp_serde::decode::Error;
     let Error::TypeMismatch(marker) = error else {
@@ -119,6 +119,15 @@ pub fn encode_fallible<T: Serialize, E: Into<Failure>>(
         .and_then(encode)
 }
 
+/// The value of a result, which a child returns to its parent.
+pub trait Fallible {
+    type Value;
+}
+
+impl<T, E> Fallible for Result<T, E> {
+    type Value = T;
+}
+
 /// The tasks of a guest. Implemented once, by the macro.
 pub trait TaskSet {
     const TASKS: &'static [TaskEntry];
@@ -126,7 +135,7 @@ pub trait TaskSet {
 
 #[cfg(target_arch = "wasm32")]
 mod guest {
-    use super::bindings::exports::wasmpool::task::tasks;
+    use super::bindings::exports::wasmpool::task0_1_0::tasks;
     use super::{Arguments, CallFailure, TaskSet};
 
     impl<T: TaskSet> tasks::Guest for T {

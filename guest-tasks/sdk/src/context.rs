@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 #[cfg(target_arch = "wasm32")]
-use crate::__private::bindings::wasmpool::task::context as host;
+use crate::__private::bindings::wasmpool::task0_1_0::context as host;
 
 /// Whether the host has requested a stop: the task was cancelled or timed out, or the pool shuts
 /// down.

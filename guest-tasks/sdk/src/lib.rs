@@ -69,13 +69,17 @@
 //!   earlier state; with one instance per worker a call sees the state of earlier calls on the
 //!   same worker.
 //!
-//! A task has no files, no network, no environment and no arguments unless the pool grants them.
+//! - Start other tasks, and wait for them: see [`children`].
+//!
+//! A task has no files, no network, no environment, no arguments and no children unless the pool
+//! grants them.
 //!
 //! Compiled for other targets than WebAssembly, the module is unchanged, so an ordinary
 //! `cargo test` tests the tasks; [`context`] then returns defaults.
 
 #[doc(hidden)]
 pub mod __private;
+pub mod children;
 pub mod context;
 mod failure;
 
@@ -86,6 +90,10 @@ pub use failure::Failure;
 /// are unchanged. A task has concrete parameter and return types. Each parameter has a plain name
 /// and implements [`serde::Deserialize`] (borrowed `&str` and `&[u8]` are read in place); the
 /// result implements [`serde::Serialize`].
+///
+/// `tasks(children)` makes each task startable by the others: see [`children`]. Then each parameter
+/// implements [`serde::Serialize`] as well, and the module has, beside each task, a module of the
+/// same name.
 ///
 /// See the [crate's documentation](crate) for a complete guest.
 pub use wasmpool_guest_macros::tasks;

@@ -65,6 +65,8 @@ pub enum Topic {
     Waiting,
     /// The cost of one tenant to another.
     Sharing,
+    /// The cost of tasks that tasks start.
+    Children,
     /// The user's own task; not in [`Topic::ALL`].
     Own,
 }
@@ -82,6 +84,7 @@ impl Topic {
         Self::Scaling,
         Self::Waiting,
         Self::Sharing,
+        Self::Children,
     ];
 
     /// Its name in `--filter`.
@@ -97,6 +100,7 @@ impl Topic {
             Self::Scaling => "scaling",
             Self::Waiting => "waiting",
             Self::Sharing => "sharing",
+            Self::Children => "children",
             Self::Own => "own",
         }
     }
@@ -119,6 +123,7 @@ impl Topic {
             Self::Scaling => "How does throughput grow with workers?",
             Self::Waiting => "How long do many tasks take that wait?",
             Self::Sharing => "How long does a task wait for another tenant's?",
+            Self::Children => "What does a task cost that a task starts?",
             Self::Own => "What does your own task cost?",
         }
     }

@@ -38,8 +38,18 @@ const DISPATCH: &str = "dispatch";
 const START: &str = "start";
 const WAITING: &str = "waiting";
 const SHARING: &str = "sharing";
+const CHILDREN: &str = "children";
 
 const GOALS: &[Goal] = &[
+    Goal {
+        what: "a child that is a process / a child in a fresh instance",
+        wanted: Wanted::Least(50.0),
+        measured: Figure::Ratio(
+            (CHILDREN, subjects::CHILD, Arm::PythonPool),
+            (CHILDREN, subjects::CHILD, Arm::Fresh),
+        ),
+        remark: "the process is Python's `multiprocessing.Process`",
+    },
     Goal {
         what: "a process for each task / a fresh instance for each task: latency",
         wanted: Wanted::Least(60.0),

@@ -159,7 +159,8 @@ mod task;
 mod value;
 
 pub use call::{
-    Allocation, Captured, ExitStatus, Output, Progress, TaskEvent, TaskEvents, TaskReport,
+    Allocation, Captured, ChildLimits, ChildrenReport, ExitStatus, Output, Progress, TaskEvent,
+    TaskEvents, TaskReport,
 };
 pub use error::{
     BuildError, Fault, Frame, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind,

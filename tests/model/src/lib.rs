@@ -47,6 +47,7 @@ pub mod chunking;
 pub mod completing;
 pub mod counting;
 pub mod deferring;
+pub mod joining;
 pub mod listening;
 pub mod queueing;
 pub mod retrying;

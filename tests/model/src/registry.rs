@@ -45,6 +45,8 @@ pub(crate) enum Guest {
     Failing,
     /// Ends by itself. No other task of this kind may run meanwhile.
     Alone,
+    /// Starts a guest that is [`Alone`](Self::Alone), and waits for its end.
+    Parent,
 }
 
 /// The progress that every guest reports at its start.
@@ -217,6 +219,7 @@ impl Registry {
         let line = Line {
             lane: LANE,
             tenant: Some(tenant.into()),
+            depth: 0,
         };
         let permit = self
             .scheduler
@@ -375,6 +378,9 @@ impl Registry {
         let outcome = if came_to_its_end {
             match guest {
                 Guest::Failing => Err(TaskError::new(TaskErrorKind::Failed, "failed")),
+                Guest::Parent if control.is_wait_refused() => {
+                    Err(TaskError::new(TaskErrorKind::Failed, "no place to wait"))
+                }
                 _ => Ok(vec![RESULT]),
             }
         } else {
@@ -451,11 +457,40 @@ impl Registry {
                 self.n_alone.fetch_sub(1, Ordering::SeqCst);
                 true
             }
+            Guest::Parent => {
+                let child = self.start_child();
+                control.set_waits_for_tasks(true);
+                poll_fn(|context| {
+                    if control.is_forced() {
+                        return Poll::Ready(false);
+                    }
+                    let is_over = child.poll(context.waker()).is_some();
+                    match is_over || control.is_wait_refused() {
+                        true => Poll::Ready(true),
+                        false => Poll::Pending,
+                    }
+                })
+                .await
+            }
             Guest::Stuck => {
                 self.block();
                 !control.is_forced()
             }
         }
+    }
+
+    /// Starts a task one level deeper than those that are submitted.
+    fn start_child(&self) -> JobRef {
+        let line = Line {
+            depth: 1,
+            ..Line::from(LANE)
+        };
+        let permit = self.scheduler.overdraw(None);
+        let limits = Self::limits();
+        let child = self.queued_task_in(line.clone(), Guest::Alone, limits, None, permit);
+        let pushed = self.scheduler.push([Arc::clone(&child)], line, None);
+        pushed.expect("it is not terminated");
+        child
     }
 
     fn move_epoch(&self) {

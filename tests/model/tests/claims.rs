@@ -110,6 +110,11 @@ claims! {
         a_cancel_at_the_deadline_leaves_the_grace,
         a_blocking_callback_delays_no_timeout,
     }
+    joining {
+        parents_and_their_children_share_one_worker,
+        a_call_that_cannot_leave_its_worker_does_not_wait_for_others,
+        a_parent_lends_its_child_the_place_that_it_has_of_its_tenant,
+    }
     suspending {
         a_call_that_waits_holds_no_worker,
         a_wake_up_finds_the_call_wherever_it_is,

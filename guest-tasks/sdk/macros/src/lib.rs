@@ -5,7 +5,7 @@
 
 use proc_macro::TokenStream;
 use proc_macro2::{Ident, TokenStream as Tokens};
-use quote::{format_ident, quote};
+use quote::{ToTokens as _, format_ident, quote};
 use syn::spanned::Spanned as _;
 use syn::{
     Attribute, Error, Expr, ExprLit, FnArg, Item, ItemFn, ItemMod, Lit, Meta, Pat, Result,
@@ -23,23 +23,30 @@ pub fn tasks(options: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 fn expand(options: &Tokens, module: &ItemMod) -> Result<Tokens> {
-    if !options.is_empty() {
-        return Err(Error::new(options.span(), "`tasks` takes no options"));
-    }
+    let has_children = match options.to_string().as_str() {
+        "" => false,
+        "children" => true,
+        _ => {
+            let message = "the only option of `tasks` is `children`";
+            return Err(Error::new(options.span(), message));
+        }
+    };
     let Some((_, items)) = &module.content else {
         return Err(Error::new(
             module.span(),
             "`tasks` needs an inline module: write `mod tasks { ... }` with a body",
         ));
     };
-    let entries = items
-        .iter()
-        .filter_map(|item| match item {
-            Item::Fn(function) if matches!(function.vis, Visibility::Public(_)) => {
-                Some(entry(function))
-            }
+    let tasks = || {
+        items.iter().filter_map(|item| match item {
+            Item::Fn(function) if matches!(function.vis, Visibility::Public(_)) => Some(function),
             _ => None,
         })
+    };
+    let entries = tasks().map(entry).collect::<Result<Vec<_>>>()?;
+    let starters = tasks()
+        .filter(|_| has_children)
+        .map(starter)
         .collect::<Result<Vec<_>>>()?;
     if entries.is_empty() {
         return Err(Error::new(
@@ -64,6 +71,8 @@ fn expand(options: &Tokens, module: &ItemMod) -> Result<Tokens> {
         #(#attrs)* #vis #unsafety #mod_token #ident {
             #(#items)*
 
+            #(#starters)*
+
             #[cfg(target_arch = "wasm32")]
             const _: () = {
                 struct WasmpoolTasks;
@@ -79,8 +88,21 @@ fn expand(options: &Tokens, module: &ItemMod) -> Result<Tokens> {
     })
 }
 
-/// The table entry of one task: its name, parameters and doc, and the function that calls it.
+/// The table entry of one task.
 fn entry(function: &ItemFn) -> Result<Tokens> {
+    let entry = entry_value(function)?;
+    // A task that is disabled by `cfg` has no entry.
+    let conditions = conditions(function);
+    Ok(quote!(#(#conditions)* #entry))
+}
+
+fn conditions(function: &ItemFn) -> impl Iterator<Item = &Attribute> {
+    let attributes = function.attrs.iter();
+    attributes.filter(|attribute| attribute.path().is_ident("cfg"))
+}
+
+/// The description of one task: its name, parameters and doc, and the function that calls it.
+fn entry_value(function: &ItemFn) -> Result<Tokens> {
     let signature = &function.sig;
     if let Some(asyncness) = &signature.asyncness {
         return Err(Error::new(
@@ -116,13 +138,7 @@ fn entry(function: &ItemFn) -> Result<Tokens> {
     } else {
         quote!(::wasmpool_guest::__private::encode)
     };
-    // A task that is disabled by `cfg` has no entry.
-    let conditions = function
-        .attrs
-        .iter()
-        .filter(|attribute| attribute.path().is_ident("cfg"));
     Ok(quote! {
-        #(#conditions)*
         ::wasmpool_guest::__private::TaskEntry {
             name: #name_text,
             params: &[#(#parameter_names),*],
@@ -131,6 +147,79 @@ fn entry(function: &ItemFn) -> Result<Tokens> {
                 #(#reads)*
                 #encode(#name(#(#locals),*))
             },
+        }
+    })
+}
+
+/// The module with which the other tasks start this one.
+fn starter(function: &ItemFn) -> Result<Tokens> {
+    let signature = &function.sig;
+    let parameters = signature
+        .inputs
+        .iter()
+        .map(parameter)
+        .collect::<Result<Vec<_>>>()?;
+    let name = &signature.ident;
+    let n_parameters = u32::try_from(parameters.len()).expect("a function has few parameters");
+    let locals = (0..parameters.len())
+        .map(|index| format_ident!("argument_{index}"))
+        .collect::<Vec<_>>();
+    let types = parameters.iter().map(|(_, ty)| ty).collect::<Vec<_>>();
+    let output = match &signature.output {
+        ReturnType::Default => quote!(()),
+        ReturnType::Type(_, ty) if returns_result(&signature.output) => {
+            quote!(<#ty as ::wasmpool_guest::__private::Fallible>::Value)
+        }
+        ReturnType::Type(_, ty) => quote!(#ty),
+    };
+    let conditions = conditions(function);
+    let entry = entry_value(function)?;
+    // In full, since the types of the guest's author may have the same names.
+    let children = quote!(::wasmpool_guest::children);
+    let arguments = quote! {
+        #children::generated::Arguments::new(#n_parameters)#(.with(&#locals))*
+    };
+    // A borrowed argument would need a lifetime of its own here.
+    let is_borrowed = |ty: &&Type| ty.to_token_stream().to_string().contains(['&', '\'']);
+    let has_borrowed = types.iter().any(|ty| is_borrowed(&ty));
+    let map = (!has_borrowed).then(|| {
+        let (item, pattern) = match (&types[..], &locals[..]) {
+            ([ty], [local]) => (quote!(#ty), quote!(#local)),
+            _ => (quote!((#(#types),*)), quote!((#(#locals),*))),
+        };
+        quote! {
+            /// Starts the task for each input. See `wasmpool_guest::children::Map`.
+            pub fn map(
+                inputs: impl IntoIterator<Item = #item>,
+            ) -> #children::Map<impl Iterator<Item = #children::Encoded>, #output> {
+                #children::generated::map(&ENTRY, inputs.into_iter().map(|#pattern| #arguments))
+            }
+        }
+    });
+    Ok(quote! {
+        #(#conditions)*
+        #[allow(dead_code, unused_imports, clippy::ptr_arg)]
+        pub mod #name {
+            use super::*;
+
+            static ENTRY: ::wasmpool_guest::__private::TaskEntry = #entry;
+
+            /// Starts the task as a child. Does not block.
+            pub fn submit(
+                #(#locals: #types),*
+            ) -> ::core::result::Result<#children::Child<#output>, #children::StartError> {
+                #children::generated::submit(&ENTRY, #arguments, &#children::Options::new())
+            }
+
+            /// Starts the task as a child, with these options. Does not block.
+            pub fn submit_with(
+                options: &#children::Options,
+                #(#locals: #types),*
+            ) -> ::core::result::Result<#children::Child<#output>, #children::StartError> {
+                #children::generated::submit(&ENTRY, #arguments, options)
+            }
+
+            #map
         }
     })
 }

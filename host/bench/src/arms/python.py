@@ -79,6 +79,30 @@ def digest(results):
     return value
 
 
+def square(n):
+    return n * n
+
+
+def send_square(pipe, n):
+    pipe.send(square(n))
+
+
+def squares_of_executor(n, times):
+    """What a task does that has a pool of its own: seconds, and the sum of the squares."""
+    with ProcessPoolExecutor(1) as inner:
+        inner.submit(square, n).result()
+        return clocked(lambda: sum(inner.submit(square, n).result() for _ in range(times)))
+
+
+def square_of_process(n):
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.Process(target=send_square, args=(sender, n))
+    process.start()
+    result = receiver.recv()
+    process.join()
+    return result
+
+
 # The pools, with the same methods.
 
 
@@ -93,6 +117,9 @@ class Executor:
 
     def chunks(self, function, arguments):
         return list(self.pool.map(function, arguments, chunksize=CHUNK))
+
+    def children(self, n, times):
+        return self.pool.submit(squares_of_executor, n, times).result()
 
     def pids(self):
         # None when the pool is broken or closed.
@@ -121,6 +148,10 @@ class Pool:
 
     def chunks(self, function, arguments):
         return self.pool.map(function, arguments, chunksize=CHUNK)
+
+    def children(self, n, times):
+        # Its workers cannot have children.
+        return clocked(lambda: sum(square_of_process(n) for _ in range(times)))
 
     def pids(self):
         return [process.pid for process in self.pool._pool]
@@ -263,6 +294,11 @@ def blast(_, what):
     return seconds, [failed, digest([result])]
 
 
+def children(pool, what):
+    """A task that starts tasks, one after the other."""
+    return pool.children(what["number"], what["times"])
+
+
 def memory(pool, what):
     """Has every worker do something, and says who they are."""
     waits = [pool.submit(sleep, what["ms"]) for _ in range(WORKERS)]
@@ -281,7 +317,7 @@ def under_way(pool, what):
 
 def serve():
     pool = new_pool()
-    ways = [one_by_one, together, chunks, echoes, cold, stop, blast, memory, under_way]
+    ways = [one_by_one, together, chunks, echoes, cold, stop, blast, children, memory, under_way]
     ways = {way.__name__: way for way in ways}
     for line in sys.stdin:
         way, what = json.loads(line)

@@ -5,6 +5,7 @@ use crate::plan::Topic;
 use crate::report::Question;
 
 mod blast;
+mod children;
 pub(crate) mod compute;
 mod dispatch;
 pub(crate) mod memory;
@@ -18,6 +19,7 @@ pub(crate) mod waiting;
 
 /// Subjects that targets refer to by name.
 pub(crate) mod subjects {
+    pub(crate) use super::children::ONE_BY_ONE as CHILD;
     pub(crate) use super::compute::BATCH as COMPUTE_BATCH;
     pub(crate) use super::dispatch::{ONE_BY_ONE, TOGETHER};
     pub(crate) use super::memory::INSTANCE;
@@ -40,6 +42,7 @@ pub(crate) fn ask(topic: Topic, bench: &mut Bench<'_>) -> Vec<Question> {
         Topic::Scaling => vec![scaling::ask(bench)],
         Topic::Waiting => waiting::ask(bench),
         Topic::Sharing => vec![sharing::ask(bench)],
+        Topic::Children => vec![children::ask(bench)],
         // Measured by `run_own`.
         Topic::Own => Vec::new(),
     }

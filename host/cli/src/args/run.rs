@@ -215,6 +215,11 @@ pub(crate) struct RightsArgs {
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) allow_net: Vec<String>,
 
+    /// Let tasks start tasks of their module, and wait for them: at most 1,000 at once and 16 deep
+    /// for each input. They end with the task that started them
+    #[arg(long)]
+    pub(crate) allow_tasks: bool,
+
     /// Let guests read standard input, and write directly to standard output and error. For
     /// debugging; a program without inputs then runs as if it were started natively
     #[arg(long)]

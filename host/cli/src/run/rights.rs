@@ -14,6 +14,7 @@ pub(crate) fn granted(args: &RightsArgs) -> Result<Option<Capabilities>> {
         dirs,
         env,
         allow_net,
+        allow_tasks,
         inherit_stdio,
         deterministic,
     } = args;
@@ -50,6 +51,9 @@ pub(crate) fn granted(args: &RightsArgs) -> Result<Option<Capabilities>> {
         let granted = rights.net(address);
         rights = granted.map_err(|error| Problem::Usage(error.into()))?;
     }
+    if *allow_tasks {
+        rights = rights.tasks();
+    }
     if *inherit_stdio {
         rights = rights.inherit_stdio();
     }
@@ -59,6 +63,7 @@ pub(crate) fn granted(args: &RightsArgs) -> Result<Option<Capabilities>> {
     let is_nothing = dirs.is_empty()
         && env.is_empty()
         && allow_net.is_empty()
+        && !allow_tasks
         && !inherit_stdio
         && deterministic.is_none();
     Ok((!is_nothing).then_some(rights))

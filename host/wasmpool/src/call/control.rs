@@ -47,6 +47,11 @@ pub(crate) struct Control {
     must_yield: AtomicBool,
     /// Whether the guest has returned to its worker for that reason. Reset by the worker.
     has_yielded: AtomicBool,
+    /// Whether the guest waits for other tasks. Written by the host function that waits.
+    waits_for_tasks: AtomicBool,
+    /// Whether the guest cannot wait for other tasks, since its call cannot leave its worker. Set
+    /// by the worker, reset by the host function that waits.
+    is_wait_refused: AtomicBool,
     limits: Limits,
     /// When the initializer or the task, whichever runs now, times out. Written before either
     /// starts; read by the watchdog and by the guest.
@@ -74,6 +79,8 @@ impl Control {
             is_forced: AtomicBool::new(false),
             must_yield: AtomicBool::new(false),
             has_yielded: AtomicBool::new(false),
+            waits_for_tasks: AtomicBool::new(false),
+            is_wait_refused: AtomicBool::new(false),
             limits,
             deadline: Mutex::new(None),
             worker: AtomicUsize::new(0),
@@ -156,6 +163,32 @@ impl Control {
     /// Whether the guest has returned to its worker for others since this was last called.
     pub(crate) fn take_yielded(&self) -> bool {
         self.has_yielded.swap(false, Ordering::SeqCst)
+    }
+
+    /// The guest begins to wait for other tasks, or has waited.
+    pub(crate) fn set_waits_for_tasks(&self, waits: bool) {
+        self.waits_for_tasks.store(waits, Ordering::SeqCst);
+        self.is_wait_refused.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether the guest waits for other tasks.
+    pub(crate) fn waits_for_tasks(&self) -> bool {
+        self.waits_for_tasks.load(Ordering::SeqCst)
+    }
+
+    /// Refuses the wait, if the guest waits for other tasks: its call cannot leave its worker, which
+    /// those tasks may need. Says whether it waits; then the call is to be polled again.
+    pub(crate) fn refuse_wait(&self) -> bool {
+        let waits = self.waits_for_tasks();
+        if waits {
+            self.is_wait_refused.store(true, Ordering::SeqCst);
+        }
+        waits
+    }
+
+    /// Whether the wait for other tasks was refused since it began.
+    pub(crate) fn is_wait_refused(&self) -> bool {
+        self.is_wait_refused.load(Ordering::SeqCst)
     }
 
     /// Whether the guest must halt now.

@@ -221,6 +221,14 @@ impl Admission {
         self.account.is_some()
     }
 
+    /// Has the task start now. If there is no room for what it is expected to need, it is charged
+    /// for nothing, and fails when it finds no room for what it wants.
+    pub(crate) fn grant_at_once(&mut self, need: usize) {
+        if !self.is_granted(need) {
+            self.account = Some(self.budget.open(0));
+        }
+    }
+
     /// The account that was opened when it was granted.
     pub(crate) fn into_account(mut self) -> Option<Arc<MemoryAccount>> {
         self.account.take()

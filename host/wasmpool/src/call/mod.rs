@@ -4,6 +4,7 @@
 //! Knows neither the guest nor the queue. Both sides of a call use it.
 
 mod allocation;
+mod children;
 mod control;
 mod events;
 mod limits;
@@ -13,6 +14,8 @@ mod payload;
 mod report;
 
 pub use allocation::Allocation;
+pub(crate) use children::{Child, ChildFailure, ChildRefused, ChildRequest, Parent};
+pub use children::{ChildLimits, ChildrenReport};
 pub(crate) use control::{Control, Interrupt, StopReason};
 pub(crate) use events::Listener;
 pub use events::{Progress, TaskEvent, TaskEvents};

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::children::ChildrenReport;
+
 /// The resources that a finished task used, and its output.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -41,6 +43,10 @@ pub struct TaskReport {
     /// file that was opened relative to an open folder is relative to that folder.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub refused: Vec<String>,
+    /// What the tasks that it started used; `None` if it had no
+    /// [right](crate::Capabilities::tasks) to start tasks, or started none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub children: Option<Box<ChildrenReport>>,
     /// What it wrote to standard output.
     pub stdout: Captured,
     /// What it wrote to standard error.

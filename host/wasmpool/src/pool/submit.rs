@@ -293,6 +293,7 @@ impl Pool {
             limits,
             capabilities: options.own_capabilities().cloned(),
             admission: None,
+            family: None,
             wants_fresh_instance: options.wants_fresh_instance() || task.is_program(),
             retry,
             line: options.line(),

@@ -3,6 +3,13 @@
 
 wasmtime::component::bindgen!({
     path: "wit",
-    world: "worker",
+    world: "wasmpool:task/worker@0.2.0",
+    imports: {
+        "wasmpool:task/children@0.2.0.wait": async | trappable,
+        "wasmpool:task/children@0.2.0": trappable,
+    },
     exports: { default: async },
+    with: {
+        "wasmpool:task/children@0.2.0.child": crate::sandbox::children::ChildResource,
+    },
 });

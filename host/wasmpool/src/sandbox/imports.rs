@@ -6,7 +6,7 @@ use wasmparser::{
     ComponentType, ComponentTypeRef, InstanceTypeDeclaration, Parser, Payload,
 };
 
-use super::module::{PACKAGE, is_our_version, version};
+use super::module::{PACKAGE, version};
 
 /// The imports of `component` that the pool does not provide, by name. Empty if its bytes are
 /// invalid: the compiler reports that.
@@ -29,9 +29,10 @@ pub(super) fn is_known(name: &str) -> bool {
         "wasi:random/",
         "wasi:sockets/",
     ];
+    let is_version = |start: &&str| version(name).starts_with(start);
     let is_wasi = WASI.iter().any(|package| name.starts_with(package));
     (is_wasi && version(name).starts_with("0.2."))
-        || (name.starts_with(PACKAGE) && is_our_version(name))
+        || (name.starts_with(PACKAGE) && ["0.1.", "0.2."].iter().any(is_version))
 }
 
 #[derive(Default)]

@@ -9,7 +9,7 @@ use wasmtime::{Engine, Store, format_err};
 
 use super::abi::{self, Outcome};
 use super::bindings::Worker;
-use super::bindings::exports::wasmpool::task::tasks::{Failure, TaskError as GuestError};
+use super::bindings::exports::wasmpool::task0_1_0::tasks::{Failure, TaskError as GuestError};
 use super::blocking::BlockingDriver;
 use super::ending::{self, Stage};
 use super::halting::until_stopped;
@@ -20,7 +20,9 @@ use super::wasi::Capabilities;
 use super::wasi::network::Lookups;
 use super::wasi::program::{self, Invocation};
 use super::{EntryPoint, Initializer, Module, TaskInfo};
-use crate::call::{Control, Limits, MemoryAccount, Output, Payload, StopReason, TaskReport};
+use crate::call::{
+    Control, Limits, MemoryAccount, Output, Parent, Payload, StopReason, TaskReport,
+};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::value::{self, Type, text};
 
@@ -225,16 +227,19 @@ impl Instance {
         Err(failed(initializer.failed(error, started)))
     }
 
-    /// Runs the module's task number `task` to its end, and writes its cost into `report`.
+    /// Runs the module's task number `task` to its end, and writes its cost into `report`. The guest
+    /// may start tasks if there is a `parent`.
     pub(crate) fn call(
         &mut self,
         control: &Arc<Control>,
         task: usize,
         arguments: Payload,
+        parent: Option<Arc<dyn Parent>>,
         report: &mut TaskReport,
     ) -> impl Future<Output = Ended> {
         report.instance_age = self.age;
         self.age += 1;
+        self.store.data_mut().parent = parent;
         self.run(control, task, arguments, control.limits(), report)
     }
 
@@ -263,7 +268,7 @@ impl Instance {
                 stage = Stage::Call;
                 match module.entries[task] {
                     EntryPoint::Registered => {
-                        let tasks = live.contract()?.wasmpool_task_tasks();
+                        let tasks = live.contract()?.wasmpool_task0_1_0_tasks();
                         let returned = tasks.call_call(store, &info.name, &arguments).await?;
                         Ok(returned.map_err(GuestFailure::Failure))
                     }
@@ -293,6 +298,7 @@ impl Instance {
             until_stopped(control, future).await
         };
 
+        self.store.data_mut().parent = None;
         self.account(task, limits, report);
         match called {
             Ok(Ok(result)) if result.len() > limits.payload => Ended {
@@ -354,7 +360,7 @@ pub(super) fn list(
     let listed = driver.run(control, async {
         let live = enter(compiled, &mut store, &mut live).await?;
         stage = Stage::Call;
-        let tasks = live.contract()?.wasmpool_task_tasks();
+        let tasks = live.contract()?.wasmpool_task0_1_0_tasks();
         tasks.call_list(&mut store).await
     });
     let tasks = listed.map_err(|error| {

@@ -3,13 +3,14 @@
 use wasmtime::component::HasSelf;
 use wasmtime::{Engine, component};
 
-use super::bindings::wasmpool::task::context;
+use super::bindings::wasmpool::task0_1_0::context;
+use super::bindings::wasmpool::task0_2_0::children;
 use super::store::State;
 use super::wasi::{files, network, preview1, time};
 
 /// The linkers with which modules are linked when they are loaded.
 pub(super) struct Linkers {
-    /// For components: WASI 0.2, and the context of our contract.
+    /// For components: WASI 0.2, and the interfaces of our contract.
     pub(super) components: component::Linker<State>,
     /// For core modules: WASI preview 1.
     pub(super) core_modules: wasmtime::Linker<State>,
@@ -23,6 +24,7 @@ impl Linkers {
         network::add_to_linker(&mut components)?;
         time::add_to_linker(&mut components)?;
         context::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;
+        children::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;
         let mut core_modules = wasmtime::Linker::new(engine);
         preview1::add_to_linker(&mut core_modules)?;
         Ok(Self {

@@ -11,7 +11,7 @@ use wasmtime_wasi::filesystem::Dir;
 use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use super::bindings::wasmpool::task::context;
+use super::bindings::wasmpool::task0_1_0::context;
 use super::limiter::Limiter;
 use super::wasi::Capabilities;
 use super::wasi::captured::CapturedStreams;
@@ -23,7 +23,7 @@ use super::wasi::program::Invocation;
 use super::wasi::refusals::Refusals;
 use super::wasi::rights;
 use super::wasi::time::VirtualTime;
-use crate::call::{Control, Limits, MemoryAccount, Progress};
+use crate::call::{Control, Limits, MemoryAccount, Parent, Progress};
 
 /// Handles (streams, pollables) that a guest may hold at once.
 const MAX_HANDLES: usize = 10_000;
@@ -38,6 +38,8 @@ pub(super) struct State {
     pub(super) output: CapturedStreams,
     /// The control block of the call that runs in the store now.
     pub(super) control: Arc<Control>,
+    /// The call itself, if its guest may start tasks.
+    pub(super) parent: Option<Arc<dyn Parent>>,
     rights: Capabilities,
     /// The virtual time of a deterministic guest.
     pub(super) time: Option<VirtualTime>,
@@ -54,7 +56,7 @@ pub(super) struct State {
     network: OnceCell<Arc<Network>>,
     /// The look-ups of the pool, for a guest with rights to the network.
     lookups: Option<Arc<Lookups>>,
-    table: ResourceTable,
+    pub(super) table: ResourceTable,
     /// The last field, so that it is dropped after all else that has files open.
     pub(super) slow_files: SlowFiles,
 }
@@ -92,6 +94,7 @@ pub(super) fn new(
         limiter: Limiter::new(limits.memory, account),
         output,
         control,
+        parent: None,
         rights,
         time,
         program: None,

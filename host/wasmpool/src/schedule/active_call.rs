@@ -14,7 +14,7 @@ use std::sync::Arc as StdArc;
 use tokio_util::sync::ReusableBoxFuture;
 
 use super::job::{Call, Settled};
-use super::queue::{Line, Queue};
+use super::queue::{Leave, Line, Queue};
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
 use crate::call::{Control, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
@@ -72,6 +72,8 @@ struct CellState {
     phase: Phase,
     /// `Some` while the call waits or is ready.
     call: Option<ActiveCall>,
+    /// How the call has left its worker.
+    left: Leave,
     /// Whether a worker waits for the wake-up.
     is_awaited: bool,
 }
@@ -148,6 +150,7 @@ impl CallCell {
             state: Mutex::new(CellState {
                 phase: Phase::Polled,
                 call: None,
+                left: Leave::Stays,
                 is_awaited: false,
             }),
             woken: Condvar::new(),
@@ -184,9 +187,10 @@ impl CallCell {
 
     /// Leaves the call here until it is woken. From now on any worker may have it. A call that was
     /// woken since the last poll began goes into the queue at once.
-    pub(crate) fn leave(self: &StdArc<Self>, call: ActiveCall) {
+    pub(crate) fn leave(self: &StdArc<Self>, call: ActiveCall, how: Leave) {
         let mut state = lock(&self.state);
         state.call = Some(call);
+        state.left = how;
         let was_woken = state.phase == Phase::Woken;
         state.phase = if was_woken {
             Phase::Ready
@@ -195,7 +199,7 @@ impl CallCell {
         };
         drop(state);
         if was_woken {
-            self.queue();
+            self.queue(how);
         }
     }
 
@@ -206,10 +210,10 @@ impl CallCell {
         state.call.take().expect("the queue has it once")
     }
 
-    fn queue(self: &StdArc<Self>) {
+    fn queue(self: &StdArc<Self>, left: Leave) {
         // Without a queue there is no pool, and no worker to go on with the call.
         if let Some(queue) = self.queue.upgrade() {
-            queue.resume(Ready::Call(StdArc::clone(self)), self.line.clone());
+            queue.resume(Ready::Call(StdArc::clone(self)), self.line.clone(), left);
         }
     }
 }
@@ -230,8 +234,9 @@ impl Wake for CallCell {
             }
             Phase::Waiting => {
                 state.phase = Phase::Ready;
+                let left = state.left;
                 drop(state);
-                self.queue();
+                self.queue(left);
             }
             Phase::Woken | Phase::Ready => {}
         }

@@ -10,7 +10,8 @@
 //!   for the least time comes first. That is fair queueing with equal weights and virtual time, as
 //!   in Linux's former scheduler CFS. A tenant that joins, or comes back, starts with the least
 //!   time of the active tenants, less [`CREDIT`]: time that it did not use is not saved up.
-//! - Within a tenant entries that came back come first, then new entries in order of arrival.
+//! - Within a tenant entries that came back come first, then new entries: those at the greatest
+//!   depth first, and in order of arrival at the same depth.
 //! - A new entry that has no memory keeps its turn: no new entry of its lane or of a lower one is
 //!   taken before it, and none of a higher lane once its own was passed over [`PATIENCE`] times.
 //!   Entries that came back have their memory, and are taken.
@@ -19,7 +20,7 @@
 //! when its time is no more than that of a tenant that joins, or when there are many.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::queue::QueueEntry;
@@ -62,13 +63,31 @@ const UNNAMED: usize = 0;
 pub(crate) struct Line {
     pub(crate) lane: usize,
     pub(crate) tenant: Option<Arc<str>>,
+    /// 0 for an entry that comes from outside, and one more than that of the entry which it comes
+    /// from for any other. The deepest ones come first: so a tree of entries is taken depth-first,
+    /// and few of the entries that wait for others are out at the same time.
+    pub(crate) depth: u32,
 }
 
 impl From<usize> for Line {
     /// The line without a tenant.
     fn from(lane: usize) -> Self {
-        Self { lane, tenant: None }
+        Self {
+            lane,
+            tenant: None,
+            depth: 0,
+        }
     }
+}
+
+/// How an entry leaves the worker that holds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Leave {
+    /// It still counts as started.
+    Stays,
+    /// It waits for other entries, and does not count as started meanwhile: they may need its place
+    /// among the entries that its tenant may have running.
+    GivesUpPlace,
 }
 
 /// An entry that was taken, and from where.
@@ -86,6 +105,7 @@ pub(super) struct Taken<T> {
 pub(super) struct Place {
     pub(super) lane: usize,
     pub(super) tenant: usize,
+    pub(super) depth: u32,
 }
 
 /// Which call must make room, and when to look again.
@@ -161,8 +181,12 @@ struct TenantLine<T> {
     /// Each entry with the number of entries of its chunk behind it. The number is too large where
     /// some of them were cleared away: then a few entries behind the chunk count as part of it.
     queue: VecDeque<(T, usize)>,
+    /// The new entries of a depth above 0, by their depth. No element is empty.
+    nested: BTreeMap<u32, VecDeque<T>>,
     /// The entries that came back.
     resumed: VecDeque<T>,
+    /// Those of them that had given up their place.
+    returning: VecDeque<T>,
     /// Whether it has an entry that can be taken.
     is_ready: bool,
     /// Whether the tenant is in the lane's `by_time`.
@@ -179,8 +203,8 @@ struct Held {
     counted_to: Option<Instant>,
     /// When the call was asked to make room.
     asked_at: Option<Instant>,
-    /// Whether the entry has left the worker, and will come back.
-    has_left: bool,
+    /// How the entry has left the worker, if it will come back.
+    leaves: Option<Leave>,
 }
 
 impl<T> Lanes<T> {
@@ -235,16 +259,20 @@ impl<T> Lanes<T> {
             return;
         }
         let place = self.place(line);
-        let queue = &mut self.line_mut(place).queue;
-        for (entry, n_followers) in chunk.zip((0..n_pushed).rev()) {
-            queue.push_back((entry, n_followers));
+        let line = self.line_mut(place);
+        if place.depth == 0 {
+            for (entry, n_followers) in chunk.zip((0..n_pushed).rev()) {
+                line.queue.push_back((entry, n_followers));
+            }
+        } else {
+            line.nested.entry(place.depth).or_default().extend(chunk);
         }
         self.n_queued += n_pushed;
         self.update(place);
     }
 
-    /// Puts back an entry that was taken and not started, with the number of entries of its chunk
-    /// behind it.
+    /// Puts back an entry of depth 0 that was taken and not started, with the number of entries of
+    /// its chunk behind it.
     pub(super) fn push_front(&mut self, entry: T, n_followers: usize, place: Place) {
         self.line_mut(place).queue.push_front((entry, n_followers));
         self.n_queued += 1;
@@ -252,9 +280,13 @@ impl<T> Lanes<T> {
     }
 
     /// Puts back an entry that was out, in front of the new entries of its line.
-    pub(super) fn resume(&mut self, entry: T, line: &Line) {
+    pub(super) fn resume(&mut self, entry: T, line: &Line, left: Leave) {
         let place = self.place(line);
-        self.line_mut(place).resumed.push_back(entry);
+        let line = self.line_mut(place);
+        match left {
+            Leave::Stays => line.resumed.push_back(entry),
+            Leave::GivesUpPlace => line.returning.push_back(entry),
+        }
         self.update(place);
     }
 
@@ -268,7 +300,11 @@ impl<T> Lanes<T> {
     /// An entry that was put aside comes back.
     pub(super) fn admit(&mut self, entry: T, place: Place) {
         self.forget_deferred(place);
-        self.line_mut(place).queue.push_back((entry, 0));
+        let line = self.line_mut(place);
+        match place.depth {
+            0 => line.queue.push_back((entry, 0)),
+            depth => line.nested.entry(depth).or_default().push_back(entry),
+        }
         self.n_queued += 1;
         self.update(place);
     }
@@ -287,14 +323,12 @@ impl<T> Lanes<T> {
         if let Some(now) = now {
             held.count_time(&mut self.tenants, now);
         }
-        let Held {
-            place, has_left, ..
-        } = *held;
+        let Held { place, leaves, .. } = *held;
         self.workers[worker] = None;
         self.lanes[place.lane].n_held -= 1;
         let tenant = &mut self.tenants[place.tenant];
         tenant.n_held -= 1;
-        if !has_left {
+        if leaves != Some(Leave::Stays) {
             let was_full = tenant.n_started >= tenant.max_running;
             tenant.n_started -= 1;
             if was_full {
@@ -304,9 +338,9 @@ impl<T> Lanes<T> {
     }
 
     /// The entry that the worker holds leaves it, and will come back.
-    pub(super) fn leave(&mut self, worker: usize) {
+    pub(super) fn leave(&mut self, worker: usize, how: Leave) {
         if let Some(held) = &mut self.workers[worker] {
-            held.has_left = true;
+            held.leaves = Some(how);
         }
     }
 
@@ -329,8 +363,8 @@ impl<T> Lanes<T> {
         };
         let mut number = self.turn(lane)?;
         let line = &self.tenants[number].lines[lane];
-        let is_short = match (budget, line.resumed.front(), line.queue.front()) {
-            (Some(budget), None, Some((entry, _))) => !entry.has_memory(budget),
+        let is_short = match (budget, line.next_new()) {
+            (Some(budget), Some(entry)) if !line.has_returned() => !entry.has_memory(budget),
             _ => false,
         };
         if is_short {
@@ -354,10 +388,10 @@ impl<T> Lanes<T> {
         }
         let tenant = &mut self.tenants[number];
         let line = &mut tenant.lines[lane];
-        let (entry, followers, was_out) = match line.resumed.pop_front() {
-            Some(entry) => (entry, VecDeque::new(), true),
+        let (entry, followers, origin) = match line.take_returned() {
+            Some((entry, left)) => (entry, VecDeque::new(), Some(left)),
             None => {
-                let (entry, n_followers) = line.queue.pop_front()?;
+                let (entry, n_followers) = line.take_new()?;
                 self.lanes[lane].waits_for_memory = None;
                 self.short_from = LANES;
                 // Shares and bounds do not reach the entries in a worker's local queue.
@@ -375,23 +409,26 @@ impl<T> Lanes<T> {
                     }
                 };
                 self.n_queued -= 1 + n_followers;
-                (entry, followers, false)
+                (entry, followers, None)
             }
         };
         let place = Place {
             lane,
             tenant: number,
+            // That of the entries that a worker keeps in its local queue.
+            depth: 0,
         };
-        self.hold(worker, place, was_out, now);
+        self.hold(worker, place, origin == Some(Leave::Stays), now);
         Some(Taken {
             entry,
             place,
             followers,
-            was_out,
+            was_out: origin.is_some(),
         })
     }
 
-    /// The worker holds an entry of this line from now on: a new one, or one that was out.
+    /// The worker holds an entry of this line from now on: a new one, or one that was out and still
+    /// counted as started.
     pub(super) fn hold(
         &mut self,
         worker: usize,
@@ -404,7 +441,7 @@ impl<T> Lanes<T> {
             since: now,
             counted_to: now,
             asked_at: None,
-            has_left: false,
+            leaves: None,
         });
         self.lanes[place.lane].n_held += 1;
         let tenant = &mut self.tenants[place.tenant];
@@ -445,7 +482,7 @@ impl<T> Lanes<T> {
                 continue;
             }
             let since = *held.since.get_or_insert(now);
-            let Place { lane, tenant } = held.place;
+            let Place { lane, tenant, .. } = held.place;
             let has_higher = waiting[..lane].iter().flatten().any(Option::is_some);
             let mut others = waiting[lane].into_iter().flatten();
             let due = if has_higher {
@@ -487,8 +524,8 @@ impl<T> Lanes<T> {
             };
             first_two.map(|tenant| {
                 let line = &self.tenants[tenant?].lines[lane];
-                let n_new = if is_short { 0 } else { line.queue.len() };
-                let n_waiting = line.resumed.len() + n_new;
+                let n_new = if is_short { 0 } else { line.n_new() };
+                let n_waiting = line.resumed.len() + line.returning.len() + n_new;
                 let n_open = n_waiting.saturating_sub(n_asked);
                 n_asked = n_asked.saturating_sub(n_waiting);
                 tenant.filter(|_| n_open > 0)
@@ -515,8 +552,9 @@ impl<T> Lanes<T> {
         let numbers = self.lanes[lane].by_time.iter();
         let numbers = numbers.map(|Reverse((_, number))| *number);
         let came_back = numbers.filter(|number| {
-            let line = &self.tenants[*number].lines[lane];
-            !line.resumed.is_empty()
+            let tenant = &self.tenants[*number];
+            let line = &tenant.lines[lane];
+            !line.resumed.is_empty() || tenant.has_room() && !line.returning.is_empty()
         });
         let by_time = |number: &usize| (self.tenants[*number].time, *number);
         let first = came_back.clone().min_by_key(by_time);
@@ -589,7 +627,14 @@ impl<T> Lanes<T> {
     }
 
     /// The place of a line that is about to get an entry.
-    fn place(&mut self, Line { lane, tenant }: &Line) -> Place {
+    fn place(
+        &mut self,
+        Line {
+            lane,
+            tenant,
+            depth,
+        }: &Line,
+    ) -> Place {
         let number = match tenant {
             None => UNNAMED,
             Some(name) => match self.by_name.get(name) {
@@ -611,6 +656,7 @@ impl<T> Lanes<T> {
         Place {
             lane: *lane,
             tenant: number,
+            depth: *depth,
         }
     }
 
@@ -672,12 +718,17 @@ impl<T> Lanes<T> {
     }
 
     /// Notes whether the line has an entry that can be taken, after a change of the line.
-    fn update(&mut self, Place { lane, tenant }: Place) {
-        let number = tenant;
+    fn update(&mut self, place: Place) {
+        let Place {
+            lane,
+            tenant: number,
+            ..
+        } = place;
         let tenant = &mut self.tenants[number];
-        let has_room = tenant.n_started < tenant.max_running;
+        let has_room = tenant.has_room();
         let line = &mut tenant.lines[lane];
-        let is_ready = !line.resumed.is_empty() || has_room && !line.queue.is_empty();
+        let is_ready =
+            !line.resumed.is_empty() || has_room && (line.has_new() || !line.returning.is_empty());
         if is_ready != line.is_ready {
             line.is_ready = is_ready;
             let n_ready = &mut self.lanes[lane].n_ready;
@@ -692,12 +743,16 @@ impl<T> Lanes<T> {
 
     fn update_all(&mut self, tenant: usize) {
         for lane in 0..LANES {
-            self.update(Place { lane, tenant });
+            self.update(Place {
+                lane,
+                tenant,
+                depth: 0,
+            });
         }
     }
 
-    fn line_mut(&mut self, Place { lane, tenant }: Place) -> &mut TenantLine<T> {
-        &mut self.tenants[tenant].lines[lane]
+    fn line_mut(&mut self, place: Place) -> &mut TenantLine<T> {
+        &mut self.tenants[place.tenant].lines[place.lane]
     }
 
     /// Takes all new entries out, and leaves those that came back.
@@ -706,8 +761,15 @@ impl<T> Lanes<T> {
         // In order of priority.
         for lane in 0..LANES {
             for tenant in 0..self.tenants.len() {
-                let place = Place { lane, tenant };
-                let queue = std::mem::take(&mut self.line_mut(place).queue);
+                let place = Place {
+                    lane,
+                    tenant,
+                    depth: 0,
+                };
+                let line = self.line_mut(place);
+                let nested = std::mem::take(&mut line.nested);
+                drained.extend(nested.into_values().rev().flatten());
+                let queue = std::mem::take(&mut line.queue);
                 drained.extend(queue.into_iter().map(|(entry, _)| entry));
                 self.update(place);
             }
@@ -720,11 +782,13 @@ impl<T> Lanes<T> {
     pub(super) fn retain(&mut self, is_wanted: impl Fn(&T) -> bool) {
         self.n_queued = 0;
         for tenant in 0..self.tenants.len() {
-            for lane in 0..LANES {
-                let place = Place { lane, tenant };
-                let queue = &mut self.line_mut(place).queue;
-                queue.retain(|(entry, _)| is_wanted(entry));
-                self.n_queued += self.line_mut(place).queue.len();
+            for line in &mut self.tenants[tenant].lines {
+                line.queue.retain(|(entry, _)| is_wanted(entry));
+                line.nested.retain(|_, entries| {
+                    entries.retain(&is_wanted);
+                    !entries.is_empty()
+                });
+                self.n_queued += line.n_new();
             }
             self.update_all(tenant);
         }
@@ -743,11 +807,18 @@ impl<T> Tenant<T> {
             n_deferred: 0,
             lines: std::array::from_fn(|_| TenantLine {
                 queue: VecDeque::new(),
+                nested: BTreeMap::new(),
                 resumed: VecDeque::new(),
+                returning: VecDeque::new(),
                 is_ready: false,
                 is_in_heap: false,
             }),
         }
+    }
+
+    /// Whether another of its entries may be started.
+    fn has_room(&self) -> bool {
+        self.n_started < self.max_running
     }
 
     /// Whether it has a worker, or wants one.
@@ -757,11 +828,53 @@ impl<T> Tenant<T> {
 
     /// Whether the tenant is known only for its time: it has no entries anywhere.
     fn is_idle(&self) -> bool {
-        let is_empty = |line: &TenantLine<T>| line.queue.is_empty() && line.resumed.is_empty();
+        let is_empty = |line: &TenantLine<T>| !line.has_new() && !line.has_returned();
         self.is_known
             && self.n_started == 0
             && self.n_deferred == 0
             && self.lines.iter().all(is_empty)
+    }
+}
+
+impl<T> TenantLine<T> {
+    fn has_new(&self) -> bool {
+        !self.queue.is_empty() || !self.nested.is_empty()
+    }
+
+    fn n_new(&self) -> usize {
+        let nested = self.nested.values().map(VecDeque::len);
+        self.queue.len() + nested.sum::<usize>()
+    }
+
+    /// The new entry that is next.
+    fn next_new(&self) -> Option<&T> {
+        match self.nested.last_key_value() {
+            Some((_, deepest)) => deepest.front(),
+            None => self.queue.front().map(|(entry, _)| entry),
+        }
+    }
+
+    /// Takes it, with the number of entries of its chunk behind it.
+    fn take_new(&mut self) -> Option<(T, usize)> {
+        let Some(mut deepest) = self.nested.last_entry() else {
+            return self.queue.pop_front();
+        };
+        let entry = deepest.get_mut().pop_front()?;
+        if deepest.get().is_empty() {
+            deepest.remove();
+        }
+        Some((entry, 0))
+    }
+
+    fn has_returned(&self) -> bool {
+        !self.resumed.is_empty() || !self.returning.is_empty()
+    }
+
+    /// Takes the first of the entries that came back, and says how it had left.
+    fn take_returned(&mut self) -> Option<(T, Leave)> {
+        let resumed = self.resumed.pop_front();
+        let resumed = resumed.map(|entry| (entry, Leave::Stays));
+        resumed.or_else(|| Some((self.returning.pop_front()?, Leave::GivesUpPlace)))
     }
 }
 
@@ -820,8 +933,11 @@ mod tests {
             for entry in entries {
                 let tenant = self.names.iter().find(|name| entry.starts_with(&***name));
                 let tenant = tenant.map(Arc::clone);
-                self.lanes
-                    .push([*entry].into_iter(), &Line { lane, tenant });
+                let line = Line {
+                    tenant,
+                    ..Line::from(lane)
+                };
+                self.lanes.push([*entry].into_iter(), &line);
             }
         }
 
@@ -949,15 +1065,56 @@ mod tests {
         assert_eq!(taken, ["a1", "a2", "b1", ""]);
         assert_eq!(bench.lanes.highest(), None);
         // An entry that is out has not ended.
-        bench.lanes.leave(0);
+        bench.lanes.leave(0, Leave::Stays);
         assert_eq!(bench.pop_after(0, 0), "");
         let line = Line {
-            lane: NORMAL,
             tenant: Some(Arc::clone(&bench.names[0])),
+            ..Line::from(NORMAL)
         };
-        bench.lanes.resume("a1", &line);
+        bench.lanes.resume("a1", &line, Leave::Stays);
         assert_eq!(bench.pop_after(3, 0), "a1");
         assert_eq!(bench.pop_after(3, 0), "a3");
+    }
+
+    #[test]
+    fn an_entry_that_gave_up_its_place_waits_for_one() {
+        let mut limits = AllTenantLimits::default();
+        let one = TenantLimits::new().max_running(1);
+        limits.by_name.insert("a".into(), one);
+        let mut bench = Bench::with_limits(2, limits);
+        bench.push(NORMAL, &["a1", "a2"]);
+        assert_eq!(bench.pop_after(0, 0), "a1");
+        // It waits for a2, which can start meanwhile.
+        bench.lanes.leave(0, Leave::GivesUpPlace);
+        assert_eq!(bench.pop_after(0, 0), "a2");
+        let line = Line {
+            tenant: Some(Arc::clone(&bench.names[0])),
+            ..Line::from(NORMAL)
+        };
+        bench.lanes.resume("a1", &line, Leave::GivesUpPlace);
+        assert_eq!(bench.pop_after(1, 0), "");
+        assert_eq!(bench.pop_after(0, 0), "a1");
+    }
+
+    #[test]
+    fn the_deepest_entries_come_first_and_in_order() {
+        let mut bench = Bench::new(1);
+        let line = |depth| Line {
+            depth,
+            ..Line::from(NORMAL)
+        };
+        for (entry, depth) in [("0a", 0), ("1a", 1), ("2a", 2), ("1b", 1), ("2b", 2)] {
+            bench.lanes.push([entry].into_iter(), &line(depth));
+        }
+        assert_eq!(bench.lanes.n_queued(), 5);
+        assert_eq!(bench.pop_after(0, 0), "2a");
+        let place = bench.lanes.defer(&line(2));
+        bench.lanes.admit("2c", place);
+        bench.lanes.resume("out", &line(1), Leave::Stays);
+        let order = [(); 4].map(|()| bench.pop_after(0, 0));
+        assert_eq!(order, ["out", "2b", "2c", "1a"]);
+        bench.lanes.retain(|entry| *entry != "1b");
+        assert_eq!(bench.lanes.drain(), ["0a"]);
     }
 
     #[test]
@@ -997,14 +1154,14 @@ mod tests {
         let mut bench = Bench::new(1);
         bench.push(NORMAL, &["b1", "a1!"]);
         assert_eq!(bench.pop_after(0, 0), "b1");
-        bench.lanes.leave(0);
+        bench.lanes.leave(0, Leave::Stays);
         assert_eq!(bench.pop_after(0, 0), "");
         let name = Arc::clone(&bench.names[1]);
         let line = Line {
-            lane: NORMAL,
             tenant: Some(name),
+            ..Line::from(NORMAL)
         };
-        bench.lanes.resume("b1", &line);
+        bench.lanes.resume("b1", &line, Leave::Stays);
         assert_eq!(bench.pop_after(0, 0), "b1");
         assert!(bench.lanes.is_short_of_memory());
     }
@@ -1019,11 +1176,11 @@ mod tests {
         // b1 makes room, and is taken again since a1 has no memory.
         let name = Arc::clone(&bench.names[1]);
         let line = Line {
-            lane: NORMAL,
             tenant: Some(name),
+            ..Line::from(NORMAL)
         };
-        bench.lanes.leave(0);
-        bench.lanes.resume("b1", &line);
+        bench.lanes.leave(0, Leave::Stays);
+        bench.lanes.resume("b1", &line, Leave::Stays);
         assert_eq!(bench.pop_after(0, 0), "b1");
         assert_eq!(bench.preempt_after(20), Preemption::default());
         bench.push(0, &["a0"]);
@@ -1056,8 +1213,8 @@ mod tests {
         let n_tenants = if cfg!(miri) { 600 } else { 10_000 };
         for number in 0..n_tenants {
             let line = Line {
-                lane: NORMAL,
                 tenant: Some(format!("tenant {number}").into()),
+                ..Line::from(NORMAL)
             };
             bench.lanes.push(["entry"].into_iter(), &line);
             assert_eq!(bench.pop_after(0, 1), "entry");

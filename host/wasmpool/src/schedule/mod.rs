@@ -6,6 +6,7 @@
 
 mod active_call;
 mod callbacks;
+mod children;
 mod job;
 mod lanes;
 mod places;

@@ -31,7 +31,7 @@
 
 use std::collections::{BinaryHeap, VecDeque};
 
-pub(crate) use super::lanes::{LANES, Line};
+pub(crate) use super::lanes::{LANES, Leave, Line};
 use super::lanes::{Lanes, Place, Preemption, Taken};
 use super::places::{Capacity, Places};
 use super::tenants::AllTenantLimits;
@@ -192,13 +192,15 @@ impl<T: QueueEntry> Queue<T> {
     }
 
     /// Puts the entries of a chunk at the end of a line, or gives them back if the queue has
-    /// closed meanwhile.
+    /// closed meanwhile. A closed queue takes entries that come from others, which it took before,
+    /// until it is drained.
     pub(crate) fn push<C>(&self, chunk: C, line: impl Into<Line>) -> Result<(), C>
     where
         C: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     {
+        let line = line.into();
         let mut entries = self.lock();
-        if entries.closed {
+        if entries.closed && (line.depth == 0 || entries.drained) {
             return Err(chunk);
         }
         // Workers skip dead entries that they pop. While every worker is busy nobody pops, so
@@ -208,7 +210,6 @@ impl<T: QueueEntry> Queue<T> {
         }
         let chunk = chunk.into_iter();
         let n_pushed = chunk.len();
-        let line = line.into();
         entries.lanes.push(chunk, &line);
         self.note_local(&entries);
         self.may_have_entries.store(true, Ordering::Relaxed);
@@ -245,8 +246,8 @@ impl<T: QueueEntry> Queue<T> {
     }
 
     /// The entry that the worker took last leaves it now, and will come back.
-    pub(crate) fn leave(&self, worker: usize) {
-        self.lock().lanes.leave(worker);
+    pub(crate) fn leave(&self, worker: usize, how: Leave) {
+        self.lock().lanes.leave(worker, how);
     }
 
     /// An entry that was announced does not come back after all.
@@ -257,11 +258,11 @@ impl<T: QueueEntry> Queue<T> {
     }
 
     /// Puts back an entry that was announced, in front of the new ones of its line. A closed queue
-    /// takes it too.
-    pub(crate) fn resume(&self, entry: T, line: impl Into<Line>) {
+    /// takes it too. `left` is how it had left its worker.
+    pub(crate) fn resume(&self, entry: T, line: impl Into<Line>, left: Leave) {
         let mut entries = self.lock();
         let line = line.into();
-        entries.lanes.resume(entry, &line);
+        entries.lanes.resume(entry, &line, left);
         self.note_local(&entries);
         self.may_have_entries.store(true, Ordering::Relaxed);
         let is_seen = entries.searcher.take().is_some();

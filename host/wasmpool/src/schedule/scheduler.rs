@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::active_call::{ActiveCall, CallCell, CallEnd, CallFuture, Ready, Unsettled};
 use super::job::{Call, Settled};
 use super::places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
-use super::queue::{Line, Preempt, Queue};
+use super::queue::{Leave, Line, Preempt, Queue};
 use super::stats::Counters;
 use super::tenants::{AllTenantLimits, TenantPlaces};
 use super::timings::Timings;
@@ -329,7 +329,7 @@ impl Scheduler {
                     true => self.queue.try_yield(),
                     false => self.queue.try_suspend(),
                 };
-            if yields && !may_leave {
+            if !may_leave && (yields || call.control().refuse_wait()) {
                 continue;
             }
             let now = Instant::now();
@@ -355,11 +355,15 @@ impl Scheduler {
             self.timings
                 .pause(worker.index, now.duration_since(taken_at));
             call.task.job().suspend();
-            self.queue.leave(worker.index);
+            let how = match !yields && call.control().waits_for_tasks() {
+                true => Leave::GivesUpPlace,
+                false => Leave::Stays,
+            };
+            self.queue.leave(worker.index, how);
             if yields {
                 cell.wake_by_ref();
             }
-            cell.leave(call);
+            cell.leave(call, how);
             return true;
         }
     }

@@ -22,7 +22,9 @@ impl TenantLimits {
 
     /// How many of the tenant's tasks may have started and not ended, at least 1: those that
     /// compute and those that are [suspended](crate::TaskState::Suspended). Further ones wait in
-    /// the queue, and tasks of other tenants come before them. Default: no limit.
+    /// the queue, and tasks of other tenants come before them. A task that waits for
+    /// [tasks which it has started](crate::Capabilities::tasks) does not count meanwhile. Default:
+    /// no limit.
     pub fn max_running(mut self, tasks: usize) -> Self {
         self.max_running = Some(tasks);
         self

@@ -1,6 +1,7 @@
 //! What a job carries while it is queued: everything that a worker needs to run it.
 
 use super::active_call::Ready;
+use super::children::Family;
 use super::job::Job;
 use super::places::Permit;
 use super::queue::{Line, QueueEntry};
@@ -34,6 +35,8 @@ pub(crate) struct WorkItem {
     /// Its request for memory, in a pool with a memory budget. `Some` from when a worker first
     /// wanted to start the task until a worker starts it.
     pub(crate) admission: Option<Admission>,
+    /// Its family, if a running task has started it.
+    pub(crate) family: Option<Arc<Family>>,
 }
 
 impl WorkItem {
@@ -71,7 +74,15 @@ impl QueueEntry for Ready {
         let admitted = job.with_queued(|work| {
             let need = work.module.expected_memory(work.task);
             let admission = work.admission.get_or_insert_with(|| Admission::new(budget));
-            admission.is_granted(need.min(work.limits.memory))
+            let need = need.min(work.limits.memory);
+            match work.line.depth {
+                0 => admission.is_granted(need),
+                // The tasks that wait for it may hold all the memory there is.
+                _ => {
+                    admission.grant_at_once(need);
+                    true
+                }
+            }
         });
         // A task that has ended needs nothing.
         admitted.unwrap_or(true)

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use serde::{Deserialize, Serialize};
 
 use super::active_call::{CallEnd, CallFuture};
+use super::children::{RunningParent, Starter};
 use super::job::Call;
 use super::retry::Retry;
 use super::scheduler::{Runner, Scheduler};
@@ -14,7 +15,7 @@ use super::trace;
 use super::watchdog::WorkerId;
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
 use crate::call::{
-    Admission, Control, Interrupt, Limits, MemoryBudget, MemoryOwner, Payload, TaskReport,
+    Admission, Control, Interrupt, Limits, MemoryBudget, MemoryOwner, Parent, Payload, TaskReport,
 };
 use crate::error::TaskError;
 use crate::sandbox::{Ended, EnteredReactor, Instance, Module, Sandbox};
@@ -184,6 +185,7 @@ impl Runner for Worker<'_> {
         call: &mut Call<WorkItem>,
         started: Instant,
     ) -> (CallFuture, CallSpan) {
+        let parent = RunningParent::of_call(self.registry, job, call);
         let Call {
             payload: work,
             control,
@@ -209,6 +211,7 @@ impl Runner for Worker<'_> {
             control: Arc::clone(control),
             task: work.task,
             arguments: work.arguments.hand_out(),
+            parent,
         };
         let future = if instance.initializer_to_run().is_some() {
             let registry = Arc::clone(self.registry);
@@ -306,6 +309,8 @@ struct TaskCall {
     control: Arc<Control>,
     task: usize,
     arguments: Payload,
+    /// `Some` if it may start tasks.
+    parent: Option<Arc<RunningParent>>,
 }
 
 /// Initializes the instance, and then runs the task with the whole of its timeout.
@@ -346,9 +351,17 @@ async fn call_instance(
         control,
         task,
         arguments,
+        parent,
     } = call;
-    let ended = instance.call(&control, task, arguments, &mut report);
+    let starter = parent.as_ref().map(|parent| {
+        let starter: Arc<dyn Parent> = Arc::new(Starter(Arc::clone(parent)));
+        starter
+    });
+    let ended = instance.call(&control, task, arguments, starter, &mut report);
     let Ended { outcome, is_clean } = ended.await;
+    if let Some(parent) = parent {
+        report.children = parent.end();
+    }
     CallEnd {
         outcome,
         report,

@@ -197,6 +197,17 @@ impl TaskModule {
     }
 }
 
+impl Capabilities {
+    /// Lets the guest start tasks of this module, under this name: as
+    /// [`tasks`](Self::tasks), which is for its own module. Such a task has the rights of the task
+    /// that starts it, not those of the module.
+    ///
+    /// The module must belong to the pool in which the rights are used; otherwise its tasks fail.
+    pub fn tasks_of(self, name: impl Into<String>, module: &TaskModule) -> Self {
+        self.with_tasks_of(name.into(), Arc::clone(&module.module))
+    }
+}
+
 impl fmt::Debug for TaskModule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names = self.tasks().iter().map(|task| &task.name);

@@ -219,6 +219,7 @@ impl TaskOptions {
         Line {
             lane: self.priority as usize,
             tenant: self.tenant.clone(),
+            depth: 0,
         }
     }
 }

@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 
 use super::files::Folders;
 use super::rights::Opened;
+use crate::call::ChildLimits;
+use crate::sandbox::{Module, TaskGrants};
 use crate::sync::Arc;
 
-/// The rights of a guest to the host: folders, variables, addresses. None by default.
+/// The rights of a guest to the host: folders, variables, addresses, tasks. None by default.
 ///
 /// They are given to a module
 /// ([`TaskModule::with_capabilities`](crate::TaskModule::with_capabilities)), to the tasks of one
@@ -76,6 +78,7 @@ pub(crate) struct Grants {
     pub(crate) inherits_stdio: bool,
     /// The seed of a deterministic guest.
     pub(crate) seed: Option<u64>,
+    pub(crate) tasks: Option<TaskGrants>,
 }
 
 /// A folder of the host, and the name under which the guest sees it.
@@ -315,6 +318,45 @@ impl Capabilities {
         self.change(|grants| grants.seed = Some(seed))
     }
 
+    /// Lets the guest start tasks of its own module: its children.
+    ///
+    /// A child is a task of the pool like any other. It has the tenant, the priority and the rights
+    /// of the task that starts it, its parent; at most its memory limit; and at most the time that
+    /// the parent has left. The parent can wait for it, and gets its result or its error. When the
+    /// parent ends, in whichever way, its children are cancelled, except those that it has started
+    /// as independent ones.
+    ///
+    /// A parent that waits is [suspended](crate::TaskState::Suspended), so a pool of one worker can
+    /// run trees of tasks. Children come before other queued tasks of their tenant, the most deeply
+    /// nested first, so few parents wait at once. Where
+    /// [`max_suspended`](crate::PoolBuilder::max_suspended) tasks wait already, waiting fails with
+    /// an error that the guest can handle. The queue's capacity does not hold children back;
+    /// [`child_limits`](Self::child_limits) does. Of a tenant with
+    /// [`max_running`](crate::TenantLimits::max_running), a task that waits for its children does
+    /// not count as running. A child never waits for a
+    /// [memory budget](crate::PoolBuilder::memory_budget): it fails where there is no memory.
+    pub fn tasks(self) -> Self {
+        self.change_tasks(|tasks| tasks.own = true)
+    }
+
+    /// The limits for the children of each task, with their children. No effect without a right to
+    /// start [tasks](Self::tasks). Default: [`ChildLimits::new`].
+    pub fn child_limits(self, limits: ChildLimits) -> Self {
+        self.change_tasks(|tasks| tasks.limits = limits)
+    }
+
+    /// Lets the guest start tasks of the module, which it names so.
+    pub(crate) fn with_tasks_of(self, name: String, module: Arc<Module>) -> Self {
+        self.change_tasks(|tasks| {
+            tasks.modules.retain(|(known, _)| *known != name);
+            tasks.modules.push((name, module));
+        })
+    }
+
+    fn change_tasks(self, change: impl FnOnce(&mut TaskGrants)) -> Self {
+        self.change(|grants| change(grants.tasks.get_or_insert_default()))
+    }
+
     /// The granted rights, if there are any.
     pub(crate) fn grants(&self) -> Option<&Grants> {
         self.0.as_deref()
@@ -340,6 +382,7 @@ impl fmt::Debug for Capabilities {
             .field("net", &grants.net)
             .field("inherits_stdio", &grants.inherits_stdio)
             .field("seed", &grants.seed)
+            .field("tasks", &grants.tasks)
             .finish()
     }
 }
