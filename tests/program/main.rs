@@ -5,6 +5,7 @@ mod docs;
 #[cfg(target_os = "linux")]
 mod ending;
 mod functions;
+mod inputs;
 #[cfg(target_os = "linux")]
 #[path = "../library/lease.rs"]
 mod lease;
@@ -1251,7 +1252,8 @@ mod programs {
             let lines = lines.assert_code(1).lines();
             assert_eq!(lines[0]["error"]["kind"], "bad-input");
             let message = lines[0]["error"]["message"].as_str().unwrap();
-            assert!(message.starts_with("line 1: not UTF-8"), "{message}");
+            let place = format!("`{file}`, line 1: not UTF-8");
+            assert!(message.starts_with(&place), "{message}");
             assert_eq!(lines[1]["output"]["code"], 0);
         });
     }

@@ -60,10 +60,16 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) stdin: bool,
 
-    /// Read more inputs from this file; `-` is standard input. Each line is a JSON value, blank
-    /// lines are skipped; for a program each line is text and may be empty
+    /// Read more inputs from this file; `-` is standard input. May be given several times: the files
+    /// are read one after the other. Each line is a JSON value, blank lines are skipped; for a
+    /// program each line is text and may be empty. Files of JSON are in UTF-8
     #[arg(short, long, value_name = "FILE")]
-    pub(crate) input: Option<PathBuf>,
+    pub(crate) input: Vec<PathBuf>,
+
+    /// In the files of inputs, each input ends with NUL and may have several lines: for the output
+    /// of `find -print0`. With `--input`, `-0` is this option and not a number
+    #[arg(short = '0', long, requires = "input")]
+    pub(crate) null: bool,
 
     /// Call an exported function, written in WAVE: `--invoke 'factorize(360)'`
     #[arg(long, value_name = "CALL", conflicts_with_all = ["inputs", "input", "task"])]
@@ -187,9 +193,19 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
+    /// Reads `-0` behind the module as the option: to the parser it is a number, since inputs may
+    /// be negative.
+    pub(crate) fn find_null(&mut self) {
+        if !self.input.is_empty() {
+            let n_inputs = self.inputs.len();
+            self.inputs.retain(|input| input != "-0");
+            self.null |= self.inputs.len() < n_inputs;
+        }
+    }
+
     /// Whether there are or may be inputs.
     pub(crate) fn has_inputs(&self) -> bool {
-        !self.inputs.is_empty() || self.input.is_some()
+        !self.inputs.is_empty() || !self.input.is_empty()
     }
 }
 

@@ -16,7 +16,7 @@ use wasmpool_bench::{BenchError, OwnInput, OwnTask, Pace, Plan, Progress, Report
 
 use crate::args::BenchArgs;
 use crate::ending::{self, Ending, Problem, Result};
-use crate::input::{Inputs, Shape};
+use crate::input::{Format, Input, Inputs, Shape};
 use crate::module;
 use crate::visible::printable_lines;
 
@@ -104,10 +104,11 @@ fn own_task(args: &BenchArgs, name: &str) -> Result<OwnTask> {
     let module = module::usable(pool.load_bytes(&wasm), name)?;
     let task = module::choose_task(&module, name, args.task.as_deref())?;
     let arity = task.arity();
-    let inputs = Inputs::open(args.input.clone(), None, Shape::Json { arity });
+    let shape = Shape::Json { arity };
+    let inputs = Inputs::open(args.input.clone(), Vec::new(), Format::Lines, shape);
     let inputs = inputs.map_err(Problem::Unusable)?;
-    let input = |input: io::Result<crate::input::Input>| {
-        let input = input.map_err(|error| Problem::Unusable(error.into()))?;
+    let input = |input: anyhow::Result<Input>| {
+        let input = input.map_err(Problem::Unusable)?;
         let arguments = input.arguments;
         let text = input.text.get().to_owned();
         let arguments = arguments

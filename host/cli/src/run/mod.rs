@@ -14,7 +14,7 @@ mod tally;
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -22,6 +22,7 @@ use std::time::Instant;
 use anyhow::{Context as _, anyhow};
 use crossbeam_channel::{Receiver, Sender, select_biased};
 use indicatif::ProgressBar;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use wasmpool::{
     Isolation, MemoryReset, Pool, Retry, Shutdown, Task, TaskError, TaskFuture, TaskInfo,
@@ -34,9 +35,10 @@ use self::progress::{Length, Progress};
 use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
 use crate::args::{IsolationArg, MemoryResetArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
-use crate::input::{Input, Inputs, Shape};
+use crate::input::{Format, Input, Inputs, Shape};
 use crate::module;
 use crate::template::Template;
+use crate::visible::printable;
 
 /// How many inputs are in flight, from being read to being written: the least number, and the
 /// number per worker. Enough to keep workers busy behind a slow task whose line must come first;
@@ -70,10 +72,11 @@ enum News {
     /// An input did not become a task.
     NoTask { input: Position, line: Vec<u8> },
     /// Reading the inputs failed.
-    ReadFailed(io::Error),
+    ReadFailed(anyhow::Error),
 }
 
 pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
+    args.find_null();
     let interrupt = Interrupt::install().map_err(Problem::Unusable)?;
     let pool = build_pool(&args)?;
     let spinner = match args.quiet || args.no_progress {
@@ -128,9 +131,7 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
         write_report(file, &summary)?;
     }
     if let Some(error) = read_error {
-        return Err(Problem::Unusable(
-            anyhow::Error::new(error).context("reading the input failed"),
-        ));
+        return Err(Problem::Unusable(error.context("reading the input failed")));
     }
     Ok(match stopped {
         Stopped::ByUser => Ending::Interrupted,
@@ -155,8 +156,39 @@ fn task_and_inputs<'a>(module: &'a TaskModule, args: &RunArgs) -> Result<(&'a Ta
 }
 
 fn open(args: &RunArgs, shape: Shape) -> Result<Inputs> {
-    let inputs = Inputs::open(args.inputs.clone(), args.input.as_deref(), shape);
+    let format = match args.null {
+        true => Format::NulEnded,
+        false => Format::Lines,
+    };
+    if !args.quiet {
+        tell_of_names_of_files(args);
+    }
+    let inputs = Inputs::open(args.inputs.clone(), args.input.clone(), format, shape);
     inputs.map_err(Problem::Unusable)
+}
+
+/// Warns if text that is an input is the name of a file: of `--input *.txt` the shell makes
+/// `--input a.txt b.txt`.
+fn tell_of_names_of_files(args: &RunArgs) {
+    let is_name = |text: &&String| {
+        !args.input.is_empty()
+            && Path::new(text).is_file()
+            && serde_json::from_str::<IgnoredAny>(text).is_err()
+    };
+    let mut names = args.inputs.iter().filter(is_name);
+    if let Some(first) = names.next() {
+        let more = match names.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        let first = printable(first);
+        // Standard error may be closed.
+        let _ = writeln!(
+            io::stderr(),
+            "warning: the input `{first}`{more} is taken as text, and is the name of a file: \
+             `--input` takes one file and may be repeated, as in `--input={{a,b}}.txt`"
+        );
+    }
 }
 
 /// Why a run ended early.
@@ -256,7 +288,7 @@ fn drive(
     args: &RunArgs,
     interrupt: &Interrupt,
     tally: &mut Tally,
-) -> Result<(Stopped, Option<io::Error>)> {
+) -> Result<(Stopped, Option<anyhow::Error>)> {
     let (news_sender, news) = crossbeam_channel::unbounded();
     let chunk_size = usize::from(args.chunk);
     let n_places = UNDER_WAY.max(UNDER_WAY_PER_WORKER * chunk_size * pool.workers());
@@ -441,7 +473,7 @@ struct Writer<'a> {
     tally: &'a mut Tally,
     /// Messages of tasks that have ended.
     n_ended: u64,
-    read_error: Option<io::Error>,
+    read_error: Option<anyhow::Error>,
 }
 
 impl Writer<'_> {
@@ -532,10 +564,10 @@ fn progress(args: &RunArgs, file_size: Option<u64>) -> Progress {
     if !is_wanted || !io::stderr().is_terminal() {
         return Progress::hidden();
     }
-    Progress::on_stderr(match (&args.input, file_size) {
-        (None, _) => Length::Tasks(args.inputs.len() as u64),
-        (Some(_), Some(bytes)) => Length::Bytes(bytes),
-        (Some(_), None) => Length::Unknown,
+    Progress::on_stderr(match (args.input.is_empty(), file_size) {
+        (true, _) => Length::Tasks(args.inputs.len() as u64),
+        (false, Some(bytes)) => Length::Bytes(bytes),
+        (false, None) => Length::Unknown,
     })
 }
 
