@@ -11,6 +11,7 @@ mod inputs;
 mod lease;
 mod new;
 mod packages;
+mod tables;
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -71,6 +71,16 @@ pub(crate) struct RunArgs {
     #[arg(short = '0', long, requires = "input")]
     pub(crate) null: bool,
 
+    /// The files of inputs are tables: a row is a call, and the columns, in any order, are named
+    /// like the task's parameters. A cell is what the parameter's type says; for tasks without
+    /// types it is JSON, or else text
+    #[arg(long, requires = "input", conflicts_with_all = ["null", "tsv"])]
+    pub(crate) csv: bool,
+
+    /// The same for tables with tabs between the cells, and no quotes around them
+    #[arg(long, requires = "input", conflicts_with = "null")]
+    pub(crate) tsv: bool,
+
     /// Call an exported function, written in WAVE: `--invoke 'factorize(360)'`
     #[arg(long, value_name = "CALL", conflicts_with_all = ["inputs", "input", "task"])]
     pub(crate) invoke: Vec<String>,

@@ -26,6 +26,8 @@ pub(super) struct OpenFile {
     /// What messages call it; `None` if it is standard input and the only one.
     pub(super) name: Option<String>,
     pub(super) reader: Reader,
+    /// Whether reading it never waits for another process.
+    pub(super) is_regular: bool,
 }
 
 impl Files {
@@ -50,6 +52,12 @@ impl Files {
         Ok(size)
     }
 
+    /// The regular ones, to look at what is in them before anything runs.
+    pub(super) fn regular(&self) -> impl Iterator<Item = &Path> {
+        let paths = self.left.as_slice().iter().map(PathBuf::as_path);
+        paths.filter(|path| !is_stdin(path) && path.is_file())
+    }
+
     /// Opens the next one. Waits for a writer if it is a FIFO.
     pub(super) fn next(&mut self) -> Option<anyhow::Result<OpenFile>> {
         let path = self.left.next()?;
@@ -61,14 +69,19 @@ impl Files {
 }
 
 /// Opens a file; `-` is standard input.
-fn open(path: &Path) -> anyhow::Result<OpenFile> {
-    let reader: Box<dyn Read + Send> = match is_stdin(path) {
-        true => Box::new(io::stdin()),
-        false => Box::new(File::open(path).with_context(|| cannot_read(path))?),
+pub(super) fn open(path: &Path) -> anyhow::Result<OpenFile> {
+    let (reader, is_regular): (Box<dyn Read + Send>, _) = match is_stdin(path) {
+        true => (Box::new(io::stdin()), stdin_size().is_some()),
+        false => {
+            let file = File::open(path).with_context(|| cannot_read(path))?;
+            let is_regular = file.metadata().is_ok_and(|metadata| metadata.is_file());
+            (Box::new(file), is_regular)
+        }
     };
     Ok(OpenFile {
         name: Some(in_words(path)),
         reader: BufReader::new(reader),
+        is_regular,
     })
 }
 

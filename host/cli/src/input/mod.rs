@@ -1,10 +1,12 @@
 //! The inputs of a run: from the command line, then from files, one at a time.
 
+mod cell;
 mod encoding;
 mod files;
 mod json;
 mod place;
 mod records;
+mod table;
 
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
@@ -15,6 +17,8 @@ use self::files::Files;
 pub(crate) use self::json::{Input, quoted};
 use self::place::Unit;
 use self::records::{Content, Record, Records};
+use self::table::Table;
+pub(crate) use self::table::{Dialect, Params};
 use crate::template::Template;
 
 /// All inputs, in order.
@@ -23,7 +27,7 @@ pub(crate) struct Inputs {
     ready: std::vec::IntoIter<Input>,
     given: std::vec::IntoIter<String>,
     /// The file that is being read.
-    file: Option<Records>,
+    file: Option<Source>,
     files: Files,
     format: Format,
     /// How many bytes the files have, if that is known.
@@ -42,12 +46,20 @@ pub(crate) enum Shape {
 }
 
 /// How the inputs are told apart in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Format {
     /// Each is a line.
     Lines,
     /// Each ends with NUL.
     NulEnded,
+    /// Each is a row of a table.
+    Table(Dialect, Params),
+}
+
+/// An open file.
+enum Source {
+    Records(Records),
+    Table(Table),
 }
 
 impl Inputs {
@@ -67,6 +79,11 @@ impl Inputs {
         let has_files = !files.is_empty();
         let files = Files::new(files);
         let file_size = files.check(matches!(shape, Shape::Json { .. }))?;
+        if let Format::Table(dialect, params) = &format {
+            files
+                .regular()
+                .try_for_each(|path| table::check(path, *dialect, params))?;
+        }
         let mut inputs = Self {
             ready: Vec::new().into_iter(),
             given: given.into_iter(),
@@ -105,29 +122,45 @@ impl Inputs {
         let Some(file) = &self.file else {
             return true;
         };
-        !self.given.as_slice().is_empty() || file.has_more_at_hand()
+        !self.given.as_slice().is_empty()
+            || match file {
+                Source::Records(records) => records.has_more_at_hand(),
+                Source::Table(table) => table.has_more_at_hand(),
+            }
     }
 
-    /// Goes on with the next file. Returns whether there is one.
-    fn open_next(&mut self) -> anyhow::Result<bool> {
-        let file = self.files.next().transpose()?;
-        let unit = match self.format {
-            Format::Lines => Unit::Line,
-            Format::NulEnded => Unit::Item,
+    /// Goes on with the next file, if there is one.
+    fn open_next(&mut self) -> anyhow::Result<()> {
+        self.file = None;
+        let Some(file) = self.files.next().transpose()? else {
+            return Ok(());
         };
         let content = match &self.shape {
             Shape::Json { .. } => Content::Json,
             Shape::Text(_) => Content::Text,
         };
-        self.file = file.map(|file| Records::new(file, unit, content));
-        Ok(self.file.is_some())
+        self.file = Some(match &self.format {
+            Format::Lines => Source::Records(Records::new(file, Unit::Line, content)),
+            Format::NulEnded => Source::Records(Records::new(file, Unit::Item, content)),
+            Format::Table(dialect, params) => {
+                Source::Table(Table::open(file, *dialect, params.clone())?)
+            }
+        });
+        Ok(())
     }
 
     /// The next input of the files.
     fn from_files(&mut self) -> anyhow::Result<Option<Input>> {
-        while let Some(file) = &mut self.file {
-            if let Some(record) = file.next().transpose()? {
-                return Ok(Some(from_record(file, record, &self.shape)));
+        while let Some(source) = &mut self.file {
+            let input = match source {
+                Source::Records(records) => {
+                    let record = records.next()?;
+                    record.map(|record| from_record(records, record, &self.shape))
+                }
+                Source::Table(table) => table.next()?,
+            };
+            if input.is_some() {
+                return Ok(input);
             }
             self.open_next()?;
         }

@@ -76,11 +76,7 @@ impl Records {
     }
 
     /// The next record that counts.
-    pub(super) fn next(&mut self) -> Option<anyhow::Result<Record>> {
-        self.read().transpose()
-    }
-
-    fn read(&mut self) -> anyhow::Result<Option<Record>> {
+    pub(super) fn next(&mut self) -> anyhow::Result<Option<Record>> {
         let mut file_bytes = 0;
         loop {
             self.buffer.clear();

@@ -35,7 +35,7 @@ use self::progress::{Length, Progress};
 use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
 use crate::args::{IsolationArg, MemoryResetArg, RunArgs};
 use crate::ending::{self, Ending, Problem, Result};
-use crate::input::{Format, Input, Inputs, Shape};
+use crate::input::{Dialect, Format, Input, Inputs, Params, Shape};
 use crate::module;
 use crate::template::Template;
 use crate::visible::printable;
@@ -97,7 +97,11 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     }
     let is_program = program.is_some();
     let (task, inputs) = match program {
-        Some(task) => (task, open(&args, Shape::Text(Template::new(&args)))?),
+        Some(task) => {
+            let format = format(&args, None)?;
+            let shape = Shape::Text(Template::new(&args));
+            (task, open(&args, format, shape)?)
+        }
         None if args.invoke.is_empty() => {
             args.inputs.append(&mut args.program_args);
             task_and_inputs(&module, &args)?
@@ -152,14 +156,38 @@ fn task_and_inputs<'a>(module: &'a TaskModule, args: &RunArgs) -> Result<(&'a Ta
         )));
     }
     let arity = task.arity();
-    Ok((task, open(args, Shape::Json { arity })?))
+    let format = format(args, Some(task))?;
+    Ok((task, open(args, format, Shape::Json { arity })?))
 }
 
-fn open(args: &RunArgs, shape: Shape) -> Result<Inputs> {
-    let format = match args.null {
-        true => Format::NulEnded,
-        false => Format::Lines,
+/// How the files of inputs are written; `task` is none for a program.
+fn format(args: &RunArgs, task: Option<&TaskInfo>) -> Result<Format> {
+    let dialect = match (args.csv, args.tsv) {
+        (false, false) if args.null => return Ok(Format::NulEnded),
+        (false, false) => return Ok(Format::Lines),
+        _ if args.null => {
+            return Err(Problem::Usage(anyhow!(
+                "the rows of a table end with a line break: leave out `--null`"
+            )));
+        }
+        (true, _) => Dialect::Csv,
+        (_, true) => Dialect::Tsv,
     };
+    match task {
+        Some(task) if !task.params.is_empty() => Ok(Format::Table(dialect, Params::of(task))),
+        Some(task) => Err(Problem::Usage(anyhow!(
+            "tables are for tasks with parameters, and `{}` has none",
+            task.name
+        ))),
+        None => Err(Problem::Usage(anyhow!(
+            "tables are for tasks with parameters, and `{}` is a program: \
+             its inputs are lines of text",
+            args.module
+        ))),
+    }
+}
+
+fn open(args: &RunArgs, format: Format, shape: Shape) -> Result<Inputs> {
     if !args.quiet {
         tell_of_names_of_files(args);
     }
