@@ -11,6 +11,7 @@ mod inputs;
 mod lease;
 mod new;
 mod packages;
+mod resuming;
 mod tables;
 
 use std::collections::BTreeSet;

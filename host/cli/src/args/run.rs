@@ -178,6 +178,20 @@ pub(crate) struct RunArgs {
     #[arg(long)]
     pub(crate) unordered: bool,
 
+    /// Write the lines to this file, and none to standard output. A file that is there already is
+    /// refused, unless it is empty or the run resumes it
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Go on where an earlier run was stopped or killed: skip the inputs whose outcomes are in the
+    /// file of `--output`, failed or not. The inputs must be those of the earlier run
+    #[arg(long, requires = "output")]
+    pub(crate) resume: bool,
+
+    /// The same, but run failed inputs again and replace their lines
+    #[arg(long, requires = "output")]
+    pub(crate) resume_failed: bool,
+
     /// Add each task's resource usage and output to its line, and the guest's backtrace to an
     /// error
     #[arg(long)]

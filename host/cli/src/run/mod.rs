@@ -9,11 +9,12 @@ mod invoke;
 mod output;
 mod program;
 mod progress;
+mod results;
 mod rights;
 mod tally;
 
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal as _, Write as _};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -32,9 +33,10 @@ use wasmpool::{
 use self::interrupt::Interrupt;
 use self::output::{Outcome, Output};
 use self::progress::{Length, Progress};
+use self::results::{Done, Earlier, Results, Verdict};
 use self::tally::{BAD_INPUT, Cost, RunFacts, Summary, Tally};
 use crate::args::{IsolationArg, MemoryResetArg, RunArgs};
-use crate::ending::{self, Ending, Problem, Result};
+use crate::ending::{Ending, Problem, Result};
 use crate::input::{Dialect, Format, Input, Inputs, Params, Shape};
 use crate::module;
 use crate::template::Template;
@@ -45,6 +47,10 @@ use crate::visible::printable;
 /// each may hold an outcome as large as the payload limit.
 const UNDER_WAY: usize = 128;
 const UNDER_WAY_PER_WORKER: usize = 4;
+
+/// What to do if a run that is resumed has other inputs.
+const SAME_INPUTS: &str =
+    "resume with the inputs of the earlier run, or name another file with `--output`";
 
 /// A task whose types are not known.
 type AnyTask = Task<Vec<serde_json::Value>, Value>;
@@ -71,8 +77,10 @@ enum News {
     },
     /// An input did not become a task.
     NoTask { input: Position, line: Vec<u8> },
-    /// Reading the inputs failed.
-    ReadFailed(anyhow::Error),
+    /// The outcome of an input is there from an earlier run.
+    Skipped { input: Position, has_failed: bool },
+    /// The inputs end early: one cannot be read, or they are not those of the earlier run.
+    EndedEarly(anyhow::Error),
 }
 
 pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
@@ -93,6 +101,12 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     };
     let program = program::meant(&module, &args)?;
     if program.is_some() && args.rights.inherit_stdio && !args.has_inputs() {
+        if args.output.is_some() {
+            return Err(Problem::Usage(anyhow!(
+                "`--output` is for lines of outcomes, and this run writes none: a program without \
+                 inputs has the standard streams"
+            )));
+        }
         return program::run_as_is(&pool, &module, &args, &interrupt);
     }
     let is_program = program.is_some();
@@ -110,6 +124,7 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     };
     let task: AnyTask = module.task(&task.name).expect("just chosen from its tasks");
     let report_file = create_report(&args)?;
+    let results = open_results(&args)?;
 
     let mut tally = Tally::new();
     let started = Instant::now();
@@ -118,7 +133,10 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
         is_program,
         inputs,
     };
-    let (stopped, read_error) = drive(&pool, source, &args, &interrupt, &mut tally)?;
+    let End {
+        stopped,
+        inputs_error,
+    } = drive(&pool, source, results, &args, &interrupt, &mut tally)?;
     let summary = tally.summary(RunFacts {
         module: &args.module,
         task: &task.info().name,
@@ -134,13 +152,13 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     if let Some(file) = report_file {
         write_report(file, &summary)?;
     }
-    if let Some(error) = read_error {
-        return Err(Problem::Unusable(error.context("reading the input failed")));
+    if let Some(error) = inputs_error {
+        return Err(Problem::Unusable(error));
     }
     Ok(match stopped {
         Stopped::ByUser => Ending::Interrupted,
         Stopped::PipeClosed => Ending::PipeClosed,
-        Stopped::Never | Stopped::ByFailure if tally.n_failed() > 0 => Ending::SomeFailed,
+        Stopped::Never | Stopped::ByFailure if tally.has_failures() => Ending::SomeFailed,
         Stopped::Never | Stopped::ByFailure => Ending::AllOk,
     })
 }
@@ -308,15 +326,38 @@ struct Source<'a> {
     inputs: Inputs,
 }
 
-/// Runs the task over the inputs and writes the lines. Returns why the run ended early, and the
-/// error of reading the inputs.
+/// How a run ended whose lines were written.
+struct End {
+    stopped: Stopped,
+    /// Why the inputs ended early.
+    inputs_error: Option<anyhow::Error>,
+}
+
+/// Runs the task over the inputs and writes the lines.
 fn drive(
     pool: &Pool,
     source: Source<'_>,
+    results: Option<(Results, Done)>,
     args: &RunArgs,
     interrupt: &Interrupt,
     tally: &mut Tally,
-) -> Result<(Stopped, Option<anyhow::Error>)> {
+) -> Result<End> {
+    let (results, done) = results.unzip();
+    let done = done.unwrap_or_default();
+    let is_ordered = !args.unordered;
+    let is_in_need_of_order = match is_ordered {
+        true => done.is_disordered,
+        false => done.has_replaced,
+    };
+    let target: Box<dyn Write> = match &results {
+        Some(file) => match file.writer() {
+            Ok(writer) => Box::new(writer),
+            Err(error) => return Err(cannot_write(&results, error)),
+        },
+        None => Box::new(io::stdout()),
+    };
+    let output = Output::new(BufWriter::new(target), is_ordered, done.last);
+
     let (news_sender, news) = crossbeam_channel::unbounded();
     let chunk_size = usize::from(args.chunk);
     let n_places = UNDER_WAY.max(UNDER_WAY_PER_WORKER * chunk_size * pool.workers());
@@ -331,6 +372,7 @@ fn drive(
         is_program: source.is_program,
         details: args.details,
         chunk_size,
+        done,
         submitted: Arc::clone(&submitted),
         places: place_sender,
         news: news_sender,
@@ -343,18 +385,13 @@ fn drive(
         .context("cannot start a thread")
         .map_err(Problem::Unusable)?;
 
-    let stdout = BufWriter::new(io::stdout());
     let mut writer = Writer {
-        output: if args.unordered {
-            Output::unordered(stdout)
-        } else {
-            Output::ordered(stdout)
-        },
+        output,
         places,
         progress,
         tally,
         n_ended: 0,
-        read_error: None,
+        inputs_error: None,
     };
     let max_failures = match args.max_failures {
         Some(count) => count.get(),
@@ -377,11 +414,30 @@ fn drive(
         }
     };
     writer.progress.clear();
-    match stopped {
-        Ok(stopped) => Ok((stopped, writer.read_error)),
-        // An error that is not a problem means that the output was closed.
-        Err(error) => ending::of_writing(Err(error)).map(|_| (Stopped::PipeClosed, None)),
+    let stopped = match stopped {
+        Ok(stopped) => stopped,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Stopped::PipeClosed,
+        Err(error) => return Err(cannot_write(&results, error)),
+    };
+    if let Some(results) = results
+        && (is_in_need_of_order || is_ordered && writer.output.is_disordered())
+    {
+        results
+            .put_in_order(is_ordered)
+            .map_err(Problem::Unusable)?;
     }
+    Ok(End {
+        stopped,
+        inputs_error: writer.inputs_error,
+    })
+}
+
+fn cannot_write(results: &Option<Results>, error: io::Error) -> Problem {
+    let target = match results {
+        Some(results) => format!("the results `{}`", results.path().display()),
+        None => "standard output".to_owned(),
+    };
+    Problem::Unusable(anyhow::Error::new(error).context(format!("cannot write to {target}")))
 }
 
 /// The reader thread: reads inputs and submits them.
@@ -391,6 +447,8 @@ struct Reader {
     is_program: bool,
     details: bool,
     chunk_size: usize,
+    /// The outcomes of an earlier run.
+    done: Done,
     /// How many tasks there are, each of which sends a message when it ends. Held while a chunk is
     /// submitted and its callbacks are added.
     submitted: Arc<Mutex<u64>>,
@@ -415,24 +473,10 @@ impl Reader {
             };
             let wanted = self.places.send(()).is_ok()
                 && match input {
-                    Ok(Input {
-                        text,
-                        arguments,
-                        file_bytes,
-                    }) => {
-                        let input = Position { index, file_bytes };
-                        match arguments {
-                            Ok(arguments) => {
-                                chunk.push((input, text, arguments));
-                                true
-                            }
-                            Err(problem) => self.refuse(input, &text, &problem),
-                        }
-                    }
+                    Ok(input) => self.take(index, input, &mut chunk),
                     Err(error) => {
-                        self.submit(&mut chunk);
-                        let _ = self.news.send(News::ReadFailed(error));
-                        false
+                        let error = error.context("reading the input failed");
+                        self.end_early(&mut chunk, error)
                     }
                 };
             if !wanted {
@@ -440,7 +484,51 @@ impl Reader {
             }
             index += 1;
         }
-        self.submit(&mut chunk);
+        match self.done.beyond(index) {
+            Some(beyond) => {
+                let error = anyhow!(
+                    "the results have an outcome at index {beyond}, and there are only {index} \
+                     inputs: {SAME_INPUTS}"
+                );
+                self.end_early(&mut chunk, error);
+            }
+            None => {
+                self.submit(&mut chunk);
+            }
+        }
+    }
+
+    /// Takes an input, into the chunk if it has to run. Returns whether more inputs are wanted.
+    fn take(&self, index: u64, input: Input, chunk: &mut Vec<Submission>) -> bool {
+        let Input {
+            text,
+            arguments,
+            file_bytes,
+        } = input;
+        let input = Position { index, file_bytes };
+        match (self.done.verdict(index, &text), arguments) {
+            (Verdict::Run, Ok(arguments)) => {
+                chunk.push((input, text, arguments));
+                true
+            }
+            (Verdict::Run, Err(problem)) => self.refuse(input, &text, &problem),
+            (Verdict::Skip { has_failed }, _) => {
+                self.news.send(News::Skipped { input, has_failed }).is_ok()
+            }
+            (Verdict::Mismatch, _) => {
+                let error = anyhow!(
+                    "the results have the outcome of another input at index {index}: {SAME_INPUTS}"
+                );
+                self.end_early(chunk, error)
+            }
+        }
+    }
+
+    /// Ends the inputs with an error, for which those before it are still run.
+    fn end_early(&self, chunk: &mut Vec<Submission>, error: anyhow::Error) -> bool {
+        self.submit(chunk);
+        let _ = self.news.send(News::EndedEarly(error));
+        false
     }
 
     /// Reports an invalid input. Returns whether more inputs are wanted.
@@ -495,13 +583,13 @@ impl Reader {
 
 /// The main thread: writes the lines and counts outcomes.
 struct Writer<'a> {
-    output: Output<BufWriter<io::Stdout>>,
+    output: Output<BufWriter<Box<dyn Write>>>,
     places: Receiver<()>,
     progress: Progress,
     tally: &'a mut Tally,
     /// Messages of tasks that have ended.
     n_ended: u64,
-    read_error: Option<anyhow::Error>,
+    inputs_error: Option<anyhow::Error>,
 }
 
 impl Writer<'_> {
@@ -571,9 +659,17 @@ impl Writer<'_> {
                 self.tally.count_failure(BAD_INPUT);
                 (input, line)
             }
-            News::ReadFailed(error) => {
+            News::Skipped { input, has_failed } => {
+                self.tally.count_skipped(has_failed);
+                self.progress.skip(input.file_bytes);
+                // The line is there. Others may wait for it.
+                let written = self.output.put(input.index, Vec::new())?;
+                self.places.iter().take(written).for_each(drop);
+                return Ok(());
+            }
+            News::EndedEarly(error) => {
                 // Ends the inputs; earlier ones still run.
-                self.read_error = Some(error);
+                self.inputs_error = Some(error);
                 return Ok(());
             }
         };
@@ -586,9 +682,10 @@ impl Writer<'_> {
     }
 }
 
-/// Shows the progress on standard error, if that is a terminal and the output is not.
+/// Shows the progress on standard error, if that is a terminal and the lines go elsewhere.
 fn progress(args: &RunArgs, file_size: Option<u64>) -> Progress {
-    let is_wanted = !args.no_progress && !args.quiet && !io::stdout().is_terminal();
+    let shows_lines = args.output.is_none() && io::stdout().is_terminal();
+    let is_wanted = !args.no_progress && !args.quiet && !shows_lines;
     if !is_wanted || !io::stderr().is_terminal() {
         return Progress::hidden();
     }
@@ -597,6 +694,18 @@ fn progress(args: &RunArgs, file_size: Option<u64>) -> Progress {
         (false, Some(bytes)) => Length::Bytes(bytes),
         (false, None) => Length::Unknown,
     })
+}
+
+/// Opens the file of the results before the run, so that an error shows before the work.
+fn open_results(args: &RunArgs) -> Result<Option<(Results, Done)>> {
+    let earlier = match (args.resume, args.resume_failed) {
+        (false, false) => Earlier::Refused,
+        (true, false) => Earlier::Kept,
+        (_, true) => Earlier::KeptUnlessFailed,
+    };
+    let open = |path: &PathBuf| Results::open(path, earlier);
+    let results = args.output.as_ref().map(open).transpose();
+    results.map_err(Problem::Unusable)
 }
 
 /// Creates the report's file before the run, so that an error shows before the work.

@@ -175,41 +175,41 @@ fn encode(line: &Line<'_>) -> serde_json::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Writes lines to standard output, in the order of their indices or of completion.
+/// Writes lines in the order of their indices or of completion.
 pub(crate) struct Output<W: Write> {
     writer: W,
     /// If ordered: the lines that wait for earlier ones. Bounded by the inputs in flight.
     ahead: Option<BTreeMap<u64, Vec<u8>>>,
     next: u64,
+    /// The greatest index of a line that was written, now or by an earlier run.
+    last: Option<u64>,
+    /// Whether some line was written behind one of the same or of a greater index.
+    is_disordered: bool,
 }
 
 impl<W: Write> Output<W> {
-    pub(crate) fn ordered(writer: W) -> Self {
+    /// `last` is the greatest index of the lines that are there already.
+    pub(crate) fn new(writer: W, is_ordered: bool, last: Option<u64>) -> Self {
         Self {
             writer,
-            ahead: Some(BTreeMap::new()),
+            ahead: is_ordered.then(BTreeMap::new),
             next: 0,
+            last,
+            is_disordered: false,
         }
     }
 
-    pub(crate) fn unordered(writer: W) -> Self {
-        Self {
-            writer,
-            ahead: None,
-            next: 0,
-        }
-    }
-
-    /// Takes a line, and writes all lines that are due. Returns how many were written.
+    /// Takes a line, and writes all lines that are due. Returns how many were written. An empty
+    /// line is one that need not be written.
     pub(crate) fn put(&mut self, index: u64, line: Vec<u8>) -> io::Result<usize> {
         let Some(ahead) = &mut self.ahead else {
-            self.writer.write_all(&line)?;
+            self.write(index, &line)?;
             return Ok(1);
         };
         ahead.insert(index, line);
         let mut written = 0;
-        while let Some(line) = ahead.remove(&self.next) {
-            self.writer.write_all(&line)?;
+        while let Some(line) = self.ahead.as_mut().and_then(|it| it.remove(&self.next)) {
+            self.write(self.next, &line)?;
             self.next += 1;
             written += 1;
         }
@@ -218,16 +218,28 @@ impl<W: Write> Output<W> {
 
     /// Writes the remaining lines; earlier ones will not come.
     pub(crate) fn put_rest(&mut self) -> io::Result<()> {
-        for line in std::mem::take(&mut self.ahead)
-            .unwrap_or_default()
-            .into_values()
-        {
-            self.writer.write_all(&line)?;
+        let rest = self.ahead.as_mut().map(std::mem::take).unwrap_or_default();
+        for (index, line) in rest {
+            self.write(index, &line)?;
         }
         self.writer.flush()
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         self.writer.flush()
+    }
+
+    /// Whether some line was written behind one of the same or of a greater index.
+    pub(crate) fn is_disordered(&self) -> bool {
+        self.is_disordered
+    }
+
+    fn write(&mut self, index: u64, line: &[u8]) -> io::Result<()> {
+        if !line.is_empty() {
+            self.is_disordered |= self.last.is_some_and(|last| last >= index);
+            self.last = self.last.max(Some(index));
+        }
+        // As a whole: a buffer in front of a file is emptied at the end of a line.
+        self.writer.write_all(line)
     }
 }

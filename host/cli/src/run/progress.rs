@@ -92,6 +92,15 @@ impl Progress {
         });
     }
 
+    /// An input that takes up so many bytes of the file needs no task.
+    pub(super) fn skip(&self, bytes: u64) {
+        match self.length {
+            Length::Bytes(_) => self.bar.dec_length(bytes),
+            Length::Tasks(_) => self.bar.dec_length(1),
+            Length::Unknown => {}
+        }
+    }
+
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -188,6 +197,18 @@ mod tests {
         assert!(line.contains(" 2/1,000,000 tasks ("), "{line}");
         assert!(line.contains(" left), 2 failed"), "{line}");
         assert!(left > Duration::from_secs(60), "{left:?}");
+    }
+
+    #[test]
+    fn inputs_that_are_skipped_take_no_time() {
+        let target = ProgressDrawTarget::hidden();
+        let progress = Progress::on(target, Length::Tasks(10));
+        (0..4).for_each(|_| progress.skip(5));
+        assert_eq!(progress.bar.length(), Some(6));
+        let target = ProgressDrawTarget::hidden();
+        let progress = Progress::on(target, Length::Bytes(100));
+        progress.skip(30);
+        assert_eq!(progress.bar.length(), Some(70));
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub(crate) struct Tally {
     n_tasks: u64,
     n_ok: u64,
     failures: BTreeMap<&'static str, u64>,
+    /// Inputs whose outcomes are there from an earlier run, and how many of them have failed.
+    n_skipped: u64,
+    n_skipped_failed: u64,
     /// In microseconds.
     ran: Histogram<u64>,
     queued: Histogram<u64>,
@@ -45,6 +48,8 @@ pub(crate) struct Summary<'a> {
     ok: u64,
     failed: u64,
     failures: &'a BTreeMap<&'static str, u64>,
+    skipped: u64,
+    skipped_failed: u64,
     seconds: f64,
     tasks_per_second: f64,
     ran_ms: Quantiles,
@@ -88,6 +93,8 @@ impl Tally {
             n_tasks: 0,
             n_ok: 0,
             failures: BTreeMap::new(),
+            n_skipped: 0,
+            n_skipped_failed: 0,
             ran: histogram(),
             queued: histogram(),
             peak_memory: 0,
@@ -120,6 +127,17 @@ impl Tally {
         *self.failures.entry(kind).or_default() += 1;
     }
 
+    /// Counts an input whose outcome is there from an earlier run.
+    pub(crate) fn count_skipped(&mut self, has_failed: bool) {
+        self.n_skipped += 1;
+        self.n_skipped_failed += u64::from(has_failed);
+    }
+
+    /// Whether some outcome is a failure, of this run or of an earlier one.
+    pub(crate) fn has_failures(&self) -> bool {
+        self.n_failed() + self.n_skipped_failed > 0
+    }
+
     pub(crate) fn n_tasks(&self) -> u64 {
         self.n_tasks
     }
@@ -140,6 +158,8 @@ impl Tally {
             ok: self.n_ok,
             failed: self.n_failed(),
             failures: &self.failures,
+            skipped: self.n_skipped,
+            skipped_failed: self.n_skipped_failed,
             seconds,
             tasks_per_second: self.n_tasks as f64 / seconds.max(1e-9),
             ran_ms: quantiles(&self.ran),
@@ -174,7 +194,12 @@ impl fmt::Display for Summary<'_> {
             " ({}, {workers} worker{})",
             rate(self.tasks_per_second),
             plural(workers)
-        )
+        )?;
+        match (self.skipped, self.skipped_failed) {
+            (0, _) => Ok(()),
+            (skipped, 0) => write!(formatter, "; {skipped} skipped"),
+            (skipped, failed) => write!(formatter, "; {skipped} skipped, of which {failed} failed"),
+        }
     }
 }
 
