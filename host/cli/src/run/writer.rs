@@ -1,0 +1,126 @@
+//! The main thread's part of a run: it writes the lines and counts outcomes.
+//!
+//! Does not know where inputs come from.
+
+use std::io::{self, BufWriter, Write};
+
+use crossbeam_channel::{Receiver, select_biased};
+
+use super::output::Output;
+use super::progress::Progress;
+use super::reader::News;
+use super::tally::{BAD_INPUT, Tally};
+
+/// Why a run ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    Never,
+    ByUser,
+    ByFailure,
+    PipeClosed,
+}
+
+/// The main thread: writes the lines and counts outcomes.
+pub(super) struct Writer<'a> {
+    pub(super) output: Output<BufWriter<Box<dyn Write>>>,
+    pub(super) places: Receiver<()>,
+    pub(super) progress: Progress,
+    pub(super) tally: &'a mut Tally,
+    /// Messages of tasks that have ended.
+    pub(super) n_ended: u64,
+    pub(super) inputs_error: Option<anyhow::Error>,
+}
+
+impl Writer<'_> {
+    /// Writes lines until all are written or the run ends early.
+    pub(super) fn write_until_stopped(
+        &mut self,
+        news: &Receiver<News>,
+        interrupt: &Receiver<()>,
+        max_failures: u64,
+    ) -> io::Result<Stopped> {
+        loop {
+            let item = select_biased! {
+                recv(interrupt) -> _ => return Ok(Stopped::ByUser),
+                recv(news) -> item => item,
+            };
+            let Ok(item) = item else {
+                self.output.flush()?;
+                return Ok(Stopped::Never);
+            };
+            self.write(item)?;
+            if self.tally.n_failed() >= max_failures {
+                return Ok(Stopped::ByFailure);
+            }
+            if news.is_empty() {
+                // Flushed before this thread waits, so that readers see the lines so far.
+                self.output.flush()?;
+            }
+        }
+    }
+
+    /// Writes the lines of tasks that ended by themselves, and counts cancelled ones. All of them
+    /// have ended.
+    pub(super) fn write_what_is_done(
+        &mut self,
+        news: &Receiver<News>,
+        n_submitted: u64,
+    ) -> io::Result<()> {
+        let next = |n_ended| match n_ended < n_submitted {
+            true => news.recv().ok(),
+            false => news.try_recv().ok(),
+        };
+        while let Some(item) = next(self.n_ended) {
+            match &item {
+                News::Ended {
+                    error: Some(error),
+                    cost,
+                    ..
+                } if error.is_cancelled() => {
+                    self.n_ended += 1;
+                    self.tally.count_cancelled(cost);
+                }
+                _ => self.write(item)?,
+            }
+        }
+        self.output.put_rest()
+    }
+
+    fn write(&mut self, item: News) -> io::Result<()> {
+        let (input, line) = match item {
+            News::Ended {
+                input,
+                line,
+                error,
+                cost,
+            } => {
+                self.n_ended += 1;
+                self.tally.count(error.as_ref(), &cost);
+                (input, line)
+            }
+            News::NoTask { input, line } => {
+                self.tally.count_failure(BAD_INPUT);
+                (input, line)
+            }
+            News::Skipped { input, has_failed } => {
+                self.tally.count_skipped(has_failed);
+                self.progress.skip(input.file_bytes);
+                // The line is there. Others may wait for it.
+                let written = self.output.put(input.index, Vec::new())?;
+                self.places.iter().take(written).for_each(drop);
+                return Ok(());
+            }
+            News::EndedEarly(error) => {
+                // Ends the inputs; earlier ones still run.
+                self.inputs_error = Some(error);
+                return Ok(());
+            }
+        };
+        let written = self.output.put(input.index, line)?;
+        // Frees one place for each written line, which the reader has reserved.
+        self.places.iter().take(written).for_each(drop);
+        let (n_tasks, n_failed) = (self.tally.n_tasks(), self.tally.n_failed());
+        self.progress.advance(input.file_bytes, n_tasks, n_failed);
+        Ok(())
+    }
+}
