@@ -5,6 +5,7 @@ mod docs;
 #[cfg(target_os = "linux")]
 mod ending;
 mod functions;
+mod halting;
 mod inputs;
 #[cfg(target_os = "linux")]
 #[path = "../library/lease.rs"]

@@ -3,6 +3,7 @@
 //! Does not know what the commands do. They read these structs.
 
 mod bench;
+mod halt;
 mod module;
 mod new;
 mod run;
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bench::BenchArgs;
+pub(crate) use halt::{Halt, When, Why};
 pub(crate) use module::{CodeArgs, CompileArgs, ListArgs};
 pub(crate) use new::{Language, NewArgs};
 pub(crate) use run::{IsolationArg, MemoryResetArg, RightsArgs, RunArgs};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytesize::ByteSize;
 use clap::ValueEnum;
 
+use super::halt::{Halt, When, Why};
 use super::module::CodeArgs;
 use super::time_limit;
 
@@ -166,13 +167,22 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub(crate) chunk: u16,
 
-    /// Stop the run at the first failure
-    #[arg(long)]
+    /// Go on after failures. This is the default
+    #[arg(long, conflicts_with_all = ["fail_fast", "max_failures", "halt"])]
+    pub(crate) keep_going: bool,
+
+    /// Stop the run at the first failure, with the tasks that run: as `--halt now,fail=1`
+    #[arg(long, conflicts_with_all = ["max_failures", "halt"])]
     pub(crate) fail_fast: bool,
 
-    /// Stop the run when N inputs have failed
-    #[arg(long, value_name = "N", conflicts_with = "fail_fast")]
+    /// Stop the run when N inputs have failed: as `--halt now,fail=N`
+    #[arg(long, value_name = "N", conflicts_with = "halt")]
     pub(crate) max_failures: Option<NonZeroU64>,
+
+    /// Stop the run when N tasks have ended like this: WHY is `fail`, `success` or `done`. WHEN is
+    /// `now`, which also stops the tasks that run, or `soon`, which lets them end
+    #[arg(long, value_name = "WHEN,WHY=N")]
+    pub(crate) halt: Option<Halt>,
 
     /// Print each outcome as soon as its task has ended, in any order
     #[arg(long)]
@@ -217,6 +227,19 @@ pub(crate) struct RunArgs {
 }
 
 impl RunArgs {
+    /// When the run is stopped early.
+    pub(crate) fn halt(&self) -> Halt {
+        let first = self.fail_fast.then_some(NonZeroU64::MIN);
+        match self.max_failures.or(first) {
+            Some(count) => Halt::At {
+                when: When::Now,
+                why: Why::Fail,
+                count,
+            },
+            None => self.halt.unwrap_or(Halt::Never),
+        }
+    }
+
     /// Reads `-0` behind the module as the option: to the parser it is a number, since inputs may
     /// be negative.
     pub(crate) fn find_null(&mut self) {

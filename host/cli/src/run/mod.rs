@@ -34,7 +34,7 @@ use self::reader::{AnyTask, Reader};
 use self::results::{Done, Earlier, Results};
 use self::tally::{RunFacts, Summary, Tally};
 use self::writer::{Stopped, Writer};
-use crate::args::{IsolationArg, MemoryResetArg, RunArgs};
+use crate::args::{Halt, IsolationArg, MemoryResetArg, RunArgs, When, Why};
 use crate::ending::{Ending, Problem, Result};
 use crate::input::Inputs;
 use crate::module;
@@ -116,8 +116,10 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     Ok(match stopped {
         Stopped::ByUser => Ending::Interrupted,
         Stopped::PipeClosed => Ending::PipeClosed,
-        Stopped::Never | Stopped::ByFailure if tally.has_failures() => Ending::SomeFailed,
-        Stopped::Never | Stopped::ByFailure => Ending::AllOk,
+        // What was looked for is found.
+        Stopped::ByRule(Why::Success) => Ending::AllOk,
+        Stopped::Never | Stopped::ByRule(_) if tally.has_failures() => Ending::SomeFailed,
+        Stopped::Never | Stopped::ByRule(_) => Ending::AllOk,
     })
 }
 
@@ -268,12 +270,22 @@ fn drive(
         n_ended: 0,
         inputs_error: None,
     };
-    let max_failures = match args.max_failures {
-        Some(count) => count.get(),
-        None if args.fail_fast => 1,
-        None => u64::MAX,
-    };
-    let stopped = writer.write_until_stopped(&news, interrupt.hear(), max_failures);
+    let halt = args.halt();
+    let mut stopped = writer.write_until_stopped(&news, interrupt.hear(), halt);
+    let is_soon = matches!(
+        halt,
+        Halt::At {
+            when: When::Soon,
+            ..
+        }
+    );
+    if is_soon && matches!(stopped, Ok(Stopped::ByRule(_))) {
+        stopped = match writer.write_until_idle(pool, &news, interrupt.hear()) {
+            Ok(true) => stopped,
+            Ok(false) => Ok(Stopped::ByUser),
+            Err(error) => Err(error),
+        };
+    }
     let stopped = match stopped {
         Ok(Stopped::Never) => Ok(Stopped::Never),
         cut_short => {

@@ -8,8 +8,13 @@ use hdrhistogram::Histogram;
 use serde::Serialize;
 use wasmpool::{TaskError, TaskReport};
 
+use crate::args::Why;
+
 /// The kind of an input that did not become a task.
 pub(crate) const BAD_INPUT: &str = "bad-input";
+
+/// The kind of a task that was cancelled since the run was cut short.
+const CANCELLED: &str = "cancelled";
 
 /// Counts outcomes and records times.
 pub(crate) struct Tally {
@@ -118,7 +123,7 @@ impl Tally {
 
     /// Counts a task that was cancelled because the run was cut short.
     pub(crate) fn count_cancelled(&mut self, cost: &Cost) {
-        self.count_failure("cancelled");
+        self.count_failure(CANCELLED);
         self.peak_memory = self.peak_memory.max(cost.peak_memory);
     }
 
@@ -133,9 +138,20 @@ impl Tally {
         self.n_skipped_failed += u64::from(has_failed);
     }
 
-    /// Whether some outcome is a failure, of this run or of an earlier one.
+    /// Whether some outcome is a failure, of this run or of an earlier one. Tasks that were cancelled
+    /// have none.
     pub(crate) fn has_failures(&self) -> bool {
-        self.n_failed() + self.n_skipped_failed > 0
+        let n_cancelled = self.failures.get(CANCELLED).copied().unwrap_or_default();
+        self.n_failed() - n_cancelled + self.n_skipped_failed > 0
+    }
+
+    /// How many tasks have come to such an end.
+    pub(crate) fn n_ended(&self, why: Why) -> u64 {
+        match why {
+            Why::Fail => self.n_failed(),
+            Why::Success => self.n_ok,
+            Why::Done => self.n_tasks,
+        }
     }
 
     pub(crate) fn n_tasks(&self) -> u64 {

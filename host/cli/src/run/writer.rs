@@ -3,20 +3,24 @@
 //! Does not know where inputs come from.
 
 use std::io::{self, BufWriter, Write};
+use std::thread;
 
 use crossbeam_channel::{Receiver, select_biased};
+use wasmpool::{Pool, Shutdown};
 
 use super::output::Output;
 use super::progress::Progress;
 use super::reader::News;
 use super::tally::{BAD_INPUT, Tally};
+use crate::args::{Halt, Why};
 
 /// Why a run ended early.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stopped {
     Never,
     ByUser,
-    ByFailure,
+    /// Enough tasks have come to this end.
+    ByRule(Why),
     PipeClosed,
 }
 
@@ -37,7 +41,7 @@ impl Writer<'_> {
         &mut self,
         news: &Receiver<News>,
         interrupt: &Receiver<()>,
-        max_failures: u64,
+        halt: Halt,
     ) -> io::Result<Stopped> {
         loop {
             let item = select_biased! {
@@ -49,11 +53,48 @@ impl Writer<'_> {
                 return Ok(Stopped::Never);
             };
             self.write(item)?;
-            if self.tally.n_failed() >= max_failures {
-                return Ok(Stopped::ByFailure);
+            match halt {
+                Halt::At { why, count, .. } if self.tally.n_ended(why) >= count.get() => {
+                    return Ok(Stopped::ByRule(why));
+                }
+                _ => {}
             }
             if news.is_empty() {
                 // Flushed before this thread waits, so that readers see the lines so far.
+                self.output.flush()?;
+            }
+        }
+    }
+
+    /// Writes lines while tasks that run come to their end, and queued ones are cancelled. Returns
+    /// whether all have ended: the user may interrupt it.
+    pub(super) fn write_until_idle(
+        &mut self,
+        pool: &Pool,
+        news: &Receiver<News>,
+        interrupt: &Receiver<()>,
+    ) -> io::Result<bool> {
+        self.output.flush()?;
+        // On a thread of its own, since it blocks. It returns when the pool is terminated, too.
+        let (ending, ended) = crossbeam_channel::bounded::<()>(0);
+        let pool = pool.clone();
+        thread::Builder::new()
+            .name("wasmpool-halt".to_owned())
+            .spawn(move || {
+                pool.shutdown(Shutdown::Cancel);
+                drop(ending);
+            })?;
+        loop {
+            let item = select_biased! {
+                recv(interrupt) -> _ => return Ok(false),
+                recv(news) -> item => item,
+                recv(ended) -> _ => return Ok(true),
+            };
+            let Ok(item) = item else {
+                return Ok(true);
+            };
+            self.write_or_count(item)?;
+            if news.is_empty() {
                 self.output.flush()?;
             }
         }
@@ -71,19 +112,25 @@ impl Writer<'_> {
             false => news.try_recv().ok(),
         };
         while let Some(item) = next(self.n_ended) {
-            match &item {
-                News::Ended {
-                    error: Some(error),
-                    cost,
-                    ..
-                } if error.is_cancelled() => {
-                    self.n_ended += 1;
-                    self.tally.count_cancelled(cost);
-                }
-                _ => self.write(item)?,
-            }
+            self.write_or_count(item)?;
         }
         self.output.put_rest()
+    }
+
+    /// Writes the line of a task, unless it was cancelled.
+    fn write_or_count(&mut self, item: News) -> io::Result<()> {
+        match &item {
+            News::Ended {
+                error: Some(error),
+                cost,
+                ..
+            } if error.is_cancelled() => {
+                self.n_ended += 1;
+                self.tally.count_cancelled(cost);
+                Ok(())
+            }
+            _ => self.write(item),
+        }
     }
 
     fn write(&mut self, item: News) -> io::Result<()> {
