@@ -43,6 +43,25 @@ fn options_at_the_end_may_be_omitted() {
 }
 
 #[test]
+fn floats_in_errors_are_written_as_people_write_them() {
+    let check = |args: &[&str], expected: &str| {
+        let run = run(args);
+        let message = run.assert_code(1).lines()[0]["error"]["message"].clone();
+        let message = message.as_str().unwrap();
+        assert!(message.contains(expected), "{message}");
+        assert!(message.len() < 200, "{message}");
+    };
+    for float in ["2.2250738585072014e-308", "-1.5e300", "0.5"] {
+        let area = ["run", shapes(), "-t", "area", float];
+        check(&area, &format!("got {float}"));
+        check(
+            &["run", "factorizer", float],
+            &format!("`{float}`, expected u64"),
+        );
+    }
+}
+
+#[test]
 fn a_call_is_written_in_wave() {
     let call = "summarize({name: some(\"a\"), shapes: [rect((1.5, 2)), circle(0)]}, some(0.5))";
     let run_it = |call: &str| run(&["run", shapes(), "--invoke", call]);

@@ -79,7 +79,7 @@ pub(crate) fn describe(error: &rmp_serde::decode::Error, expected: &str) -> Stri
     use rmp::Marker;
     use rmp_serde::decode::Error;
     let Error::TypeMismatch(marker) = error else {
-        return error.to_string();
+        return with_exponents(&error.to_string());
     };
     let got = match marker {
         Marker::Null => "nothing",
@@ -96,6 +96,39 @@ pub(crate) fn describe(error: &rmp_serde::decode::Error, expected: &str) -> Stri
         _ => "an extension type",
     };
     format!("{got} does not fit into `{expected}`")
+}
+
+/// Serde's message with its float as people write it: serde writes `1e300` with all its digits.
+fn with_exponents(message: &str) -> String {
+    const BEFORE: &str = "floating point `";
+    let short = message.split_once(BEFORE).and_then(|(before, rest)| {
+        let (number, after) = rest.split_once('`')?;
+        let number = with_exponent(number)?;
+        Some(format!("{before}{BEFORE}{number}`{after}"))
+    });
+    short.unwrap_or_else(|| message.to_owned())
+}
+
+/// A decimal number with an exponent, if it is as large or as small as that. It is no more than
+/// text here: a parser of floats would make every guest larger.
+fn with_exponent(number: &str) -> Option<String> {
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    let (whole, fraction) = digits.split_once('.')?;
+    let digits = [whole, fraction].concat();
+    let from_first = digits.trim_start_matches('0');
+    let n_zeros = digits.len() - from_first.len();
+    // One digit before the point.
+    let exponent = i32::try_from(whole.len()).ok()? - i32::try_from(n_zeros).ok()? - 1;
+    // As `{:?}` does it.
+    let is_short = (-4..16).contains(&exponent);
+    if is_short || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let significant = from_first.trim_end_matches('0');
+    let (first, more) = significant.split_at_checked(1)?;
+    let sign = if number.starts_with('-') { "-" } else { "" };
+    let point = if more.is_empty() { "" } else { "." };
+    Some(format!("{sign}{first}{point}{more}e{exponent}"))
 }
 
 /// Writes a task's result.
@@ -166,6 +199,48 @@ mod guest {
                         message: failure.message,
                     }),
                 })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn floats_in_messages_have_exponents() {
+        for number in [
+            0.0,
+            -0.5,
+            1e15,
+            1e16,
+            1e300,
+            -1.5e300,
+            f64::MAX,
+            f64::MIN_POSITIVE,
+            -2.5e-7,
+            1.25e-5,
+            5e-324,
+        ] {
+            let bytes = rmp_serde::to_vec(&[number]).unwrap();
+            let mut arguments = Arguments::new(&bytes, &["n"]).unwrap();
+            let CallFailure::BadArguments(message) = arguments.next::<u64>("n").unwrap_err() else {
+                panic!("{number:?}");
+            };
+            let expected = format!("invalid type: floating point `{number:?}`, expected u64");
+            assert_eq!(message, format!("argument `n`: {expected}"));
+        }
+    }
+
+    #[test]
+    fn other_messages_stay_as_they_are() {
+        for message in [
+            "",
+            "floating point `",
+            "a floating point `x.y`",
+            "floating point ``",
+        ] {
+            assert_eq!(with_exponents(message), message);
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::signature::Signature;
-use super::typed;
+use super::{text, typed};
 
 /// The arguments of a task: a tuple with one element per parameter, up to eight, or a `Vec` if
 /// their number is known only at run time.
@@ -139,7 +139,7 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T, St
                 std::any::type_name::<T>()
             )
         }
-        other => other.to_string(),
+        other => text::with_exponents(&other.to_string()),
     })?;
     // The decoder does not expose its position, but fails at the end of the bytes.
     match <()>::deserialize(&mut decoder) {

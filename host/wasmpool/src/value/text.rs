@@ -112,6 +112,17 @@ pub(crate) fn cut(mut words: String) -> String {
     words
 }
 
+/// Serde's message with its float as people write it: serde writes `1e300` with all its digits.
+pub(crate) fn with_exponents(message: &str) -> String {
+    const BEFORE: &str = "floating point `";
+    let short = message.split_once(BEFORE).and_then(|(before, rest)| {
+        let (number, after) = rest.split_once('`')?;
+        let number = number.parse::<f64>().ok()?;
+        Some(format!("{before}{BEFORE}{number:?}`{after}"))
+    });
+    short.unwrap_or_else(|| message.to_owned())
+}
+
 /// A name for a message: cut after 256 bytes, with control characters escaped.
 pub(crate) fn name(name: impl Display) -> String {
     let mut text = Bounded::new(NAME);

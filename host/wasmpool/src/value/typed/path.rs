@@ -120,7 +120,7 @@ impl ser::Error for ValueFault {
 
 impl de::Error for ValueFault {
     fn custom<T: fmt::Display>(problem: T) -> Self {
-        Self::new(text::message(problem))
+        Self::new(text::with_exponents(&text::message(problem)))
     }
 }
 

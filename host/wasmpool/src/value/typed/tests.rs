@@ -796,3 +796,15 @@ fn schemas_describe_a_bounded_number_of_types() {
     let schema = serde_json::to_value(signature.arguments_schema()).unwrap();
     assert_eq!(schema["prefixItems"][1], json!({"title": "p2"}));
 }
+
+#[test]
+fn floats_in_errors_have_exponents() {
+    for float in [1e300, -f64::MIN_POSITIVE, 0.5, 1e15] {
+        let words = format!("floating point `{float:?}`, expected a boolean");
+        let bytes = crate::value::encode(&float).unwrap();
+        let typed = decode::<bool>(Some(&Type::F64), &bytes).unwrap_err();
+        assert!(typed.contains(&words), "{typed}");
+        let untyped = crate::value::decode::<bool>(&bytes).unwrap_err();
+        assert!(untyped.contains(&words), "{untyped}");
+    }
+}
