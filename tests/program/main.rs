@@ -1,6 +1,7 @@
 //! Tests of the program `wasmpool` through its command line.
 
 mod bench;
+mod cache;
 mod docs;
 #[cfg(target_os = "linux")]
 mod ending;

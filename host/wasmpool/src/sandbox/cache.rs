@@ -78,8 +78,16 @@ struct Shared {
     on_trouble: fn(&CacheState),
     /// The folder, or the reason why it is not used. Opened at the first use.
     opened: OnceLock<Result<PathBuf, CacheState>>,
-    /// Why the last file could not be written, if it could not.
-    write_failure: Mutex<Option<String>>,
+    /// The last failure to write, until a file that is not smaller was written: on a full disk there
+    /// may be room for a list of tasks and none for code.
+    write_failure: Mutex<Option<WriteFailure>>,
+}
+
+/// A file that could not be written.
+struct WriteFailure {
+    /// In bytes.
+    size: usize,
+    reason: String,
 }
 
 /// The entry of one module.
@@ -125,8 +133,11 @@ impl Cache {
             Ok(folder) => folder.clone(),
             Err(state) => return state.clone(),
         };
-        match lock(&self.0.write_failure).clone() {
-            Some(reason) => CacheState::NotWritable { folder, reason },
+        match &*lock(&self.0.write_failure) {
+            Some(failure) => CacheState::NotWritable {
+                folder,
+                reason: failure.reason.clone(),
+            },
             None => CacheState::InUse { folder },
         }
     }
@@ -157,13 +168,26 @@ impl Shared {
         if content.len().saturating_add(CHECKSUM_SIZE) as u64 > self.limit {
             return;
         }
-        let failure = write_in_one_step(folder, name, content).err();
-        let reason = failure.map(|error| error.to_string());
+        let size = content.len();
+        let written = write_in_one_step(folder, name, content);
         let mut last = lock(&self.write_failure);
-        let is_news = last.is_none() && reason.is_some();
-        last.clone_from(&reason);
+        let news = match written {
+            Ok(()) => {
+                last.take_if(|failure| failure.size <= size);
+                None
+            }
+            Err(error) => {
+                let reason = with_remedy(&error);
+                let is_first = last.is_none();
+                *last = Some(WriteFailure {
+                    size,
+                    reason: reason.clone(),
+                });
+                is_first.then_some(reason)
+            }
+        };
         drop(last);
-        if is_news && let Some(reason) = reason {
+        if let Some(reason) = news {
             let folder = folder.clone();
             (self.on_trouble)(&CacheState::NotWritable { folder, reason });
         }
@@ -231,6 +255,16 @@ fn open(folder: &CacheFolder) -> Result<PathBuf, CacheState> {
         folder: Some(absolute),
         reason,
     })
+}
+
+/// Why a file could not be written, and what to do about it where that is known.
+fn with_remedy(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            format!("{error}; make room, or name a folder on another disk")
+        }
+        _ => error.to_string(),
+    }
 }
 
 fn write_in_one_step(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {

@@ -17,7 +17,8 @@ pub enum CacheState {
         /// The folder.
         folder: PathBuf,
     },
-    /// Modules are read from this folder, but the last one could not be written to it.
+    /// Modules are read from this folder, but one could not be written to it, and since then none of
+    /// its size was.
     NotWritable {
         /// The folder.
         folder: PathBuf,
