@@ -27,6 +27,7 @@ Examples:
   wasmpool run factorizer 360 97 18446744073709551615
   seq 1 100000 | wasmpool run factorizer --input -
   wasmpool run rules.wasm -t check '[\"a\", 1]' --timeout 200ms --memory 32MiB
+  wasmpool run rules.wasm -t check --csv --input calls.csv --output results.jsonl --resume
   wasmpool run shapes.wasm --invoke 'area({x: 1.5, y: 2})'
   wasmpool run tool.wasm --input names.txt --dir /srv/data::/data:ro -- --sum /data/{}
   wasmpool run tool.wasm --input lines.txt --stdin -- --upper-case";

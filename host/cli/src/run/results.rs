@@ -146,7 +146,7 @@ impl Results {
             lines.sort_unstable_by_key(|(_, offset, _)| *offset);
         }
         self.replace(&lines)
-            .with_context(|| format!("cannot put `{name}` in order"))
+            .with_context(|| format!("all outcomes are in `{name}`, but cannot be put in order"))
     }
 
     fn replace(&mut self, lines: &[(u64, u64, u64)]) -> io::Result<()> {
