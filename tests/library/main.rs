@@ -33,6 +33,7 @@ mod programs;
 mod queue;
 mod retry;
 mod rights;
+mod sessions;
 mod shutdown;
 mod stats;
 mod stopping;

@@ -16,6 +16,7 @@ fn public_types_are_send_and_sync() {
     is_send_and_sync::<Task<(u64,), Vec<u64>>>();
     is_send_and_sync::<TaskOptions>();
     is_send_and_sync::<Capabilities>();
+    is_send_and_sync::<Session>();
     is_send_and_sync::<Signature>();
     is_send_and_sync::<Type>();
     is_send_and_sync::<Uncallable>();
@@ -36,6 +37,7 @@ fn public_types_are_send_and_sync() {
     is_send_and_sync::<LoadError>();
     is_send_and_sync::<TaskRefError>();
     is_send_and_sync::<SubmitError<(u64,)>>();
+    is_send_and_sync::<SessionError>();
     is_send_and_sync::<TaskError>();
     is_send_and_sync::<ArgumentError>();
     is_send_and_sync::<WaveError>();

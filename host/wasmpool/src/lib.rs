@@ -60,6 +60,9 @@
 //! task sees the state that earlier ones left. After anything but a clean return the instance is
 //! dropped.
 //!
+//! A [`Session`] is an instance of its own that keeps its state between calls, for conversations,
+//! games and interpreters. Its calls run one at a time, in order, on any worker.
+//!
 //! Not enforced: guests share the machine's caches and memory bus and can measure time, so side
 //! channels between them are not closed. A guest may run for some microseconds after it was
 //! stopped.
@@ -105,7 +108,7 @@
 //!
 //! [`TaskFuture::on_done`] runs a callback on the thread that ends the task: its worker, the
 //! thread that cancels it or shuts the pool down, or one thread of the pool for tasks whose
-//! `queue_timeout` is over. That thread does nothing else meanwhile. On the pool's own threads
+//! `queue_timeout` is over or whose session has ended. That thread does nothing else meanwhile. On the pool's own threads
 //! neither [`Pool::submit`] nor [`Pool::shutdown`] blocks; a callback that waits there for another
 //! task may wait for ever. A panic ends only the callback. Waiting threads are woken before
 //! callbacks run.
@@ -163,17 +166,19 @@ pub use call::{
     TaskEvents, TaskReport,
 };
 pub use error::{
-    BuildError, Fault, Frame, LoadError, SubmitError, SubmitErrorKind, TaskError, TaskErrorKind,
-    TaskRefError, TrapCode,
+    BuildError, Fault, Frame, LoadError, SessionError, SubmitError, SubmitErrorKind, TaskError,
+    TaskErrorKind, TaskRefError, TrapCode,
 };
 pub use future::{AsCompleted, TaskFuture, TimedOut, Until, Waited, as_completed, wait};
 pub use pool::{
-    Child, Command, CutShort, LoadFuture, Map, MapStream, MapUnordered, Pool, PoolBuilder,
+    Child, Command, CutShort, LoadFuture, Map, MapStream, MapUnordered, Pool, PoolBuilder, Session,
 };
 pub use sandbox::{
     Access, CacheState, Capabilities, GrantError, MemoryReset, TaskInfo, WASMTIME_VERSION,
 };
-pub use schedule::{Distribution, Isolation, PoolStats, Retry, Shutdown, TaskState, TenantLimits};
+pub use schedule::{
+    Distribution, Isolation, PoolStats, Retry, SessionState, Shutdown, TaskState, TenantLimits,
+};
 pub use task::{Priority, Task, TaskModule, TaskOptions};
 #[cfg(feature = "wave")]
 pub use value::WaveError;

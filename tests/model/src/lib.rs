@@ -45,6 +45,7 @@ mod registry;
 pub mod budgeting;
 pub mod chunking;
 pub mod completing;
+pub mod conversing;
 pub mod counting;
 pub mod deferring;
 pub mod joining;

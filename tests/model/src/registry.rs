@@ -15,9 +15,9 @@ use crate::call::{
 use crate::error::{TaskError, TaskErrorKind};
 use crate::future::TaskFuture;
 use crate::schedule::{
-    AllTenantLimits, Blocking, Call, CallEnd, CallFuture, Closed, Guard, Job, JobRef, Left, Line,
-    MEMORY, Permit, PoolStats, ReserveError, Retry, Runner, Scheduler, Settled, Timings, WorkItem,
-    WorkerId,
+    AllTenantLimits, Blocking, Call, CallEnd, CallFuture, Closed, Guard, Job, JobRef, Kept, Left,
+    Line, MEMORY, Permit, PoolStats, ReserveError, Retry, Runner, Scheduler, SessionLine,
+    SessionSettings, Settled, Timings, Turn, WorkItem, WorkerId,
 };
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::channel::{self, Sender};
@@ -80,6 +80,8 @@ pub(crate) struct Registry {
     idle: Mutex<Vec<Arc<MemoryAccount>>>,
     /// How many guests run that must be alone.
     n_alone: AtomicUsize,
+    /// How many instances the calls of sessions have made.
+    pub(crate) n_instances: UntrackedUsize,
     /// How often a task was started.
     pub(crate) n_attempts: UntrackedUsize,
     /// How many threads were given up. In the model checker any time may pass, so a thread that is
@@ -144,7 +146,21 @@ impl Registry {
         max_suspended: usize,
         tenants: AllTenantLimits,
     ) -> Arc<Self> {
-        Self::with(n_workers, queue_capacity, max_suspended, tenants, None)
+        let sessions = SessionSettings::default();
+        Self::with(
+            n_workers,
+            queue_capacity,
+            max_suspended,
+            tenants,
+            None,
+            sessions,
+        )
+    }
+
+    /// A pool with sessions.
+    pub(crate) fn with_sessions(n_workers: usize, sessions: SessionSettings) -> Arc<Self> {
+        let tenants = AllTenantLimits::default();
+        Self::with(n_workers, 10, 10, tenants, None, sessions)
     }
 
     /// A pool with memory for so many guests. Each keeps what it holds when it has ended in order.
@@ -159,7 +175,9 @@ impl Registry {
         tenants: AllTenantLimits,
     ) -> Arc<Self> {
         let budget = MemoryBudget::new(n_guests * MEMORY);
-        let registry = Self::with(n_workers, 10, 10, tenants, Some(Arc::clone(&budget)));
+        let of_registry = Some(Arc::clone(&budget));
+        let sessions = SessionSettings::default();
+        let registry = Self::with(n_workers, 10, 10, tenants, of_registry, sessions);
         let owner: Weak<Self> = Arc::downgrade(&registry);
         budget.set_owner(owner);
         registry
@@ -171,10 +189,12 @@ impl Registry {
         max_suspended: usize,
         tenants: AllTenantLimits,
         memory_budget: Option<Arc<MemoryBudget>>,
+        sessions: SessionSettings,
     ) -> Arc<Self> {
         let budget = memory_budget.clone();
         Arc::new(Self {
-            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended, tenants, budget),
+            scheduler: Scheduler::new(queue_capacity, n_workers, max_suspended, tenants, budget)
+                .with_sessions(sessions),
             memory_budget,
             idle: Mutex::default(),
             epoch: AtomicU64::new(0),
@@ -186,6 +206,7 @@ impl Registry {
             is_unblocked: Mutex::default(),
             unblocked: Condvar::new(),
             n_alone: AtomicUsize::new(0),
+            n_instances: UntrackedUsize::new(0),
             n_attempts: UntrackedUsize::new(0),
             n_given_up: UntrackedUsize::new(0),
             halts: Untracked::default(),
@@ -214,6 +235,22 @@ impl Registry {
         Ok(TaskFuture::new(task, None, usize::MAX))
     }
 
+    /// Submits a call of a session. There must be room for it; the pool may be closed.
+    pub(crate) fn submit_to(
+        &self,
+        session: &Arc<SessionLine>,
+        guest: Guest,
+        limits: Limits,
+    ) -> Result<TaskFuture<u8>, Closed> {
+        let permit = self.scheduler.queue.places.overdraw();
+        let turn = Some(session.turn());
+        let call = self.queued_task_in(Line::from(LANE), guest, limits, None, permit, turn);
+        let timeout = limits.queue_timeout;
+        let future = TaskFuture::new(Arc::clone(&call), None, usize::MAX);
+        self.scheduler.push_to_session(call, session, timeout)?;
+        Ok(future)
+    }
+
     /// Submits a task of this tenant. There must be room for it.
     pub(crate) fn submit_of(&self, tenant: &str, guest: Guest, limits: Limits) -> TaskFuture<u8> {
         let line = Line {
@@ -225,7 +262,7 @@ impl Registry {
             .scheduler
             .reserve(line.tenant.as_ref(), Blocking::Never);
         let permit = permit.expect("there is room");
-        let task = self.queued_task_in(line.clone(), guest, limits, None, permit);
+        let task = self.queued_task_in(line.clone(), guest, limits, None, permit, None);
         let pushed = self.scheduler.push([Arc::clone(&task)], line, None);
         pushed.expect("the queue is open");
         TaskFuture::new(task, None, usize::MAX)
@@ -277,7 +314,7 @@ impl Registry {
         retry: Option<Retry>,
         permit: Permit,
     ) -> JobRef {
-        self.queued_task_in(Line::from(LANE), guest, limits, retry, permit)
+        self.queued_task_in(Line::from(LANE), guest, limits, retry, permit, None)
     }
 
     fn queued_task_in(
@@ -287,6 +324,7 @@ impl Registry {
         limits: Limits,
         retry: Option<Retry>,
         permit: Permit,
+        turn: Option<Turn>,
     ) -> JobRef {
         let job = WorkItem {
             guest,
@@ -295,6 +333,7 @@ impl Registry {
             line,
             permit: Some(permit),
             admission: None,
+            turn,
         };
         let counters = Arc::clone(&self.scheduler.counters);
         Arc::new(Job::new(job, None, counters))
@@ -487,7 +526,7 @@ impl Registry {
         };
         let permit = self.scheduler.overdraw(None);
         let limits = Self::limits();
-        let child = self.queued_task_in(line.clone(), Guest::Alone, limits, None, permit);
+        let child = self.queued_task_in(line.clone(), Guest::Alone, limits, None, permit, None);
         let pushed = self.scheduler.push([Arc::clone(&child)], line, None);
         pushed.expect("it is not terminated");
         child
@@ -499,7 +538,7 @@ impl Registry {
 
     /// As the pool's `shutdown` with `Shutdown::Terminate`, but does not wait.
     pub(crate) fn terminate(&self) {
-        self.scheduler.queue.close();
+        self.scheduler.close();
         self.scheduler.terminate();
     }
 
@@ -538,7 +577,7 @@ impl Registry {
             for thread in threads.map(|thread| scope.spawn(thread)) {
                 thread.join().expect("the thread does not panic");
             }
-            self.scheduler.queue.close();
+            self.scheduler.close();
             self.wait_for_workers();
             self.scheduler.watchdog.close();
             watchdog.join().expect("the watchdog does not panic");
@@ -568,6 +607,10 @@ impl<Start: FnMut(WorkerId)> Guard for WatchdogGuard<'_, Start> {
     fn call_back(&mut self, task: JobRef) {
         let is_sent = self.callbacks.send(task).is_ok();
         assert!(is_sent, "the callbacks' thread lasts longer");
+    }
+
+    fn drop_kept(&mut self, kept: Kept) {
+        drop(kept);
     }
 
     fn preempt(&mut self, now: Instant) -> Option<Instant> {
@@ -607,7 +650,18 @@ impl Runner for Worker<'_> {
         let registry = Arc::clone(self.registry);
         registry.n_attempts.fetch_add(1, Ordering::SeqCst);
         let admission = call.payload.admission.take();
-        let account = admission.and_then(Admission::into_account);
+        let mut account = admission.and_then(Admission::into_account);
+        if let Some(turn) = &mut call.payload.turn {
+            match turn.begin() {
+                Some((_, of_session)) => {
+                    of_session.iter().for_each(|account| account.resume());
+                    account = of_session;
+                }
+                None => {
+                    registry.n_instances.fetch_add(1, Ordering::SeqCst);
+                }
+            }
+        }
         let WorkItem { guest, limits, .. } = &call.payload;
         call.control.set_deadline(limits.deadline(started));
         let future = registry.call(*guest, Arc::clone(&call.control), account);
@@ -634,6 +688,13 @@ impl Runner for Worker<'_> {
         _report: &TaskReport,
         _is_last: bool,
     ) {
+    }
+
+    fn keep(&mut self, left: &mut Left) {
+        if let (Some((_, Some(account))), Some(budget)) = (left, &self.registry.memory_budget) {
+            account.keep(MEMORY);
+            budget.notify();
+        }
     }
 
     fn before_callbacks(&mut self) {}

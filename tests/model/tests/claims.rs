@@ -131,6 +131,15 @@ claims! {
         a_tenant_runs_no_more_than_it_may,
         a_submitter_gets_the_place_of_its_tenant,
     }
+    conversing {
+        calls_of_a_session_take_turns,
+        a_call_that_dies_passes_its_turn_on,
+        a_session_that_was_ended_can_be_begun_anew,
+        restarts_and_cancels_leave_the_session_whole,
+        a_terminated_pool_ends_its_sessions,
+        a_closed_pool_runs_the_calls_in_the_line,
+        an_idle_session_ends_or_serves,
+    }
     completing {
         a_wait_for_all_sees_every_end,
         a_wait_for_the_first_sees_one,

@@ -9,11 +9,12 @@
 //! sleeps; whoever gives memory back looks at `is_awaited` afterwards. Either the first sees the
 //! memory that came back, or the second sees that somebody waits. Whoever wants memory drops idle
 //! instances ([`make_room`](MemoryBudget::make_room)), so while no call is live there is room for
-//! any call.
+//! any call. Instances that a session keeps are not dropped: a call that finds no room and has
+//! nothing else to wait for starts without having been charged.
 //!
 //! Knows neither instances nor the queue: the [`MemoryOwner`] does.
 
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use crate::sync::{Arc, OnceLock, Weak};
 
 /// A call is expected to need at least one page.
@@ -25,6 +26,9 @@ pub(crate) struct MemoryBudget {
     used: AtomicUsize,
     /// Calls that have been admitted and have not ended; idle instances do not count.
     n_live: AtomicUsize,
+    /// Idle instances that can be dropped. Raised before `n_live` is lowered for the same instance:
+    /// whoever reads it after `n_live` misses none.
+    n_idle: AtomicUsize,
     /// Whether a worker that found no room may sleep. Set by that worker, and reset by whoever
     /// wakes it.
     is_awaited: AtomicBool,
@@ -49,9 +53,22 @@ pub(crate) struct MemoryAccount {
     budget: Arc<MemoryBudget>,
     /// Bytes. Written by whoever has the instance.
     charged: AtomicUsize,
-    /// Whether a call has the instance. Written by whoever has the instance.
-    is_live: AtomicBool,
+    /// Who has the instance: [`MERGED`], [`LIVE`], [`IDLE`] or [`KEPT`]. Written by whoever has the
+    /// instance.
+    holder: AtomicU8,
 }
+
+/// There is no instance: the account was opened for a call that has another one.
+const MERGED: u8 = 0;
+
+/// A call has the instance.
+const LIVE: u8 = 1;
+
+/// Nobody has the instance, which can be dropped.
+const IDLE: u8 = 2;
+
+/// A session has the instance.
+const KEPT: u8 = 3;
 
 /// There is no room for what an instance wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +90,7 @@ impl MemoryBudget {
             limit,
             used: AtomicUsize::new(0),
             n_live: AtomicUsize::new(0),
+            n_idle: AtomicUsize::new(0),
             is_awaited: AtomicBool::new(false),
             owner: OnceLock::new(),
         })
@@ -99,11 +117,16 @@ impl MemoryBudget {
         if self.take(need) {
             return Some(self.open(need));
         }
-        // What stuck calls hold may never come back. The call starts without having been charged
-        // for anything, and fails if it finds no room.
+        // What stuck calls and sessions hold may never come back. The call starts without having
+        // been charged for anything, and fails if it finds no room.
         let n_live = self.n_live.load(Ordering::SeqCst);
-        let is_hopeless = n_live > 0 && n_live <= self.owner().map_or(0, |owner| owner.n_stuck());
-        is_hopeless.then(|| self.open(0))
+        let is_hopeless = n_live <= self.owner().map_or(0, |owner| owner.n_stuck())
+            && self.n_idle.load(Ordering::SeqCst) == 0;
+        // Whoever is counted no longer has given its memory back before.
+        is_hopeless.then(|| match self.take(need) {
+            true => self.open(need),
+            false => self.open(0),
+        })
     }
 
     fn open(self: &Arc<Self>, charged: usize) -> Arc<MemoryAccount> {
@@ -111,7 +134,7 @@ impl MemoryBudget {
         Arc::new(MemoryAccount {
             budget: Arc::clone(self),
             charged: AtomicUsize::new(charged),
-            is_live: AtomicBool::new(true),
+            holder: AtomicU8::new(LIVE),
         })
     }
 
@@ -176,31 +199,57 @@ impl MemoryAccount {
         opened
             .charged
             .store(charged.min(of_call), Ordering::Relaxed);
-        self.is_live.store(true, Ordering::Relaxed);
-        opened.is_live.store(false, Ordering::Relaxed);
+        // The call is counted since `opened` was.
+        if self.holder.swap(LIVE, Ordering::Relaxed) == IDLE {
+            self.budget.n_idle.fetch_sub(1, Ordering::SeqCst);
+        }
+        opened.holder.store(MERGED, Ordering::Relaxed);
+    }
+
+    /// A call begins in an instance that a session has kept, whose account this is.
+    pub(crate) fn resume(&self) {
+        self.holder.store(LIVE, Ordering::Relaxed);
+        self.budget.n_live.fetch_add(1, Ordering::SeqCst);
     }
 
     /// The call has ended, and its instance, which holds this many bytes, is kept.
     /// [`notify`](MemoryBudget::notify) is to be called when others can drop the instance.
     pub(crate) fn rest(&self, held: usize) {
-        if self.is_live.swap(false, Ordering::Relaxed) {
-            self.budget.n_live.fetch_sub(1, Ordering::SeqCst);
+        if self.holder.load(Ordering::Relaxed) == LIVE {
+            self.budget.n_idle.fetch_add(1, Ordering::SeqCst);
         }
+        self.leave_call(held, IDLE);
+    }
+
+    /// The same for an instance that a session keeps: others cannot drop it.
+    pub(crate) fn keep(&self, held: usize) {
+        self.leave_call(held, KEPT);
+    }
+
+    fn leave_call(&self, held: usize, holder: u8) {
         let surplus = self
             .charged
             .swap(held, Ordering::Relaxed)
             .saturating_sub(held);
         self.budget.used.fetch_sub(surplus, Ordering::SeqCst);
+        if self.holder.swap(holder, Ordering::Relaxed) == LIVE {
+            self.budget.n_live.fetch_sub(1, Ordering::SeqCst);
+        }
     }
 }
 
 impl Drop for MemoryAccount {
     fn drop(&mut self) {
-        if self.is_live.load(Ordering::Relaxed) {
-            self.budget.n_live.fetch_sub(1, Ordering::SeqCst);
-        }
         let charged = self.charged.load(Ordering::Relaxed);
         self.budget.used.fetch_sub(charged, Ordering::SeqCst);
+        let count = match self.holder.load(Ordering::Relaxed) {
+            LIVE => Some(&self.budget.n_live),
+            IDLE => Some(&self.budget.n_idle),
+            _ => None,
+        };
+        if let Some(count) = count {
+            count.fetch_sub(1, Ordering::SeqCst);
+        }
         self.budget.notify();
     }
 }

@@ -59,6 +59,9 @@ pub enum TaskErrorKind {
     /// [memory budget](crate::PoolBuilder::memory_budget) has left. It may have what it wants when
     /// other tasks have ended.
     MemoryBudget,
+    /// The [session](crate::Session) that the call belongs to has ended before the call began; the
+    /// [cause](crate::TaskError::cause) is the error of the call that ended it, if one did.
+    SessionEnded,
 }
 
 /// Which trap ended a guest.
@@ -90,7 +93,7 @@ pub enum TrapCode {
 pub enum Fault {
     /// The guest: it failed, misbehaved, or met a limit.
     Guest,
-    /// The caller: it passed wrong arguments, or cancelled the task.
+    /// The caller: it passed wrong arguments, cancelled the task, or called a session that has ended.
     Caller,
     /// The pool or its machine: too busy, shut down, or broken.
     Host,
@@ -98,7 +101,7 @@ pub enum Fault {
 
 impl TaskErrorKind {
     /// How many kinds there are; all traps count as one kind, and all exits as one.
-    pub(crate) const COUNT: usize = 19;
+    pub(crate) const COUNT: usize = 20;
 
     /// The names of the kinds, by their index.
     pub(crate) const NAMES: [&str; Self::COUNT] = [
@@ -121,6 +124,7 @@ impl TaskErrorKind {
         "internal",
         "initializer-failed",
         "memory-budget",
+        "session-ended",
     ];
 
     /// The name of the kind: `timed-out`.
@@ -152,6 +156,7 @@ impl TaskErrorKind {
             Self::Internal => 16,
             Self::InitializerFailed => 17,
             Self::MemoryBudget => 18,
+            Self::SessionEnded => 19,
         }
     }
 
@@ -170,7 +175,9 @@ impl TaskErrorKind {
             | Self::Exited(_)
             | Self::StartFailed
             | Self::InitializerFailed => Fault::Guest,
-            Self::BadArguments | Self::UnknownTask | Self::Cancelled => Fault::Caller,
+            Self::BadArguments | Self::UnknownTask | Self::Cancelled | Self::SessionEnded => {
+                Fault::Caller
+            }
             Self::QueueTimedOut | Self::ShutDown | Self::Internal | Self::MemoryBudget => {
                 Fault::Host
             }

@@ -6,6 +6,7 @@ mod build;
 mod kinds;
 mod load;
 mod reference;
+mod session;
 mod submit;
 mod task;
 
@@ -13,5 +14,6 @@ pub use build::BuildError;
 pub use kinds::{Fault, TaskErrorKind, TrapCode};
 pub use load::LoadError;
 pub use reference::TaskRefError;
+pub use session::SessionError;
 pub use submit::{SubmitError, SubmitErrorKind};
 pub use task::{Frame, TaskError};

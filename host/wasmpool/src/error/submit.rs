@@ -34,6 +34,9 @@ pub enum SubmitErrorKind {
     /// The task was loaded by another pool.
     #[error("the task belongs to another pool; load its module with this one")]
     ForeignTask,
+    /// The task cannot be a call of this session.
+    #[error("{0}")]
+    UnfitForSession(String),
 }
 
 impl<Args> SubmitError<Args> {
@@ -70,9 +73,10 @@ impl SubmitErrorKind {
     pub(crate) fn into_task_error(self) -> TaskError {
         let kind = match self {
             Self::ShutDown => TaskErrorKind::ShutDown,
-            Self::BadArguments(_) | Self::FuelNotMetered | Self::ForeignTask => {
-                TaskErrorKind::BadArguments
-            }
+            Self::BadArguments(_)
+            | Self::FuelNotMetered
+            | Self::ForeignTask
+            | Self::UnfitForSession(_) => TaskErrorKind::BadArguments,
             Self::Full | Self::TenantFull => TaskErrorKind::QueueTimedOut,
         };
         TaskError::new(kind, self.to_string())

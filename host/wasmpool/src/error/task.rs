@@ -101,6 +101,16 @@ impl TaskError {
         Self::new(TaskErrorKind::InitializerFailed, message).change(|detail| detail.cause = cause)
     }
 
+    /// The error of a call that its session can no longer run. The `cause` is the error of the call
+    /// that ended the session.
+    pub(crate) fn session_ended(why: &str, cause: Option<TaskError>) -> Self {
+        let message = match &cause {
+            Some(cause) => format!("the session has ended: {why}: {cause}"),
+            None => format!("the session has ended: {why}"),
+        };
+        Self::new(TaskErrorKind::SessionEnded, message).change(|detail| detail.cause = cause)
+    }
+
     pub(crate) fn with_code(self, code: String) -> Self {
         self.change(|detail| detail.code = code)
     }
@@ -156,7 +166,8 @@ impl TaskError {
         self.0.output.as_ref()
     }
 
-    /// The error of the initializer, if that failed. The message includes it.
+    /// The error of the initializer, if that failed; or of the call that ended the session. The
+    /// message includes it.
     pub fn cause(&self) -> Option<&TaskError> {
         self.0.cause.as_ref()
     }

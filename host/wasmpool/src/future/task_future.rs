@@ -129,8 +129,9 @@ impl<Out> TaskFuture<Out> {
     ///
     /// Callbacks run in the order in which they were added, on the thread that ends the task: a
     /// worker, the thread that cancels it or shuts the pool down, or this thread if the task has
-    /// ended. One thread of the pool runs the callbacks of tasks whose `queue_timeout` is over, and
-    /// of stopped tasks whose call does not end. Nothing else runs on the thread meanwhile, so keep
+    /// ended. One thread of the pool runs the callbacks of tasks whose `queue_timeout` is over, of
+    /// stopped tasks whose call does not end, and of calls whose [session](crate::Session) has ended.
+    /// Nothing else runs on the thread meanwhile, so keep
     /// callbacks short. Threads that wait for the task, in [`wait`](Self::wait),
     /// [`wait`](crate::wait()) or [`as_completed`](crate::as_completed), are woken before the first
     /// callback. Dropping the pool waits for running callbacks.

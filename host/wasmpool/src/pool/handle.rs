@@ -80,6 +80,7 @@ impl Pool {
             load_timeout,
             threads,
             memory_budget,
+            sessions,
         } = settings;
         let instances_per_worker = match isolation {
             Isolation::Task => 1,
@@ -91,6 +92,7 @@ impl Pool {
             instances: u32::try_from(instances).expect("both factors are small"),
             suspended: u32::try_from(max_suspended + PREEMPTED_PER_WORKER * n_workers)
                 .expect("it is bounded"),
+            sessions: u32::try_from(sessions.max).expect("it is bounded"),
             stack,
             fuel: limits.fuel.is_some(),
             epochs,
@@ -107,7 +109,8 @@ impl Pool {
                 max_suspended,
                 tenants,
                 memory_budget.clone(),
-            ),
+            )
+            .with_sessions(sessions),
             sandbox,
             limits,
             retry,
@@ -165,6 +168,7 @@ impl Pool {
                 .map(|budget| budget.used()),
             loads,
             loading,
+            sessions: self.registry.scheduler.sessions.n_live(),
             stuck: self.registry.scheduler.watchdog.n_stuck(),
             ..counters.read(timings, self.allocation().clone())
         }
@@ -354,7 +358,8 @@ impl Pool {
         MapStream::new(self, task.clone(), inputs.into_iter())
     }
 
-    /// Refuses tasks from now on. Accepted tasks still run. Does not block.
+    /// Refuses tasks from now on. Accepted tasks still run. [Sessions](crate::Session) end after the
+    /// calls that they have accepted. Does not block.
     pub fn close(&self) {
         self.registry.scheduler.close();
     }

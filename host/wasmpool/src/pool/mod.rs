@@ -1,4 +1,4 @@
-//! The pool: its settings and threads, the ways in (submit, map, commands, modules), and the way
+//! The pool: its settings and threads, the ways in (submit, map, commands, modules, sessions), and the way
 //! out (shutdown).
 //!
 //! Connects the other rooms. Does not know how a task is scheduled or how a guest runs.
@@ -8,6 +8,7 @@ mod command;
 mod handle;
 mod loading;
 mod map;
+mod session;
 mod submit;
 mod threads;
 
@@ -16,3 +17,4 @@ pub use command::{Child, Command};
 pub use handle::{CutShort, Pool};
 pub use loading::LoadFuture;
 pub use map::{Map, MapStream, MapUnordered};
+pub use session::Session;

@@ -7,10 +7,12 @@ use super::handle::Pool;
 use crate::call::{Limits, Payload};
 use crate::error::{SubmitError, SubmitErrorKind};
 use crate::future::TaskFuture;
+use crate::sandbox::Module;
 use crate::schedule::{
-    Blocking, Closed, Job, JobRef, Permit, PlaceWaiter, ReserveError, WorkItem, trace,
+    Blocking, Closed, Job, JobRef, Permit, PlaceWaiter, Registry, ReserveError, Turn, WorkItem,
+    trace,
 };
-use crate::sync::{Arc, Instant};
+use crate::sync::Arc;
 use crate::task::Task;
 use crate::value::{Arguments, Signature};
 
@@ -33,7 +35,7 @@ impl Pool {
         arguments: Args,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
         self.submit_with(task, arguments, |tenant| {
-            self.reserve(tenant, Blocking::Forever)
+            self.registry.reserve(tenant, Blocking::Forever)
         })
     }
 
@@ -48,7 +50,7 @@ impl Pool {
         arguments: Args,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
         self.submit_with(task, arguments, |tenant| {
-            self.reserve(tenant, Blocking::Never)
+            self.registry.reserve(tenant, Blocking::Never)
         })
     }
 
@@ -64,11 +66,10 @@ impl Pool {
         arguments: Args,
         timeout: Duration,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        let blocking = match Instant::now().checked_add(timeout) {
-            Some(deadline) => Blocking::Until(deadline),
-            None => Blocking::Forever,
-        };
-        self.submit_with(task, arguments, |tenant| self.reserve(tenant, blocking))
+        let blocking = Blocking::for_at_most(timeout);
+        self.submit_with(task, arguments, |tenant| {
+            self.registry.reserve(tenant, blocking)
+        })
     }
 
     /// Submits a task from async code: waits for room in the queue without blocking the thread, on
@@ -86,19 +87,11 @@ impl Pool {
         task: &Task<Args, Out>,
         arguments: Args,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        if let Err(kind) = self.limits_of(task) {
+        if let Err(kind) = self.registry.limits_of(task, task.module()) {
             return Err(SubmitError::new(kind, arguments));
         }
-        let tenant = task.options().own_tenant();
-        let mut waiting = PlaceWaiter::default();
-        let reserved = match self.reserve(tenant, Blocking::Never) {
-            Err(error) if error.is_full() => {
-                let scheduler = &self.registry.scheduler;
-                poll_fn(|context| scheduler.poll_reserve(tenant, &mut waiting, context.waker()))
-                    .await
-            }
-            reserved => reserved,
-        };
+        let reserved = self.registry.reserve_async(task.options().own_tenant());
+        let reserved = reserved.await;
         self.submit_with(task, arguments, |_| reserved)
     }
 
@@ -132,9 +125,12 @@ impl Pool {
         arguments: Args,
         reserve: impl FnOnce(Option<&Arc<str>>) -> Result<Permit, ReserveError>,
     ) -> Result<TaskFuture<Out>, SubmitError<Args>> {
-        let submitted = self.limits_of(task).and_then(|limits| {
+        let limits = self.registry.limits_of(task, task.module());
+        let submitted = limits.and_then(|limits| {
             let permit = reserve(task.options().own_tenant())?;
-            let queued = self.queued_task(task, &arguments, limits, permit)?;
+            let queued = self
+                .registry
+                .queued_task(task, &arguments, limits, permit, None)?;
             let line = task.options().line();
             let chunk = [Arc::clone(&queued)];
             self.registry
@@ -188,7 +184,7 @@ impl Pool {
         chunk: &[Args],
         permits: Vec<Permit>,
     ) -> Vec<Result<TaskFuture<Out>, SubmitErrorKind>> {
-        let limits = match self.limits_of(task) {
+        let limits = match self.registry.limits_of(task, task.module()) {
             Ok(limits) => limits,
             Err(kind) => return permits.iter().map(|_| Err(kind.clone())).collect(),
         };
@@ -199,7 +195,10 @@ impl Pool {
             if !tasks.is_empty() && !places.is_below_mark() {
                 break;
             }
-            tasks.push(self.queued_task(task, arguments, limits, permit));
+            let queued = self
+                .registry
+                .queued_task(task, arguments, limits, permit, None);
+            tasks.push(queued);
         }
         let good = tasks.iter().flatten().map(Arc::clone).collect::<Vec<_>>();
         let pushed = match good.is_empty() {
@@ -219,36 +218,6 @@ impl Pool {
         submitted.collect()
     }
 
-    /// The limits of the tasks of a reference, if this pool can run them.
-    fn limits_of<Args, Out>(&self, task: &Task<Args, Out>) -> Result<Limits, SubmitErrorKind> {
-        if !self.registry.sandbox.owns(task.module()) {
-            return Err(SubmitErrorKind::ForeignTask);
-        }
-        let limits = task.options().limits().over(&self.registry.limits);
-        let initializer = task.module().initializer.as_ref();
-        let wants_fuel = limits.fuel.is_some()
-            || initializer.is_some_and(|initializer| initializer.limits.fuel.is_some());
-        if wants_fuel && self.registry.limits.fuel.is_none() {
-            return Err(SubmitErrorKind::FuelNotMetered);
-        }
-        Ok(limits)
-    }
-
-    fn reserve(
-        &self,
-        tenant: Option<&Arc<str>>,
-        blocking: Blocking,
-    ) -> Result<Permit, ReserveError> {
-        let scheduler = &self.registry.scheduler;
-        match blocking {
-            Blocking::Forever if self.registry.is_own_thread() => Ok(scheduler.overdraw(tenant)),
-            Blocking::Until(_) if self.registry.is_own_thread() => {
-                scheduler.reserve(tenant, Blocking::Never)
-            }
-            blocking => scheduler.reserve(tenant, blocking),
-        }
-    }
-
     /// Reserves one place, for which it blocks as `blocking` allows, and up to `wanted` if there
     /// is room for more.
     pub(crate) fn reserve_some(
@@ -257,7 +226,7 @@ impl Pool {
         wanted: usize,
         blocking: Blocking,
     ) -> Result<Vec<Permit>, ReserveError> {
-        let mut permits = vec![self.reserve(tenant, blocking)?];
+        let mut permits = vec![self.registry.reserve(tenant, blocking)?];
         let scheduler = &self.registry.scheduler;
         while permits.len() < wanted
             && let Ok(permit) = scheduler.reserve(tenant, Blocking::Never)
@@ -266,13 +235,69 @@ impl Pool {
         }
         Ok(permits)
     }
+}
 
-    fn queued_task<Args: Arguments, Out>(
+// What `Pool` and `Session` have in common.
+impl Registry {
+    /// The limits of the tasks of a reference in instances of `module`, if this pool can run them.
+    pub(super) fn limits_of<Args, Out>(
+        &self,
+        task: &Task<Args, Out>,
+        module: &Module,
+    ) -> Result<Limits, SubmitErrorKind> {
+        if !self.sandbox.owns(task.module()) {
+            return Err(SubmitErrorKind::ForeignTask);
+        }
+        let limits = task.options().limits().over(&self.limits);
+        let initializer = module.initializer.as_ref();
+        let wants_fuel = limits.fuel.is_some()
+            || initializer.is_some_and(|initializer| initializer.limits.fuel.is_some());
+        if wants_fuel && self.limits.fuel.is_none() {
+            return Err(SubmitErrorKind::FuelNotMetered);
+        }
+        Ok(limits)
+    }
+
+    /// Takes a place in the queue. Does not block on the pool's own threads.
+    pub(super) fn reserve(
+        &self,
+        tenant: Option<&Arc<str>>,
+        blocking: Blocking,
+    ) -> Result<Permit, ReserveError> {
+        let scheduler = &self.scheduler;
+        match blocking {
+            Blocking::Forever if self.is_own_thread() => Ok(scheduler.overdraw(tenant)),
+            Blocking::Until(_) if self.is_own_thread() => {
+                scheduler.reserve(tenant, Blocking::Never)
+            }
+            blocking => scheduler.reserve(tenant, blocking),
+        }
+    }
+
+    /// The same for async code.
+    pub(super) async fn reserve_async(
+        &self,
+        tenant: Option<&Arc<str>>,
+    ) -> Result<Permit, ReserveError> {
+        let mut waiting = PlaceWaiter::default();
+        match self.reserve(tenant, Blocking::Never) {
+            Err(error) if error.is_full() => {
+                let scheduler = &self.scheduler;
+                poll_fn(|context| scheduler.poll_reserve(tenant, &mut waiting, context.waker()))
+                    .await
+            }
+            reserved => reserved,
+        }
+    }
+
+    /// The job of a task; with a turn, that of a call of a session with this module.
+    pub(super) fn queued_task<Args: Arguments, Out>(
         &self,
         task: &Task<Args, Out>,
         arguments: &Args,
         limits: Limits,
         mut permit: Permit,
+        of_session: Option<(&Arc<Module>, Turn)>,
     ) -> Result<JobRef, SubmitErrorKind> {
         let arguments = task
             .encode(arguments)
@@ -285,9 +310,14 @@ impl Pool {
         }
         permit.hold_bytes(size);
         let options = task.options();
-        let retry = options.own_retry().or(self.registry.retry);
+        let (module, turn) = of_session.unzip();
+        // A failed call has cost the session its instance: there is nothing to try it again in.
+        let retry = match turn {
+            Some(_) => None,
+            None => options.own_retry().or(self.retry),
+        };
         let job = WorkItem {
-            module: Arc::clone(task.module()),
+            module: Arc::clone(module.unwrap_or_else(|| task.module())),
             task: task.index(),
             arguments: Payload::new(arguments, retry.is_some()),
             limits,
@@ -299,8 +329,9 @@ impl Pool {
             line: options.line(),
             origin: trace::Origin::here(),
             permit: Some(permit),
+            turn,
         };
-        let counters = Arc::clone(&self.registry.scheduler.counters);
+        let counters = Arc::clone(&self.scheduler.counters);
         Ok(Arc::new(Job::new(
             job,
             options.own_tag().cloned(),
@@ -310,7 +341,7 @@ impl Pool {
 }
 
 /// The signature to decode the result by, if the task is an exported function.
-fn signature_of<Args, Out>(task: &Task<Args, Out>) -> Option<Arc<Signature>> {
+pub(super) fn signature_of<Args, Out>(task: &Task<Args, Out>) -> Option<Arc<Signature>> {
     task.info().signature.as_ref().map(Arc::clone)
 }
 

@@ -5,7 +5,7 @@ use std::thread::JoinHandle;
 
 use super::loading::Loader;
 use crate::schedule::{
-    CallbackThread, Guard, JobRef, Registry, Shutdown, WorkerId, run_worker, trace,
+    CallbackThread, Guard, JobRef, Kept, Registry, Shutdown, WorkerId, run_worker, trace,
 };
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, contain_panic, lock, thread};
 
@@ -90,6 +90,10 @@ impl Guard for WatchdogGuard<'_> {
 
     fn call_back(&mut self, task: JobRef) {
         self.callbacks.call_back(task);
+    }
+
+    fn drop_kept(&mut self, kept: Kept) {
+        self.callbacks.drop_kept(kept);
     }
 
     fn preempt(&mut self, now: Instant) -> Option<Instant> {

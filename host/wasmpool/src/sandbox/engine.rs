@@ -15,6 +15,8 @@ pub(crate) struct EngineSettings {
     pub(crate) instances: u32,
     /// How many suspended instances may exist at once.
     pub(crate) suspended: u32,
+    /// How many instances of sessions may exist beside them.
+    pub(crate) sessions: u32,
     /// Bytes of stack for a guest's calls.
     pub(crate) stack: usize,
     /// Whether guests count their fuel.
@@ -69,8 +71,8 @@ const MEMORIES_PER_COMPONENT: u32 = 4;
 /// Tables that a component may have.
 const TABLES_PER_COMPONENT: u32 = 32;
 
-/// Memories reserved for each suspended call. A module that needs more is not suspended and keeps
-/// its worker.
+/// Memories reserved for each suspended call and for each session. A module that needs more is not
+/// suspended and keeps its worker, and has no sessions.
 pub(super) const MEMORIES_PER_SUSPENDED: u32 = 1;
 
 /// The same for tables.
@@ -101,7 +103,10 @@ pub(super) fn build(settings: EngineSettings) -> Result<(Engine, Allocation), St
     let page_wise_reset = settings.memory_reset == MemoryReset::PageWise
         && PoolingAllocationConfig::is_pagemap_scan_available()
         && !is_swap_in_use();
-    let slots = slots(settings.instances, settings.suspended, page_wise_reset);
+    // A session keeps its instance between two calls, and the engine keeps the stack with it. So it
+    // takes the same as a suspended call.
+    let suspended = settings.suspended.saturating_add(settings.sessions);
+    let slots = slots(settings.instances, suspended, page_wise_reset);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots));
     match Engine::new(&config) {
         Ok(engine) => Ok((engine, Allocation::Pooled { page_wise_reset })),

@@ -35,6 +35,8 @@ pub(crate) struct Instance {
     is_initialized: bool,
     /// Tasks that it has served.
     age: u64,
+    /// Whether a session has kept it after a call.
+    is_kept: bool,
     /// Of a pool with a memory budget. After the store: what it is charged for is given back when
     /// the memory is.
     memory_account: Option<Arc<MemoryAccount>>,
@@ -126,6 +128,7 @@ impl Instance {
             guest: None,
             is_initialized: false,
             age: 0,
+            is_kept: false,
         }
     }
 
@@ -154,6 +157,21 @@ impl Instance {
     pub(crate) fn rest(&self) {
         if let Some(account) = &self.memory_account {
             account.rest(self.memory());
+        }
+    }
+
+    /// A session keeps the instance after a call.
+    pub(crate) fn keep(&mut self) {
+        self.is_kept = true;
+        if let Some(account) = &self.memory_account {
+            account.keep(self.memory());
+        }
+    }
+
+    /// A call begins in an instance that a session has kept.
+    pub(crate) fn resume(&self) {
+        if let Some(account) = &self.memory_account {
+            account.resume();
         }
     }
 
@@ -331,7 +349,8 @@ impl Instance {
 
     fn account(&self, task: usize, limits: &Limits, report: &mut TaskReport) {
         let state = self.store.data();
-        if self.memory_account.is_some() {
+        // What an instance of a session holds, earlier calls have wanted.
+        if self.memory_account.is_some() && !self.is_kept {
             self.module.memory_needs.learn(task, state.limiter.wanted());
         }
         report.peak_memory = state.limiter.held();

@@ -165,8 +165,8 @@ pub(crate) struct Module {
     /// How each of the tasks is called.
     entries: Arc<[EntryPoint]>,
     compiled: Compiled,
-    /// Whether its calls may be suspended. They may not if an instance needs more memories or
-    /// tables than are reserved for a suspended call.
+    /// Whether its calls may be suspended, and sessions may keep its instances. They may not if an
+    /// instance needs more memories or tables than are reserved for that.
     pub(crate) may_be_suspended: bool,
     memory_needs: MemoryNeeds,
     /// The module as it was loaded, if this one was made from it. The loader refers to it weakly:

@@ -15,6 +15,7 @@ use tokio_util::sync::ReusableBoxFuture;
 
 use super::job::{Call, Settled};
 use super::queue::{Leave, Line, Queue};
+use super::session::{Turn, TurnId};
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
 use crate::call::{Control, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
@@ -93,6 +94,11 @@ enum Phase {
 impl ActiveCall {
     pub(crate) fn control(&self) -> &Arc<Control> {
         &self.call.control
+    }
+
+    /// Its turn, if it is a call of a session.
+    pub(crate) fn turn(&self) -> Option<TurnId> {
+        self.call.payload.turn.as_ref().map(Turn::id)
     }
 
     /// The cell of the call, which is made at the first use.

@@ -1,9 +1,11 @@
 //! The thread for the callbacks of tasks that the watchdog settles: those whose time in the queue
-//! is over, and those that were stopped and whose call has not ended.
+//! is over, those that were stopped and whose call has not ended, and calls whose session has ended.
 //!
 //! The watchdog does not run them itself: a callback that blocked it would delay every timeout of
-//! the pool.
+//! the pool. For the same reason instances of idle sessions are dropped here: a large one may take
+//! milliseconds.
 
+use super::session::Kept;
 use super::work_item::JobRef;
 use super::worker::Registry;
 use crate::sync::channel::{self, Receiver, Sender};
@@ -14,48 +16,66 @@ use crate::sync::{Arc, thread};
 pub(crate) struct CallbackThread<'a> {
     registry: &'a Arc<Registry>,
     /// `None` only in the drop: the thread ends when its sender is gone.
-    sender: Option<Sender<JobRef>>,
-    tasks: Receiver<JobRef>,
+    sender: Option<Sender<Chore>>,
+    chores: Receiver<Chore>,
     thread: Option<thread::JoinHandle<()>>,
+}
+
+/// What the watchdog leaves to the thread.
+enum Chore {
+    CallBack(JobRef),
+    Drop(Kept),
 }
 
 impl<'a> CallbackThread<'a> {
     pub(crate) fn new(registry: &'a Arc<Registry>) -> Self {
-        let (sender, tasks) = channel::unbounded();
+        let (sender, chores) = channel::unbounded();
         Self {
             registry,
             sender: Some(sender),
-            tasks,
+            chores,
             thread: None,
         }
     }
 
     /// Has the callbacks of `task` called, after those of earlier tasks. Does not block.
     pub(crate) fn call_back(&mut self, task: JobRef) {
+        self.send(Chore::CallBack(task));
+    }
+
+    /// Has the instance of a session dropped. Does not block.
+    pub(crate) fn drop_kept(&mut self, kept: Kept) {
+        self.send(Chore::Drop(kept));
+    }
+
+    fn send(&mut self, chore: Chore) {
         if self.thread.is_none() {
-            // Where the system has no thread to give, the next task tries again.
+            // Where the system has no thread to give, the next chore tries again.
             self.thread = self.start().ok();
         }
         let sender = self.sender.as_ref().expect("there until the drop");
-        let sent = sender.send(task);
-        sent.expect("`tasks` is a receiver");
+        let sent = sender.send(chore);
+        assert!(sent.is_ok(), "`chores` is a receiver");
     }
 
     fn start(&self) -> std::io::Result<thread::JoinHandle<()>> {
-        let (registry, tasks) = (Arc::clone(self.registry), self.tasks.clone());
+        let (registry, chores) = (Arc::clone(self.registry), self.chores.clone());
         thread::Builder::new()
             .name("wasmpool-callbacks".to_owned())
             .spawn(move || {
                 // So that `submit` and `shutdown` do not block in a callback.
                 registry.adopt_thread();
-                call_back_all(&tasks);
+                do_all(&chores);
             })
     }
 }
 
-fn call_back_all(tasks: &Receiver<JobRef>) {
-    for task in tasks {
-        task.call_back();
+fn do_all(chores: &Receiver<Chore>) {
+    for chore in chores {
+        match chore {
+            Chore::CallBack(task) => task.call_back(),
+            Chore::Drop(kept) => drop(kept),
+        }
     }
 }
 
@@ -65,7 +85,7 @@ impl Drop for CallbackThread<'_> {
         match self.thread.take() {
             Some(thread) => thread.join().expect("callbacks' panics are contained"),
             // No thread was started. The watchdog has ended, so no timeout is delayed here.
-            None => call_back_all(&self.tasks),
+            None => do_all(&self.chores),
         }
     }
 }

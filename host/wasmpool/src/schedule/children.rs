@@ -263,6 +263,7 @@ impl Parent for Starter {
             permit: Some(permit),
             admission: None,
             family: Some(Arc::clone(&parent.family)),
+            turn: None,
         };
         let tag = request.tag.map(Arc::from);
         let job = Arc::new(Job::new(work, tag, Arc::clone(&scheduler.counters)));

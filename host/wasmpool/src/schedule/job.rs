@@ -300,6 +300,17 @@ impl<P> Job<P> {
         former.is_some_and(|former| self.wake_waiters(former))
     }
 
+    /// Ends the task with this error if it is queued. Calls no callbacks: says whether there are any,
+    /// to be [called](Self::call_back) by a thread that may block.
+    #[must_use = "callbacks wait"]
+    pub(crate) fn fail_queued(&self, error: TaskError) -> bool {
+        let former = self.settle_with(|state| {
+            let is_queued = matches!(state.phase, Phase::Queued(_));
+            is_queued.then(|| self.ended_early(state, error))
+        });
+        former.is_some_and(|former| self.wake_waiters(former))
+    }
+
     /// Ends the task as cancelled by a shutdown if it is queued. Says whether it was queued and had
     /// never been started.
     pub(crate) fn cancel_queued(&self) -> bool {
@@ -345,6 +356,10 @@ impl<P> Job<P> {
 
     /// The outcome and the report of a task that is ended before its call has.
     fn unfinished(&self, state: &State<P>, kind: TaskErrorKind, message: &str) -> Settled {
+        self.ended_early(state, TaskError::new(kind, message))
+    }
+
+    fn ended_early(&self, state: &State<P>, error: TaskError) -> Settled {
         let attempts = state.attempts;
         let report = match state.phase {
             Phase::Running {
@@ -363,7 +378,7 @@ impl<P> Job<P> {
             },
         };
         Settled {
-            outcome: Err(TaskError::new(kind, message)),
+            outcome: Err(error),
             report,
         }
     }

@@ -1,5 +1,5 @@
 //! Who runs when and where: the queue, the life of a task from acceptance to its end, workers,
-//! timeouts and stops, retries, statistics and traces.
+//! timeouts and stops, retries, sessions, statistics and traces.
 //!
 //! Knows that a sandbox runs guests, and not how. Knows nothing of the types of callers: arguments
 //! and results are bytes here.
@@ -13,6 +13,8 @@ mod places;
 mod queue;
 mod retry;
 mod scheduler;
+mod session;
+mod sessions;
 mod shutdown;
 mod stats;
 mod tenants;
@@ -29,6 +31,9 @@ pub(crate) use places::{Blocking, Capacity, Permit, ReserveError};
 pub(crate) use queue::{Line, PREEMPTED_PER_WORKER};
 pub use retry::Retry;
 pub(crate) use scheduler::{Closed, PlaceWaiter, Scheduler};
+pub use session::SessionState;
+pub(crate) use session::{Kept, SessionLine, Turn};
+pub(crate) use sessions::SessionSettings;
 pub use shutdown::Shutdown;
 pub use stats::PoolStats;
 pub(crate) use tenants::AllTenantLimits;

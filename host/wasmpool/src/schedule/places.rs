@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, contain_panic, lock, spin};
@@ -19,6 +20,14 @@ pub(crate) enum Blocking {
     Until(Instant),
     /// As long as it takes.
     Forever,
+}
+
+impl Blocking {
+    pub(crate) fn for_at_most(timeout: Duration) -> Self {
+        // A deadline that overflows `Instant` never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        deadline.map_or(Self::Forever, Self::Until)
+    }
 }
 
 /// Why there is no place for an entry.

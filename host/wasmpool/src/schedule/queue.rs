@@ -5,6 +5,9 @@
 //! task gives its place back at once, not when a worker comes across it. Knows nothing of
 //! tasks; it is generic so that it can be tested without them.
 //!
+//! An entry may be promised: it will come when others have made way for it, also to a closed queue
+//! ([`Queue::admit`]). Workers stay until it has come, or the promise is withdrawn.
+//!
 //! An entry may come back: a call that was suspended and can go on. It comes before the new entries
 //! of its line. Workers stay for as long as an entry is out.
 //!
@@ -95,6 +98,8 @@ struct Entries<T> {
     deferred: BinaryHeap<Deferred<T>>,
     /// Entries that are out and will come back, or are back and not yet taken.
     n_suspended: usize,
+    /// Entries that were promised and have not come.
+    n_promised: usize,
     closed: bool,
     /// Whether all that was queued has been taken out: entries are no longer deferred.
     drained: bool,
@@ -155,6 +160,7 @@ impl<T: QueueEntry> Queue<T> {
                 lanes: Lanes::new(n_workers, AllTenantLimits::default()),
                 deferred: BinaryHeap::new(),
                 n_suspended: 0,
+                n_promised: 0,
                 closed: false,
                 drained: false,
                 clear_at: CLEAR_AT_LEAST,
@@ -217,6 +223,46 @@ impl<T: QueueEntry> Queue<T> {
         let is_seen = n_pushed > 0 && entries.searcher.take().is_some();
         self.wake(entries, n_pushed - usize::from(is_seen), line.lane);
         Ok(())
+    }
+
+    /// Announces an entry that will come later. Says whether the queue is open; if not, the entry is
+    /// refused.
+    pub(crate) fn promise(&self) -> bool {
+        let mut entries = self.lock();
+        if !entries.closed {
+            entries.n_promised += 1;
+        }
+        !entries.closed
+    }
+
+    /// Puts an entry that was promised at the end of its line. A closed queue takes it too, a drained
+    /// one gives it back.
+    pub(crate) fn admit(&self, entry: T, line: impl Into<Line>) -> Result<(), T> {
+        let mut entries = self.lock();
+        entries.n_promised -= 1;
+        if entries.drained {
+            self.release_workers(&entries);
+            return Err(entry);
+        }
+        if entries.lanes.n_queued() >= entries.clear_at {
+            entries.clear();
+        }
+        let line = line.into();
+        entries.lanes.push([entry].into_iter(), &line);
+        self.note_local(&entries);
+        self.may_have_entries.store(true, Ordering::Relaxed);
+        let is_seen = entries.searcher.take().is_some();
+        self.wake(entries, usize::from(!is_seen), line.lane);
+        Ok(())
+    }
+
+    /// Entries that were promised do not come.
+    pub(crate) fn withdraw(&self, n_promised: usize) {
+        if n_promised > 0 {
+            let mut entries = self.lock();
+            entries.n_promised -= n_promised;
+            self.release_workers(&entries);
+        }
     }
 
     pub(crate) fn max_suspended(&self) -> usize {
@@ -291,9 +337,9 @@ impl<T: QueueEntry> Queue<T> {
         }
     }
 
-    /// Wakes the workers that stayed only for entries that were out, so that they end.
+    /// Wakes the workers that stayed only for entries that were out or promised, so that they end.
     fn release_workers(&self, entries: &Entries<T>) {
-        if entries.closed && entries.n_suspended == 0 {
+        if entries.closed && !entries.expects_more() {
             self.may_have_entries.store(true, Ordering::Relaxed);
             self.not_empty.notify_all();
         }
@@ -421,7 +467,7 @@ impl<T: QueueEntry> Queue<T> {
                 continue;
             }
             has_made_room = false;
-            if entries.closed && entries.n_suspended == 0 && !is_short_of_memory {
+            if entries.closed && !entries.expects_more() && !is_short_of_memory {
                 return None;
             }
             self.may_have_entries.store(false, Ordering::Relaxed);
@@ -554,6 +600,11 @@ impl<T: QueueEntry> Entries<T> {
 }
 
 impl<T> Entries<T> {
+    /// Whether entries come even if the queue is closed.
+    fn expects_more(&self) -> bool {
+        self.n_suspended > 0 || self.n_promised > 0
+    }
+
     /// Moves the deferred entries that are due to their lanes; all of them if the queue is
     /// closed. Says when the next one is due.
     fn admit_deferred(&mut self) -> Option<Instant> {
@@ -718,6 +769,20 @@ mod tests {
         queue.defer("f", 0, later).unwrap();
         assert_eq!(queue.drain(), ["d", "e", "f", "b", "c"]);
         assert_eq!(queue.defer("g", 0, later), Err("g"));
+    }
+
+    #[test]
+    fn a_closed_queue_takes_what_was_promised_before() {
+        let queue = Queue::new(100, 1, 10);
+        assert!(queue.promise() && queue.promise() && queue.promise());
+        queue.close();
+        assert!(!queue.promise());
+        queue.admit("first", 1).unwrap();
+        assert_eq!(queue.pop(0), Some("first"));
+        queue.withdraw(1);
+        assert_eq!(queue.drain(), [""; 0]);
+        assert_eq!(queue.admit("late", 1), Err("late"));
+        assert_eq!(queue.pop(0), None);
     }
 
     #[test]

@@ -60,7 +60,8 @@ impl Retry {
     /// [`ShutDown`](TaskErrorKind::ShutDown), [`QueueTimedOut`](TaskErrorKind::QueueTimedOut),
     /// [`BadArguments`](TaskErrorKind::BadArguments),
     /// [`UnknownTask`](TaskErrorKind::UnknownTask),
-    /// [`InitializerFailed`](TaskErrorKind::InitializerFailed).
+    /// [`InitializerFailed`](TaskErrorKind::InitializerFailed),
+    /// [`SessionEnded`](TaskErrorKind::SessionEnded).
     pub fn on(mut self, kinds: impl IntoIterator<Item = TaskErrorKind>) -> Self {
         let is_final = |kind: &TaskErrorKind| {
             matches!(
@@ -71,6 +72,7 @@ impl Retry {
                     | TaskErrorKind::BadArguments
                     | TaskErrorKind::UnknownTask
                     | TaskErrorKind::InitializerFailed
+                    | TaskErrorKind::SessionEnded
             )
         };
         let kinds = kinds.into_iter().filter(|kind| !is_final(kind));

@@ -13,6 +13,8 @@ use super::active_call::{ActiveCall, CallCell, CallEnd, CallFuture, Ready, Unset
 use super::job::{Call, Settled};
 use super::places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
 use super::queue::{Leave, Line, Preempt, Queue};
+use super::session::SessionLine;
+use super::sessions::{SessionSettings, Sessions};
 use super::stats::Counters;
 use super::tenants::{AllTenantLimits, TenantPlaces};
 use super::timings::Timings;
@@ -21,6 +23,7 @@ use super::work_item::{CallSpan, JobRef, Left, WorkItem};
 use crate::call::{Control, Interrupt, MemoryBudget, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::sync::{Arc, Instant, Weak};
+use crate::value::text;
 
 /// What all threads of a pool share, except for what runs the tasks.
 pub(crate) struct Scheduler {
@@ -29,6 +32,7 @@ pub(crate) struct Scheduler {
     pub(crate) watchdog: Arc<Watchdog>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) timings: Timings,
+    pub(crate) sessions: Arc<Sessions>,
 }
 
 /// What a worker thread runs calls with. Each worker has its own.
@@ -68,6 +72,9 @@ pub(crate) trait Runner {
         is_last: bool,
     );
 
+    /// The instance of a call that has ended goes back to its session.
+    fn keep(&mut self, left: &mut Left);
+
     /// Code of the embedder's is about to run on this thread.
     fn before_callbacks(&mut self);
 
@@ -104,13 +111,23 @@ impl Scheduler {
         let queue = Queue::new(queue_capacity, n_workers, max_suspended)
             .with_tenants(tenants.clone(), preempt)
             .with_memory_budget(memory_budget);
+        let queue = Arc::new(queue);
+        let (of_sessions, settings) = (Arc::clone(&queue), SessionSettings::default());
         Self {
-            queue: Arc::new(queue),
+            sessions: Sessions::new(of_sessions, Arc::clone(&watchdog), settings),
+            queue,
             tenant_places: TenantPlaces::new(tenants),
             watchdog,
             counters: Arc::default(),
             timings: Timings::new(n_workers),
         }
+    }
+
+    /// The same scheduler, with these settings for sessions, of which there are none by default.
+    pub(crate) fn with_sessions(mut self, settings: SessionSettings) -> Self {
+        let (queue, watchdog) = (Arc::clone(&self.queue), Arc::clone(&self.watchdog));
+        self.sessions = Sessions::new(queue, watchdog, settings);
+        self
     }
 
     /// Takes a place in the queue for one task of the tenant. Blocks for as long as `blocking`
@@ -158,10 +175,11 @@ impl Scheduler {
         self.queue.places.overdraw().with_tenant(own)
     }
 
-    /// Refuses tasks from now on; those that are queued stay.
+    /// Refuses tasks from now on; those that are queued stay. Sessions end after their calls.
     pub(crate) fn close(&self) {
         self.queue.close();
         self.tenant_places.close();
+        self.sessions.close();
     }
 
     /// Puts tasks into a line of the queue, all or none. Those that are still queued after the
@@ -197,15 +215,47 @@ impl Scheduler {
         Ok(())
     }
 
+    /// Puts a call into the line of its session. It expires if it has not started after the timeout.
+    pub(crate) fn push_to_session(
+        &self,
+        call: JobRef,
+        session: &Arc<SessionLine>,
+        queue_timeout: Option<Duration>,
+    ) -> Result<(), Closed> {
+        self.counters.accept(1);
+        if !self.queue.promise() {
+            self.counters.refuse(1);
+            return Err(Closed);
+        }
+        let expiring = queue_timeout.and_then(|timeout| {
+            let moment = call.submitted().checked_add(timeout)?;
+            Some((moment, Arc::clone(&call)))
+        });
+        session.join(call);
+        if let Some((moment, call)) = expiring {
+            self.watchdog.expire_at(moment, &call);
+        }
+        Ok(())
+    }
+
     /// Cancels all queued tasks. Says how many of them have never run.
     pub(crate) fn cancel_queued(&self) -> usize {
-        cancel_all(self.queue.drain())
+        cancel_all(self.drain())
+    }
+
+    /// Takes all queued tasks out, also those that wait for their turn in a session.
+    fn drain(&self) -> Vec<Ready> {
+        let mut queued = self.queue.drain();
+        // After the queue, which takes no call of a session from now on.
+        let waiting = self.sessions.take_waiting();
+        queued.extend(waiting.into_iter().map(Ready::Task));
+        queued
     }
 
     /// Cancels all queued tasks and stops those that run. Says how many have never run.
     pub(crate) fn terminate(&self) -> usize {
         // Callbacks come last: they may wait for the queue, or for running tasks.
-        let queued = self.queue.drain();
+        let queued = self.drain();
         self.watchdog.terminate();
         cancel_all(queued)
     }
@@ -277,8 +327,9 @@ impl Scheduler {
         call.control().set_worker(worker.index);
         self.timings.begin(worker.index, taken_at);
         let compute_deadline = call.compute_deadline(taken_at);
+        let (job, control, turn) = (call.task.job(), call.control(), call.turn());
         self.watchdog
-            .begin(worker, call.task.job(), call.control(), compute_deadline);
+            .begin(worker, job, control, turn, compute_deadline);
         if call.cell.is_some() {
             self.watchdog.resume(call.number);
         }
@@ -343,7 +394,8 @@ impl Scheduler {
                 self.watchdog.set_compute_deadline(worker, compute_deadline);
                 continue;
             }
-            call.number = self.watchdog.suspend(call.task.job(), call.control());
+            let (job, control, turn) = (call.task.job(), call.control(), call.turn());
+            call.number = self.watchdog.suspend(job, control, turn);
             if !self.watchdog.end(worker) {
                 // The thread was given up: the task was stopped long ago, and has been settled.
                 self.watchdog.resume(call.number);
@@ -412,7 +464,7 @@ impl Scheduler {
             self.timings.end(worker.index, busy, &report);
         }
         let Call {
-            payload: work,
+            payload: mut work,
             control,
             attempt,
         } = call;
@@ -422,6 +474,9 @@ impl Scheduler {
             let due = Instant::now().checked_add(wait)?;
             (!is_shutting_down).then_some(due)
         });
+        let mut turn = work.turn.take();
+        // What a session keeps, the runner does not.
+        let mut kept = turn.as_ref().and_then(|_| left.take());
         runner.ended(
             future,
             span,
@@ -430,12 +485,24 @@ impl Scheduler {
             &report,
             again.is_none(),
         );
+        if let Some(turn) = &mut turn {
+            runner.keep(&mut kept);
+            // Before the task settles: whoever waits for it finds its session as it is then.
+            turn.end(kept, || {
+                let cause = outcome.as_ref().err().cloned();
+                let why = format!("its call of `{}` failed", text::name(work.name()));
+                TaskError::session_ended(&why, cause)
+            });
+        }
         let job = task.into_job();
         match again {
             None => {
                 // The payload is gone before anybody hears of the end.
                 drop(work);
-                if job.settle(Settled { outcome, report }) {
+                let has_callbacks = job.settle(Settled { outcome, report });
+                // The next call of the session begins after the end of this one.
+                drop(turn);
+                if has_callbacks {
                     runner.before_callbacks();
                     job.call_back();
                 }

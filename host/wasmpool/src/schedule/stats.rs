@@ -68,6 +68,8 @@ pub struct PoolStats {
     pub loads: u64,
     /// Loads that have not ended, also those for which nobody waits any longer.
     pub loading: usize,
+    /// [Sessions](crate::Session) that have not ended.
+    pub sessions: usize,
 }
 
 #[derive(Default)]
@@ -169,11 +171,12 @@ impl Counters {
             utilization,
             uptime,
             allocation,
-            // Filled in by the pool, which knows its queue, memory, threads and modules.
+            // Filled in by the pool, which knows its queue, memory, threads, modules and sessions.
             queued_bytes: None,
             memory_in_use: None,
             loads: 0,
             loading: 0,
+            sessions: 0,
         }
     }
 }

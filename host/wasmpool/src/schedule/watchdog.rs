@@ -20,6 +20,9 @@
 //!   up: another one takes its place, and the old one ends when the call comes back.
 //! - The task of a suspended call is settled as well if no worker was free by then to end the call.
 //!
+//! A session is looked at when it may have been idle for too long. It has one alarm at most, however
+//! often it is called.
+//!
 //! And the watchdog asks the queue at the right moment which call must make room for others
 //! ([`Queue::preempt`](super::queue::Queue::preempt)).
 //!
@@ -32,8 +35,10 @@ use std::time::Duration;
 
 use super::job::Job;
 use super::queue::Preempt;
+use super::session::{Idle, Kept, SessionLine, TurnId};
 use super::work_item::{JobRef, WorkItem};
 use crate::call::{Control, StopReason};
+use crate::error::TaskError;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{self, Arc, Condvar, Instant, Mutex, Weak, lock};
 
@@ -58,6 +63,10 @@ pub(crate) struct Watchdog {
     suspended: Mutex<Suspended>,
     /// Queued tasks with a queue timeout.
     expiries: Mutex<Alarms<Weak<Job<WorkItem>>>>,
+    /// Sessions that may be idle.
+    idle_sessions: Mutex<Alarms<Weak<SessionLine>>>,
+    /// Settled tasks whose callbacks wait. Filled by whoever settles a task and must not block.
+    called_back_later: Mutex<Vec<JobRef>>,
     /// When to ask the queue which call must make room, in nanoseconds since `base`. Lowered by the
     /// queue, reset by the thread before it asks.
     preempt_at: AtomicU64,
@@ -94,6 +103,8 @@ pub(crate) struct WorkerId {
 struct Watched {
     job: JobRef,
     control: Arc<Control>,
+    /// If it is a call of a session.
+    turn: Option<TurnId>,
 }
 
 /// What the watchdog's thread leaves to others. None of it may block.
@@ -103,6 +114,9 @@ pub(crate) trait Guard {
 
     /// Has the callbacks of a settled task called.
     fn call_back(&mut self, task: JobRef);
+
+    /// Drops the instance of a session.
+    fn drop_kept(&mut self, kept: Kept);
 
     /// Has a worker make room for others, if one must. Says when to ask again.
     fn preempt(&mut self, now: Instant) -> Option<Instant>;
@@ -167,10 +181,11 @@ struct Alarm<T> {
 }
 
 impl Watched {
-    fn new(job: &JobRef, control: &Arc<Control>) -> Self {
+    fn new(job: &JobRef, control: &Arc<Control>, turn: Option<TurnId>) -> Self {
         Self {
             job: Arc::clone(job),
             control: Arc::clone(control),
+            turn,
         }
     }
 }
@@ -188,6 +203,8 @@ impl Watchdog {
             slots: (0..n_workers).map(idle).collect(),
             suspended: Mutex::default(),
             expiries: Mutex::default(),
+            idle_sessions: Mutex::default(),
+            called_back_later: Mutex::default(),
             preempt_at: AtomicU64::new(NEVER),
             wake_at: AtomicU64::new(NEVER),
             base: Instant::now(),
@@ -207,9 +224,10 @@ impl Watchdog {
         worker: WorkerId,
         job: &JobRef,
         control: &Arc<Control>,
+        turn: Option<TurnId>,
         compute_deadline: Option<Instant>,
     ) {
-        let watched = Watched::new(job, control);
+        let watched = Watched::new(job, control, turn);
         let mut slot = lock(&self.slots[worker.index]);
         debug_assert_eq!(slot.generation, worker.generation, "it has ended");
         slot.state = SlotState::Running(Running {
@@ -287,7 +305,12 @@ impl Watchdog {
 
     /// A call is about to leave its worker. Returns the call's number. To be used while the worker
     /// still has the call, so that whoever terminates finds it in one place or in both.
-    pub(crate) fn suspend(&self, job: &JobRef, control: &Arc<Control>) -> u64 {
+    pub(crate) fn suspend(
+        &self,
+        job: &JobRef,
+        control: &Arc<Control>,
+        turn: Option<TurnId>,
+    ) -> u64 {
         let mut suspended = lock(&self.suspended);
         let Suspended {
             calls,
@@ -301,7 +324,7 @@ impl Watchdog {
             alarms.push(at, number, |number| calls.contains_key(number));
         }
         let call = SuspendedCall {
-            watched: Watched::new(job, control),
+            watched: Watched::new(job, control, turn),
             has_grace_alarm: false,
         };
         calls.insert(number, call);
@@ -339,6 +362,22 @@ impl Watchdog {
         let expiring = Arc::downgrade(task);
         lock(&self.expiries).push(at, expiring, is_queued);
         self.wake_for(at);
+    }
+
+    /// Ends the session at the moment `at` if it has been idle for too long by then.
+    pub(crate) fn look_at_session(&self, at: Instant, session: &Arc<SessionLine>) {
+        let session = Arc::downgrade(session);
+        lock(&self.idle_sessions).push(at, session, |session| session.strong_count() > 0);
+        self.wake_for(at);
+    }
+
+    /// Has the callbacks of a settled task called, by a thread that may block.
+    pub(crate) fn call_back(&self, task: JobRef) {
+        if self.closed.load(Ordering::SeqCst) {
+            return task.call_back();
+        }
+        lock(&self.called_back_later).push(task);
+        self.wake();
     }
 
     /// Stops all calls, and those that start from now on.
@@ -400,13 +439,16 @@ impl Watchdog {
                 self.look_at_workers(now, guard),
                 self.look_at_suspended(now, guard),
                 self.expire_overdue(now, guard),
+                self.look_at_sessions(now, guard),
             ];
+            self.call_back_all(guard);
             let due = due.into_iter().flatten().min();
             if let Some(due) = due {
                 self.wake_at.fetch_min(self.nanos(due), Ordering::SeqCst);
             }
             self.sleep_until(due);
         }
+        self.call_back_all(guard);
     }
 
     /// Blocks until somebody wakes the thread or has done so since it looked, or until `due`.
@@ -584,6 +626,31 @@ impl Watchdog {
         }
     }
 
+    /// Ends the sessions that were idle for too long; says when to look at the next one.
+    fn look_at_sessions(&self, now: Instant, guard: &mut impl Guard) -> Option<Instant> {
+        loop {
+            let due = lock(&self.idle_sessions).pop(now);
+            let session = match due {
+                Ok(session) => session.upgrade(),
+                Err(next) => return next,
+            };
+            match session.as_ref().map(|session| session.end_if_idle(now)) {
+                Some(Idle::Ended(kept)) => guard.drop_kept(kept),
+                Some(Idle::Until(at)) => {
+                    let session = session.iter().map(Arc::downgrade);
+                    let mut alarms = lock(&self.idle_sessions);
+                    session.for_each(|session| alarms.push(at, session, |_| true));
+                }
+                Some(Idle::No) | None => {}
+            }
+        }
+    }
+
+    fn call_back_all(&self, guard: &mut impl Guard) {
+        let tasks = std::mem::take(&mut *lock(&self.called_back_later));
+        tasks.into_iter().for_each(|task| guard.call_back(task));
+    }
+
     fn wake_for(&self, moment: Instant) {
         let nanos = self.nanos(moment);
         // A load first: mostly the thread wakes early enough, and workers that only load do not
@@ -663,8 +730,11 @@ fn stop_if_due(
 
 /// Settles the task of a call that was stopped and has not ended. `why` is appended to the message.
 fn settle(watched: &Watched, why: &str, guard: &mut impl Guard) {
-    let Watched { job, control } = watched;
+    let Watched { job, control, turn } = watched;
     let reason = control.stop_reason().unwrap_or(StopReason::Cancelled);
+    if let Some(turn) = turn {
+        turn.give_up(TaskError::stopped(reason, control.limits()));
+    }
     if job.give_up(reason, control.limits(), why) {
         guard.call_back(Arc::clone(job));
     }

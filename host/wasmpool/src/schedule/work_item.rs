@@ -6,6 +6,7 @@ use super::job::Job;
 use super::places::Permit;
 use super::queue::{Line, QueueEntry};
 use super::retry::Retry;
+use super::session::Turn;
 pub(crate) use super::trace::CallSpan;
 use super::trace::Origin;
 use crate::call::{Admission, Limits, MemoryBudget, Payload};
@@ -37,12 +38,19 @@ pub(crate) struct WorkItem {
     pub(crate) admission: Option<Admission>,
     /// Its family, if a running task has started it.
     pub(crate) family: Option<Arc<Family>>,
+    /// Its turn in its session, if it is a call of one. Passed on when the call has ended.
+    pub(crate) turn: Option<Turn>,
 }
 
 impl WorkItem {
     /// Whether its call may leave its worker while it waits.
     pub(crate) fn may_be_suspended(&self) -> bool {
         self.module.may_be_suspended
+    }
+
+    /// The name of the task.
+    pub(crate) fn name(&self) -> &str {
+        &self.module.tasks[self.task].name
     }
 
     /// What it adds to the bytes of the queue.
@@ -72,6 +80,10 @@ impl QueueEntry for Ready {
             return true;
         };
         let admitted = job.with_queued(|work| {
+            // The instance of a session is charged already.
+            if work.turn.as_ref().is_some_and(Turn::has_instance) {
+                return true;
+            }
             let need = work.module.expected_memory(work.task);
             let admission = work.admission.get_or_insert_with(|| Admission::new(budget));
             let need = need.min(work.limits.memory);

@@ -196,10 +196,18 @@ impl Runner for Worker<'_> {
         let admission = work.admission.take();
         let account = admission.and_then(Admission::into_account);
         let keeps = self.registry.isolation == Isolation::Worker && !work.wants_fresh_instance;
-        let kept = keeps.then(|| self.warm().take(&work.module)).flatten();
-        if let Some(kept) = &kept {
-            kept.begin(account.clone());
-        }
+        let kept = match &mut work.turn {
+            Some(turn) => {
+                let kept = turn.begin();
+                kept.iter().for_each(|kept| kept.resume());
+                kept
+            }
+            None => {
+                let kept = keeps.then(|| self.warm().take(&work.module)).flatten();
+                kept.iter().for_each(|kept| kept.begin(account.clone()));
+                kept
+            }
+        };
         let instance = kept.unwrap_or_else(|| {
             let module = Arc::clone(&work.module);
             let rights = work.capabilities.as_ref().unwrap_or(&module.capabilities);
@@ -256,6 +264,16 @@ impl Runner for Worker<'_> {
         // The future has ended, and holds nothing.
         self.spare = Some(future);
         span.ended(error, report, is_last);
+    }
+
+    fn keep(&mut self, left: &mut Left) {
+        if let Some(instance) = left {
+            instance.keep();
+            // It may hold less than its call was expected to need.
+            if let Some(budget) = &self.registry.memory_budget {
+                budget.notify();
+            }
+        }
     }
 
     fn before_callbacks(&mut self) {

@@ -21,6 +21,10 @@ impl TaskModule {
         Self { module }
     }
 
+    pub(crate) fn module(&self) -> &Arc<Module> {
+        &self.module
+    }
+
     /// The tasks of the module: those that it lists, in its order, and then the functions that it
     /// exports.
     pub fn tasks(&self) -> &[TaskInfo] {

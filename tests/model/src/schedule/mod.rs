@@ -15,6 +15,10 @@ mod queue;
 mod retry;
 #[path = "../../../../host/wasmpool/src/schedule/scheduler.rs"]
 mod scheduler;
+#[path = "../../../../host/wasmpool/src/schedule/session.rs"]
+mod session;
+#[path = "../../../../host/wasmpool/src/schedule/sessions.rs"]
+mod sessions;
 #[path = "../../../../host/wasmpool/src/schedule/stats.rs"]
 mod stats;
 #[path = "../../../../host/wasmpool/src/schedule/tenants.rs"]
@@ -31,6 +35,8 @@ pub(crate) use places::{Blocking, Capacity, Permit, PermitWaiter, ReserveError};
 pub(crate) use queue::{Line, Queue, QueueEntry};
 pub(crate) use retry::Retry;
 pub(crate) use scheduler::{Closed, Runner, Scheduler};
+pub(crate) use session::{Kept, SessionLine, SessionState, Turn};
+pub(crate) use sessions::SessionSettings;
 pub(crate) use stats::{Counters, PoolStats};
 pub(crate) use tenants::{AllTenantLimits, TenantLimits};
 pub(crate) use timings::Timings;

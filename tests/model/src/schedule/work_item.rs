@@ -6,6 +6,7 @@ use super::job::Job;
 use super::places::Permit;
 use super::queue::{Line, QueueEntry};
 use super::retry::Retry;
+use super::session::Turn;
 use crate::call::{Admission, Control, Limits, MemoryAccount, MemoryBudget};
 use crate::registry::Guest;
 use crate::sync::Arc;
@@ -22,11 +23,17 @@ pub(crate) struct WorkItem {
     pub(crate) permit: Option<Permit>,
     /// Its place among those that wait for memory.
     pub(crate) admission: Option<Admission>,
+    /// Its turn in its session.
+    pub(crate) turn: Option<Turn>,
 }
 
 impl WorkItem {
     pub(crate) fn may_be_suspended(&self) -> bool {
         true
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        "guest"
     }
 
     /// The bytes that it adds to the queue.
@@ -61,6 +68,9 @@ impl QueueEntry for Ready {
             return true;
         };
         let admitted = job.with_queued(|work| {
+            if work.turn.as_ref().is_some_and(Turn::has_instance) {
+                return true;
+            }
             let admission = work.admission.get_or_insert_with(|| Admission::new(budget));
             admission.is_granted(MEMORY)
         });
