@@ -199,10 +199,21 @@ fn waiting_and_sharing_have_figures_for_both_arms() {
 }
 
 #[test]
+fn children_have_figures_for_both_arms() {
+    let report = report_of(&["--filter", "children"]);
+    assert_figures(&report);
+    let rows = rows(&report);
+    for arm in ["warm", "fresh"] {
+        let subject = "a child: start, wait, result";
+        assert!(rows.contains(&(subject, arm)), "{rows:?}");
+    }
+}
+
+#[test]
 fn an_unknown_question_is_refused_with_the_list() {
     let run = run(&["bench", "--filter", "speed"]);
     run.assert_code(2).assert_stderr("speed").assert_stderr(
-        "dispatch, compute, start, payload, stopping, memory, blast, scaling, waiting, sharing",
+        "dispatch, compute, start, payload, stopping, memory, blast, scaling, waiting, sharing, children",
     );
 }
 
@@ -217,7 +228,7 @@ fn too_few_rounds_for_an_interval_are_refused() {
 fn the_questions_are_listed() {
     let run = run(&["bench", "--list"]);
     let listed = run.assert_code(0).stdout.lines().count();
-    assert_eq!(listed, 10, "{}", run.stdout);
+    assert_eq!(listed, 11, "{}", run.stdout);
 }
 
 #[test]
