@@ -59,7 +59,8 @@ pub(crate) enum Format {
 /// An open file.
 enum Source {
     Records(Records),
-    Table(Table),
+    /// Much larger than the other.
+    Table(Box<Table>),
 }
 
 impl Inputs {
@@ -143,7 +144,8 @@ impl Inputs {
             Format::Lines => Source::Records(Records::new(file, Unit::Line, content)),
             Format::NulEnded => Source::Records(Records::new(file, Unit::Item, content)),
             Format::Table(dialect, params) => {
-                Source::Table(Table::open(file, *dialect, params.clone())?)
+                let table = Table::open(file, *dialect, params.clone())?;
+                Source::Table(Box::new(table))
             }
         });
         Ok(())
