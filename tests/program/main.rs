@@ -14,6 +14,7 @@ mod lease;
 mod new;
 mod packages;
 mod resuming;
+mod sessions;
 mod tables;
 
 use std::collections::BTreeSet;

@@ -29,6 +29,7 @@ Examples:
   wasmpool run rules.wasm -t check '[\"a\", 1]' --timeout 200ms --memory 32MiB
   wasmpool run rules.wasm -t check --csv --input calls.csv --output results.jsonl --resume
   wasmpool run shapes.wasm --invoke 'area({x: 1.5, y: 2})'
+  wasmpool run game.wasm -t play --session player --input -
   wasmpool run tool.wasm --input names.txt --dir /srv/data::/data:ro -- --sum /data/{}
   wasmpool run tool.wasm --input lines.txt --stdin -- --upper-case";
 
@@ -90,6 +91,27 @@ pub(crate) struct RunArgs {
     /// The task; required if the module has several and none is named like the module
     #[arg(short, long, value_name = "NAME")]
     pub(crate) task: Option<String>,
+
+    /// Keep an instance for each session. The value at this JSON pointer in an input, such as
+    /// `/user/id`, names its session; `NAME` stands for `/NAME`. Inputs of one session run one at a
+    /// time, in order, and find the state that earlier ones have left; other sessions run beside it.
+    /// The task gets the input as it is; of `{"NAME": ..., "input": ...}` it gets the `input`
+    #[arg(long, value_name = "POINTER", conflicts_with_all = ["invoke", "retries", "queue_bytes", "resume", "resume_failed"])]
+    pub(crate) session: Option<String>,
+
+    /// Refuse inputs of further sessions (`too-many-sessions`) while there are N [default: 1000]
+    #[arg(long, value_name = "N", requires = "session")]
+    pub(crate) max_sessions: Option<usize>,
+
+    /// End a session that has had no input for longer; its next input begins a new one
+    /// [default: sessions stay]
+    #[arg(long, value_name = "DURATION", requires = "session", value_parser = time_limit)]
+    pub(crate) session_idle: Option<Duration>,
+
+    /// Begin a session anew, with a fresh instance, after an input that trapped or was stopped.
+    /// Without this, further inputs of the session fail (`session-ended`)
+    #[arg(long, requires = "session")]
+    pub(crate) session_restart: bool,
 
     /// How many tasks run at once [default: the parallelism available to this process]
     #[arg(short, long, value_name = "N")]

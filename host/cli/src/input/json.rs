@@ -71,6 +71,11 @@ fn from_json(text: Box<RawValue>, arity: &RangeInclusive<usize>) -> Input {
 /// The value as the arguments of a task with this arity.
 fn arguments(text: &RawValue, arity: &RangeInclusive<usize>) -> Result<Vec<Value>, String> {
     let value = serde_json::from_str(text.get()).map_err(|error| format!("not JSON: {error}"))?;
+    spread(value, arity)
+}
+
+/// The same for a value that is parsed already.
+pub(crate) fn spread(value: Value, arity: &RangeInclusive<usize>) -> Result<Vec<Value>, String> {
     let (least, most) = (*arity.start(), *arity.end());
     let takes = match least == most {
         true => format!("the task takes {most} arguments"),

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use serde_json::value::RawValue;
 
 use self::files::Files;
-pub(crate) use self::json::{Input, quoted};
+pub(crate) use self::json::{Input, quoted, spread};
 use self::place::Unit;
 use self::records::{Content, Record, Records};
 use self::table::Table;

@@ -11,8 +11,10 @@ mod output;
 mod program;
 mod progress;
 mod reader;
+mod reporter;
 mod results;
 mod rights;
+mod sessions;
 mod tally;
 mod writer;
 
@@ -25,13 +27,15 @@ use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use indicatif::ProgressBar;
-use wasmpool::{Isolation, MemoryReset, Pool, Retry, Shutdown};
+use wasmpool::{Isolation, MemoryReset, Pool, Retry, Shutdown, TaskModule};
 
 use self::interrupt::Interrupt;
 use self::output::Output;
 use self::progress::{Length, Progress};
-use self::reader::{AnyTask, Reader};
+use self::reader::Reader;
+use self::reporter::{AnyTask, Reporter};
 use self::results::{Done, Earlier, Results};
+use self::sessions::{DEFAULT_MAX_SESSIONS, Key, Sessions};
 use self::tally::{RunFacts, Summary, Tally};
 use self::writer::{Stopped, Writer};
 use crate::args::{Halt, IsolationArg, MemoryResetArg, RunArgs, When, Why};
@@ -80,6 +84,8 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
         }
         None => invoke::task_and_inputs(&module, &args.invoke)?,
     };
+    let key = args.session.as_deref();
+    let key = key.map(|key| Key::new(key, task, is_program)).transpose()?;
     let task: AnyTask = module.task(&task.name).expect("just chosen from its tasks");
     let report_file = create_report(&args)?;
     let results = open_results(&args)?;
@@ -87,7 +93,9 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     let mut tally = Tally::new();
     let started = Instant::now();
     let source = Source {
+        module: &module,
         task: &task,
+        key,
         is_program,
         inputs,
     };
@@ -144,6 +152,15 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if let Some(tasks) = args.max_suspended {
         builder = builder.max_suspended(tasks);
     }
+    let builder = match args.session {
+        Some(_) => builder.max_sessions(args.max_sessions.unwrap_or(DEFAULT_MAX_SESSIONS)),
+        // Places that nobody needs take time to make.
+        None => builder.max_sessions(0),
+    };
+    let mut builder = match args.session_idle {
+        Some(timeout) => builder.session_idle_timeout(timeout),
+        None => builder,
+    };
     if let Some(timeout) = args.compute_timeout {
         builder = builder.compute_timeout(timeout);
     }
@@ -198,7 +215,10 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
 
 /// The task of a run and its inputs.
 struct Source<'a> {
+    module: &'a TaskModule,
     task: &'a AnyTask,
+    /// Where the inputs have the keys of their sessions, if they have any.
+    key: Option<Key>,
     is_program: bool,
     inputs: Inputs,
 }
@@ -243,16 +263,24 @@ fn drive(
     let submitted = Arc::new(Mutex::new(0));
     let (place_sender, places) = crossbeam_channel::bounded(n_places);
     let progress = progress(args, source.inputs.file_size());
+    let reporter = Reporter {
+        news: news_sender,
+        submitted: Arc::clone(&submitted),
+        is_program: source.is_program,
+        details: args.details,
+    };
+    let sessions = source.key.map(|key| {
+        let (task, restarts) = (source.task.clone(), args.session_restart);
+        Sessions::new(pool, source.module, task, key, restarts, reporter.clone())
+    });
     let reader = Reader {
         pool: pool.clone(),
         task: source.task.clone(),
-        is_program: source.is_program,
-        details: args.details,
+        sessions,
         chunk_size,
         done,
-        submitted: Arc::clone(&submitted),
         places: place_sender,
-        news: news_sender,
+        reporter,
     };
     // Not joined: it may block in a read that never returns. At the end of the inputs it drops its
     // sender of messages, and so does every task that has ended.

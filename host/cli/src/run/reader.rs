@@ -2,68 +2,33 @@
 //!
 //! Does not know what becomes of the lines.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use anyhow::anyhow;
 use crossbeam_channel::Sender;
-use serde_json::value::RawValue;
-use wasmpool::{Pool, Task, TaskError, TaskFuture, Value};
+use wasmpool::Pool;
 
-use super::output::{self, Outcome};
+use super::reporter::{AnyTask, News, Position, Reporter, Submission};
 use super::results::{Done, Verdict};
-use super::tally::{BAD_INPUT, Cost};
+use super::sessions::Sessions;
 use crate::input::{Input, Inputs};
 
 /// What to do if a run that is resumed has other inputs.
 const SAME_INPUTS: &str =
     "resume with the inputs of the earlier run, or name another file with `--output`";
 
-/// A task whose types are not known.
-pub(super) type AnyTask = Task<Vec<serde_json::Value>, Value>;
-
-/// Which input it is.
-#[derive(Clone, Copy)]
-pub(super) struct Position {
-    pub(super) index: u64,
-    /// How much of the file it takes up.
-    pub(super) file_bytes: u64,
-}
-
-/// What is submitted of an input.
-type Submission = (Position, Box<RawValue>, Vec<serde_json::Value>);
-
-/// A message from the reader or a worker to the main thread.
-pub(super) enum News {
-    /// A task has ended.
-    Ended {
-        input: Position,
-        line: Vec<u8>,
-        error: Option<TaskError>,
-        cost: Cost,
-    },
-    /// An input did not become a task.
-    NoTask { input: Position, line: Vec<u8> },
-    /// The outcome of an input is there from an earlier run.
-    Skipped { input: Position, has_failed: bool },
-    /// The inputs end early: one cannot be read, or they are not those of the earlier run.
-    EndedEarly(anyhow::Error),
-}
-
 /// The reader thread: reads inputs and submits them.
 pub(super) struct Reader {
     pub(super) pool: Pool,
     pub(super) task: AnyTask,
-    pub(super) is_program: bool,
-    pub(super) details: bool,
+    /// Those that take the inputs, if the inputs have keys.
+    pub(super) sessions: Option<Arc<Sessions>>,
     pub(super) chunk_size: usize,
     /// The outcomes of an earlier run.
     pub(super) done: Done,
-    /// How many tasks there are, each of which sends a message when it ends. Held while a chunk is
-    /// submitted and its callbacks are added.
-    pub(super) submitted: Arc<Mutex<u64>>,
     /// Reserves a place for each input; the main thread frees it when the line is written.
     pub(super) places: Sender<()>,
-    pub(super) news: Sender<News>,
+    pub(super) reporter: Reporter,
 }
 
 impl Reader {
@@ -115,16 +80,19 @@ impl Reader {
             file_bytes,
         } = input;
         let input = Position { index, file_bytes };
-        match (self.done.verdict(index, &text), arguments) {
-            (Verdict::Run, Ok(arguments)) => {
+        let reporter = &self.reporter;
+        match (self.done.verdict(index, &text), &self.sessions, arguments) {
+            (Verdict::Run, Some(sessions), read) => sessions.take(input, text, read),
+            (Verdict::Run, None, Ok(arguments)) => {
                 chunk.push((input, text, arguments));
                 true
             }
-            (Verdict::Run, Err(problem)) => self.refuse(input, &text, &problem),
-            (Verdict::Skip { has_failed }, _) => {
-                self.news.send(News::Skipped { input, has_failed }).is_ok()
+            (Verdict::Run, None, Err(problem)) => reporter.refuse(input, &text, &problem),
+            (Verdict::Skip { has_failed }, ..) => {
+                let skipped = News::Skipped { input, has_failed };
+                reporter.news.send(skipped).is_ok()
             }
-            (Verdict::Mismatch, _) => {
+            (Verdict::Mismatch, ..) => {
                 let error = anyhow!(
                     "the results have the outcome of another input at index {index}: {SAME_INPUTS}"
                 );
@@ -136,14 +104,8 @@ impl Reader {
     /// Ends the inputs with an error, for which those before it are still run.
     fn end_early(&self, chunk: &mut Vec<Submission>, error: anyhow::Error) -> bool {
         self.submit(chunk);
-        let _ = self.news.send(News::EndedEarly(error));
+        let _ = self.reporter.news.send(News::EndedEarly(error));
         false
-    }
-
-    /// Reports an invalid input. Returns whether more inputs are wanted.
-    fn refuse(&self, input: Position, text: &RawValue, problem: &str) -> bool {
-        let line = output::bad_line(input.index, text, BAD_INPUT, problem);
-        self.news.send(News::NoTask { input, line }).is_ok()
     }
 
     /// Submits the chunk and empties it. Returns whether more inputs are wanted.
@@ -153,6 +115,7 @@ impl Reader {
             .map(|(input, text, arguments)| ((input, text), arguments))
             .unzip();
         let mut n_submitted = self
+            .reporter
             .submitted
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -163,29 +126,11 @@ impl Reader {
             .all(|((input, text), submitted)| match submitted {
                 Ok(future) => {
                     *n_submitted += 1;
-                    self.tell_when_done(input, text, &future);
+                    self.reporter.tell_when_done(input, text, &future, || ());
                     true
                 }
                 Err(refused) if refused.is_shut_down() => false,
-                Err(refused) => self.refuse(input, &text, &refused.to_string()),
+                Err(refused) => self.reporter.refuse(input, &text, &refused.to_string()),
             })
-    }
-
-    fn tell_when_done(&self, input: Position, text: Box<RawValue>, future: &TaskFuture<Value>) {
-        let (news, details, is_program) = (self.news.clone(), self.details, self.is_program);
-        future.on_done(move |future| {
-            let outcome = match is_program {
-                true => Outcome::Program(future.wait_as()),
-                false => Outcome::Task(future.wait()),
-            };
-            let report = future.report().expect("a task that has ended has a report");
-            // Fails only when the main thread has stopped.
-            let _ = news.send(News::Ended {
-                input,
-                line: output::line(input.index, &text, &outcome, report, details),
-                error: outcome.error().cloned(),
-                cost: Cost::of(report),
-            });
-        });
     }
 }

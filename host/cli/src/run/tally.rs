@@ -13,6 +13,9 @@ use crate::args::Why;
 /// The kind of an input that did not become a task.
 pub(crate) const BAD_INPUT: &str = "bad-input";
 
+/// The kind of an input for whose session there was no place.
+pub(crate) const TOO_MANY_SESSIONS: &str = "too-many-sessions";
+
 /// The kind of a task that was cancelled since the run was cut short.
 const CANCELLED: &str = "cancelled";
 

@@ -10,8 +10,8 @@ use wasmpool::{Pool, Shutdown};
 
 use super::output::Output;
 use super::progress::Progress;
-use super::reader::News;
-use super::tally::{BAD_INPUT, Tally};
+use super::reporter::News;
+use super::tally::Tally;
 use crate::args::{Halt, Why};
 
 /// Why a run ended early.
@@ -145,8 +145,8 @@ impl Writer<'_> {
                 self.tally.count(error.as_ref(), &cost);
                 (input, line)
             }
-            News::NoTask { input, line } => {
-                self.tally.count_failure(BAD_INPUT);
+            News::NoTask { input, line, kind } => {
+                self.tally.count_failure(kind);
                 (input, line)
             }
             News::Skipped { input, has_failed } => {
