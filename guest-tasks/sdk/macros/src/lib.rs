@@ -180,8 +180,8 @@ fn starter(function: &ItemFn) -> Result<Tokens> {
         #children::generated::Arguments::new(#n_parameters)#(.with(&#locals))*
     };
     // A borrowed argument would need a lifetime of its own here.
-    let is_borrowed = |ty: &&Type| ty.to_token_stream().to_string().contains(['&', '\'']);
-    let has_borrowed = types.iter().any(|ty| is_borrowed(&ty));
+    let is_borrowed = |ty: &&&Type| ty.to_token_stream().to_string().contains(['&', '\'']);
+    let has_borrowed = types.iter().any(is_borrowed);
     let map = (!has_borrowed).then(|| {
         let (item, pattern) = match (&types[..], &locals[..]) {
             ([ty], [local]) => (quote!(#ty), quote!(#local)),

@@ -152,7 +152,7 @@ impl Inputs {
     }
 
     /// The next input of the files.
-    fn from_files(&mut self) -> anyhow::Result<Option<Input>> {
+    fn next_of_files(&mut self) -> anyhow::Result<Option<Input>> {
         while let Some(source) = &mut self.file {
             let input = match source {
                 Source::Records(records) => {
@@ -194,7 +194,7 @@ impl Iterator for Inputs {
                 Shape::Text(template) => from_text(text.as_bytes(), template),
             }));
         }
-        self.from_files().transpose()
+        self.next_of_files().transpose()
     }
 }
 

@@ -62,9 +62,8 @@ impl WorkItem {
 /// A job, as the queue, its worker and its future share it.
 pub(crate) type JobRef = Arc<Job<WorkItem>>;
 
-/// The instance of a call that has ended, if it is fit for another. In a box, since it is moved
-/// often.
-pub(crate) type Left = Option<Box<Instance>>;
+/// The instance of a call that has ended, if it is fit for another.
+pub(crate) type Left = Option<Instance>;
 
 impl QueueEntry for Ready {
     fn is_live(&self) -> bool {

@@ -213,7 +213,7 @@ impl Runner for Worker<'_> {
             let rights = work.capabilities.as_ref().unwrap_or(&module.capabilities);
             let rights = rights.clone();
             let sandbox = &self.registry.sandbox;
-            Box::new(sandbox.instance(module, rights, Arc::clone(control), account))
+            sandbox.instance(module, rights, Arc::clone(control), account)
         });
         let of_task = TaskCall {
             control: Arc::clone(control),
@@ -334,7 +334,7 @@ struct TaskCall {
 /// Initializes the instance, and then runs the task with the whole of its timeout.
 async fn initialize_and_call(
     registry: Arc<Registry>,
-    mut instance: Box<Instance>,
+    mut instance: Instance,
     call: TaskCall,
     started: Instant,
 ) -> CallEnd {
@@ -360,11 +360,7 @@ async fn initialize_and_call(
     call_instance(instance, call, report).await
 }
 
-async fn call_instance(
-    mut instance: Box<Instance>,
-    call: TaskCall,
-    mut report: TaskReport,
-) -> CallEnd {
+async fn call_instance(mut instance: Instance, call: TaskCall, mut report: TaskReport) -> CallEnd {
     let TaskCall {
         control,
         task,
@@ -399,25 +395,25 @@ impl Registry {
 
 /// The instances that a worker keeps, the one used last at the end.
 #[derive(Default)]
-pub(crate) struct WarmInstances(Vec<Box<Instance>>);
+pub(crate) struct WarmInstances(Vec<Instance>);
 
 impl WarmInstances {
     /// Takes the instance of a module out, if there is one: while it runs it is nowhere else.
-    fn take(&mut self, module: &Arc<Module>) -> Option<Box<Instance>> {
-        let is_of_module = |instance: &Box<Instance>| Arc::ptr_eq(instance.module(), module);
+    fn take(&mut self, module: &Arc<Module>) -> Option<Instance> {
+        let is_of_module = |instance: &Instance| Arc::ptr_eq(instance.module(), module);
         let index = self.0.iter().position(is_of_module)?;
         Some(self.0.remove(index))
     }
 
     /// Keeps an instance, and returns the one used longest ago if there are too many.
-    fn put(&mut self, instance: Box<Instance>) -> Option<Box<Instance>> {
+    fn put(&mut self, instance: Instance) -> Option<Instance> {
         let is_full = self.0.len() == WARM_INSTANCES;
         let oldest = is_full.then(|| self.0.remove(0));
         self.0.push(instance);
         oldest
     }
 
-    fn take_oldest(&mut self) -> Option<Box<Instance>> {
+    fn take_oldest(&mut self) -> Option<Instance> {
         (!self.0.is_empty()).then(|| self.0.remove(0))
     }
 }
