@@ -165,10 +165,15 @@ fn sessions_are_for_tasks_and_not_for_programs() {
         .assert_stderr("`--session` is for tasks");
     let idle = run(&["run", misbehaving(), "1", "--session-idle", "1s"]);
     idle.assert_code(2).assert_stderr("--session");
-    // A call that fails cannot be tried again, and inputs wait outside of the queue.
-    for flags in [["--retries", "1"], ["--queue-bytes", "1MiB"]] {
+    // A call that fails cannot be tried again, inputs wait outside of the queue, and what was skipped
+    // has left no state.
+    for flags in [
+        &["--retries", "1"][..],
+        &["--queue-bytes", "1MiB"],
+        &["--resume", "--output", "results"],
+    ] {
         let command = ["run", misbehaving(), "1", "--session", "a"];
-        let refused = run(&[&command[..], &flags].concat());
+        let refused = run(&[&command[..], flags].concat());
         refused.assert_code(2).assert_stderr(flags[0]);
     }
 }
