@@ -2,6 +2,7 @@
 
 mod bench;
 mod cache;
+mod children;
 mod docs;
 #[cfg(target_os = "linux")]
 mod ending;

@@ -85,8 +85,18 @@ struct ReportFields<'a> {
     peak_memory: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     fuel: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    children: Option<ChildrenFields>,
     stdout: &'a str,
     stderr: &'a str,
+}
+
+#[derive(Serialize)]
+struct ChildrenFields {
+    started: u64,
+    failed: u64,
+    computed_ms: f64,
+    peak_memory: usize,
 }
 
 /// Formats the line of a task that has ended, with its line break, and with its report if
@@ -133,6 +143,12 @@ pub(crate) fn line(
                 instance_age: report.instance_age,
                 peak_memory: report.peak_memory,
                 fuel: report.fuel,
+                children: report.children.as_deref().map(|children| ChildrenFields {
+                    started: children.started,
+                    failed: children.failed,
+                    computed_ms: children.computed.as_secs_f64() * 1e3,
+                    peak_memory: children.peak_memory,
+                }),
                 stdout,
                 stderr,
             }),

@@ -58,7 +58,9 @@ impl Host for State {
         options: Options,
     ) -> wasmtime::Result<Result<Resource<ChildResource>, StartError>> {
         let Some(parent) = &self.parent else {
-            let message = "it has no right to start tasks (`Capabilities::tasks`)".to_owned();
+            let message = "it has no right to start tasks; grant it with `Capabilities::tasks`, or \
+                           with `--allow-tasks` of `wasmpool run`";
+            let message = message.to_owned();
             return Ok(Err(StartError::NotAllowed(message)));
         };
         let started = parent.start(ChildRequest {
