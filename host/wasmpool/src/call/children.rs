@@ -75,6 +75,15 @@ pub struct ChildrenReport {
     pub peak_memory: usize,
 }
 
+impl ChildrenReport {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.started += other.started;
+        self.failed += other.failed;
+        self.computed = self.computed.saturating_add(other.computed);
+        self.peak_memory = self.peak_memory.max(other.peak_memory);
+    }
+}
+
 /// A child that a guest asks for.
 pub(crate) struct ChildRequest {
     /// The name of a granted module; `None` for the guest's own.

@@ -45,6 +45,17 @@ impl Limits {
         limit.max(DECODED_AT_LEAST)
     }
 
+    /// Whether arguments of so many encoded bytes may be passed on; if not, why.
+    pub(crate) fn check_arguments(&self, size: usize) -> Result<(), String> {
+        let limit = self.payload;
+        match size > limit {
+            true => Err(format!(
+                "the arguments have {size} bytes, over the payload limit of {limit}"
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// When a task that starts at `started` times out. `None` if it has no timeout, or one too
     /// long for an `Instant`.
     pub(crate) fn deadline(&self, started: Instant) -> Option<Instant> {

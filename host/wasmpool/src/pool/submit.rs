@@ -302,13 +302,10 @@ impl Registry {
         let arguments = task
             .encode(arguments)
             .map_err(SubmitErrorKind::BadArguments)?;
-        let (size, limit) = (arguments.len(), limits.payload);
-        if size > limit {
-            return Err(SubmitErrorKind::BadArguments(format!(
-                "the arguments have {size} bytes, over the payload limit of {limit}"
-            )));
-        }
-        permit.hold_bytes(size);
+        limits
+            .check_arguments(arguments.len())
+            .map_err(SubmitErrorKind::BadArguments)?;
+        permit.hold_bytes(arguments.len());
         let options = task.options();
         let (module, turn) = of_session.unzip();
         // A failed call has cost the session its instance: there is nothing to try it again in.

@@ -23,6 +23,7 @@ use crate::call::{
     Child, ChildFailure, ChildLimits, ChildRefused, ChildRequest, ChildrenReport, Control, Limits,
     Parent, Payload,
 };
+use crate::error::TaskErrorKind;
 use crate::sandbox::{Capabilities, Module, TaskGrants};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Mutex, Weak, lock};
@@ -202,15 +203,16 @@ impl RunningParent {
         let mut children = lock(&self.children);
         let bound = children.bound.remove(&number);
         if let Some(Settled { outcome, report }) = child.and_then(Job::settled) {
-            let total = &mut children.report;
-            total.failed += u64::from(outcome.is_err());
-            total.computed = total.computed.saturating_add(report.computed);
-            total.peak_memory = total.peak_memory.max(report.peak_memory);
-            if let Some(of_child) = report.children.as_deref() {
-                total.started += of_child.started;
-                total.failed += of_child.failed;
-                total.computed = total.computed.saturating_add(of_child.computed);
-                total.peak_memory = total.peak_memory.max(of_child.peak_memory);
+            let of_child = ChildrenReport {
+                // It was counted when it started.
+                started: 0,
+                failed: u64::from(outcome.is_err()),
+                computed: report.computed,
+                peak_memory: report.peak_memory,
+            };
+            children.report.add(&of_child);
+            if let Some(of_its_children) = &report.children {
+                children.report.add(of_its_children);
             }
         }
         drop(children);
@@ -234,7 +236,11 @@ impl Parent for Starter {
         let task = find(&module, &request.task)?;
         let signature = module.tasks[task].signature.as_ref().map(Arc::clone);
         let limits = parent.limits(&request);
-        let arguments = encode(signature.as_deref(), request.arguments, limits.payload)?;
+        let arguments = encode(signature.as_deref(), request.arguments);
+        let arguments = arguments.map_err(ChildRefused::BadArguments)?;
+        limits
+            .check_arguments(arguments.len())
+            .map_err(ChildRefused::BadArguments)?;
         let is_own = Arc::ptr_eq(&module, &parent.module);
         let capabilities = match &parent.capabilities {
             // A module that was granted may have more rights than the parent.
@@ -347,24 +353,12 @@ fn find(module: &Module, name: &str) -> Result<usize, ChildRefused> {
 }
 
 /// The arguments as the task takes them, from MessagePack.
-fn encode(
-    signature: Option<&Signature>,
-    arguments: Vec<u8>,
-    limit: usize,
-) -> Result<Vec<u8>, ChildRefused> {
-    let arguments = match signature {
-        None => Ok(arguments),
-        Some(signature) => value::decode::<Vec<Value>>(&arguments)
-            .and_then(|values| value::encode_arguments(Some(signature), &values)),
-    };
-    let arguments = arguments.map_err(ChildRefused::BadArguments)?;
-    if arguments.len() > limit {
-        return Err(ChildRefused::BadArguments(format!(
-            "the arguments have {} bytes, over the payload limit of {limit}",
-            arguments.len()
-        )));
+fn encode(signature: Option<&Signature>, arguments: Vec<u8>) -> Result<Vec<u8>, String> {
+    if signature.is_none() {
+        return Ok(arguments);
     }
-    Ok(arguments)
+    let values = value::decode::<Vec<Value>>(&arguments)?;
+    value::encode_arguments(signature, &values)
 }
 
 /// The result of a task as MessagePack.
@@ -379,7 +373,7 @@ fn decode(
     let decoded = value::decode_result::<Value>(signature, result, limit);
     let encoded = decoded.and_then(|value| value::encode(&value));
     encoded.map_err(|message| ChildFailure {
-        kind: crate::error::TaskErrorKind::BadResult.to_string(),
+        kind: TaskErrorKind::BadResult.to_string(),
         code: String::new(),
         message,
     })

@@ -105,7 +105,6 @@ pub(super) struct Taken<T> {
 pub(super) struct Place {
     pub(super) lane: usize,
     pub(super) tenant: usize,
-    pub(super) depth: u32,
 }
 
 /// Which call must make room, and when to look again.
@@ -259,13 +258,9 @@ impl<T> Lanes<T> {
             return;
         }
         let place = self.place(line);
-        let line = self.line_mut(place);
-        if place.depth == 0 {
-            for (entry, n_followers) in chunk.zip((0..n_pushed).rev()) {
-                line.queue.push_back((entry, n_followers));
-            }
-        } else {
-            line.nested.entry(place.depth).or_default().extend(chunk);
+        let of_tenant = self.line_mut(place);
+        for (entry, n_followers) in chunk.zip((0..n_pushed).rev()) {
+            of_tenant.add(entry, n_followers, line.depth);
         }
         self.n_queued += n_pushed;
         self.update(place);
@@ -298,13 +293,9 @@ impl<T> Lanes<T> {
     }
 
     /// An entry that was put aside comes back.
-    pub(super) fn admit(&mut self, entry: T, place: Place) {
+    pub(super) fn admit(&mut self, entry: T, place: Place, depth: u32) {
         self.forget_deferred(place);
-        let line = self.line_mut(place);
-        match place.depth {
-            0 => line.queue.push_back((entry, 0)),
-            depth => line.nested.entry(depth).or_default().push_back(entry),
-        }
+        self.line_mut(place).add(entry, 0, depth);
         self.n_queued += 1;
         self.update(place);
     }
@@ -415,8 +406,6 @@ impl<T> Lanes<T> {
         let place = Place {
             lane,
             tenant: number,
-            // That of the entries that a worker keeps in its local queue.
-            depth: 0,
         };
         self.hold(worker, place, origin == Some(Leave::Stays), now);
         Some(Taken {
@@ -482,7 +471,7 @@ impl<T> Lanes<T> {
                 continue;
             }
             let since = *held.since.get_or_insert(now);
-            let Place { lane, tenant, .. } = held.place;
+            let Place { lane, tenant } = held.place;
             let has_higher = waiting[..lane].iter().flatten().any(Option::is_some);
             let mut others = waiting[lane].into_iter().flatten();
             let due = if has_higher {
@@ -627,15 +616,8 @@ impl<T> Lanes<T> {
     }
 
     /// The place of a line that is about to get an entry.
-    fn place(
-        &mut self,
-        Line {
-            lane,
-            tenant,
-            depth,
-        }: &Line,
-    ) -> Place {
-        let number = match tenant {
+    fn place(&mut self, line: &Line) -> Place {
+        let number = match &line.tenant {
             None => UNNAMED,
             Some(name) => match self.by_name.get(name) {
                 Some(number) => *number,
@@ -654,9 +636,8 @@ impl<T> Lanes<T> {
             tenant.time = tenant.time.max(least);
         }
         Place {
-            lane: *lane,
+            lane: line.lane,
             tenant: number,
-            depth: *depth,
         }
     }
 
@@ -722,7 +703,6 @@ impl<T> Lanes<T> {
         let Place {
             lane,
             tenant: number,
-            ..
         } = place;
         let tenant = &mut self.tenants[number];
         let has_room = tenant.has_room();
@@ -743,11 +723,7 @@ impl<T> Lanes<T> {
 
     fn update_all(&mut self, tenant: usize) {
         for lane in 0..LANES {
-            self.update(Place {
-                lane,
-                tenant,
-                depth: 0,
-            });
+            self.update(Place { lane, tenant });
         }
     }
 
@@ -761,11 +737,7 @@ impl<T> Lanes<T> {
         // In order of priority.
         for lane in 0..LANES {
             for tenant in 0..self.tenants.len() {
-                let place = Place {
-                    lane,
-                    tenant,
-                    depth: 0,
-                };
+                let place = Place { lane, tenant };
                 let line = self.line_mut(place);
                 let nested = std::mem::take(&mut line.nested);
                 drained.extend(nested.into_values().rev().flatten());
@@ -837,6 +809,14 @@ impl<T> Tenant<T> {
 }
 
 impl<T> TenantLine<T> {
+    /// Puts a new entry behind the others of its depth.
+    fn add(&mut self, entry: T, n_followers: usize, depth: u32) {
+        match depth {
+            0 => self.queue.push_back((entry, n_followers)),
+            _ => self.nested.entry(depth).or_default().push_back(entry),
+        }
+    }
+
     fn has_new(&self) -> bool {
         !self.queue.is_empty() || !self.nested.is_empty()
     }
@@ -1109,7 +1089,7 @@ mod tests {
         assert_eq!(bench.lanes.n_queued(), 5);
         assert_eq!(bench.pop_after(0, 0), "2a");
         let place = bench.lanes.defer(&line(2));
-        bench.lanes.admit("2c", place);
+        bench.lanes.admit("2c", place, 2);
         bench.lanes.resume("out", &line(1), Leave::Stays);
         let order = [(); 4].map(|()| bench.pop_after(0, 0));
         assert_eq!(order, ["out", "2b", "2c", "1a"]);

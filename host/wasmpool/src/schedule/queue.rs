@@ -128,6 +128,7 @@ struct LocalQueue<T> {
 struct Deferred<T> {
     entry: T,
     place: Place,
+    depth: u32,
     due: Instant,
 }
 
@@ -205,24 +206,33 @@ impl<T: QueueEntry> Queue<T> {
         C: IntoIterator<Item = T, IntoIter: ExactSizeIterator>,
     {
         let line = line.into();
-        let mut entries = self.lock();
+        let entries = self.lock();
         if entries.closed && (line.depth == 0 || entries.drained) {
             return Err(chunk);
         }
+        self.add(entries, chunk.into_iter(), &line);
+        Ok(())
+    }
+
+    /// Puts the entries of a chunk at the end of a line, and wakes workers for them.
+    fn add(
+        &self,
+        mut entries: MutexGuard<'_, Entries<T>>,
+        chunk: impl ExactSizeIterator<Item = T>,
+        line: &Line,
+    ) {
         // Workers skip dead entries that they pop. While every worker is busy nobody pops, so
         // dead entries are cleared away here, now and then.
         if entries.lanes.n_queued() >= entries.clear_at {
             entries.clear();
         }
-        let chunk = chunk.into_iter();
         let n_pushed = chunk.len();
-        entries.lanes.push(chunk, &line);
+        entries.lanes.push(chunk, line);
         self.note_local(&entries);
         self.may_have_entries.store(true, Ordering::Relaxed);
         // The searcher takes one entry without a signal: it looks once more before it sleeps.
         let is_seen = n_pushed > 0 && entries.searcher.take().is_some();
         self.wake(entries, n_pushed - usize::from(is_seen), line.lane);
-        Ok(())
     }
 
     /// Announces an entry that will come later. Says whether the queue is open; if not, the entry is
@@ -244,15 +254,7 @@ impl<T: QueueEntry> Queue<T> {
             self.release_workers(&entries);
             return Err(entry);
         }
-        if entries.lanes.n_queued() >= entries.clear_at {
-            entries.clear();
-        }
-        let line = line.into();
-        entries.lanes.push([entry].into_iter(), &line);
-        self.note_local(&entries);
-        self.may_have_entries.store(true, Ordering::Relaxed);
-        let is_seen = entries.searcher.take().is_some();
-        self.wake(entries, usize::from(!is_seen), line.lane);
+        self.add(entries, [entry].into_iter(), &line.into());
         Ok(())
     }
 
@@ -357,8 +359,14 @@ impl<T: QueueEntry> Queue<T> {
             entries.clear_deferred();
         }
         let is_first = entries.deferred.peek().is_none_or(|first| due < first.due);
-        let place = entries.lanes.defer(&line.into());
-        entries.deferred.push(Deferred { entry, place, due });
+        let line = line.into();
+        let place = entries.lanes.defer(&line);
+        entries.deferred.push(Deferred {
+            entry,
+            place,
+            depth: line.depth,
+            due,
+        });
         self.may_have_entries.store(true, Ordering::Relaxed);
         if is_first {
             // All sleepers must learn when to wake up: if only one did, and were woken for
@@ -616,8 +624,13 @@ impl<T> Entries<T> {
             if first.due > now && !self.closed {
                 return Some(first.due);
             }
-            let Deferred { entry, place, .. } = self.deferred.pop()?;
-            self.lanes.admit(entry, place);
+            let Deferred {
+                entry,
+                place,
+                depth,
+                ..
+            } = self.deferred.pop()?;
+            self.lanes.admit(entry, place, depth);
         }
         None
     }
