@@ -116,19 +116,11 @@ fn entry_value(function: &ItemFn) -> Result<Tokens> {
             "a task cannot have generic parameters: use concrete types",
         ));
     }
-    let parameters = signature
-        .inputs
-        .iter()
-        .map(parameter)
-        .collect::<Result<Vec<_>>>()?;
+    let (parameters, locals) = parameters(function)?;
     let name = &signature.ident;
     let name_text = unraw(name);
     let doc = doc(&function.attrs);
     let parameter_names = parameters.iter().map(|(name, _)| name);
-    // The locals have generated names, so that none shadows the function or a type.
-    let locals = (0..parameters.len())
-        .map(|index| format_ident!("argument_{index}"))
-        .collect::<Vec<_>>();
     let reads = parameters
         .iter()
         .zip(&locals)
@@ -154,16 +146,9 @@ fn entry_value(function: &ItemFn) -> Result<Tokens> {
 /// The module with which the other tasks start this one.
 fn starter(function: &ItemFn) -> Result<Tokens> {
     let signature = &function.sig;
-    let parameters = signature
-        .inputs
-        .iter()
-        .map(parameter)
-        .collect::<Result<Vec<_>>>()?;
+    let (parameters, locals) = parameters(function)?;
     let name = &signature.ident;
     let n_parameters = u32::try_from(parameters.len()).expect("a function has few parameters");
-    let locals = (0..parameters.len())
-        .map(|index| format_ident!("argument_{index}"))
-        .collect::<Vec<_>>();
     let types = parameters.iter().map(|(_, ty)| ty).collect::<Vec<_>>();
     let output = match &signature.output {
         ReturnType::Default => quote!(()),
@@ -222,6 +207,16 @@ fn starter(function: &ItemFn) -> Result<Tokens> {
             #map
         }
     })
+}
+
+/// The parameters of a task, each with its name and type, and the names of locals for them. Those
+/// are generated, so that none shadows the function or a type.
+fn parameters(function: &ItemFn) -> Result<(Vec<(String, &Type)>, Vec<Ident>)> {
+    let parameters = function.sig.inputs.iter().map(parameter);
+    let parameters = parameters.collect::<Result<Vec<_>>>()?;
+    let locals = (0..parameters.len()).map(|index| format_ident!("argument_{index}"));
+    let locals = locals.collect();
+    Ok((parameters, locals))
 }
 
 /// A parameter's name and type.
