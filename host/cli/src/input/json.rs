@@ -17,6 +17,18 @@ pub(crate) struct Input {
     pub(crate) file_bytes: u64,
 }
 
+impl Input {
+    /// The same input; what is wrong with it is at this place.
+    pub(super) fn at(self, place: &Place<'_>) -> Self {
+        Self {
+            arguments: self
+                .arguments
+                .map_err(|problem| format!("{place}: {problem}")),
+            ..self
+        }
+    }
+}
+
 /// Input that is not JSON is text: quoting quotes on a command line is tedious.
 pub(super) fn from_command_line(text: String, arity: &RangeInclusive<usize>) -> Input {
     match serde_json::from_str::<Box<RawValue>>(&text) {
@@ -28,15 +40,7 @@ pub(super) fn from_command_line(text: String, arity: &RangeInclusive<usize>) -> 
 /// A line or an item of a file.
 pub(super) fn from_record(place: &Place<'_>, text: &[u8], arity: &RangeInclusive<usize>) -> Input {
     match serde_json::from_slice::<Box<RawValue>>(text) {
-        Ok(raw) => {
-            let input = from_json(on_one_line(raw), arity);
-            Input {
-                arguments: input
-                    .arguments
-                    .map_err(|problem| format!("{place}: {problem}")),
-                ..input
-            }
-        }
+        Ok(raw) => from_json(on_one_line(raw), arity).at(place),
         Err(error) => {
             // The parser's own position, relative to this record.
             let (line, column) = (error.line(), error.column());

@@ -202,15 +202,7 @@ fn from_record(file: &Records, record: Record, shape: &Shape) -> Input {
     let place = file.place(record.number);
     let input = match shape {
         Shape::Json { arity } => json::from_record(&place, &record.text, arity),
-        Shape::Text(template) => {
-            let input = from_text(&record.text, template);
-            Input {
-                arguments: input
-                    .arguments
-                    .map_err(|problem| format!("{place}: {problem}")),
-                ..input
-            }
-        }
+        Shape::Text(template) => from_text(&record.text, template).at(&place),
     };
     Input {
         file_bytes: record.file_bytes,

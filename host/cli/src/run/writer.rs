@@ -153,9 +153,7 @@ impl Writer<'_> {
                 self.tally.count_skipped(has_failed);
                 self.progress.skip(input.file_bytes);
                 // The line is there. Others may wait for it.
-                let written = self.output.put(input.index, Vec::new())?;
-                self.places.iter().take(written).for_each(drop);
-                return Ok(());
+                return self.put(input.index, Vec::new());
             }
             News::EndedEarly(error) => {
                 // Ends the inputs; earlier ones still run.
@@ -163,11 +161,16 @@ impl Writer<'_> {
                 return Ok(());
             }
         };
-        let written = self.output.put(input.index, line)?;
-        // Frees one place for each written line, which the reader has reserved.
-        self.places.iter().take(written).for_each(drop);
+        self.put(input.index, line)?;
         let (n_tasks, n_failed) = (self.tally.n_tasks(), self.tally.n_failed());
         self.progress.advance(input.file_bytes, n_tasks, n_failed);
+        Ok(())
+    }
+    /// Puts a line into its place, and frees one place for each line that was written, which the
+    /// reader has reserved.
+    fn put(&mut self, index: u64, line: Vec<u8>) -> io::Result<()> {
+        let written = self.output.put(index, line)?;
+        self.places.iter().take(written).for_each(drop);
         Ok(())
     }
 }
