@@ -6,13 +6,13 @@ use serde_json::json;
 use wasmpool::{Capabilities, Pool, Task};
 use wasmpool_guests::TEAMWORK;
 
+use super::times::of_times;
 use crate::arms::{Arm, Site, python, sandbox};
 use crate::bench::Bench;
 use crate::failure::{Failure, check};
 use crate::plan::Topic;
 use crate::report::Question;
 use crate::rounds::Contestant;
-use crate::table::{Shown, rows};
 
 const TOPIC: Topic = Topic::Children;
 
@@ -94,26 +94,10 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         contestants.push(Contestant::repeated(ONE_BY_ONE, *arm, stretch, run));
     }
     let samples = bench.play(TOPIC, contestants);
-    bench.findings.add(TOPIC.name(), &samples);
-    Question {
-        id: TOPIC.name().to_owned(),
-        title: TOPIC.title().to_owned(),
-        method:
-            "A task that starts tasks and waits for their results. Each child squares a number. \
+    let method = "A task that starts tasks and waits for their results. Each child squares a number. \
                  In `ProcessPoolExecutor`, the parent is a task with a pool of its own of one \
                  process, which has been started before. In the column of `multiprocessing`, each \
                  child is a `Process` that returns its result through a `Pipe`, since the workers \
-                 of its `Pool` cannot have children."
-                .to_owned(),
-        unit: "s".to_owned(),
-        more_is_better: false,
-        rows: rows(
-            &samples,
-            &Shown {
-                baseline: Some(Arm::Fresh),
-                amount: None,
-            },
-        ),
-        remarks: Vec::new(),
-    }
+                 of its `Pool` cannot have children.";
+    of_times(bench, TOPIC, method, &samples)
 }

@@ -1,11 +1,11 @@
 //! The cost of a trivial task.
 
+use super::times::of_times;
 use crate::arms::{Arm, CHUNK, How, Work, factorizer};
 use crate::bench::Bench;
 use crate::plan::Topic;
 use crate::report::Question;
 use crate::rounds::Contestant;
-use crate::table::{Shown, rows};
 
 const TOPIC: Topic = Topic::Dispatch;
 
@@ -43,26 +43,13 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
         }
     }
     let samples = bench.play(TOPIC, contestants);
-    let shown = Shown {
-        baseline: Some(Arm::Fresh),
-        amount: None,
-    };
-    let question = Question {
-        id: TOPIC.name().to_owned(),
-        title: TOPIC.title().to_owned(),
-        method: format!(
-            "The task factorizes 2, which is one division. One at a time: submit a task, wait for \
-             its result, and submit the next; the time is the round trip. Many at once: submit \
-             all, then wait for all, with {} workers; the time is the total divided by the number \
-             of tasks. In chunks: {CHUNK} tasks in one message. Each task in a chunk of wasmpool \
-             has a timeout and a report of its own; a chunk of the other arms is one call.",
-            bench.site.workers
-        ),
-        unit: "s".to_owned(),
-        more_is_better: false,
-        rows: rows(&samples, &shown),
-        remarks: Vec::new(),
-    };
-    bench.findings.add(TOPIC.name(), &samples);
-    question
+    let method = format!(
+        "The task factorizes 2, which is one division. One at a time: submit a task, wait for \
+         its result, and submit the next; the time is the round trip. Many at once: submit \
+         all, then wait for all, with {} workers; the time is the total divided by the number \
+         of tasks. In chunks: {CHUNK} tasks in one message. Each task in a chunk of wasmpool \
+         has a timeout and a report of its own; a chunk of the other arms is one call.",
+        bench.site.workers
+    );
+    of_times(bench, TOPIC, method, &samples)
 }

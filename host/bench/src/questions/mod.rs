@@ -15,6 +15,7 @@ mod scaling;
 mod sharing;
 mod start;
 mod stopping;
+mod times;
 pub(crate) mod waiting;
 
 /// Subjects that targets refer to by name.

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 use wasmpool::{Pool, Shutdown, Task, TaskFuture, TaskOptions, Value};
 use wasmpool_guests::{FACTORIZER, MISBEHAVING};
 
+use super::times::of_times;
 use crate::arms::{Arm, Site, TINY, sandbox};
 use crate::bench::Bench;
 use crate::failure::{Failure, check};
 use crate::plan::Topic;
 use crate::report::Question;
 use crate::rounds::{Contestant, Samples};
-use crate::table::{Shown, rows};
 
 const TOPIC: Topic = Topic::Sharing;
 
@@ -140,29 +140,15 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     }
     let mut samples = bench.play(TOPIC, contestants);
     samples.extend(behind_flood(bench, flood, n_queued));
-    bench.findings.add(TOPIC.name(), &samples);
-    Question {
-        id: TOPIC.name().to_owned(),
-        title: TOPIC.title().to_owned(),
-        method: format!(
-            "The time of a small task from its submission to its result, over {n_calls} tasks, one \
-             after another. The other tenant has {SPINNING} tasks for each worker in the queue, \
-             which compute until their timeout of {} ms. First come, first served, each small task \
-             would wait for all of them. Behind the flood, each round measures the first task of \
-             a new tenant.",
-            SPIN_TIMEOUT.as_millis()
-        ),
-        unit: "s".to_owned(),
-        more_is_better: false,
-        rows: rows(
-            &samples,
-            &Shown {
-                baseline: Some(Arm::Fresh),
-                amount: None,
-            },
-        ),
-        remarks: Vec::new(),
-    }
+    let method = format!(
+        "The time of a small task from its submission to its result, over {n_calls} tasks, one \
+         after another. The other tenant has {SPINNING} tasks for each worker in the queue, \
+         which compute until their timeout of {} ms. First come, first served, each small task \
+         would wait for all of them. Behind the flood, each round measures the first task of \
+         a new tenant.",
+        SPIN_TIMEOUT.as_millis()
+    );
+    of_times(bench, TOPIC, method, &samples)
 }
 
 /// By itself, since its pool computes all the time.

@@ -8,6 +8,7 @@ use serde_json::json;
 use wasmpool::Pool;
 use wasmpool_guests::FACTORIZER;
 
+use super::times::of_times;
 use crate::arms::{
     Arm, Factorizes as _, How, Site, TINY, Work, digest, factorizer, process, python, sandbox,
 };
@@ -16,7 +17,6 @@ use crate::failure::{Failure, check};
 use crate::plan::Topic;
 use crate::report::Question;
 use crate::rounds::{Contestant, clocked};
-use crate::table::{Shown, rows};
 
 const TOPIC: Topic = Topic::Start;
 
@@ -125,30 +125,18 @@ pub(super) fn ask(bench: &mut Bench<'_>) -> Question {
     }
 
     let samples = bench.play(TOPIC, contestants);
-    bench.findings.add(TOPIC.name(), &samples);
-    let shown = Shown {
-        baseline: Some(Arm::Fresh),
-        amount: None,
-    };
-    Question {
-        id: TOPIC.name().to_owned(),
-        title: TOPIC.title().to_owned(),
-        method: format!(
-            "The factorizer is a component of {} KiB. Loading finds it in the cache by its hash, \
-             checks its code, maps it and links it. A place for one task is an instance in \
-             wasmpool, made, called and cleaned up by one worker; natively a thread, started and \
-             joined; otherwise a process, started and waited for. A new pool has {} workers and a \
-             cached module; its end is not counted. A new program runs from its start to its end \
-             for one result: `wasmpool run factorizer 2` with a cached module, or a script for \
-             Python.",
-            FACTORIZER.wasm.len() >> 10,
-            site.workers
-        ),
-        unit: "s".to_owned(),
-        more_is_better: false,
-        rows: rows(&samples, &shown),
-        remarks: Vec::new(),
-    }
+    let method = format!(
+        "The factorizer is a component of {} KiB. Loading finds it in the cache by its hash, \
+         checks its code, maps it and links it. A place for one task is an instance in \
+         wasmpool, made, called and cleaned up by one worker; natively a thread, started and \
+         joined; otherwise a process, started and waited for. A new pool has {} workers and a \
+         cached module; its end is not counted. A new program runs from its start to its end \
+         for one result: `wasmpool run factorizer 2` with a cached module, or a script for \
+         Python.",
+        FACTORIZER.wasm.len() >> 10,
+        site.workers
+    );
+    of_times(bench, TOPIC, method, &samples)
 }
 
 /// Loads the factorizer, which is not held otherwise, so that it is loaded anew each time.
