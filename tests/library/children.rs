@@ -133,7 +133,7 @@ fn the_error_of_a_child_is_a_value_for_its_parent() {
 #[test]
 fn children_are_had_in_the_order_of_their_ends() {
     let team = Team::of_workers(1);
-    let order: Vec<usize> = team.call("order_of_ends", (&[400_u64, 200, 0][..],));
+    let order: Vec<usize> = team.call("order_of_ends", (&[1_200_u64, 600, 0][..],));
     assert_eq!(order, [2, 1, 0]);
     assert!(team.call::<_, bool>("is_impatient", ()));
     team.wait_until_empty();
@@ -167,7 +167,7 @@ fn the_end_of_a_parent_cancels_its_children() {
 fn children_may_outlive_their_parent() {
     let team = Team::of_workers(1);
     let spin = team.task::<(u32, bool), u32>("leave_behind");
-    let short = TaskOptions::new().task_timeout(Duration::from_millis(300));
+    let short = TaskOptions::new().task_timeout(Duration::from_secs(1));
     let future = team.pool.submit(&spin.with(short), (2, true)).unwrap();
     assert_eq!(future.wait().unwrap(), 2);
     team.wait_until_empty();

@@ -78,16 +78,7 @@ fn a_stop_that_cancels_tasks_but_no_failure_is_a_success() {
 #[test]
 fn soon_lets_running_tasks_end_and_now_does_not() {
     // The first input takes longer than the second, which fails. The others wait.
-    let args = [
-        "run",
-        misbehaving(),
-        "-t",
-        "sleep",
-        "-w",
-        "2",
-        "--max-suspended",
-        "0",
-    ];
+    let args = super::sleeping_on_workers("2");
     let args = [&args[..], &["1000", "\"x\"", "--halt"]].concat();
     let soon = run(&[&args[..], &["soon,fail=1"]].concat());
     assert_eq!(soon.assert_code(1).lines()[0]["output"], 1_000);
@@ -100,16 +91,7 @@ fn soon_lets_running_tasks_end_and_now_does_not() {
 
 #[test]
 fn soon_cancels_what_is_queued() {
-    let args = [
-        "run",
-        misbehaving(),
-        "-t",
-        "sleep",
-        "-w",
-        "1",
-        "--max-suspended",
-        "0",
-    ];
+    let args = super::sleeping_on_workers("1");
     let inputs = ["\"x\""].into_iter().chain(["300"; 50]).collect::<Vec<_>>();
     let run = run(&[&args[..], &["--halt", "soon,fail=1"], &inputs].concat());
     // Few are under way when the first one has failed.

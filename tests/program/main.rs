@@ -36,6 +36,20 @@ fn wasmpool(args: &[&str]) -> Command {
     command
 }
 
+/// The arguments of a run whose tasks sleep, and keep their worker while they do.
+fn sleeping_on_workers(n_workers: &str) -> [&str; 8] {
+    [
+        "run",
+        misbehaving(),
+        "-t",
+        "sleep",
+        "-w",
+        n_workers,
+        "--max-suspended",
+        "0",
+    ]
+}
+
 fn run(args: &[&str]) -> Run {
     Run::of(wasmpool(args).output().unwrap())
 }
@@ -654,19 +668,8 @@ fn limits_are_set_by_flags() {
         "out-of-fuel"
     );
 
-    let args = [
-        "run",
-        misbehaving(),
-        "-t",
-        "sleep",
-        "-w",
-        "1",
-        "--max-suspended",
-        "0",
-        "--queue-timeout",
-        "500ms",
-    ];
-    let queue = run(&[&args[..], &["2000", "1"]].concat());
+    let args = sleeping_on_workers("1");
+    let queue = run(&[&args[..], &["--queue-timeout", "500ms", "2000", "1"]].concat());
     let lines = queue.assert_code(1).lines();
     assert_eq!(
         (&lines[0]["output"], &lines[1]["error"]["kind"]),
