@@ -209,9 +209,12 @@ fn starter(function: &ItemFn) -> Result<Tokens> {
     })
 }
 
-/// The parameters of a task, each with its name and type, and the names of locals for them. Those
-/// are generated, so that none shadows the function or a type.
-fn parameters(function: &ItemFn) -> Result<(Vec<(String, &Type)>, Vec<Ident>)> {
+/// The name and the type of a parameter.
+type Parameter<'a> = (String, &'a Type);
+
+/// The parameters of a task, and the names of locals for them. Those are generated, so that none
+/// shadows the function or a type.
+fn parameters(function: &ItemFn) -> Result<(Vec<Parameter<'_>>, Vec<Ident>)> {
     let parameters = function.sig.inputs.iter().map(parameter);
     let parameters = parameters.collect::<Result<Vec<_>>>()?;
     let locals = (0..parameters.len()).map(|index| format_ident!("argument_{index}"));
@@ -219,8 +222,7 @@ fn parameters(function: &ItemFn) -> Result<(Vec<(String, &Type)>, Vec<Ident>)> {
     Ok((parameters, locals))
 }
 
-/// A parameter's name and type.
-fn parameter(input: &FnArg) -> Result<(String, &Type)> {
+fn parameter(input: &FnArg) -> Result<Parameter<'_>> {
     match input {
         FnArg::Typed(typed) => match &*typed.pat {
             Pat::Ident(pattern) => Ok((unraw(&pattern.ident), &typed.ty)),
