@@ -20,7 +20,7 @@ fn check(copy: &str, source: &str) {
 fn packages_carry_the_contract() {
     for package in ["host/wasmpool", "guest-tasks/sdk"] {
         let files = |folder: &str| fs::read_dir(repository().join(folder)).unwrap().count();
-        let source = "wit/children";
+        let source = "wit/teamwork";
         for folder in ["", "/deps"] {
             let (copy, source) = (
                 format!("{package}/wit{folder}"),
@@ -28,10 +28,10 @@ fn packages_carry_the_contract() {
             );
             assert_eq!(files(&copy), files(&source), "{copy}");
         }
-        check(
-            &format!("{package}/wit/children.wit"),
-            "wit/children/children.wit",
-        );
+        for file in ["children.wit", "objects.wit"] {
+            let copy = format!("{package}/wit/{file}");
+            check(&copy, &format!("wit/teamwork/{file}"));
+        }
         check(&format!("{package}/wit/deps/task.wit"), "wit/task.wit");
     }
 }
