@@ -154,6 +154,7 @@ compile_error!("`wasmpool` needs a Unix system: it uses owners, modes and opened
 mod call;
 mod error;
 mod future;
+mod objects;
 mod pool;
 mod sandbox;
 mod schedule;
@@ -185,6 +186,55 @@ pub use value::WaveError;
 pub use value::{
     ArgumentError, Arguments, IntoArguments, Signature, Type, Uncallable, Value, json_form,
 };
+
+/// Objects that tasks share with each other and with the embedding program: queues, locks, arrays and
+/// so on, as `multiprocessing` has them.
+///
+/// The embedding program makes them with functions of the [`Pool`], such as [`Pool::queue`], and hands
+/// them to tasks as arguments. Tasks with the right to start tasks ([`Capabilities::tasks`]) make them
+/// too, and hand them to their children, and back as results.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use wasmpool::Pool;
+/// use wasmpool::shared::Queue;
+///
+/// let pool = Pool::builder().workers(1).build()?;
+/// # let teamwork = wasmpool_guests::TEAMWORK.path();
+/// let module = pool.load(teamwork)?; // "teamwork.wasm"
+/// let produce = module.task::<(Queue<u64>, u64, u64), u64>("produce")?;
+///
+/// let queue = pool.queue::<u64>(10);
+/// let future = pool.submit(&produce, (queue.clone(), 1, 101))?;
+/// let mut sum = 0;
+/// for _ in 0..100 {
+///     sum += queue.get()?;
+/// }
+/// assert_eq!(sum, 5_050);
+/// assert_eq!(future.wait()?, 100);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A handle works only in the tasks that it was handed to, and only until they end: a task cannot guess
+/// one, nor use one that an earlier task left in a warm instance. A [`Session`] keeps its handles. An
+/// object is freed with its last handle. The items of queues and the values of maps cannot carry
+/// handles.
+///
+/// A task that waits for an object holds no worker ([`TaskState::Suspended`]) and does not count for
+/// the `max_running` of its tenant. Where [`max_suspended`](PoolBuilder::max_suspended) tasks wait
+/// already, the guest gets an error that it can handle. A task that is stopped while it waits leaves the
+/// line. What it holds of locks and semaphores is given back, and the next holder of a lock can
+/// [tell](shared::LockGuard::was_left_behind).
+///
+/// The blocking functions must not be called on the pool's own threads (in a callback): what they wait
+/// for may need that thread.
+pub mod shared {
+    pub use crate::pool::shared::{
+        Array, Barrier, BrokenBarrier, Condition, Event, GetError, Lock, LockGuard, Map, MapError,
+        Number, Permit, Pipe, PutError, Queue, Semaphore, Value,
+    };
+}
 
 /// Compiles and runs the examples of the README and of the pages in `docs/`.
 #[cfg(doctest)]

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::objects::{Handed, ObjectBudget};
 use crate::sync::Arc;
 
-/// How many children one task may have, with the children of its children: see
+/// How many children one task may have, with the children of its children, and how many
+/// [shared objects](crate::shared) they may make: see
 /// [`Capabilities::tasks`](crate::Capabilities::tasks).
 ///
 /// The limits hold for each task that the embedding program submits, together with all that come
-/// from it. A child over a limit is not started, and its parent gets an error that says which limit
-/// it is.
+/// from it. A child or an object over a limit is not made, and the guest gets an error that says
+/// which limit it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[must_use = "limits do nothing until rights are made with them"]
@@ -22,6 +24,8 @@ pub struct ChildLimits {
     pub(crate) alive: usize,
     pub(crate) total: u64,
     pub(crate) depth: u32,
+    pub(crate) objects: usize,
+    pub(crate) object_bytes: usize,
 }
 
 impl ChildLimits {
@@ -48,6 +52,19 @@ impl ChildLimits {
         self.depth = levels;
         self
     }
+
+    /// How many [shared objects](crate::shared) there may be at once. Default: 1,000.
+    pub fn objects(mut self, objects: usize) -> Self {
+        self.objects = objects;
+        self
+    }
+
+    /// How many bytes these objects may hold together, as items, entries and elements. An item and
+    /// an entry count for 64 bytes more than they have. Default: 64 MiB.
+    pub fn object_bytes(mut self, bytes: usize) -> Self {
+        self.object_bytes = bytes;
+        self
+    }
 }
 
 impl Default for ChildLimits {
@@ -56,6 +73,8 @@ impl Default for ChildLimits {
             alive: 1_000,
             total: 1_000_000,
             depth: 16,
+            objects: 1_000,
+            object_bytes: 64 << 20,
         }
     }
 }
@@ -91,6 +110,8 @@ pub(crate) struct ChildRequest {
     pub(crate) task: String,
     /// A MessagePack array.
     pub(crate) arguments: Vec<u8>,
+    /// The shared objects that go along.
+    pub(crate) objects: Handed,
     pub(crate) timeout: Option<Duration>,
     pub(crate) memory: Option<usize>,
     pub(crate) tag: Option<String>,
@@ -118,6 +139,9 @@ pub(crate) struct ChildFailure {
 /// A running call that may start tasks. Does not block.
 pub(crate) trait Parent: Send + Sync {
     fn start(&self, request: ChildRequest) -> Result<Arc<dyn Child>, ChildRefused>;
+
+    /// The budget of the shared objects that it makes.
+    fn object_budget(&self) -> Arc<ObjectBudget>;
 }
 
 /// A child, as its parent's guest has it. Does not block.
@@ -128,6 +152,9 @@ pub(crate) trait Child: Send + Sync {
 
     /// How it has ended: its result as MessagePack, or its error.
     fn outcome(&self) -> Option<Result<Vec<u8>, ChildFailure>>;
+
+    /// The shared objects that came with its result.
+    fn objects(&self) -> Handed;
 
     /// Cancels it. Says whether its outcome is that it was cancelled.
     fn cancel(&self) -> bool;

@@ -22,5 +22,5 @@ pub use events::{Progress, TaskEvent, TaskEvents};
 pub(crate) use limits::{LimitOverrides, Limits};
 pub(crate) use memory_budget::{Admission, MemoryAccount, MemoryBudget, MemoryOwner, NoRoom};
 pub use output::{ExitStatus, Output};
-pub(crate) use payload::Payload;
+pub(crate) use payload::{Payload, TaskResult};
 pub use report::{Captured, TaskReport};

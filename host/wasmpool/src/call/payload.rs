@@ -1,7 +1,8 @@
-//! Encoded arguments on their way to a guest.
+//! Encoded arguments on their way to a guest, and the encoded result on its way back.
 
 use std::ops::Deref;
 
+use crate::objects::Handed;
 use crate::sync::Arc;
 
 /// Encoded arguments.
@@ -39,6 +40,29 @@ impl Deref for Payload {
             Self::Once(arguments) => arguments,
             Self::Shared(arguments) => arguments,
         }
+    }
+}
+
+/// The encoded result of a task.
+#[derive(Default)]
+pub(crate) struct TaskResult {
+    pub(crate) bytes: Vec<u8>,
+    /// The shared objects that came with it.
+    pub(crate) objects: Handed,
+}
+
+impl From<Vec<u8>> for TaskResult {
+    fn from(bytes: Vec<u8>) -> Self {
+        let objects = Handed::default();
+        Self { bytes, objects }
+    }
+}
+
+impl Deref for TaskResult {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
     }
 }
 

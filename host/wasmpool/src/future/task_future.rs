@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::call::{Progress, TaskEvents, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
+use crate::objects;
 use crate::schedule::{JobRef, Settled, TaskState};
 use crate::sync::{Arc, Instant};
 use crate::value::{self, Signature};
@@ -196,9 +197,12 @@ impl<Out> TaskFuture<Out> {
     }
 
     fn decode<'a, T: Deserialize<'a>>(&self, settled: &'a Settled) -> Result<T, TaskError> {
-        let bytes = settled.outcome.as_deref().map_err(TaskError::clone)?;
+        let result = settled.outcome.as_ref().map_err(TaskError::clone)?;
         let signature = self.signature.as_deref();
-        value::decode_result(signature, bytes, self.decoded_limit).map_err(|message| {
+        let decoded = objects::receiving(&result.objects, || {
+            value::decode_result(signature, result, self.decoded_limit)
+        });
+        decoded.map_err(|message| {
             TaskError::new(
                 TaskErrorKind::BadResult,
                 format!("the result cannot be read: {message}"),

@@ -50,6 +50,7 @@ pub struct PoolBuilder {
     isolation: Isolation,
     max_tasks_per_instance: Option<u64>,
     max_kept_memory: usize,
+    object_limit: usize,
     stack_limit: usize,
     epochs: bool,
     backtrace_lines: bool,
@@ -79,6 +80,7 @@ impl Default for PoolBuilder {
             isolation: Isolation::default(),
             max_tasks_per_instance: None,
             max_kept_memory: usize::MAX,
+            object_limit: 64 << 20,
             stack_limit: 1 << 20,
             epochs: true,
             backtrace_lines: false,
@@ -193,6 +195,14 @@ impl PoolBuilder {
     /// [`Isolation::Worker`]. Default: no bound but the [memory limit](Self::memory_limit).
     pub fn max_kept_memory(mut self, bytes: usize) -> Self {
         self.max_kept_memory = bytes;
+        self
+    }
+
+    /// How many bytes a [shared object](crate::shared) of this program may hold as items or entries,
+    /// each of which counts for 64 bytes more than it has. Default: 64 MiB. Does not bound arrays.
+    /// The objects of guests have a limit of their own: [`ChildLimits`](crate::ChildLimits).
+    pub fn object_limit(mut self, bytes: usize) -> Self {
+        self.object_limit = bytes;
         self
     }
 
@@ -483,6 +493,7 @@ impl PoolBuilder {
                 .map(|tasks| check_range("max_tasks_per_instance", tasks, 1..=u64::MAX))
                 .transpose()?,
             max_kept_memory: self.max_kept_memory,
+            object_limit: self.object_limit,
             stack: check_range("stack_limit", self.stack_limit, STACK_RANGE)?,
             epochs: self.epochs,
             backtrace_lines: self.backtrace_lines,
@@ -511,6 +522,7 @@ pub(crate) struct Settings {
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
     pub(crate) max_kept_memory: usize,
+    pub(crate) object_limit: usize,
     pub(crate) stack: usize,
     pub(crate) epochs: bool,
     pub(crate) backtrace_lines: bool,

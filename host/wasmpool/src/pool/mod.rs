@@ -9,6 +9,7 @@ mod handle;
 mod loading;
 mod map;
 mod session;
+pub(crate) mod shared;
 mod submit;
 mod threads;
 

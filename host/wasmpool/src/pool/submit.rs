@@ -7,6 +7,7 @@ use super::handle::Pool;
 use crate::call::{Limits, Payload};
 use crate::error::{SubmitError, SubmitErrorKind};
 use crate::future::TaskFuture;
+use crate::objects;
 use crate::sandbox::Module;
 use crate::schedule::{
     Blocking, Closed, Job, JobRef, Permit, PlaceWaiter, Registry, ReserveError, Turn, WorkItem,
@@ -299,9 +300,8 @@ impl Registry {
         mut permit: Permit,
         of_session: Option<(&Arc<Module>, Turn)>,
     ) -> Result<JobRef, SubmitErrorKind> {
-        let arguments = task
-            .encode(arguments)
-            .map_err(SubmitErrorKind::BadArguments)?;
+        let (arguments, objects) = objects::collecting(|| task.encode(arguments));
+        let arguments = arguments.map_err(SubmitErrorKind::BadArguments)?;
         limits
             .check_arguments(arguments.len())
             .map_err(SubmitErrorKind::BadArguments)?;
@@ -317,6 +317,7 @@ impl Registry {
             module: Arc::clone(module.unwrap_or_else(|| task.module())),
             task: task.index(),
             arguments: Payload::new(arguments, retry.is_some()),
+            objects,
             limits,
             capabilities: options.own_capabilities().cloned(),
             admission: None,

@@ -1,8 +1,7 @@
 //! The host functions with which a guest starts tasks, and the right to do so.
 
 use std::fmt;
-use std::future::{pending, poll_fn};
-use std::pin::pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -11,9 +10,11 @@ use wasmtime::component::Resource;
 
 use super::Module;
 use super::bindings::wasmpool::task0_2_0::children::{
-    Failure, Host, HostChild, Options, StartError, WaitError,
+    Failure, Host, HostChild, Options, StartError,
 };
+use super::bindings::wasmpool::task0_2_0::objects::{Object, ObjectRef, WaitError};
 use super::store::State;
+use super::waiting::wait_for;
 use crate::call::{Child, ChildLimits, ChildRefused, ChildRequest, Control};
 
 /// A child, as it lies in the table of its parent's store.
@@ -55,6 +56,7 @@ impl Host for State {
         &mut self,
         name: String,
         arguments: Vec<u8>,
+        objects: Vec<ObjectRef>,
         options: Options,
     ) -> wasmtime::Result<Result<Resource<ChildResource>, StartError>> {
         let Some(parent) = &self.parent else {
@@ -63,10 +65,12 @@ impl Host for State {
             let message = message.to_owned();
             return Ok(Err(StartError::NotAllowed(message)));
         };
+        let objects = self.hand_out(&objects)?;
         let started = parent.start(ChildRequest {
             module: options.module,
             task: name,
             arguments,
+            objects,
             timeout: options.timeout.map(Duration::from_nanos),
             memory: options
                 .memory
@@ -111,6 +115,16 @@ impl HostChild for State {
         }))
     }
 
+    fn received(
+        &mut self,
+        child: Resource<ChildResource>,
+        place: u32,
+    ) -> wasmtime::Result<Option<Object>> {
+        let ChildResource(child) = self.table.get(&child)?;
+        let object = child.objects().get(place).cloned();
+        object.map(|object| self.hand_in(object)).transpose()
+    }
+
     fn cancel(&mut self, child: Resource<ChildResource>) -> wasmtime::Result<bool> {
         let ChildResource(child) = self.table.get(&child)?;
         Ok(child.cancel())
@@ -131,35 +145,18 @@ async fn wait(
     if children.is_empty() {
         return Ok(Vec::new());
     }
-    // Made at the first poll: most children have ended by then, or there is no timeout.
-    let mut is_over = pin!(async {
-        match timeout {
-            Some(timeout) => tokio::time::sleep(timeout).await,
-            None => pending().await,
-        }
-    });
-    control.set_waits_for_tasks(true);
-    let waited = poll_fn(|context| {
+    let ended = poll_fn(|context| {
         let waker = context.waker();
         let ended = children.iter().zip(0..);
         let ended = ended.filter_map(|(child, place)| child.poll(waker).then_some(place));
         let ended = ended.collect::<Vec<_>>();
-        if !ended.is_empty() || timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return Poll::Ready(Ok(ended));
+        match ended.is_empty() {
+            true => Poll::Pending,
+            false => Poll::Ready(ended),
         }
-        if control.is_wait_refused() {
-            return Poll::Ready(Err(WaitError::NoPlace(
-                "as many tasks wait as the pool has places for \
-                 (`PoolBuilder::max_suspended`), or this one's module has too many memories or \
-                 tables to wait"
-                    .to_owned(),
-            )));
-        }
-        is_over.as_mut().poll(context).map(|()| Ok(Vec::new()))
     });
-    let waited = waited.await;
-    control.set_waits_for_tasks(false);
-    waited
+    let waited = wait_for(control, timeout, ended).await;
+    waited.map(Option::unwrap_or_default)
 }
 
 impl From<ChildRefused> for StartError {

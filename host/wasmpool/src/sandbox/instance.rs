@@ -21,9 +21,10 @@ use super::wasi::network::Lookups;
 use super::wasi::program::{self, Invocation};
 use super::{EntryPoint, Initializer, Module, TaskInfo};
 use crate::call::{
-    Control, Limits, MemoryAccount, Output, Parent, Payload, StopReason, TaskReport,
+    Control, Limits, MemoryAccount, Output, Parent, Payload, StopReason, TaskReport, TaskResult,
 };
 use crate::error::{TaskError, TaskErrorKind};
+use crate::objects::Handed;
 use crate::value::{self, Type, text};
 
 /// An instance of a module. It is instantiated by its first call, so that its start function runs
@@ -95,7 +96,7 @@ enum GuestFailure {
 
 /// How a call ended.
 pub(crate) struct Ended {
-    pub(crate) outcome: Result<Vec<u8>, TaskError>,
+    pub(crate) outcome: Result<TaskResult, TaskError>,
     /// Whether the guest returned by itself. If not, its store is unusable and the instance must be
     /// dropped.
     pub(crate) is_clean: bool,
@@ -154,7 +155,8 @@ impl Instance {
     }
 
     /// The instance is kept, and idle from now on.
-    pub(crate) fn rest(&self) {
+    pub(crate) fn rest(&mut self) {
+        self.store.data_mut().objects.clear();
         if let Some(account) = &self.memory_account {
             account.rest(self.memory());
         }
@@ -246,18 +248,21 @@ impl Instance {
     }
 
     /// Runs the module's task number `task` to its end, and writes its cost into `report`. The guest
-    /// may start tasks if there is a `parent`.
+    /// may reach these `objects`, and start tasks if there is a `parent`.
     pub(crate) fn call(
         &mut self,
         control: &Arc<Control>,
         task: usize,
         arguments: Payload,
+        objects: Handed,
         parent: Option<Arc<dyn Parent>>,
         report: &mut TaskReport,
     ) -> impl Future<Output = Ended> {
         report.instance_age = self.age;
         self.age += 1;
-        self.store.data_mut().parent = parent;
+        let state = self.store.data_mut();
+        state.parent = parent;
+        state.objects.begin(objects);
         self.run(control, task, arguments, control.limits(), report)
     }
 
@@ -316,7 +321,9 @@ impl Instance {
             until_stopped(control, future).await
         };
 
-        self.store.data_mut().parent = None;
+        let state = self.store.data_mut();
+        state.parent = None;
+        let objects = state.objects.end();
         self.account(task, limits, report);
         match called {
             Ok(Ok(result)) if result.len() > limits.payload => Ended {
@@ -331,7 +338,10 @@ impl Instance {
                 is_clean: false,
             },
             Ok(outcome) => Ended {
-                outcome: outcome.map_err(|told| told_by_guest(told, info, report)),
+                outcome: match outcome {
+                    Ok(bytes) => Ok(TaskResult { bytes, objects }),
+                    Err(told) => Err(told_by_guest(told, info, report)),
+                },
                 is_clean: true,
             },
             Err(error) => Ended {

@@ -4,7 +4,7 @@ use wasmtime::component::HasSelf;
 use wasmtime::{Engine, component};
 
 use super::bindings::wasmpool::task0_1_0::context;
-use super::bindings::wasmpool::task0_2_0::children;
+use super::bindings::wasmpool::task0_2_0::{children, objects};
 use super::store::State;
 use super::wasi::{files, network, preview1, time};
 
@@ -25,6 +25,7 @@ impl Linkers {
         time::add_to_linker(&mut components)?;
         context::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;
         children::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;
+        objects::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;
         let mut core_modules = wasmtime::Linker::new(engine);
         preview1::add_to_linker(&mut core_modules)?;
         Ok(Self {

@@ -22,9 +22,11 @@ mod linkers;
 mod memory_needs;
 mod module;
 mod numbers;
+mod objects;
 mod reactor;
 mod store;
 mod trust;
+mod waiting;
 mod wasi;
 
 use std::ops::RangeInclusive;

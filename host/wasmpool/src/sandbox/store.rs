@@ -13,6 +13,7 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::wasmpool::task0_1_0::context;
 use super::limiter::Limiter;
+use super::objects::ObjectTable;
 use super::wasi::Capabilities;
 use super::wasi::captured::CapturedStreams;
 use super::wasi::files::slow::SlowFiles;
@@ -40,6 +41,8 @@ pub(super) struct State {
     pub(super) control: Arc<Control>,
     /// The call itself, if its guest may start tasks.
     pub(super) parent: Option<Arc<dyn Parent>>,
+    /// The shared objects that the guest can reach.
+    pub(super) objects: ObjectTable,
     rights: Capabilities,
     /// The virtual time of a deterministic guest.
     pub(super) time: Option<VirtualTime>,
@@ -95,6 +98,7 @@ pub(super) fn new(
         output,
         control,
         parent: None,
+        objects: ObjectTable::default(),
         rights,
         time,
         program: None,

@@ -17,7 +17,7 @@ use super::job::{Call, Settled};
 use super::queue::{Leave, Line, Queue};
 use super::session::{Turn, TurnId};
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
-use crate::call::{Control, TaskReport};
+use crate::call::{Control, TaskReport, TaskResult};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::sync::{Arc, Condvar, Instant, Mutex, Weak, lock, wait};
 
@@ -27,7 +27,7 @@ pub(crate) type CallFuture = ReusableBoxFuture<'static, CallEnd>;
 
 /// How a call has ended.
 pub(crate) struct CallEnd {
-    pub(crate) outcome: Result<Vec<u8>, TaskError>,
+    pub(crate) outcome: Result<TaskResult, TaskError>,
     /// The part of the report that the sandbox fills in.
     pub(crate) report: TaskReport,
     /// What the worker has to clear away afterwards.

@@ -24,6 +24,7 @@ use crate::call::{
     Parent, Payload,
 };
 use crate::error::TaskErrorKind;
+use crate::objects::{Handed, ObjectBudget};
 use crate::sandbox::{Capabilities, Module, TaskGrants};
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Arc, Instant, Mutex, Weak, lock};
@@ -36,6 +37,7 @@ pub(crate) struct Family {
     limits: ChildLimits,
     n_alive: AtomicUsize,
     n_started: AtomicU64,
+    objects: Arc<ObjectBudget>,
 }
 
 /// A running call that may start tasks.
@@ -74,6 +76,7 @@ impl Family {
             limits,
             n_alive: AtomicUsize::new(0),
             n_started: AtomicU64::new(0),
+            objects: Arc::new(ObjectBudget::of_family(limits.objects, limits.object_bytes)),
         }
     }
 
@@ -83,6 +86,7 @@ impl Family {
             alive,
             total,
             depth: max_depth,
+            ..
         } = self.limits;
         if depth > max_depth {
             return Err(format!(
@@ -261,6 +265,7 @@ impl Parent for Starter {
             module,
             task,
             arguments: Payload::new(arguments, retry.is_some()),
+            objects: request.objects,
             limits,
             capabilities,
             retry,
@@ -308,6 +313,10 @@ impl Parent for Starter {
             decoded_limit: limits.decoded(),
         }))
     }
+
+    fn object_budget(&self) -> Arc<ObjectBudget> {
+        Arc::clone(&self.0.family.objects)
+    }
 }
 
 impl Child for ChildHandle {
@@ -325,6 +334,14 @@ impl Child for ChildHandle {
                 message: error.message().to_owned(),
             }),
         })
+    }
+
+    fn objects(&self) -> Handed {
+        let settled = self.job.settled();
+        let result = settled.and_then(|settled| settled.outcome.as_ref().ok());
+        result
+            .map(|result| result.objects.clone())
+            .unwrap_or_default()
     }
 
     fn cancel(&self) -> bool {

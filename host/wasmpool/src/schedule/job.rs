@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::task::Waker;
 
 use super::stats::Counters;
-use crate::call::{Control, Limits, Listener, Progress, StopReason, TaskReport};
+use crate::call::{Control, Limits, Listener, Progress, StopReason, TaskReport, TaskResult};
 use crate::error::{TaskError, TaskErrorKind};
 use crate::sync::{
     self, Arc, Condvar, Instant, Mutex, MutexGuard, OnceLock, contain_panic, lock, spin,
@@ -20,7 +20,7 @@ use crate::sync::{
 
 /// How a task ended.
 pub(crate) struct Settled {
-    pub(crate) outcome: Result<Vec<u8>, TaskError>,
+    pub(crate) outcome: Result<TaskResult, TaskError>,
     pub(crate) report: TaskReport,
 }
 

@@ -10,6 +10,7 @@ use super::session::Turn;
 pub(crate) use super::trace::CallSpan;
 use super::trace::Origin;
 use crate::call::{Admission, Limits, MemoryBudget, Payload};
+use crate::objects::Handed;
 use crate::sandbox::{Capabilities, Instance, Module};
 use crate::sync::Arc;
 
@@ -20,6 +21,8 @@ pub(crate) struct WorkItem {
     pub(crate) task: usize,
     /// The encoded arguments.
     pub(crate) arguments: Payload,
+    /// The shared objects that go along.
+    pub(crate) objects: Handed,
     pub(crate) limits: Limits,
     /// Its rights, if it has others than its module.
     pub(crate) capabilities: Option<Capabilities>,

@@ -18,6 +18,7 @@ use crate::call::{
     Admission, Control, Interrupt, Limits, MemoryBudget, MemoryOwner, Parent, Payload, TaskReport,
 };
 use crate::error::TaskError;
+use crate::objects::Handed;
 use crate::sandbox::{Ended, EnteredReactor, Instance, Module, Sandbox};
 use crate::sync::{Arc, Instant, Mutex, MutexGuard, Weak, lock};
 
@@ -51,6 +52,8 @@ pub(crate) struct Registry {
     pub(crate) isolation: Isolation,
     pub(crate) max_tasks_per_instance: Option<u64>,
     pub(crate) max_kept_memory: usize,
+    /// Bytes that a shared object of the embedding program may hold.
+    pub(crate) object_limit: usize,
     pub(crate) memory_budget: Option<Arc<MemoryBudget>>,
     /// The warm instances of each worker. Taken and put by the worker; and taken, to be dropped, by
     /// whoever needs their memory.
@@ -219,6 +222,7 @@ impl Runner for Worker<'_> {
             control: Arc::clone(control),
             task: work.task,
             arguments: work.arguments.hand_out(),
+            objects: work.objects.clone(),
             parent,
         };
         let future = if instance.initializer_to_run().is_some() {
@@ -281,7 +285,7 @@ impl Runner for Worker<'_> {
     }
 
     fn clear_away(&mut self, left: Left) {
-        if let Some(instance) = left {
+        if let Some(mut instance) = left {
             instance.rest();
             let worn = self.warm().put(instance);
             drop(worn);
@@ -327,6 +331,7 @@ struct TaskCall {
     control: Arc<Control>,
     task: usize,
     arguments: Payload,
+    objects: Handed,
     /// `Some` if it may start tasks.
     parent: Option<Arc<RunningParent>>,
 }
@@ -365,13 +370,14 @@ async fn call_instance(mut instance: Instance, call: TaskCall, mut report: TaskR
         control,
         task,
         arguments,
+        objects,
         parent,
     } = call;
     let starter = parent.as_ref().map(|parent| {
         let starter: Arc<dyn Parent> = Arc::new(Starter(Arc::clone(parent)));
         starter
     });
-    let ended = instance.call(&control, task, arguments, starter, &mut report);
+    let ended = instance.call(&control, task, arguments, objects, starter, &mut report);
     let Ended { outcome, is_clean } = ended.await;
     if let Some(parent) = parent {
         report.children = parent.end();
