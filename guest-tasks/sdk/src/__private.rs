@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Failure;
+use crate::shared::travel;
 
 /// The contract as Rust types. Generated code, which contains `unsafe`.
 #[cfg(target_arch = "wasm32")]
@@ -67,11 +68,16 @@ impl<'a> Arguments<'a> {
 
     /// The next argument, which belongs to the parameter `name`.
     pub fn next<T: Deserialize<'a>>(&mut self, name: &str) -> Result<T, CallFailure> {
-        T::deserialize(&mut self.decoder).map_err(|error| {
-            let problem = describe(&error, std::any::type_name::<T>());
-            CallFailure::BadArguments(format!("argument `{name}`: {problem}"))
-        })
+        travel::from_arguments(|| T::deserialize(&mut self.decoder))
+            .map_err(|error| bad_argument(name, &error, std::any::type_name::<T>()))
     }
+}
+
+/// Not generic, and out of line: a copy for each type would make every guest larger.
+#[cold]
+fn bad_argument(name: &str, error: &rmp_serde::decode::Error, expected: &str) -> CallFailure {
+    let problem = describe(error, expected);
+    CallFailure::BadArguments(format!("argument `{name}`: {problem}"))
 }
 
 /// Describes what is wrong with an argument in terms of its value, not of its encoding.
@@ -133,13 +139,22 @@ fn with_exponent(number: &str) -> Option<String> {
 
 /// Writes a task's result.
 pub fn encode<T: Serialize>(value: T) -> Result<Vec<u8>, CallFailure> {
+    travel::as_result(|| to_bytes(&value)).map_err(bad_result)
+}
+
+/// See [`bad_argument`].
+#[cold]
+fn bad_result(error: rmp_serde::encode::Error) -> CallFailure {
+    CallFailure::BadResult(error.to_string())
+}
+
+/// Writes a value as the host and other guests read it.
+pub(crate) fn to_bytes(value: &impl Serialize) -> Result<Vec<u8>, rmp_serde::encode::Error> {
     let mut bytes = Vec::new();
     let mut encoder = rmp_serde::Serializer::new(&mut bytes)
         .with_struct_map()
         .with_human_readable();
-    value
-        .serialize(&mut encoder)
-        .map_err(|error| CallFailure::BadResult(error.to_string()))?;
+    value.serialize(&mut encoder)?;
     Ok(bytes)
 }
 

@@ -64,7 +64,8 @@ mod wasm;
 #[cfg(target_arch = "wasm32")]
 use wasm as host;
 
-use crate::__private::{TaskEntry, describe};
+use crate::__private::{TaskEntry, describe, to_bytes};
+use crate::shared::{Object, travel};
 
 /// How many children a [`Map`] has under way at once, unless [`Map::window`] sets another number.
 const WINDOW: usize = 64;
@@ -156,7 +157,9 @@ impl<T: DeserializeOwned> Child<T> {
         let outcome = self.raw.outcome()?;
         Some(outcome.and_then(|result| {
             let mut decoder = rmp_serde::Deserializer::from_read_ref(&result).with_human_readable();
-            T::deserialize(&mut decoder).map_err(|error| {
+            let child = self.raw.clone();
+            let decode = || T::deserialize(&mut decoder);
+            travel::from_child(move |place| child.received(place), decode).map_err(|error| {
                 let problem = describe(&error, std::any::type_name::<T>());
                 ChildError::new("bad-result", format!("the result of the child: {problem}"))
             })
@@ -278,9 +281,10 @@ pub fn submit<T>(
     arguments: &impl Serialize,
     options: &Options,
 ) -> Result<Child<T>, StartError> {
-    let mut encoded = encode(arguments)?;
-    if encoded == [NIL] {
-        encoded = vec![EMPTY_ARRAY];
+    let mut encoded = Arguments::default();
+    encoded.write(arguments)?;
+    if encoded.bytes == [NIL] {
+        encoded.bytes = vec![EMPTY_ARRAY];
     }
     host::start(name, encoded, options).map(Child::from)
 }
@@ -444,6 +448,14 @@ impl<I, T> fmt::Debug for Map<I, T> {
     }
 }
 
+#[cfg(test)]
+impl<T> Child<T> {
+    /// The child with another type of its result, as for a task that is known by its name.
+    pub(crate) fn into_other<U>(self) -> Child<U> {
+        Child::from(self.raw)
+    }
+}
+
 impl<T> From<host::RawChild> for Child<T> {
     fn from(raw: host::RawChild) -> Self {
         Self {
@@ -453,28 +465,36 @@ impl<T> From<host::RawChild> for Child<T> {
     }
 }
 
+/// The arguments of a child, or why there are none.
+#[doc(hidden)]
+pub type Encoded = Result<Arguments, StartError>;
+
 /// The arguments of a child, as they go to the host.
 #[doc(hidden)]
-pub type Encoded = Result<Vec<u8>, StartError>;
+#[derive(Default)]
+pub struct Arguments {
+    bytes: Vec<u8>,
+    /// The shared objects that go along.
+    objects: Vec<Object>,
+}
 
 const NIL: u8 = 0xc0;
 const EMPTY_ARRAY: u8 = 0x90;
 
-fn encode(value: &impl Serialize) -> Result<Vec<u8>, StartError> {
-    let mut bytes = Vec::new();
-    let mut encoder = rmp_serde::Serializer::new(&mut bytes)
-        .with_struct_map()
-        .with_human_readable();
-    value.serialize(&mut encoder).map_err(|error| StartError {
-        kind: StartErrorKind::BadArguments,
-        message: format!("its arguments cannot be encoded: {error}"),
-    })?;
-    Ok(bytes)
+impl Arguments {
+    fn write(&mut self, value: &impl Serialize) -> Result<(), StartError> {
+        let encoded = travel::as_arguments(&mut self.objects, || to_bytes(value));
+        self.bytes.extend(encoded.map_err(|error| StartError {
+            kind: StartErrorKind::BadArguments,
+            message: format!("its arguments cannot be encoded: {error}"),
+        })?);
+        Ok(())
+    }
 }
 
 fn start_entry<T>(
     entry: &'static TaskEntry,
-    arguments: Vec<u8>,
+    arguments: Arguments,
     options: &Options,
 ) -> Result<Child<T>, StartError> {
     #[cfg(target_arch = "wasm32")]
@@ -494,15 +514,15 @@ pub mod generated {
 
     impl Arguments {
         pub fn new(n: u32) -> Self {
-            let mut bytes = Vec::new();
-            rmp::encode::write_array_len(&mut bytes, n).expect("memory takes all bytes");
-            Self(Ok(bytes))
+            let mut arguments = super::Arguments::default();
+            rmp::encode::write_array_len(&mut arguments.bytes, n).expect("memory takes all bytes");
+            Self(Ok(arguments))
         }
 
         pub fn with(self, argument: &impl Serialize) -> Self {
-            Self(self.0.and_then(|mut bytes| {
-                bytes.extend(encode(argument)?);
-                Ok(bytes)
+            Self(self.0.and_then(|mut arguments| {
+                arguments.write(argument)?;
+                Ok(arguments)
             }))
         }
     }

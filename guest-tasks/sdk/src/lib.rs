@@ -70,6 +70,7 @@
 //!   same worker.
 //!
 //! - Start other tasks, and wait for them: see [`children`].
+//! - Share queues, locks, values and other objects with them: see [`shared`].
 //!
 //! A task has no files, no network, no environment, no arguments and no children unless the pool
 //! grants them.
@@ -77,11 +78,16 @@
 //! Compiled for other targets than WebAssembly, the module is unchanged, so an ordinary
 //! `cargo test` tests the tasks; [`context`] then returns defaults.
 
+// The tests of this crate use `tasks`, whose code names it.
+#[cfg(test)]
+extern crate self as wasmpool_guest;
+
 #[doc(hidden)]
 pub mod __private;
 pub mod children;
 pub mod context;
 mod failure;
+pub mod shared;
 
 pub use failure::Failure;
 /// Exports every `pub fn` of a module as a task.

@@ -1,11 +1,24 @@
-//! Tasks that start other tasks and wait for them.
+//! Tasks that start other tasks, wait for them and share objects with them.
+
+#[cfg(test)]
+mod tests;
 
 #[wasmpool_guest::tasks(children)]
 mod tasks {
+    use std::cell::RefCell;
     use std::time::Duration;
 
     use wasmpool_guest::Failure;
     use wasmpool_guest::children::{self, ChildError, Options, as_completed, wait_all};
+    use wasmpool_guest::shared::{
+        Array, Barrier, BarrierError, Condition, Event, GetError, Lock, Map, Pipe, PutError, Queue,
+        Semaphore, Value, pipe,
+    };
+
+    thread_local! {
+        /// See [`keep`].
+        static KEPT: RefCell<Option<Queue<u64>>> = const { RefCell::new(None) };
+    }
 
     /// How many tasks a tree of tasks has, each of which starts `width` more, `depth` levels deep.
     pub fn tree(depth: u32, width: u32) -> Result<u64, Failure> {
@@ -222,6 +235,287 @@ mod tasks {
             _ => children.iter().rev().map(|child| child.wait()).collect(),
         };
         Ok(1 + outcomes.into_iter().flatten().sum::<u64>())
+    }
+
+    /// Puts the numbers into a queue, and returns how many there were.
+    pub fn produce(queue: Queue<u64>, from: u64, to: u64) -> Result<u64, Failure> {
+        for number in from..to {
+            queue.put(&number)?;
+        }
+        Ok(to.saturating_sub(from))
+    }
+
+    /// Takes what is in a queue until it is closed.
+    pub fn consume(queue: Queue<u64>) -> Result<Vec<u64>, Failure> {
+        Ok(queue.iter().collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// Takes one item; waits for it.
+    pub fn take_one(queue: Queue<u64>) -> Result<u64, Failure> {
+        Ok(queue.get()?)
+    }
+
+    /// Takes one item; waits for so long. None if there was none.
+    pub fn take_or_give_up(queue: Queue<u64>, millis: u64) -> Result<Option<u64>, Failure> {
+        match queue.get_timeout(Duration::from_millis(millis)) {
+            Ok(item) => Ok(Some(item)),
+            Err(GetError::Empty) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The sum of the numbers below `n`, which a child puts into a queue.
+    pub fn through_queue(n: u64, capacity: u32) -> Result<u64, Failure> {
+        let queue = Queue::new(capacity)?;
+        let producer = produce::submit(queue.clone(), 0, n)?;
+        let mut sum = 0;
+        for _ in 0..n {
+            sum += queue.get()?;
+        }
+        producer.wait()?;
+        Ok(sum)
+    }
+
+    /// Sends `n` numbers to a child, each after the answer to the one before. The last answer.
+    pub fn ping_pong(n: u64) -> Result<u64, Failure> {
+        let (here, there) = pipe(1)?;
+        let child = pong::submit(there)?;
+        let mut last = 0;
+        for number in 0..n {
+            here.send(&number)?;
+            last = here.receive()?;
+        }
+        here.close();
+        let n_answers = child.wait()?;
+        match n_answers == n {
+            true => Ok(last),
+            false => Err(Failure::new("", format!("{n_answers} answers"))),
+        }
+    }
+
+    /// Answers each number with the next one, until the other end is closed. How many there were.
+    pub fn pong(end: Pipe<u64, u64>) -> Result<u64, Failure> {
+        let mut n_answers = 0;
+        loop {
+            match end.receive() {
+                Ok(number) => end.send(&(number + 1))?,
+                Err(GetError::Closed) => return Ok(n_answers),
+                Err(error) => return Err(error.into()),
+            }
+            n_answers += 1;
+        }
+    }
+
+    /// Adds 1 so many times, in two steps under the lock.
+    pub fn count_with_lock(lock: Lock, value: Value<i64>, times: u32) -> Result<(), Failure> {
+        for _ in 0..times {
+            let _guard = lock.acquire()?;
+            value.store(value.load() + 1);
+        }
+        Ok(())
+    }
+
+    /// Adds 1 so many times, each in one step.
+    pub fn count_without(value: Value<i64>, times: u32) {
+        for _ in 0..times {
+            value.fetch_add(1);
+        }
+    }
+
+    /// What so many children count to together.
+    pub fn count_up(tasks: u32, times: u32) -> Result<i64, Failure> {
+        let (lock, value) = (Lock::new()?, Value::new(0)?);
+        let children =
+            (0..tasks).map(|_| count_with_lock::submit(lock.clone(), value.clone(), times));
+        for outcome in wait_all(children.collect::<Result<Vec<_>, _>>()?) {
+            outcome?;
+        }
+        Ok(value.load())
+    }
+
+    /// Panics while it holds the lock.
+    pub fn hold_and_trap(lock: Lock) -> Result<(), Failure> {
+        let _guard = lock.acquire()?;
+        panic!("with the lock");
+    }
+
+    /// Sets the event when it has the lock, and then computes without an end.
+    pub fn hold_and_spin(lock: Lock, taken: Event) -> Result<(), Failure> {
+        let _guard = lock.acquire()?;
+        taken.set();
+        spin();
+        Ok(())
+    }
+
+    /// Takes the lock, and gives it back: whether the holder before has left it behind.
+    pub fn acquire_once(lock: Lock) -> Result<bool, Failure> {
+        Ok(lock.acquire()?.was_left_behind())
+    }
+
+    /// Whether the lock was free.
+    pub fn try_once(lock: Lock) -> Result<bool, Failure> {
+        Ok(lock.try_acquire().is_some())
+    }
+
+    /// Holds a permit for a short time. `most` becomes the largest number of tasks that did so at
+    /// once.
+    pub fn with_permit(
+        semaphore: Semaphore,
+        running: Value<i64>,
+        most: Value<i64>,
+    ) -> Result<(), Failure> {
+        let _permit = semaphore.acquire()?;
+        let now = running.fetch_add(1) + 1;
+        let mut before = most.load();
+        while before < now {
+            match most.compare_exchange(before, now) {
+                Ok(_) => break,
+                Err(other) => before = other,
+            }
+        }
+        std::thread::sleep(Duration::from_millis(1));
+        running.fetch_add(-1);
+        Ok(())
+    }
+
+    /// Waits for the event.
+    pub fn await_event(event: Event) -> Result<(), Failure> {
+        Ok(event.wait()?)
+    }
+
+    /// Waits for the event for so long: whether it was set.
+    pub fn await_event_for(event: Event, millis: u64) -> Result<bool, Failure> {
+        Ok(event.wait_timeout(Duration::from_millis(millis))?)
+    }
+
+    /// Sets the event.
+    pub fn set_event(event: Event) {
+        event.set();
+    }
+
+    /// Waits at the barrier so many times. Its place in each round: 0 came last.
+    pub fn meet(barrier: Barrier, rounds: u32) -> Result<Vec<u32>, Failure> {
+        let places = (0..rounds).map(|_| barrier.wait());
+        Ok(places.collect::<Result<Vec<_>, _>>()?)
+    }
+
+    /// Waits at the barrier for so long: whether all came, and it did not break.
+    pub fn meet_for(barrier: Barrier, millis: u64) -> Result<bool, Failure> {
+        match barrier.wait_timeout(Duration::from_millis(millis)) {
+            Ok(_) => Ok(true),
+            Err(BarrierError::Broken) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until `turn` is `mine`, and makes it the next one's.
+    pub fn await_turn(
+        lock: Lock,
+        condition: Condition,
+        turn: Value<i64>,
+        mine: i64,
+    ) -> Result<i64, Failure> {
+        let guard = lock.acquire()?;
+        let _guard = condition.wait_while(guard, || turn.load() != mine)?;
+        turn.store(mine + 1);
+        condition.notify_all();
+        Ok(mine)
+    }
+
+    /// Writes the squares of these places into the array, all at once.
+    pub fn fill_array(array: Array<f64>, from: u32, to: u32) {
+        let squares = (from..to).map(|place| f64::from(place) * f64::from(place));
+        array.write(from, &squares.collect::<Vec<_>>());
+    }
+
+    /// The sum of the array.
+    pub fn sum_array(array: Array<f64>) -> f64 {
+        array.read(..).iter().sum()
+    }
+
+    /// Counts the words into the map.
+    pub fn tally(map: Map<String, u64>, words: Vec<String>) -> Result<(), Failure> {
+        for word in &words {
+            map.update(word, |count| Some(count.unwrap_or(0) + 1))?;
+        }
+        Ok(())
+    }
+
+    /// Makes a closed queue with these items.
+    pub fn make_queue(items: Vec<u64>) -> Result<Queue<u64>, Failure> {
+        let queue = Queue::new(u32::try_from(items.len())?)?;
+        for item in &items {
+            queue.put(item)?;
+        }
+        queue.close();
+        Ok(queue)
+    }
+
+    /// The items in a queue that a child makes.
+    pub fn queue_of_child(items: Vec<u64>) -> Result<Vec<u64>, Failure> {
+        consume(make_queue::submit(items)?.wait()?)
+    }
+
+    /// Keeps the handle beyond the end of the call.
+    pub fn keep(queue: Queue<u64>) {
+        KEPT.set(Some(queue));
+    }
+
+    /// How many items the queue has that was kept; 0 if there is none.
+    pub fn use_kept() -> Result<u64, Failure> {
+        KEPT.with_borrow(|kept| Ok(kept.as_ref().map_or(0, |queue| u64::from(queue.len()))))
+    }
+
+    /// Makes so many queues, and puts an item of so many bytes into each. The first error, or `none`.
+    pub fn hoard(n: u32, bytes: u32) -> Result<String, Failure> {
+        let item = vec![0_u8; usize::try_from(bytes)?];
+        let mut queues = Vec::new();
+        for _ in 0..n {
+            let queue = match Queue::new(1) {
+                Ok(queue) => queue,
+                Err(error) => return Ok(error.to_string()),
+            };
+            if let Err(error) = queue.try_put(&item) {
+                return Ok(error.to_string());
+            }
+            queues.push(queue);
+        }
+        Ok("none".to_owned())
+    }
+
+    /// Puts items of so many bytes into the queue until one is refused: why.
+    pub fn stuff(queue: Queue<Vec<u8>>, bytes: usize) -> Result<String, Failure> {
+        let item = vec![0_u8; bytes];
+        loop {
+            if let Err(error) = queue.try_put(&item) {
+                return Ok(error.to_string());
+            }
+        }
+    }
+
+    /// At how many of the places there is an object that this task can reach.
+    pub fn guess(places: u32) -> u32 {
+        #[cfg(target_arch = "wasm32")]
+        {
+            use wasmpool_guest::__private::bindings::wasmpool::task0_2_0::objects::received;
+            let found = (0..places).filter(|&place| received(place).is_some());
+            u32::try_from(found.count()).unwrap_or(u32::MAX)
+        }
+        #[cfg(not(target_arch = "wasm32"))]
+        {
+            let _ = places;
+            0
+        }
+    }
+
+    /// The error of putting a queue into a queue.
+    pub fn items_cannot_carry(queue: Queue<u64>) -> Result<String, Failure> {
+        let queues = Queue::new(1)?;
+        match queues.put(&queue) {
+            Err(error @ PutError::BadItem(_)) => Ok(error.to_string()),
+            Err(error) => Err(error.into()),
+            Ok(()) => Err("it was taken".into()),
+        }
     }
 
     /// Random numbers: SplitMix64.

@@ -5,21 +5,41 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{ChildError, Options, StartError, StartErrorKind};
+use super::{Arguments as Encoded, ChildError, Options, StartError, StartErrorKind};
 use crate::__private::{Arguments, CallFailure, TaskEntry};
+use crate::shared::{Object, native};
 
-type Outcome = Result<Vec<u8>, ChildError>;
+type Outcome = Result<Returned, ChildError>;
+
+/// The result of a child.
+struct Returned {
+    bytes: Vec<u8>,
+    /// The shared objects that came with it.
+    objects: Vec<Object>,
+}
 
 /// Signalled when a child ends. One for all: a task waits for several at once.
 static ENDED: Condvar = Condvar::new();
 /// Held while an outcome is written, and by those who wait for one.
 static ENDING: Mutex<()> = Mutex::new(());
 
+#[derive(Clone)]
 pub(super) struct RawChild(Arc<Mutex<Option<Outcome>>>);
 
 impl RawChild {
-    pub(super) fn outcome(&self) -> Option<Outcome> {
-        lock(&self.0).clone()
+    pub(super) fn outcome(&self) -> Option<Result<Vec<u8>, ChildError>> {
+        lock(&self.0).as_ref().map(|outcome| match outcome {
+            Ok(returned) => Ok(returned.bytes.clone()),
+            Err(error) => Err(error.clone()),
+        })
+    }
+
+    /// The object at this place among those that came with the result.
+    pub(super) fn received(&self, place: u32) -> Option<Object> {
+        match lock(&self.0).as_ref()? {
+            Ok(returned) => returned.objects.get(place as usize).cloned(),
+            Err(_) => None,
+        }
     }
 
     pub(super) fn cancel(&self) -> bool {
@@ -31,7 +51,7 @@ impl RawChild {
 /// There is no host that knows tasks by their names.
 pub(super) fn start(
     name: &str,
-    _arguments: Vec<u8>,
+    _arguments: Encoded,
     _options: &Options,
 ) -> Result<RawChild, StartError> {
     Err(StartError {
@@ -42,7 +62,7 @@ pub(super) fn start(
 
 pub(super) fn start_entry(
     entry: &'static TaskEntry,
-    arguments: Vec<u8>,
+    arguments: Encoded,
     options: &Options,
 ) -> Result<RawChild, StartError> {
     if options.module.is_some() {
@@ -51,15 +71,18 @@ pub(super) fn start_entry(
     let outcome = Arc::new(Mutex::new(None));
     let child = RawChild(Arc::clone(&outcome));
     std::thread::spawn(move || {
+        let Encoded { bytes, objects } = arguments;
         let called = catch_unwind(AssertUnwindSafe(|| {
-            let mut arguments = Arguments::new(&arguments, entry.params)?;
-            (entry.call)(&mut arguments)
+            native::with_objects(objects, || {
+                let mut arguments = Arguments::new(&bytes, entry.params)?;
+                (entry.call)(&mut arguments)
+            })
         }));
         end(
             &outcome,
             match called {
-                Ok(Ok(result)) => Ok(result),
-                Ok(Err(failure)) => Err(failed(failure)),
+                Ok((Ok(bytes), objects)) => Ok(Returned { bytes, objects }),
+                Ok((Err(failure), _)) => Err(failed(failure)),
                 Err(panic) => Err(ChildError::new("trap", text(&*panic))),
             },
         );

@@ -1,11 +1,15 @@
 //! Children in a sandbox: through the host.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ChildError, Options, StartError, StartErrorKind};
+use super::{Arguments, ChildError, Options, StartError, StartErrorKind};
 use crate::__private::bindings::wasmpool::task0_2_0::children as host;
+use crate::shared::Object;
+use crate::shared::wasm::{nanos, references};
 
-pub(super) struct RawChild(host::Child);
+#[derive(Clone)]
+pub(super) struct RawChild(Arc<host::Child>);
 
 impl RawChild {
     pub(super) fn outcome(&self) -> Option<Result<Vec<u8>, ChildError>> {
@@ -17,6 +21,11 @@ impl RawChild {
         }))
     }
 
+    /// The object at this place among those that came with the result.
+    pub(super) fn received(&self, place: u32) -> Option<Object> {
+        self.0.received(place).map(Object::from)
+    }
+
     pub(super) fn cancel(&self) -> bool {
         self.0.cancel()
     }
@@ -24,7 +33,7 @@ impl RawChild {
 
 pub(super) fn start(
     name: &str,
-    arguments: Vec<u8>,
+    arguments: Arguments,
     options: &Options,
 ) -> Result<RawChild, StartError> {
     let options = host::Options {
@@ -34,26 +43,29 @@ pub(super) fn start(
         tag: options.tag.clone(),
         outlives_parent: options.outlives_parent,
     };
-    let started = host::start(name, &arguments, &options);
-    started.map(RawChild).map_err(|error| {
-        let (kind, message) = match error {
-            host::StartError::NotAllowed(message) => (StartErrorKind::NotAllowed, message),
-            host::StartError::UnknownTask(message) => (StartErrorKind::UnknownTask, message),
-            host::StartError::BadArguments(message) => (StartErrorKind::BadArguments, message),
-            host::StartError::OverBudget(message) => (StartErrorKind::OverBudget, message),
-            host::StartError::ShutDown(message) => (StartErrorKind::ShutDown, message),
-        };
-        StartError { kind, message }
-    })
+    let started = host::start(
+        name,
+        &arguments.bytes,
+        &references(&arguments.objects),
+        &options,
+    );
+    started
+        .map(|child| RawChild(Arc::new(child)))
+        .map_err(|error| {
+            let (kind, message) = match error {
+                host::StartError::NotAllowed(message) => (StartErrorKind::NotAllowed, message),
+                host::StartError::UnknownTask(message) => (StartErrorKind::UnknownTask, message),
+                host::StartError::BadArguments(message) => (StartErrorKind::BadArguments, message),
+                host::StartError::OverBudget(message) => (StartErrorKind::OverBudget, message),
+                host::StartError::ShutDown(message) => (StartErrorKind::ShutDown, message),
+            };
+            StartError { kind, message }
+        })
 }
 
 /// The error is a message.
 pub(super) fn wait(children: &[&RawChild], timeout: Option<Duration>) -> Result<Vec<u32>, String> {
-    let children = children.iter().map(|child| &child.0).collect::<Vec<_>>();
+    let children = children.iter().map(|child| &*child.0).collect::<Vec<_>>();
     let waited = host::wait(&children, timeout.map(nanos));
     waited.map_err(|host::WaitError::NoPlace(message)| message)
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
