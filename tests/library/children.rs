@@ -10,17 +10,17 @@ use wasmpool::{
 use crate::support::{LONG, wait_until_suspended, within_long};
 
 /// A pool, and the guest whose tasks start tasks, with the right to do so.
-struct Team {
-    pool: Pool,
-    module: TaskModule,
+pub(crate) struct Team {
+    pub(crate) pool: Pool,
+    pub(crate) module: TaskModule,
 }
 
 impl Team {
-    fn new(builder: PoolBuilder) -> Self {
+    pub(crate) fn new(builder: PoolBuilder) -> Self {
         Self::with_rights(builder, Capabilities::new().tasks())
     }
 
-    fn with_rights(builder: PoolBuilder, rights: Capabilities) -> Self {
+    pub(crate) fn with_rights(builder: PoolBuilder, rights: Capabilities) -> Self {
         let pool = builder.build().unwrap();
         let module = pool.load(wasmpool_guests::TEAMWORK.path()).unwrap();
         Self {
@@ -29,15 +29,15 @@ impl Team {
         }
     }
 
-    fn of_workers(workers: usize) -> Self {
+    pub(crate) fn of_workers(workers: usize) -> Self {
         Self::new(Pool::builder().workers(workers))
     }
 
-    fn task<Args: wasmpool::Arguments, Out>(&self, name: &str) -> Task<Args, Out> {
+    pub(crate) fn task<Args: wasmpool::Arguments, Out>(&self, name: &str) -> Task<Args, Out> {
         self.module.task(name).unwrap()
     }
 
-    fn submit<Args, Out>(&self, name: &str, arguments: Args) -> TaskFuture<Out>
+    pub(crate) fn submit<Args, Out>(&self, name: &str, arguments: Args) -> TaskFuture<Out>
     where
         Args: wasmpool::Arguments,
         Out: serde::de::DeserializeOwned,
@@ -46,7 +46,7 @@ impl Team {
     }
 
     /// Runs a task, which must succeed.
-    fn call<Args, Out>(&self, name: &str, arguments: Args) -> Out
+    pub(crate) fn call<Args, Out>(&self, name: &str, arguments: Args) -> Out
     where
         Args: wasmpool::Arguments,
         Out: serde::de::DeserializeOwned + Send + 'static,
@@ -56,7 +56,7 @@ impl Team {
     }
 
     /// Waits until no task is left in the pool.
-    fn wait_until_empty(&self) {
+    pub(crate) fn wait_until_empty(&self) {
         let deadline = std::time::Instant::now() + LONG;
         loop {
             let stats = self.pool.stats();

@@ -161,7 +161,7 @@ impl Wake for Unpark {
 }
 
 /// A minimal executor. Returns how often it was woken.
-fn block_on<F: Future>(future: F) -> (F::Output, usize) {
+pub(crate) fn block_on<F: Future>(future: F) -> (F::Output, usize) {
     let unpark = Arc::new(Unpark(std::thread::current(), AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&unpark));
     let mut future = pin!(future);

@@ -34,6 +34,7 @@ mod queue;
 mod retry;
 mod rights;
 mod sessions;
+mod shared;
 mod shutdown;
 mod stats;
 mod stopping;

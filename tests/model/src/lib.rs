@@ -31,6 +31,8 @@ mod call;
 mod error;
 #[path = "../../../host/wasmpool/src/future/mod.rs"]
 mod future;
+#[path = "../../../host/wasmpool/src/objects/mod.rs"]
+mod objects;
 mod schedule;
 #[cfg(feature = "shuttle")]
 mod sync;
@@ -48,6 +50,7 @@ pub mod completing;
 pub mod conversing;
 pub mod counting;
 pub mod deferring;
+pub mod exchanging;
 pub mod joining;
 pub mod listening;
 pub mod queueing;

@@ -420,7 +420,7 @@ impl Registry {
                 Guest::Parent if control.is_wait_refused() => {
                     Err(TaskError::new(TaskErrorKind::Failed, "no place to wait"))
                 }
-                _ => Ok(vec![RESULT]),
+                _ => Ok(vec![RESULT].into()),
             }
         } else {
             let at = Instant::now();
@@ -784,7 +784,7 @@ pub(crate) fn is_stopped(control: &Arc<Control>) -> bool {
 /// The end of a task that succeeded.
 pub(crate) fn success() -> Settled {
     Settled {
-        outcome: Ok(vec![RESULT]),
+        outcome: Ok(vec![RESULT].into()),
         report: TaskReport::default(),
     }
 }

@@ -140,6 +140,21 @@ claims! {
         a_closed_pool_runs_the_calls_in_the_line,
         an_idle_session_ends_or_serves,
     }
+    exchanging {
+        items_are_taken_once,
+        items_come_in_order,
+        who_leaves_the_line_swallows_no_item,
+        who_leaves_the_line_swallows_no_room,
+        a_close_reaches_all_who_wait,
+        a_lock_has_one_holder,
+        the_next_holder_is_told,
+        a_semaphore_gives_out_what_it_has,
+        an_event_reaches_all,
+        a_notice_is_not_missed,
+        a_barrier_lets_all_through,
+        who_leaves_a_barrier_breaks_it,
+        a_reset_tells_those_who_wait,
+    }
     completing {
         a_wait_for_all_sees_every_end,
         a_wait_for_the_first_sees_one,
