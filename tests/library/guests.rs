@@ -99,7 +99,7 @@ mod named {
 
     pub(super) fn teamwork(bench: &Bench) {
         let module = bench.pool.load(wasmpool_guests::TEAMWORK.path()).unwrap();
-        let tests = include_str!("children.rs");
+        let tests = concat!(include_str!("children.rs"), include_str!("shared.rs"));
         for task in module.tasks() {
             // Tasks that only others start are named in the guest.
             let guest = include_str!("../../guest-tasks/teamwork/src/lib.rs");

@@ -597,7 +597,8 @@ fn random_stops_lose_no_items_of_others() {
     for seed in 1..=10 {
         let _seed = Seed(seed);
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        let team = Team::of_workers(2);
+        // A place to wait in for everybody.
+        let team = Team::new(Pool::builder().workers(2).max_suspended(200));
         let queue = team
             .pool
             .queue::<u64>(1 + usize::try_from(random.below(4)).unwrap());

@@ -246,7 +246,8 @@ pub fn a_barrier_lets_all_through() {
     });
 }
 
-/// If one leaves a barrier before all are there, nobody waits for ever, and all have the same outcome.
+/// If one leaves a barrier before all are there, nobody waits for ever, and the others have the same
+/// outcome.
 pub fn who_leaves_a_barrier_breaks_it() {
     check(|| {
         let barrier = Barrier::new(3, &budget()).expect("there is room for it");
@@ -258,8 +259,10 @@ pub fn who_leaves_a_barrier_breaks_it() {
         together([&meet, &meet, &|| {
             through(matches!(poll_once(barrier.wait()), Some(Ok(_))));
         }]);
+        // One that leaves when all are there goes through without a notice.
         let n_through = n_through.load(Ordering::SeqCst);
-        assert_eq!(n_through, if barrier.is_broken() { 0 } else { 3 });
+        let expected = if barrier.is_broken() { 0..=0 } else { 2..=3 };
+        assert!(expected.contains(&n_through), "{n_through}");
     });
 }
 
