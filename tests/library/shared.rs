@@ -273,6 +273,39 @@ fn a_semaphore_bounds_how_many_go_on() {
 }
 
 #[test]
+fn permits_can_be_used_up() {
+    let team = Team::of_workers(1);
+    let (one, other) = (team.pool.semaphore(1), team.pool.semaphore(0));
+    // More than a task may have handles of.
+    let there = (one.clone(), other.clone(), 20_000_u64);
+    let back = (other.clone(), one.clone(), 20_000_u64);
+    let tasks = [there, back].map(|arguments| team.submit::<_, ()>("hand_over", arguments));
+    all(tasks.into());
+    assert_eq!((one.available(), other.available()), (1, 0));
+    one.acquire().forget();
+    assert_eq!(one.available(), 0);
+}
+
+#[test]
+fn handles_are_given_back_as_a_task_runs() {
+    let team = Team::of_workers(1);
+    let (lock, value) = (team.pool.lock(), team.pool.value(0_i64));
+    team.call::<_, ()>("lock_often", (lock, 20_000_u64));
+    team.call::<_, ()>("add_often", (value.clone(), 20_000_u64));
+    assert_eq!(value.load(), 20_000);
+}
+
+#[test]
+fn large_items_pass_through_a_queue() {
+    let team = Team::of_workers(2);
+    let queue = team.pool.queue::<serde_bytes::ByteBuf>(2);
+    let consumed = team.submit::<_, u64>("consume_bytes", (queue.clone(), 20_u64));
+    let produced = team.submit::<_, ()>("produce_bytes", (queue, 20_u64, 1_u64 << 20));
+    assert_eq!(all(vec![consumed]), [20 << 20]);
+    all(vec![produced]);
+}
+
+#[test]
 fn an_event_lets_all_go_on() {
     let team = Team::of_workers(1);
     let event = team.pool.event();

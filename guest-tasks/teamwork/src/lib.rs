@@ -8,6 +8,7 @@ mod tasks {
     use std::cell::RefCell;
     use std::time::Duration;
 
+    use serde_bytes::ByteBuf;
     use wasmpool_guest::Failure;
     use wasmpool_guest::children::{self, ChildError, Options, as_completed, wait_all};
     use wasmpool_guest::shared::{
@@ -506,6 +507,48 @@ mod tasks {
             let _ = places;
             0
         }
+    }
+
+    /// Takes the lock and gives it back, so many times.
+    pub fn lock_often(lock: Lock, times: u64) -> Result<(), Failure> {
+        for _ in 0..times {
+            drop(lock.acquire()?);
+        }
+        Ok(())
+    }
+
+    /// Takes a permit of one semaphore and adds one to the other, so many times.
+    pub fn hand_over(from: Semaphore, to: Semaphore, times: u64) -> Result<(), Failure> {
+        for _ in 0..times {
+            from.acquire()?.forget();
+            to.release(1);
+        }
+        Ok(())
+    }
+
+    /// Adds so many times to a value, each time in one step.
+    pub fn add_often(value: Value<i64>, times: u64) {
+        for _ in 0..times {
+            value.fetch_add(1);
+        }
+    }
+
+    /// Puts items of so many bytes into the queue.
+    pub fn produce_bytes(queue: Queue<ByteBuf>, n: u64, size: u64) -> Result<(), Failure> {
+        let item = ByteBuf::from(vec![7; usize::try_from(size)?]);
+        for _ in 0..n {
+            queue.put(&item)?;
+        }
+        Ok(())
+    }
+
+    /// Takes items of bytes from the queue: how many bytes they have.
+    pub fn consume_bytes(queue: Queue<ByteBuf>, n: u64) -> Result<u64, Failure> {
+        let mut n_bytes = 0;
+        for _ in 0..n {
+            n_bytes += queue.get()?.len() as u64;
+        }
+        Ok(n_bytes)
     }
 
     /// The error of putting a queue into a queue.

@@ -149,11 +149,21 @@ impl PipeEnd {
 
 /// What is held of a lock or a semaphore.
 pub(crate) enum Hold {
-    Lock { lock: Lock, was_left_behind: bool },
-    Semaphore(Semaphore),
+    Lock {
+        lock: Lock,
+        was_left_behind: bool,
+    },
+    /// `None` once it is used up.
+    Semaphore(Option<Semaphore>),
 }
 
 impl Hold {
+    pub(super) fn forget(mut self) {
+        if let Self::Semaphore(permit) = &mut self {
+            *permit = None;
+        }
+    }
+
     pub(super) fn was_left_behind(&self) -> bool {
         match self {
             Self::Lock {
@@ -171,7 +181,8 @@ impl Drop for Hold {
                 lock.is_held = false;
                 lock.is_left_behind = std::thread::panicking();
             }),
-            Self::Semaphore(semaphore) => semaphore.release(1),
+            Self::Semaphore(Some(semaphore)) => semaphore.release(1),
+            Self::Semaphore(None) => {}
         }
     }
 }
@@ -218,7 +229,7 @@ impl Semaphore {
     pub(super) fn acquire(&self, timeout: Option<Duration>) -> Result<Option<Hold>, WaitError> {
         Ok(self.0.wait(timeout, |permits| {
             *permits = permits.checked_sub(1)?;
-            Some(Hold::Semaphore(self.clone()))
+            Some(Hold::Semaphore(Some(self.clone())))
         }))
     }
 

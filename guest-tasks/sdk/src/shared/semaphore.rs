@@ -33,7 +33,7 @@ impl Semaphore {
         loop {
             // Without a timeout it ends with a permit.
             if let Some(hold) = self.raw.acquire(None)? {
-                return Ok(Permit { _hold: hold });
+                return Ok(Permit { hold });
             }
         }
     }
@@ -42,7 +42,7 @@ impl Semaphore {
     pub fn try_acquire(&self) -> Option<Permit> {
         // What does not wait needs no place for it.
         let hold = self.raw.acquire(Some(Duration::ZERO)).ok()??;
-        Some(Permit { _hold: hold })
+        Some(Permit { hold })
     }
 
     /// Takes a permit. Blocks while there is none, for `timeout` at most: then it returns `None`.
@@ -52,7 +52,7 @@ impl Semaphore {
     /// If the task cannot wait.
     pub fn acquire_timeout(&self, timeout: Duration) -> Result<Option<Permit>, WaitError> {
         let hold = self.raw.acquire(Some(timeout))?;
-        Ok(hold.map(|hold| Permit { _hold: hold }))
+        Ok(hold.map(|hold| Permit { hold }))
     }
 
     /// Adds permits. Does not block.
@@ -69,7 +69,14 @@ impl Semaphore {
 /// A permit that is held. Given back when this is dropped, and when the call of the task ends.
 #[must_use = "the permit is given back at once if it is not kept"]
 pub struct Permit {
-    _hold: host::Hold,
+    hold: host::Hold,
+}
+
+impl Permit {
+    /// Uses the permit up: it is not given back.
+    pub fn forget(self) {
+        self.hold.forget();
+    }
 }
 
 impl fmt::Debug for Permit {

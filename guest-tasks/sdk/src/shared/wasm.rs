@@ -10,6 +10,10 @@ use super::object::Object;
 use super::{BarrierError, CreateError, GetError, InsertError, PutError, WaitError};
 use crate::__private::bindings::wasmpool::task0_2_0::objects as host;
 
+/// An item of at most so many bytes is first offered without waiting, as calls that cannot wait cost
+/// less. A larger one would be copied twice for that.
+const CHEAP: usize = 4096;
+
 pub(super) fn received(place: u32) -> Option<Object> {
     host::received(place).map(Object::from)
 }
@@ -61,11 +65,20 @@ impl Queue {
     }
 
     pub(super) fn put(&self, item: Vec<u8>, timeout: Option<Duration>) -> Result<(), PutError> {
+        if item.len() <= CHEAP {
+            match self.0.try_put(&item) {
+                Err(host::PutError::Full) => {}
+                ended => return Ok(ended?),
+            }
+        }
         Ok(self.0.put(&item, timeout.map(nanos))?)
     }
 
     pub(super) fn get(&self, timeout: Option<Duration>) -> Result<Vec<u8>, GetError> {
-        Ok(self.0.get(timeout.map(nanos))?)
+        match self.0.try_get() {
+            Err(host::GetError::Empty) => Ok(self.0.get(timeout.map(nanos))?),
+            ended => Ok(ended?),
+        }
     }
 
     pub(super) fn close(&self) {
@@ -95,11 +108,20 @@ impl PipeEnd {
     }
 
     pub(super) fn send(&self, item: Vec<u8>, timeout: Option<Duration>) -> Result<(), PutError> {
+        if item.len() <= CHEAP {
+            match self.0.try_send(&item) {
+                Err(host::PutError::Full) => {}
+                ended => return Ok(ended?),
+            }
+        }
         Ok(self.0.send(&item, timeout.map(nanos))?)
     }
 
     pub(super) fn receive(&self, timeout: Option<Duration>) -> Result<Vec<u8>, GetError> {
-        Ok(self.0.receive(timeout.map(nanos))?)
+        match self.0.try_receive() {
+            Err(host::GetError::Empty) => Ok(self.0.receive(timeout.map(nanos))?),
+            ended => Ok(ended?),
+        }
     }
 
     pub(super) fn close(&self) {
@@ -114,6 +136,10 @@ impl Hold {
     pub(super) fn was_left_behind(&self) -> bool {
         self.0.was_left_behind()
     }
+
+    pub(super) fn forget(self) {
+        host::Hold::forget(self.0);
+    }
 }
 
 #[derive(Clone)]
@@ -126,7 +152,11 @@ impl Lock {
     }
 
     pub(super) fn acquire(&self, timeout: Option<Duration>) -> Result<Option<Hold>, WaitError> {
-        Ok(self.0.acquire(timeout.map(nanos))?.map(Hold))
+        let hold = match self.0.try_acquire() {
+            None => self.0.acquire(timeout.map(nanos))?,
+            hold => hold,
+        };
+        Ok(hold.map(Hold))
     }
 }
 
@@ -140,7 +170,11 @@ impl Semaphore {
     }
 
     pub(super) fn acquire(&self, timeout: Option<Duration>) -> Result<Option<Hold>, WaitError> {
-        Ok(self.0.acquire(timeout.map(nanos))?.map(Hold))
+        let hold = match self.0.try_acquire() {
+            None => self.0.acquire(timeout.map(nanos))?,
+            hold => hold,
+        };
+        Ok(hold.map(Hold))
     }
 
     pub(super) fn release(&self, permits: u32) {

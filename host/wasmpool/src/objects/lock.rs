@@ -1,7 +1,7 @@
 //! Locks and semaphores, and what is held of them.
 
 use super::budget::{Charge, ObjectBudget};
-use super::monitor::{Lines, Monitor, State};
+use super::monitor::{Lines, Monitor, State, Waiting};
 use crate::sync::Arc;
 
 /// A lock, which one holder has at a time.
@@ -63,7 +63,7 @@ impl Lock {
     }
 
     /// Takes the lock; waits while somebody else has it.
-    pub(crate) fn acquire(&self) -> impl Future<Output = Hold> + use<> {
+    pub(crate) fn acquire(&self) -> impl Waiting<Output = Hold> + use<> {
         let lock = self.clone();
         self.0.wait(0, move |holding: &mut Holding| {
             if holding.is_held {
@@ -94,7 +94,7 @@ impl Semaphore {
     }
 
     /// Takes a permit; waits while there is none.
-    pub(crate) fn acquire(&self) -> impl Future<Output = Hold> + use<> {
+    pub(crate) fn acquire(&self) -> impl Waiting<Output = Hold> + use<> {
         let semaphore = self.clone();
         self.0.wait(0, move |permits: &mut Permits| {
             permits.available = permits.available.checked_sub(1)?;
@@ -125,6 +125,14 @@ impl Hold {
 
     pub(crate) fn give_back(mut self) {
         self.end(false);
+    }
+
+    /// Uses a permit up; gives a lock back.
+    pub(crate) fn forget(mut self) {
+        match self.of.take() {
+            Some(Held::Lock(lock)) => lock.give_back(false),
+            Some(Held::Permit(_)) | None => {}
+        }
     }
 
     /// The lock that is held.

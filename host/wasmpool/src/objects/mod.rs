@@ -20,6 +20,7 @@ pub(crate) use budget::ObjectBudget;
 pub(crate) use dictionary::Dictionary;
 pub(crate) use event::{Barrier, Condition, Event, NotALock};
 pub(crate) use lock::{Hold, Lock, Semaphore};
+pub(crate) use monitor::Waiting;
 pub(crate) use queue::{PipeEnd, PutRefused, Queue, QueueEnded};
 pub(crate) use travel::{Handed, collecting, hand_over, received, receiving};
 

@@ -171,6 +171,12 @@ impl<S: State> Monitor<S> {
     }
 }
 
+/// A wait for something.
+pub(crate) trait Waiting: Future {
+    /// What it waits for, if it is there by now. Does not wait for a turn in the line.
+    fn now(self) -> Option<Self::Output>;
+}
+
 /// Somebody who waits. Leaves the line when it is dropped.
 pub(crate) struct Wait<S: State, F> {
     monitor: Arc<Monitor<S>>,
@@ -223,6 +229,12 @@ impl<R, S: State, F: FnMut(&mut S) -> Option<R> + Unpin> Future for Wait<S, F> {
             Some(done) => Poll::Ready(done),
             None => Poll::Pending,
         }
+    }
+}
+
+impl<R, S: State, F: FnMut(&mut S) -> Option<R> + Unpin> Waiting for Wait<S, F> {
+    fn now(mut self) -> Option<R> {
+        self.attempt(&mut None)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::budget::{self, Charge, ObjectBudget};
-use super::monitor::{Lines, Monitor, State};
+use super::monitor::{Lines, Monitor, State, Waiting};
 use crate::sync::Arc;
 
 /// The lines of those who put items in, and of those who take them out.
@@ -59,7 +59,7 @@ impl Queue {
     pub(crate) fn put(
         &self,
         item: Vec<u8>,
-    ) -> impl Future<Output = Result<(), PutRefused>> + use<> {
+    ) -> impl Waiting<Output = Result<(), PutRefused>> + use<> {
         let mut item = Some(item);
         self.0.wait(PUTTING, move |queue: &mut Items| {
             if queue.is_closed {
@@ -77,7 +77,7 @@ impl Queue {
     }
 
     /// Takes the oldest item; waits while there is none.
-    pub(crate) fn get(&self) -> impl Future<Output = Result<Vec<u8>, QueueEnded>> + use<> {
+    pub(crate) fn get(&self) -> impl Waiting<Output = Result<Vec<u8>, QueueEnded>> + use<> {
         self.0
             .wait(GETTING, |queue: &mut Items| match queue.items.pop_front() {
                 Some(item) => {
@@ -131,11 +131,11 @@ impl PipeEnd {
     pub(crate) fn send(
         &self,
         item: Vec<u8>,
-    ) -> impl Future<Output = Result<(), PutRefused>> + use<> {
+    ) -> impl Waiting<Output = Result<(), PutRefused>> + use<> {
         self.0.out.put(item)
     }
 
-    pub(crate) fn receive(&self) -> impl Future<Output = Result<Vec<u8>, QueueEnded>> + use<> {
+    pub(crate) fn receive(&self) -> impl Waiting<Output = Result<Vec<u8>, QueueEnded>> + use<> {
         self.0.back.get()
     }
 

@@ -155,7 +155,7 @@ async fn wait(
             false => Poll::Ready(ended),
         }
     });
-    let waited = wait_for(control, timeout, ended).await;
+    let waited = wait_for(control, None, timeout, ended).await;
     waited.map(Option::unwrap_or_default)
 }
 

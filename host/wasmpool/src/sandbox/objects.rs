@@ -12,11 +12,10 @@ use super::bindings::wasmpool::task0_2_0::objects::{
     HostSemaphore, InsertError, ObjectRef, PutError, WaitError,
 };
 use super::store::State;
-use super::waiting::{elapse, wait_for};
-use crate::call::Control;
+use super::waiting::{Spinner, elapse, wait_for};
 use crate::objects::{
     Array, Barrier, Condition, Dictionary, Event, Handed, Hold, Lock, NotALock, Number, Object,
-    ObjectBudget, PipeEnd, PutRefused, Queue, QueueEnded, Semaphore,
+    ObjectBudget, PipeEnd, PutRefused, Queue, QueueEnded, Semaphore, Waiting as _,
 };
 use crate::sync::Arc;
 
@@ -34,6 +33,7 @@ pub(super) struct ObjectTable {
     received: Handed,
     /// What goes along with its result.
     handed_back: Handed,
+    spinner: Spinner,
 }
 
 enum Entry {
@@ -180,6 +180,15 @@ impl State {
         Ok(Handed::new(objects.collect::<wasmtime::Result<_>>()?))
     }
 
+    async fn wait<F: Future>(
+        &mut self,
+        timeout: Option<u64>,
+        event: F,
+    ) -> Result<Option<F::Output>, WaitError> {
+        let spinner = Some(&mut self.objects.spinner);
+        wait_for(&self.control, spinner, nanos(timeout), event).await
+    }
+
     /// Gives the guest what it has waited for.
     fn give(
         &mut self,
@@ -193,12 +202,9 @@ impl State {
     }
 }
 
-async fn put(
-    control: &Control,
-    timeout: Option<u64>,
-    put: impl Future<Output = Result<(), PutRefused>>,
-) -> Result<(), PutError> {
-    match wait_for(control, nanos(timeout), put).await {
+/// How a put has ended; `None` if it was not done in time.
+fn put(ended: Result<Option<Result<(), PutRefused>>, WaitError>) -> Result<(), PutError> {
+    match ended {
         Ok(Some(Ok(()))) => Ok(()),
         Ok(Some(Err(PutRefused::Closed))) => Err(PutError::Closed),
         Ok(Some(Err(PutRefused::OverBudget(message)))) => Err(PutError::OverBudget(message)),
@@ -207,12 +213,9 @@ async fn put(
     }
 }
 
-async fn get(
-    control: &Control,
-    timeout: Option<u64>,
-    get: impl Future<Output = Result<Vec<u8>, QueueEnded>>,
-) -> Result<Vec<u8>, GetError> {
-    match wait_for(control, nanos(timeout), get).await {
+/// How a get has ended; `None` if there was no item in time.
+fn get(ended: Result<Option<Result<Vec<u8>, QueueEnded>>, WaitError>) -> Result<Vec<u8>, GetError> {
+    match ended {
         Ok(Some(Ok(item))) => Ok(item),
         Ok(Some(Err(QueueEnded))) => Err(GetError::Closed),
         Ok(None) => Err(GetError::Empty),
@@ -247,7 +250,7 @@ impl HostQueue for State {
         timeout: Option<u64>,
     ) -> wasmtime::Result<Result<(), PutError>> {
         let queue = self.objects.queue(&queue)?;
-        Ok(put(&self.control, timeout, queue.put(item)).await)
+        Ok(put(self.wait(timeout, queue.put(item)).await))
     }
 
     async fn get(
@@ -256,7 +259,24 @@ impl HostQueue for State {
         timeout: Option<u64>,
     ) -> wasmtime::Result<Result<Vec<u8>, GetError>> {
         let queue = self.objects.queue(&queue)?;
-        Ok(get(&self.control, timeout, queue.get()).await)
+        Ok(get(self.wait(timeout, queue.get()).await))
+    }
+
+    fn try_put(
+        &mut self,
+        queue: Resource<QueueHandle>,
+        item: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), PutError>> {
+        let queue = self.objects.queue(&queue)?;
+        Ok(put(Ok(queue.put(item).now())))
+    }
+
+    fn try_get(
+        &mut self,
+        queue: Resource<QueueHandle>,
+    ) -> wasmtime::Result<Result<Vec<u8>, GetError>> {
+        let queue = self.objects.queue(&queue)?;
+        Ok(get(Ok(queue.get().now())))
     }
 
     fn close(&mut self, queue: Resource<QueueHandle>) -> wasmtime::Result<()> {
@@ -306,7 +326,7 @@ impl HostPipeEnd for State {
         timeout: Option<u64>,
     ) -> wasmtime::Result<Result<(), PutError>> {
         let end = self.objects.pipe_end(&end)?;
-        Ok(put(&self.control, timeout, end.send(item)).await)
+        Ok(put(self.wait(timeout, end.send(item)).await))
     }
 
     async fn receive(
@@ -315,7 +335,24 @@ impl HostPipeEnd for State {
         timeout: Option<u64>,
     ) -> wasmtime::Result<Result<Vec<u8>, GetError>> {
         let end = self.objects.pipe_end(&end)?;
-        Ok(get(&self.control, timeout, end.receive()).await)
+        Ok(get(self.wait(timeout, end.receive()).await))
+    }
+
+    fn try_send(
+        &mut self,
+        end: Resource<PipeEndHandle>,
+        item: Vec<u8>,
+    ) -> wasmtime::Result<Result<(), PutError>> {
+        let end = self.objects.pipe_end(&end)?;
+        Ok(put(Ok(end.send(item).now())))
+    }
+
+    fn try_receive(
+        &mut self,
+        end: Resource<PipeEndHandle>,
+    ) -> wasmtime::Result<Result<Vec<u8>, GetError>> {
+        let end = self.objects.pipe_end(&end)?;
+        Ok(get(Ok(end.receive().now())))
     }
 
     fn close(&mut self, end: Resource<PipeEndHandle>) -> wasmtime::Result<()> {
@@ -337,6 +374,13 @@ impl HostHold for State {
         }
     }
 
+    fn forget(&mut self, hold: Resource<HoldHandle>) -> wasmtime::Result<()> {
+        if let Some(Entry::Hold(hold)) = self.objects.remove(&hold) {
+            hold.forget();
+        }
+        Ok(())
+    }
+
     fn drop(&mut self, hold: Resource<HoldHandle>) -> wasmtime::Result<()> {
         if let Some(Entry::Hold(hold)) = self.objects.remove(&hold) {
             hold.give_back();
@@ -356,8 +400,17 @@ impl HostLock for State {
         timeout: Option<u64>,
     ) -> wasmtime::Result<Result<Option<Resource<HoldHandle>>, WaitError>> {
         let lock = self.objects.lock(&lock)?;
-        let waited = wait_for(&self.control, nanos(timeout), lock.acquire()).await;
+        let waited = self.wait(timeout, lock.acquire()).await;
         self.give(waited)
+    }
+
+    fn try_acquire(
+        &mut self,
+        lock: Resource<LockHandle>,
+    ) -> wasmtime::Result<Option<Resource<HoldHandle>>> {
+        let hold = self.objects.lock(&lock)?.acquire().now();
+        hold.map(|hold| self.objects.add(Entry::Hold(hold)))
+            .transpose()
     }
 
     fn drop(&mut self, lock: Resource<LockHandle>) -> wasmtime::Result<()> {
@@ -380,8 +433,17 @@ impl HostSemaphore for State {
         timeout: Option<u64>,
     ) -> wasmtime::Result<Result<Option<Resource<HoldHandle>>, WaitError>> {
         let semaphore = self.objects.semaphore(&semaphore)?;
-        let waited = wait_for(&self.control, nanos(timeout), semaphore.acquire()).await;
+        let waited = self.wait(timeout, semaphore.acquire()).await;
         self.give(waited)
+    }
+
+    fn try_acquire(
+        &mut self,
+        semaphore: Resource<SemaphoreHandle>,
+    ) -> wasmtime::Result<Option<Resource<HoldHandle>>> {
+        let hold = self.objects.semaphore(&semaphore)?.acquire().now();
+        hold.map(|hold| self.objects.add(Entry::Hold(hold)))
+            .transpose()
     }
 
     fn release(
@@ -428,7 +490,7 @@ impl HostEvent for State {
         timeout: Option<u64>,
     ) -> wasmtime::Result<Result<bool, WaitError>> {
         let event = self.objects.event(&event)?;
-        let waited = wait_for(&self.control, nanos(timeout), event.wait()).await;
+        let waited = self.wait(timeout, event.wait()).await;
         Ok(waited.map(|set| set.is_some()))
     }
 
@@ -455,7 +517,7 @@ impl HostCondition for State {
         };
         // The timeout is over before the lock is taken again, for which it waits in any case.
         let waited = condition.wait(held, elapse(nanos(timeout)));
-        Ok(match wait_for(&self.control, None, waited).await {
+        Ok(match self.wait(None, waited).await {
             Ok(Some(Ok((held, is_notified)))) => {
                 Ok((self.objects.add(Entry::Hold(held))?, is_notified))
             }
@@ -494,14 +556,12 @@ impl HostBarrier for State {
         timeout: Option<u64>,
     ) -> wasmtime::Result<Result<u32, BarrierError>> {
         let barrier = self.objects.barrier(&barrier)?;
-        Ok(
-            match wait_for(&self.control, nanos(timeout), barrier.wait()).await {
-                Ok(Some(Ok(n_missing))) => Ok(n_missing),
-                // Who leaves breaks the barrier.
-                Ok(Some(Err(_)) | None) => Err(BarrierError::Broken),
-                Err(WaitError::NoPlace(message)) => Err(BarrierError::NoPlace(message)),
-            },
-        )
+        Ok(match self.wait(timeout, barrier.wait()).await {
+            Ok(Some(Ok(n_missing))) => Ok(n_missing),
+            // Who leaves breaks the barrier.
+            Ok(Some(Err(_)) | None) => Err(BarrierError::Broken),
+            Err(WaitError::NoPlace(message)) => Err(BarrierError::NoPlace(message)),
+        })
     }
 
     fn abort(&mut self, barrier: Resource<BarrierHandle>) -> wasmtime::Result<()> {

@@ -3,15 +3,60 @@
 use std::future::{pending, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::bindings::wasmpool::task0_2_0::objects::WaitError;
 use crate::call::Control;
 
+/// How long a guest keeps its worker before it is suspended: about as long as that takes, and as it
+/// takes to go on.
+const SPIN: Duration = Duration::from_micros(4);
+
+/// How often a guest may spin in vain before it does so only now and then.
+const PATIENCE: u8 = 4;
+
+/// How often it does then: once in so many waits.
+const NOW_AND_THEN: u8 = 64;
+
+/// Whether it is worth it to spin before a wait. Whoever is waited for may run on another thread, and
+/// be done within a microsecond; or it may need just this worker.
+#[derive(Default)]
+pub(super) struct Spinner {
+    /// How often it was in vain in a row.
+    n_vain: u8,
+    n_waits: u8,
+}
+
+impl Spinner {
+    /// Polls until there is an output, for a short while.
+    fn spin<R>(&mut self, mut poll: impl FnMut() -> Poll<R>) -> Poll<R> {
+        self.n_waits = (self.n_waits + 1) % NOW_AND_THEN;
+        if self.n_vain >= PATIENCE && self.n_waits != 0 {
+            return Poll::Pending;
+        }
+        let started = Instant::now();
+        while started.elapsed() < SPIN {
+            for _ in 0..4 {
+                std::hint::spin_loop();
+            }
+            let polled = poll();
+            if polled.is_ready() {
+                self.n_vain = 0;
+                return polled;
+            }
+        }
+        self.n_vain = PATIENCE.min(self.n_vain + 1);
+        Poll::Pending
+    }
+}
+
 /// Waits for `event`, or for `timeout`: then there is no output. Fails if the call would have to wait
 /// on its worker, which whoever it waits for may need.
+///
+/// A spinner is for what often comes at once.
 pub(super) async fn wait_for<F: Future>(
     control: &Control,
+    mut spinner: Option<&mut Spinner>,
     timeout: Option<Duration>,
     event: F,
 ) -> Result<Option<F::Output>, WaitError> {
@@ -27,6 +72,12 @@ pub(super) async fn wait_for<F: Future>(
             return Poll::Ready(Ok(None));
         }
         if !waits {
+            if let Some(spinner) = &mut spinner {
+                let polled = spinner.spin(|| event.as_mut().poll(context));
+                if let Poll::Ready(output) = polled {
+                    return Poll::Ready(Ok(Some(output)));
+                }
+            }
             waits = true;
             control.set_waits_for_tasks(true);
         }

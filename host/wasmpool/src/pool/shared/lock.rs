@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::error::BrokenBarrier;
 use super::handle::travels;
 use super::waiting::{Patience, block_on};
-use crate::objects::{self as core, Hold, NotALock, Object};
+use crate::objects::{self as core, Hold, NotALock, Object, Waiting as _};
 
 /// A lock, which one task or thread holds at a time. Made by [`Pool::lock`](crate::Pool::lock).
 ///
@@ -38,7 +38,7 @@ impl Lock {
 
     /// Takes the lock, if nobody has it. Does not block.
     pub fn try_acquire(&self) -> Option<LockGuard> {
-        block_on(self.core.acquire(), Patience::None).map(LockGuard::of)
+        self.core.acquire().now().map(LockGuard::of)
     }
 
     /// Takes the lock. Blocks for at most `timeout`.
@@ -83,7 +83,14 @@ pub struct Semaphore {
 
 /// A permit of a [`Semaphore`]. Dropping it gives the permit back.
 #[must_use = "dropping it gives the permit back"]
-pub struct Permit(#[expect(dead_code, reason = "its drop gives the permit back")] Hold);
+pub struct Permit(Hold);
+
+impl Permit {
+    /// Uses the permit up: it is not given back.
+    pub fn forget(self) {
+        self.0.forget();
+    }
+}
 
 impl Semaphore {
     pub(super) fn of(core: core::Semaphore) -> Self {
@@ -102,7 +109,7 @@ impl Semaphore {
 
     /// Takes a permit, if there is one. Does not block.
     pub fn try_acquire(&self) -> Option<Permit> {
-        block_on(self.core.acquire(), Patience::None).map(Permit)
+        self.core.acquire().now().map(Permit)
     }
 
     /// Takes a permit. Blocks for at most `timeout`.

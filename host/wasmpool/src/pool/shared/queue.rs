@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::error::{self, GetError, PutError};
 use super::handle::travels;
 use super::waiting::{Patience, block_on};
-use crate::objects::{self as core, Object};
+use crate::objects::{self as core, Object, Waiting as _};
 
 /// A queue of items, first in, first out, which any number of tasks and threads use: the `Queue` of
 /// `multiprocessing`. Made by [`Pool::queue`](crate::Pool::queue).
@@ -77,7 +77,7 @@ impl<T: Serialize> Queue<T> {
     ///
     /// As [`put`](Self::put), and if the queue is full.
     pub fn try_put(&self, item: &T) -> Result<(), PutError> {
-        self.put_for(item, Patience::None)
+        error::put(self.core.put(error::item(item)?).now())
     }
 
     /// Puts an item in. Blocks for at most `timeout`.
@@ -121,7 +121,7 @@ impl<T: DeserializeOwned> Queue<T> {
     ///
     /// As [`get`](Self::get), and if the queue is empty.
     pub fn try_get(&self) -> Result<T, GetError> {
-        error::get(block_on(self.core.get(), Patience::None))
+        error::get(self.core.get().now())
     }
 
     /// Takes the oldest item. Blocks for at most `timeout`.
@@ -214,7 +214,7 @@ impl<S: Serialize, R> Pipe<S, R> {
     ///
     /// As [`send`](Self::send), and if there is no room.
     pub fn try_send(&self, item: &S) -> Result<(), PutError> {
-        self.send_for(item, Patience::None)
+        error::put(self.core.send(error::item(item)?).now())
     }
 
     /// Sends an item. Blocks for at most `timeout`.
@@ -258,7 +258,7 @@ impl<S, R: DeserializeOwned> Pipe<S, R> {
     ///
     /// As [`receive`](Self::receive), and if there is none.
     pub fn try_receive(&self) -> Result<R, GetError> {
-        error::get(block_on(self.core.receive(), Patience::None))
+        error::get(self.core.receive().now())
     }
 
     /// Receives an item. Blocks for at most `timeout`.

@@ -1,6 +1,5 @@
 //! How a thread of the program waits for a shared object.
 
-use std::future::Future;
 use std::pin::pin;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -13,7 +12,6 @@ use crate::sync::{Condvar, Instant, Mutex, lock, wait};
 /// How long a thread waits.
 #[derive(Clone, Copy)]
 pub(super) enum Patience {
-    None,
     For(Duration),
     Forever,
 }
@@ -39,7 +37,6 @@ impl Wake for Bell {
 /// Blocks until the event, or until the patience is over: then there is no output.
 pub(super) fn block_on<F: Future>(event: F, patience: Patience) -> Option<F::Output> {
     let deadline = match patience {
-        Patience::None => return once(event),
         Patience::Forever => None,
         // A deadline that overflows `Instant` never comes.
         Patience::For(time) => Instant::now().checked_add(time),
@@ -62,13 +59,5 @@ pub(super) fn block_on<F: Future>(event: F, patience: Patience) -> Option<F::Out
             has_rung = wait(&bell.rings, has_rung, deadline).ok()?;
         }
         *has_rung = false;
-    }
-}
-
-fn once<F: Future>(event: F) -> Option<F::Output> {
-    let mut context = Context::from_waker(Waker::noop());
-    match pin!(event).poll(&mut context) {
-        Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
     }
 }
