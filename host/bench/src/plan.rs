@@ -67,6 +67,8 @@ pub enum Topic {
     Sharing,
     /// The cost of tasks that tasks start.
     Children,
+    /// The cost of what tasks share.
+    Objects,
     /// The user's own task; not in [`Topic::ALL`].
     Own,
 }
@@ -85,6 +87,7 @@ impl Topic {
         Self::Waiting,
         Self::Sharing,
         Self::Children,
+        Self::Objects,
     ];
 
     /// Its name in `--filter`.
@@ -101,6 +104,7 @@ impl Topic {
             Self::Waiting => "waiting",
             Self::Sharing => "sharing",
             Self::Children => "children",
+            Self::Objects => "objects",
             Self::Own => "own",
         }
     }
@@ -124,6 +128,7 @@ impl Topic {
             Self::Waiting => "How long do many tasks take that wait?",
             Self::Sharing => "How long does a task wait for another tenant's?",
             Self::Children => "What does a task cost that a task starts?",
+            Self::Objects => "What does it cost to share and to keep state?",
             Self::Own => "What does your own task cost?",
         }
     }

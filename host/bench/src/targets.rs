@@ -39,6 +39,7 @@ const START: &str = "start";
 const WAITING: &str = "waiting";
 const SHARING: &str = "sharing";
 const CHILDREN: &str = "children";
+const OBJECTS: &str = "objects";
 
 const GOALS: &[Goal] = &[
     Goal {
@@ -49,6 +50,51 @@ const GOALS: &[Goal] = &[
             (CHILDREN, subjects::CHILD, Arm::Fresh),
         ),
         remark: "the process is Python's `multiprocessing.Process`",
+    },
+    Goal {
+        what: "`multiprocessing` / wasmpool: an item through a queue",
+        wanted: Wanted::Least(10.0),
+        measured: Figure::Ratio(
+            (OBJECTS, subjects::ITEM, Arm::PythonPool),
+            (OBJECTS, subjects::ITEM, Arm::Fresh),
+        ),
+        remark: "",
+    },
+    Goal {
+        what: "the same: a lock that nobody else wants",
+        wanted: Wanted::Least(1.0),
+        measured: Figure::Ratio(
+            (OBJECTS, subjects::LOCK, Arm::PythonPool),
+            (OBJECTS, subjects::LOCK, Arm::Fresh),
+        ),
+        remark: "",
+    },
+    Goal {
+        what: "the same: adding to a value",
+        wanted: Wanted::Least(1.0),
+        measured: Figure::Ratio(
+            (OBJECTS, subjects::ADD, Arm::PythonPool),
+            (OBJECTS, subjects::ADD, Arm::Fresh),
+        ),
+        remark: "",
+    },
+    Goal {
+        what: "the same: a permit handed from task to task",
+        wanted: Wanted::Least(3.0),
+        measured: Figure::Ratio(
+            (OBJECTS, subjects::HAND_OVER, Arm::PythonPool),
+            (OBJECTS, subjects::HAND_OVER, Arm::Fresh),
+        ),
+        remark: "",
+    },
+    Goal {
+        what: "the same: a call of a `Manager`'s proxy / of a session",
+        wanted: Wanted::Least(20.0),
+        measured: Figure::Ratio(
+            (OBJECTS, subjects::SESSION, Arm::PythonPool),
+            (OBJECTS, subjects::SESSION, Arm::Fresh),
+        ),
+        remark: "",
     },
     Goal {
         what: "a process for each task / a fresh instance for each task: latency",

@@ -172,6 +172,113 @@ def new_pool(workers=WORKERS):
     return {"python": Executor, "python-pool": Pool}[KIND](workers)
 
 
+# What processes share.
+
+
+def put_items(queue, item, n):
+    for _ in range(n):
+        queue.put(item)
+
+
+def through_queue(what):
+    """From the first item to the last, so that the start of the process does not count."""
+    queue = multiprocessing.Queue(what["capacity"])
+    item = bytes([7]) * what["size"] if "size" in what else 7
+    n = what["times"]
+    producer = multiprocessing.Process(target=put_items, args=(queue, item, n + 1))
+    producer.start()
+    queue.get()
+    seconds, _ = clocked(lambda: [queue.get() for _ in range(n)] and None)
+    producer.join()
+    return seconds, n
+
+
+def lock_often(what):
+    lock = multiprocessing.Lock()
+
+    def run():
+        for _ in range(what["times"]):
+            with lock:
+                pass
+
+    return clocked(run)[0], what["times"]
+
+
+def add_often(what):
+    value = multiprocessing.Value("q", 0)
+
+    def run():
+        for _ in range(what["times"]):
+            with value.get_lock():
+                value.value += 1
+
+    return clocked(run)[0], value.value
+
+
+def hand_permits(source, target, n):
+    for _ in range(n):
+        source.acquire()
+        target.release()
+
+
+def hand_over(what):
+    here, there, n = multiprocessing.Semaphore(0), multiprocessing.Semaphore(0), what["times"]
+    process = multiprocessing.Process(target=hand_permits, args=(here, there, n + 1))
+    process.start()
+    here.release()
+    there.acquire()
+
+    def run():
+        for _ in range(n):
+            here.release()
+            there.acquire()
+
+    seconds, _ = clocked(run)
+    process.join()
+    # There and back.
+    return seconds / 2, n
+
+
+def count_steps(lock, value, n):
+    for _ in range(n):
+        with lock:
+            value.value += 1
+
+
+def count_together(what):
+    lock, value = multiprocessing.Lock(), multiprocessing.Value("q", 0, lock=False)
+    ready, go, n = multiprocessing.Semaphore(0), multiprocessing.Event(), what["times"] // 2
+
+    def count():
+        ready.release()
+        go.wait()
+        count_steps(lock, value, n)
+
+    processes = [multiprocessing.Process(target=count) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for _ in processes:
+        ready.acquire()
+
+    def run():
+        go.set()
+        for process in processes:
+            process.join()
+
+    return clocked(run)[0], value.value
+
+
+def call_manager(what):
+    with multiprocessing.Manager() as manager:
+        proxy = manager.dict({1: 9})
+
+        def run():
+            for _ in range(what["times"]):
+                proxy[1]
+
+        return clocked(run)[0], what["times"]
+
+
 # What can be ordered. Each returns seconds and a result.
 
 
@@ -299,6 +406,12 @@ def children(pool, what):
     return pool.children(what["number"], what["times"])
 
 
+def objects(_, what):
+    """What processes share, or keep."""
+    kinds = [through_queue, lock_often, add_often, hand_over, count_together, call_manager]
+    return {kind.__name__: kind for kind in kinds}[what["kind"]](what)
+
+
 def memory(pool, what):
     """Has every worker do something, and says who they are."""
     waits = [pool.submit(sleep, what["ms"]) for _ in range(WORKERS)]
@@ -317,7 +430,8 @@ def under_way(pool, what):
 
 def serve():
     pool = new_pool()
-    ways = [one_by_one, together, chunks, echoes, cold, stop, blast, children, memory, under_way]
+    ways = [one_by_one, together, chunks, echoes, cold, stop, blast, children, objects, memory]
+    ways.append(under_way)
     ways = {way.__name__: way for way in ways}
     for line in sys.stdin:
         way, what = json.loads(line)

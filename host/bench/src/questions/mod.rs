@@ -9,6 +9,7 @@ mod children;
 pub(crate) mod compute;
 mod dispatch;
 pub(crate) mod memory;
+mod objects;
 pub(crate) mod own;
 mod payload;
 mod scaling;
@@ -24,6 +25,7 @@ pub(crate) mod subjects {
     pub(crate) use super::compute::BATCH as COMPUTE_BATCH;
     pub(crate) use super::dispatch::{ONE_BY_ONE, TOGETHER};
     pub(crate) use super::memory::INSTANCE;
+    pub(crate) use super::objects::{ADD, HAND_OVER, ITEM, LOCK, SESSION};
     pub(crate) use super::payload::LARGEST;
     pub(crate) use super::sharing::{ALL, MILLION, ONE as ONE_WORKER};
     pub(crate) use super::start::{COMPILE, LOAD, NEW_PROGRAM, ONE};
@@ -44,6 +46,7 @@ pub(crate) fn ask(topic: Topic, bench: &mut Bench<'_>) -> Vec<Question> {
         Topic::Waiting => waiting::ask(bench),
         Topic::Sharing => vec![sharing::ask(bench)],
         Topic::Children => vec![children::ask(bench)],
+        Topic::Objects => vec![objects::ask(bench)],
         // Measured by `run_own`.
         Topic::Own => Vec::new(),
     }
