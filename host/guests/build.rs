@@ -12,6 +12,7 @@ use std::process::Command;
 
 /// The guests to build.
 const GUESTS: &[Guest] = &[
+    Guest::named("articles"),
     Guest {
         package: "wasmpool-factorizer",
         ..Guest::named("factorizer")

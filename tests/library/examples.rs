@@ -36,6 +36,10 @@ fn factorizer() -> &'static str {
     wasmpool_guests::FACTORIZER.path().to_str().unwrap()
 }
 
+fn articles() -> &'static str {
+    wasmpool_guests::ARTICLES.path().to_str().unwrap()
+}
+
 fn misbehaving() -> &'static str {
     wasmpool_guests::MISBEHAVING.path().to_str().unwrap()
 }
@@ -146,4 +150,39 @@ fn async_tokio_cancels_tasks_of_dropped_futures() {
             "failures: [(\"cancelled\", ",
         ],
     );
+}
+
+#[test]
+fn the_programs_of_the_articles_have_the_results_of_their_originals() {
+    let (code, text) = run("articles", &[articles()]);
+    assert_eq!(code, Some(0));
+    let factors = (0..200).map(|index| factorizer::factorize(999_999_999_989 + 2 * index));
+    let factors = factors.collect::<Vec<_>>();
+    let factors = format!(
+        "200 numbers, {} of them prime, have {} factors",
+        factors.iter().filter(|factors| factors.len() == 1).count(),
+        factors.iter().map(Vec::len).sum::<usize>(),
+    );
+    let expected = [
+        ("chunks", &*factors),
+        ("map", &factors),
+        ("io-bound", "index, news, weather"),
+        ("cpu-bound", "[9592, 17984, 25997] primes"),
+        ("queue", &factors),
+        ("tree", "63 tasks"),
+        ("lock", "counted to 80000"),
+    ];
+    let expected = expected.map(|(name, result)| format!("{name}: {result}; "));
+    check(&text, &expected.each_ref().map(String::as_str));
+    let waited = text.lines().nth(2).unwrap().rsplit("; ").next().unwrap();
+    let waited = waited.strip_suffix(" s").unwrap().parse::<f64>().unwrap();
+    // One after the other the three would take 6 s.
+    assert!((2.0..5.9).contains(&waited), "{text}");
+}
+
+#[test]
+fn one_program_of_the_articles_can_be_chosen() {
+    let (code, text) = run("articles", &[articles(), "tree"]);
+    assert_eq!(code, Some(0));
+    check(&text, &["tree: 63 tasks; "]);
 }

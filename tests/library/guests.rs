@@ -45,6 +45,16 @@ const MISBEHAVING_TASKS: &[(&str, &str)] = &[
 mod named {
     use super::*;
 
+    pub(super) fn articles(bench: &Bench) {
+        let module = bench.pool.load(wasmpool_guests::ARTICLES.path()).unwrap();
+        // Each of them has a test of its own in the guest, and runs in the example of that name.
+        let programs = include_str!("../../host/wasmpool/examples/articles.rs");
+        for task in module.tasks() {
+            let name = format!("(\"{}\")", task.name);
+            assert!(programs.contains(&name), "no program runs `{name}`");
+        }
+    }
+
     pub(super) fn factorizer(bench: &Bench) {
         let names = ["factorize", "factorize_many", "is_prime"];
         let tasks = bench.factorizer.tasks().iter().map(|task| &*task.name);
