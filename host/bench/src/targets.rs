@@ -245,6 +245,30 @@ const GOALS: &[Goal] = &[
         remark: "",
     },
     Goal {
+        what: "one worker, the same task beside a hostile tenant: median",
+        wanted: Wanted::Most(0.3),
+        measured: Figure::Value((SHARING, subjects::ONE_HOSTILE[0], Arm::Fresh), 1e-3),
+        remark: "",
+    },
+    Goal {
+        what: "the same: 99th percentile",
+        wanted: Wanted::Most(5.0),
+        measured: Figure::Value((SHARING, subjects::ONE_HOSTILE[1], Arm::Fresh), 1e-3),
+        remark: "",
+    },
+    Goal {
+        what: "all workers, the same: median",
+        wanted: Wanted::Most(0.3),
+        measured: Figure::Value((SHARING, subjects::ALL_HOSTILE[0], Arm::Fresh), 1e-3),
+        remark: "",
+    },
+    Goal {
+        what: "the same: 99th percentile",
+        wanted: Wanted::Most(5.0),
+        measured: Figure::Value((SHARING, subjects::ALL_HOSTILE[1], Arm::Fresh), 1e-3),
+        remark: "",
+    },
+    Goal {
         what: "a tenant's first task behind 1,000,000 queued ones, in milliseconds",
         wanted: Wanted::Most(10.0),
         measured: Figure::Value((SHARING, subjects::MILLION, Arm::Fresh), 1e-3),

@@ -27,7 +27,7 @@ pub(crate) mod subjects {
     pub(crate) use super::memory::INSTANCE;
     pub(crate) use super::objects::{ADD, HAND_OVER, ITEM, LOCK, SESSION};
     pub(crate) use super::payload::LARGEST;
-    pub(crate) use super::sharing::{ALL, MILLION, ONE as ONE_WORKER};
+    pub(crate) use super::sharing::{ALL, ALL_HOSTILE, MILLION, ONE as ONE_WORKER, ONE_HOSTILE};
     pub(crate) use super::start::{COMPILE, LOAD, NEW_PROGRAM, ONE};
     pub(crate) use super::waiting::{ALL_WAIT, EACH, IDLE, THOUSAND};
 }
