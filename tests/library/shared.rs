@@ -506,8 +506,10 @@ fn who_was_not_handed_an_object_cannot_reach_it() {
             .unwrap()
             .wait();
         assert_eq!(result.unwrap_err().kind(), Kind::BadResult);
-        // A handle that an earlier task has left in a warm instance.
+        // A handle that an earlier task has left in a warm instance. The guest drops the first when
+        // it keeps the second.
         queue.put(&1).unwrap();
+        team.call::<_, ()>("keep", (queue.clone(),));
         team.call::<_, ()>("keep", (queue.clone(),));
         let kept = team.submit::<_, u64>("use_kept", ());
         match isolation {

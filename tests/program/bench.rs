@@ -210,10 +210,25 @@ fn children_have_figures_for_both_arms() {
 }
 
 #[test]
+fn shared_objects_and_sessions_have_figures() {
+    let report = report_of(&["--filter", "objects"]);
+    assert_figures(&report);
+    let rows = rows(&report);
+    for subject in [
+        "an item through a queue, from task to task",
+        "a lock, taken and given back",
+        "a permit, handed from task to task",
+        "a call that finds its state",
+    ] {
+        assert!(rows.contains(&(subject, "fresh")), "{rows:?}");
+    }
+}
+
+#[test]
 fn an_unknown_question_is_refused_with_the_list() {
     let run = run(&["bench", "--filter", "speed"]);
     run.assert_code(2).assert_stderr("speed").assert_stderr(
-        "dispatch, compute, start, payload, stopping, memory, blast, scaling, waiting, sharing, children",
+        "dispatch, compute, start, payload, stopping, memory, blast, scaling, waiting, sharing, children, objects",
     );
 }
 
@@ -228,7 +243,7 @@ fn too_few_rounds_for_an_interval_are_refused() {
 fn the_questions_are_listed() {
     let run = run(&["bench", "--list"]);
     let listed = run.assert_code(0).stdout.lines().count();
-    assert_eq!(listed, 11, "{}", run.stdout);
+    assert_eq!(listed, 12, "{}", run.stdout);
 }
 
 #[test]

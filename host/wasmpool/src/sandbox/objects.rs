@@ -24,11 +24,13 @@ const MAX_HANDLES: usize = 10_000;
 
 /// The objects that a guest can reach, by the numbers of its handles.
 ///
-/// No number is used twice: a guest that goes on with another call has no use of its old handles.
+/// Only a number that the guest itself has given back is used again: a guest that goes on with another
+/// call has no use of its old handles.
 #[derive(Default)]
 pub(super) struct ObjectTable {
     entries: BTreeMap<u32, Entry>,
     next: u32,
+    given_back: Vec<u32>,
     /// What came with the arguments of the call.
     received: Handed,
     /// What goes along with its result.
@@ -68,9 +70,15 @@ impl ObjectTable {
         if self.entries.len() >= MAX_HANDLES {
             bail!("the guest has {MAX_HANDLES} handles of shared objects already");
         }
-        let number = self.next;
-        let next = number.checked_add(1);
-        self.next = next.ok_or_else(|| format_err!("the guest has used up its handles"))?;
+        let number = match self.given_back.pop() {
+            Some(number) => number,
+            None => {
+                let number = self.next;
+                let next = number.checked_add(1);
+                self.next = next.ok_or_else(|| format_err!("the guest has used up its handles"))?;
+                number
+            }
+        };
         self.entries.insert(number, entry);
         Ok(Resource::new_own(number))
     }
@@ -81,8 +89,11 @@ impl ObjectTable {
             .ok_or_else(|| format_err!("this handle of a shared object belongs to an earlier task"))
     }
 
+    /// The guest has given a handle back, which the host may have taken back before.
     fn remove<T: 'static>(&mut self, handle: &Resource<T>) -> Option<Entry> {
-        self.entries.remove(&handle.rep())
+        let entry = self.entries.remove(&handle.rep())?;
+        self.given_back.push(handle.rep());
+        Some(entry)
     }
 }
 
