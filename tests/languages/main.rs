@@ -1,6 +1,6 @@
 //! The task of `guest-tasks/README.md` in each language: made by `wasmpool new`, built and run
-//! by the very commands that the README shows. And programs for WASI preview 1 in languages that
-//! are not ours.
+//! by the very commands that the README shows. Tasks that start tasks, without the SDK. And
+//! programs for WASI preview 1 in languages that are not ours.
 //!
 //! It takes a minute or two the first time, fetches the packagers of Python and JavaScript from their registries, and
 //! fails where a compiler or an interpreter is missing. So it is not among the tests that run by
@@ -28,15 +28,24 @@ fn check(language: &str, prepare: fn(&Path), is_left_out: fn(&str) -> bool) {
 #[track_caller]
 fn build_and_run(folder: &Path, is_left_out: fn(&str) -> bool) {
     let readme = fs::read_to_string(folder.join("README.md")).unwrap();
-    let blocks = readme.split("```sh\n").skip(1);
-    let script = blocks
-        .flat_map(|block| block.split("```").next().unwrap().lines())
-        .filter(|line| !is_left_out(line))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let commands = commands(&readme);
+    let script = commands.filter(|line| !is_left_out(line));
+    let stdout = run(folder, &script.collect::<Vec<_>>().join("\n"));
+    assert_eq!(stdout.lines().last(), Some(OUTCOME), "{stdout}");
+}
+
+/// The lines of the blocks of commands.
+fn commands(page: &str) -> impl Iterator<Item = &str> {
+    let blocks = page.split("```sh\n").skip(1);
+    blocks.flat_map(|block| block.split("```").next().unwrap().lines())
+}
+
+/// What the commands print, all of which must succeed.
+#[track_caller]
+fn run(folder: &Path, script: &str) -> String {
     let mut command = Command::new("bash");
     command
-        .args(["-euxo", "pipefail", "-c", &script])
+        .args(["-euxo", "pipefail", "-c", script])
         .current_dir(folder)
         .env("PATH", path());
     // Of the cargo that runs this test.
@@ -47,7 +56,7 @@ fn build_and_run(folder: &Path, is_left_out: fn(&str) -> bool) {
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{stdout}{stderr}");
-    assert_eq!(stdout.lines().last(), Some(OUTCOME), "{stdout}{stderr}");
+    stdout.into_owned()
 }
 
 /// Makes a guest in the folder `name`. What its commands have fetched and built stays there from run
@@ -120,6 +129,74 @@ fn python() {
 #[test]
 fn javascript() {
     check("javascript", |_| (), |_| false);
+}
+
+/// Tasks that start tasks and share objects with them: `guest-tasks/languages/teamwork`.
+mod teamwork {
+    use wasmpool::Pool;
+    use wasmpool::shared::Queue;
+
+    use super::*;
+
+    /// Builds the component in the folder `language` by the commands under `heading` of the README,
+    /// and looks at what they print. Then uses it without rights.
+    #[track_caller]
+    fn check(heading: &str, language: &str, component: &str, prepare: fn(&Path)) {
+        let languages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest-tasks/languages");
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages-teamwork");
+        let kept = kept.join(language);
+        copy(&languages.join(".cargo"), &kept.join(".cargo"));
+        for folder in ["wit", language] {
+            copy(&languages.join("teamwork").join(folder), &kept.join(folder));
+        }
+        let folder = kept.join(language);
+        prepare(&folder);
+        let readme = fs::read_to_string(languages.join("teamwork/README.md")).unwrap();
+        let script = commands(under(heading, &readme)).collect::<Vec<_>>();
+        let stdout = run(&folder, &script.join("\n"));
+        let shown = outcomes(under("Results", &readme));
+        assert_eq!(outcomes(&stdout), shown, "{stdout}");
+
+        for task in ["sum-of-squares", "through-queue"] {
+            let without_right = format!("wasmpool run {component} -t {task} 10 || test $? = 1");
+            let stdout = run(&folder, &without_right);
+            assert!(stdout.contains("`--allow-tasks`"), "{stdout}");
+        }
+        takes_a_queue_of_the_program(&folder.join(component));
+    }
+
+    fn under<'a>(heading: &str, page: &'a str) -> &'a str {
+        let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+        section.split("\n## ").next().unwrap()
+    }
+
+    fn outcomes(text: &str) -> Vec<&str> {
+        text.lines().filter(|line| line.starts_with('{')).collect()
+    }
+
+    /// Using an object that was handed over needs no right.
+    #[track_caller]
+    fn takes_a_queue_of_the_program(component: &Path) {
+        let pool = Pool::builder().workers(1).build().unwrap();
+        let module = pool.load(component).unwrap();
+        let produce = module.task::<(Queue<u64>, u64), ()>("produce").unwrap();
+        let queue = pool.queue(10);
+        let produced = pool.submit(&produce, (queue.clone(), 10)).unwrap();
+        produced.wait().unwrap();
+        let items = queue.iter().collect::<Result<Vec<_>, _>>();
+        assert_eq!(items, Ok((0..10).collect()));
+    }
+
+    #[test]
+    fn rust() {
+        let component = "target/wasm32-wasip2/release/teamwork.wasm";
+        check("Rust", "rust", component, copy_lock);
+    }
+
+    #[test]
+    fn python() {
+        check("Python", "python", "teamwork.wasm", |_| ());
+    }
 }
 
 /// Programs that use all of their memory and count on its growing in one piece, as the makers of

@@ -37,6 +37,16 @@ fn packages_carry_the_contract() {
 }
 
 #[test]
+fn the_guests_without_the_sdk_use_the_contract() {
+    let folder = "guest-tasks/languages/teamwork/wit/deps";
+    check(&format!("{folder}/task.wit"), "wit/task.wit");
+    for file in ["children.wit", "objects.wit"] {
+        let copy = format!("{folder}/teamwork/{file}");
+        check(&copy, &format!("wit/teamwork/{file}"));
+    }
+}
+
+#[test]
 fn the_library_carries_the_pages_whose_examples_it_compiles() {
     for page in [
         "README.md",
