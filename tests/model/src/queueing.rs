@@ -85,6 +85,32 @@ pub fn accepted_entries_come_out_once() {
     });
 }
 
+/// Workers that stay in a closed queue only for an entry that was promised end when it has come,
+/// whoever takes it.
+pub fn the_last_promised_entry_lets_all_workers_end() {
+    check(|| {
+        let queue = Queue::<Arc<Item>>::new(1, N_WORKERS, 0);
+        assert!(queue.promise());
+        let permit = queue.places.reserve(Blocking::Never).unwrap();
+        let item = Item::new(1, permit);
+        let popped: Names = Untracked::default();
+        let work = |worker| {
+            while let Some(item) = queue.pop(worker) {
+                popped.lock().unwrap().push(item.name);
+            }
+        };
+        together([
+            &|| {
+                queue.close();
+                assert!(queue.admit(Arc::clone(&item), 0).is_ok());
+            },
+            &|| work(0),
+            &|| work(1),
+        ]);
+        assert_eq!(sorted(popped), [1]);
+    });
+}
+
 /// Every entry reaches one of as many waiting workers by its push alone: the queue does not close,
 /// and has room for all.
 pub fn every_push_reaches_a_worker() {

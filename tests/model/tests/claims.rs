@@ -29,6 +29,7 @@ claims! {
     }
     queueing {
         accepted_entries_come_out_once,
+        the_last_promised_entry_lets_all_workers_end,
         every_push_reaches_a_worker,
         a_push_reaches_the_only_worker,
         a_freed_place_reaches_the_only_submitter,

@@ -250,8 +250,9 @@ impl<T: QueueEntry> Queue<T> {
     pub(crate) fn admit(&self, entry: T, line: impl Into<Line>) -> Result<(), T> {
         let mut entries = self.lock();
         entries.n_promised -= 1;
+        // One of the workers takes the entry. The others have nothing more to stay for.
+        self.release_workers(&entries);
         if entries.drained {
-            self.release_workers(&entries);
             return Err(entry);
         }
         self.add(entries, [entry].into_iter(), &line.into());
