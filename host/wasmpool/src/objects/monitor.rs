@@ -1,16 +1,16 @@
 //! A state that several threads and tasks change, and the lines of those who wait for it to change.
 //!
 //! Whoever waits stands in a line, and is served when it is its turn and the state allows it: where
-//! order matters, no later one comes first. A change wakes only those who can go on by now. Who is woken and gives up
-//! instead (its task was stopped, its timeout is over) has the others looked after, so no wake-up is
-//! lost.
+//! order matters, no later one comes first. A change wakes only those who can go on by now. Who is
+//! woken and gives up instead (its task was stopped, its timeout is over) has the others looked
+//! after, so no wake-up is lost.
 
 use std::collections::VecDeque;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use crate::sync::{Arc, Mutex, lock};
+use crate::sync::{Arc, Mutex, MutexGuard, lock};
 
 /// The state of a [`Monitor`].
 pub(super) trait State: Send {
@@ -149,11 +149,17 @@ impl<S: State> Monitor<S> {
         let mut inner = lock(&self.inner);
         let Inner { state, lines } = &mut *inner;
         let result = change(state, lines);
+        Self::give_back(inner);
+        result
+    }
+
+    /// Gives the lock back after a change, and wakes those who can go on by now.
+    fn give_back(mut inner: MutexGuard<'_, Inner<S>>) {
+        let Inner { state, lines } = &mut *inner;
         state.wake(lines);
         let woken = mem::take(&mut lines.woken);
         drop(inner);
         woken.wake();
-        result
     }
 
     /// Waits in this line until it is its turn and `attempt` succeeds. `attempt` is called with the
@@ -204,12 +210,9 @@ impl<S: State, F> Wait<S, F> {
             return None;
         };
         let ticket = self.ticket.take();
-        let waiter = ticket.and_then(|ticket| lines.leave(self.line, ticket));
-        state.wake(lines);
-        let woken = mem::take(&mut lines.woken);
-        drop(inner);
-        drop(waiter);
-        woken.wake();
+        // Its waker is dropped without the lock.
+        let _waiter = ticket.and_then(|ticket| lines.leave(self.line, ticket));
+        Monitor::give_back(inner);
         Some(done)
     }
 }
@@ -244,12 +247,7 @@ impl<S: State, F> Drop for Wait<S, F> {
             return;
         };
         let mut inner = lock(&self.monitor.inner);
-        let Inner { state, lines } = &mut *inner;
-        let waiter = lines.leave(self.line, ticket);
-        state.wake(lines);
-        let woken = mem::take(&mut lines.woken);
-        drop(inner);
-        drop(waiter);
-        woken.wake();
+        let _waiter = inner.lines.leave(self.line, ticket);
+        Monitor::give_back(inner);
     }
 }

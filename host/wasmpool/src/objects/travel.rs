@@ -5,6 +5,7 @@
 //! thread.
 
 use std::cell::RefCell;
+use std::thread::LocalKey;
 
 use super::Object;
 use crate::sync::Arc;
@@ -35,21 +36,29 @@ impl Handed {
     }
 }
 
-/// Calls `encode`, and collects the objects whose handles it serializes.
-pub(crate) fn collecting<R>(encode: impl FnOnce() -> R) -> (R, Handed) {
-    /// Puts back what there was before, also after a panic of somebody else's `Serialize`.
-    struct Restore(Option<Vec<Object>>);
-    impl Drop for Restore {
+/// Sets what this thread encodes or decodes while `run` runs. Returns what became of it.
+fn with<T, R>(
+    of_thread: &'static LocalKey<RefCell<Option<T>>>,
+    value: T,
+    run: impl FnOnce() -> R,
+) -> (R, Option<T>) {
+    /// Puts back what there was before, also after a panic of somebody else's code.
+    struct Restore<T: 'static>(&'static LocalKey<RefCell<Option<T>>>, Option<T>);
+    impl<T> Drop for Restore<T> {
         fn drop(&mut self) {
-            LEAVING.set(self.0.take());
+            self.0.set(self.1.take());
         }
     }
 
-    let restore = Restore(LEAVING.replace(Some(Vec::new())));
-    let encoded = encode();
-    let objects = LEAVING.take().unwrap_or_default();
-    drop(restore);
-    (encoded, Handed::new(objects))
+    let _restore = Restore(of_thread, of_thread.replace(Some(value)));
+    let result = run();
+    (result, of_thread.take())
+}
+
+/// Calls `encode`, and collects the objects whose handles it serializes.
+pub(crate) fn collecting<R>(encode: impl FnOnce() -> R) -> (R, Handed) {
+    let (encoded, objects) = with(&LEAVING, Vec::new(), encode);
+    (encoded, Handed::new(objects.unwrap_or_default()))
 }
 
 /// Adds an object to those that go along with what is being encoded, and returns its place.
@@ -66,19 +75,10 @@ pub(crate) fn hand_over(object: Object) -> Result<u32, &'static str> {
 
 /// Calls `decode`, which may deserialize handles of these objects.
 pub(crate) fn receiving<R>(handed: &Handed, decode: impl FnOnce() -> R) -> R {
-    /// Puts back what there was before, also after a panic of somebody else's `Deserialize`.
-    struct Restore(Option<Handed>);
-    impl Drop for Restore {
-        fn drop(&mut self) {
-            ARRIVED.set(self.0.take());
-        }
-    }
-
     if handed.is_empty() {
         return decode();
     }
-    let _restore = Restore(ARRIVED.replace(Some(handed.clone())));
-    decode()
+    with(&ARRIVED, handed.clone(), decode).0
 }
 
 /// The object at a place among those that came with what is being decoded.
