@@ -1090,9 +1090,11 @@ mod tests {
         assert_eq!(bench.pop_after(0, 0), "2a");
         let place = bench.lanes.defer(&line(2));
         bench.lanes.admit("2c", place, 2);
-        bench.lanes.resume("out", &line(1), Leave::Stays);
+        bench.lanes.leave(0, Leave::Stays);
+        bench.lanes.release(0, Some(bench.now));
+        bench.lanes.resume("2a", &line(2), Leave::Stays);
         let order = [(); 4].map(|()| bench.pop_after(0, 0));
-        assert_eq!(order, ["out", "2b", "2c", "1a"]);
+        assert_eq!(order, ["2a", "2b", "2c", "1a"]);
         bench.lanes.retain(|entry| *entry != "1b");
         assert_eq!(bench.lanes.drain(), ["0a"]);
     }
