@@ -8,8 +8,8 @@ use crate::check::check;
 use crate::error::TaskErrorKind;
 use crate::future::TaskFuture;
 use crate::registry::{Guest, RESULT, Registry};
-use crate::schedule::Blocking;
-use crate::sync::{Arc, Mutex, lock};
+use crate::schedule::{Blocking, TaskState};
+use crate::sync::{Arc, Mutex, lock, thread};
 
 const STUBBORN: [Guest; 2] = [Guest::Endless, Guest::Waiting];
 
@@ -73,6 +73,26 @@ pub fn a_cancelled_guest_leaves_its_worker() {
             check_halts(&registry);
         });
     }
+}
+
+/// A stop with a grace period, asked for while the guest's call leaves its worker, takes effect: the
+/// canceller, or the worker that has noticed the stop, tells the watchdog.
+pub fn a_cancel_reaches_a_call_that_is_leaving_its_worker() {
+    check(|| {
+        let registry = Registry::new(1, 10);
+        let mut limits = Registry::limits();
+        limits.stop_grace = Duration::from_millis(1);
+        let future = registry.submit(Guest::Waiting, limits, Blocking::Never);
+        let future = future.expect("there is room");
+        let cancel = || {
+            while future.state() == TaskState::Queued {
+                thread::yield_now();
+            }
+            assert!(future.cancel());
+        };
+        registry.open(1, [&cancel]);
+        check_halts(&registry);
+    });
 }
 
 /// A pool that is terminated while its tasks start and end settles all of them, and its workers

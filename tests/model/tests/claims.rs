@@ -105,6 +105,7 @@ claims! {
     watching {
         no_deadline_is_missed,
         a_cancelled_guest_leaves_its_worker,
+        a_cancel_reaches_a_call_that_is_leaving_its_worker,
         a_terminated_pool_settles_all_tasks_and_ends,
         a_queued_task_starts_or_expires,
         a_busy_pool_settles_all_tasks_and_ends,

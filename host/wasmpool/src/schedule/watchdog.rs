@@ -73,7 +73,7 @@ pub(crate) struct Watchdog {
     /// The moment that the thread sleeps for, in nanoseconds since `base`.
     wake_at: AtomicU64,
     base: Instant,
-    /// Set when somebody has stopped a call, until the thread has looked for suspended ones.
+    /// Set when somebody has stopped a call, until the thread looks for such calls.
     has_stopped: AtomicBool,
     /// Set once when the pool is terminated: from then on a task that starts is stopped.
     terminating: AtomicBool,
@@ -424,7 +424,10 @@ impl Watchdog {
 
     /// Somebody has stopped a call: the watchdog looks after the call until it has ended.
     pub(crate) fn see_to_stops(&self) {
-        self.has_stopped.store(true, Ordering::SeqCst);
+        // A swap, not a store: several threads may do this for one stop, and the watchdog reads what
+        // the last of them has written. With a store it would see what that thread has seen, which
+        // may be the reason of the stop without its moment.
+        self.has_stopped.swap(true, Ordering::SeqCst);
         self.wake_for(Instant::now() + REPEAT_AFTER);
     }
 
@@ -433,11 +436,13 @@ impl Watchdog {
         while !self.closed.load(Ordering::SeqCst) {
             *lock(&self.is_woken) = false;
             self.wake_at.store(NEVER, Ordering::SeqCst);
+            // Before it looks at any call, so that it sees what those who stopped one have written.
+            let has_stopped = self.has_stopped.swap(false, Ordering::SeqCst);
             let now = Instant::now();
             let due = [
                 self.preempt_if_due(now, guard),
                 self.look_at_workers(now, guard),
-                self.look_at_suspended(now, guard),
+                self.look_at_suspended(now, has_stopped, guard),
                 self.expire_overdue(now, guard),
                 self.look_at_sessions(now, guard),
             ];
@@ -565,9 +570,15 @@ impl Watchdog {
     }
 
     /// Stops the suspended calls whose time is up, and settles the tasks of those that must halt
-    /// and have found no worker to end them. Says when to look next.
-    fn look_at_suspended(&self, now: Instant, guard: &mut impl Guard) -> Option<Instant> {
-        if self.has_stopped.swap(false, Ordering::SeqCst) {
+    /// and have found no worker to end them. Says when to look next. `has_stopped`: somebody has
+    /// stopped a call since the last look.
+    fn look_at_suspended(
+        &self,
+        now: Instant,
+        has_stopped: bool,
+        guard: &mut impl Guard,
+    ) -> Option<Instant> {
+        if has_stopped {
             // A call that others have stopped may have a grace period, at whose end it is forced.
             let mut suspended = lock(&self.suspended);
             let Suspended { calls, alarms, .. } = &mut *suspended;
