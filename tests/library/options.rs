@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use wasmpool::{
-    Isolation, Pool, Priority, Retry, SubmitErrorKind, TaskError, TaskErrorKind as Kind,
-    TaskOptions, TaskReport,
+    Capabilities, Isolation, Pool, Priority, Retry, SubmitErrorKind, TaskError,
+    TaskErrorKind as Kind, TaskOptions, TaskReport,
 };
 
 use crate::support::Bench;
@@ -92,6 +92,24 @@ fn one_task_may_have_a_fresh_instance_among_warm_ones() {
     let alone = recall.with(TaskOptions::new().isolation(Isolation::Task));
     assert_eq!(bench.pool.submit(&alone, (0,)).unwrap().wait().unwrap(), 0);
     assert_eq!(bench.pool.submit(&recall, (0,)).unwrap().wait().unwrap(), 7);
+}
+
+#[test]
+fn a_task_with_rights_of_its_own_leaves_no_instance_behind() {
+    let bench = Bench::new(Pool::builder().workers(1).isolation(Isolation::Worker));
+    let escape = bench.task::<&str, String>("escape");
+    let rights = Capabilities::new().env("HOME", "/nowhere");
+    let granted = escape.with(TaskOptions::new().capabilities(rights));
+    let remember = bench.task::<u64, u64>("remember");
+    let alone = remember.with(TaskOptions::new().isolation(Isolation::Task));
+    for _ in 0..3 {
+        let escaped = bench.pool.submit(&granted, ("environment",)).unwrap();
+        assert_eq!(escaped.wait().unwrap(), "HOME=/nowhere");
+        let without = bench.pool.submit(&escape, ("environment",)).unwrap();
+        assert_ne!(without.wait().ok().as_deref(), Some("HOME=/nowhere"));
+        bench.pool.submit(&alone, (7,)).unwrap().wait().unwrap();
+        assert_eq!(bench.call::<_, u64>("recall", 0), 0);
+    }
 }
 
 #[test]

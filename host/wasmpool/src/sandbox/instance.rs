@@ -38,6 +38,8 @@ pub(crate) struct Instance {
     age: u64,
     /// Whether a session has kept it after a call.
     is_kept: bool,
+    /// Whether it may serve no other task after this one: it may have other rights than its module.
+    is_for_one_task: bool,
     /// Of a pool with a memory budget. After the store: what it is charged for is given back when
     /// the memory is.
     memory_account: Option<Arc<MemoryAccount>>,
@@ -130,6 +132,7 @@ impl Instance {
             is_initialized: false,
             age: 0,
             is_kept: false,
+            is_for_one_task: false,
         }
     }
 
@@ -140,6 +143,16 @@ impl Instance {
     /// How many tasks it has served.
     pub(crate) fn age(&self) -> u64 {
         self.age
+    }
+
+    /// Only the next task runs in it.
+    pub(crate) fn keep_to_one_task(&mut self) {
+        self.is_for_one_task = true;
+    }
+
+    /// Whether no other task may run in it.
+    pub(crate) fn is_for_one_task(&self) -> bool {
+        self.is_for_one_task
     }
 
     /// Bytes of memory that it holds.

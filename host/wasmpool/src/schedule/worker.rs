@@ -211,13 +211,16 @@ impl Runner for Worker<'_> {
                 kept
             }
         };
-        let instance = kept.unwrap_or_else(|| {
+        let mut instance = kept.unwrap_or_else(|| {
             let module = Arc::clone(&work.module);
             let rights = work.capabilities.as_ref().unwrap_or(&module.capabilities);
             let rights = rights.clone();
             let sandbox = &self.registry.sandbox;
             sandbox.instance(module, rights, Arc::clone(control), account)
         });
+        if work.wants_fresh_instance {
+            instance.keep_to_one_task();
+        }
         let of_task = TaskCall {
             control: Arc::clone(control),
             task: work.task,
@@ -394,6 +397,7 @@ impl Registry {
     fn keeps(&self, instance: &Instance) -> bool {
         let is_worn = |max| instance.age() >= max;
         self.isolation == Isolation::Worker
+            && !instance.is_for_one_task()
             && !self.max_tasks_per_instance.is_some_and(is_worn)
             && instance.memory() <= self.max_kept_memory
     }
