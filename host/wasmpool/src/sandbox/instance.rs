@@ -38,7 +38,8 @@ pub(crate) struct Instance {
     age: u64,
     /// Whether a session has kept it after a call.
     is_kept: bool,
-    /// Whether it may serve no other task after this one: it may have other rights than its module.
+    /// Whether no worker may keep it for another task: it was made for one that wants a fresh
+    /// instance, and may have other rights than its module.
     is_for_one_task: bool,
     /// Of a pool with a memory budget. After the store: what it is charged for is given back when
     /// the memory is.
@@ -145,12 +146,12 @@ impl Instance {
         self.age
     }
 
-    /// Only the next task runs in it.
+    /// No worker keeps it for another task.
     pub(crate) fn keep_to_one_task(&mut self) {
         self.is_for_one_task = true;
     }
 
-    /// Whether no other task may run in it.
+    /// Whether no worker may keep it for another task.
     pub(crate) fn is_for_one_task(&self) -> bool {
         self.is_for_one_task
     }

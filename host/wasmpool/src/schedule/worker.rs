@@ -211,16 +211,17 @@ impl Runner for Worker<'_> {
                 kept
             }
         };
-        let mut instance = kept.unwrap_or_else(|| {
+        let instance = kept.unwrap_or_else(|| {
             let module = Arc::clone(&work.module);
             let rights = work.capabilities.as_ref().unwrap_or(&module.capabilities);
             let rights = rights.clone();
             let sandbox = &self.registry.sandbox;
-            sandbox.instance(module, rights, Arc::clone(control), account)
+            let mut instance = sandbox.instance(module, rights, Arc::clone(control), account);
+            if !keeps {
+                instance.keep_to_one_task();
+            }
+            instance
         });
-        if work.wants_fresh_instance {
-            instance.keep_to_one_task();
-        }
         let of_task = TaskCall {
             control: Arc::clone(control),
             task: work.task,
@@ -396,8 +397,7 @@ impl Registry {
     /// Whether an instance whose call has just returned cleanly serves another task.
     fn keeps(&self, instance: &Instance) -> bool {
         let is_worn = |max| instance.age() >= max;
-        self.isolation == Isolation::Worker
-            && !instance.is_for_one_task()
+        !instance.is_for_one_task()
             && !self.max_tasks_per_instance.is_some_and(is_worn)
             && instance.memory() <= self.max_kept_memory
     }
