@@ -17,6 +17,8 @@ const GUESTS: &[Guest] = &[
         package: "wasmpool-factorizer",
         ..Guest::named("factorizer")
     },
+    Guest::named("importer"),
+    Guest::named("importer_sdk"),
     Guest {
         package: "wasmpool-kernels",
         ..Guest::named("kernels")

@@ -61,6 +61,18 @@ mod named {
         assert_eq!(tasks.collect::<Vec<_>>(), names);
     }
 
+    pub(super) fn importer(bench: &Bench) {
+        let path = wasmpool_guests::IMPORTER.path();
+        let refused = bench.pool.load(path).unwrap_err();
+        assert!(refused.to_string().contains("`acme:host/clock@1.2.0`"));
+    }
+
+    pub(super) fn importer_sdk(bench: &Bench) {
+        let path = wasmpool_guests::IMPORTER_SDK.path();
+        let refused = bench.pool.load(path).unwrap_err();
+        assert!(refused.to_string().contains("`acme:host/accounts@1.2.0`"));
+    }
+
     pub(super) fn kernels(bench: &Bench) {
         let module = bench.pool.load(wasmpool_guests::KERNELS.path()).unwrap();
         let tasks = module.tasks().iter().map(|task| (&*task.name, &*task.doc));

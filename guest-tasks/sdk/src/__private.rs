@@ -21,6 +21,9 @@ pub mod bindings {
 #[cfg(target_arch = "wasm32")]
 pub use bindings::export_world;
 
+/// For the code that [`host_functions`](crate::host_functions) generates.
+pub use wit_bindgen;
+
 /// One task: its description for callers, and the function that calls it.
 pub struct TaskEntry {
     pub name: &'static str,

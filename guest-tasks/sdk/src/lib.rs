@@ -82,6 +82,51 @@
 #[cfg(test)]
 extern crate self as wasmpool_guest;
 
+/// Makes typed stubs for functions of the embedding program, from WIT.
+///
+/// It makes a module of this name, with a module for each interface that the world imports. The WIT
+/// is a file or a folder, such as `path: "wit"`, relative to the `Cargo.toml` of the guest, or it is
+/// `inline`; further options are those of `wit_bindgen::generate!`. Each function is one of the host: the embedding
+/// program offers it (`HostFunctions`) and grants it (`Capabilities::host_function`). A call without
+/// a grant ends the task.
+///
+/// ```
+/// wasmpool_guest::host_functions! {
+///     mod host {
+///         inline: "
+///             package acme:host;
+///             interface log { write: func(message: string); }
+///             world tasks { import log; }
+///         ",
+///     }
+/// }
+///
+/// #[wasmpool_guest::tasks]
+/// mod tasks {
+///     pub fn greet(name: &str) {
+///         crate::host::acme::host::log::write(&format!("hello, {name}"));
+///     }
+/// }
+/// # fn main() {}
+/// ```
+///
+/// Imports that a guest never calls are left out of its component. Compiled for other targets than
+/// WebAssembly, the functions panic.
+#[macro_export]
+macro_rules! host_functions {
+    ($visibility:vis mod $name:ident { $($options:tt)* }) => {
+        // Generated code, which contains `unsafe`.
+        #[allow(unsafe_code, missing_docs, unreachable_pub, dead_code, clippy::all)]
+        $visibility mod $name {
+            $crate::__private::wit_bindgen::generate!({
+                runtime_path: "wasmpool_guest::__private::wit_bindgen::rt",
+                generate_all,
+                $($options)*
+            });
+        }
+    };
+}
+
 #[doc(hidden)]
 pub mod __private;
 pub mod children;
