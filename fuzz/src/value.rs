@@ -11,6 +11,8 @@
     reason = "the library's files offer more than is looked at here"
 )]
 
+#[path = "../../host/wasmpool/src/value/host_arguments.rs"]
+mod host_arguments;
 #[path = "../../host/wasmpool/src/value/message_pack.rs"]
 mod message_pack;
 #[path = "../../host/wasmpool/src/value/signature.rs"]
@@ -20,6 +22,7 @@ pub(crate) mod text;
 #[path = "../../host/wasmpool/src/value/typed/mod.rs"]
 pub(crate) mod typed;
 
+pub use host_arguments::HostArguments;
 pub use message_pack::{Arguments, Value};
 pub(crate) use message_pack::{decode, encode};
 pub use signature::{Signature, Type, Uncallable};

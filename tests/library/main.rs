@@ -13,6 +13,7 @@ mod footprint;
 mod functions;
 mod futures;
 mod guests;
+mod host_functions;
 mod hostile;
 mod hostile_types;
 mod house;

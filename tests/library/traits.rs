@@ -16,6 +16,9 @@ fn public_types_are_send_and_sync() {
     is_send_and_sync::<Task<(u64,), Vec<u64>>>();
     is_send_and_sync::<TaskOptions>();
     is_send_and_sync::<Capabilities>();
+    is_send_and_sync::<HostFunctions>();
+    is_send_and_sync::<HostFunctionInfo>();
+    is_send_and_sync::<HostCall>();
     is_send_and_sync::<Session>();
     is_send_and_sync::<Signature>();
     is_send_and_sync::<Type>();
@@ -34,6 +37,7 @@ fn public_types_are_send_and_sync() {
     is_send_and_sync::<TimedOut>();
     is_send_and_sync::<BuildError>();
     is_send_and_sync::<GrantError>();
+    is_send_and_sync::<HostFunctionError>();
     is_send_and_sync::<LoadError>();
     is_send_and_sync::<TaskRefError>();
     is_send_and_sync::<SubmitError<(u64,)>>();

@@ -55,6 +55,9 @@
 //! numbers. Its output is captured in its [`TaskReport`]. Its memory, stack, output and payloads
 //! are bounded; limits for time and fuel are optional.
 //!
+//! A guest can call functions of the embedding program, if the pool offers them ([`HostFunctions`])
+//! and the guest is granted them.
+//!
 //! Choose [`Isolation::Worker`] where all tasks of a module trust each other and most of their
 //! cost is the start of an instance. An instance then serves one task after the other, and each
 //! task sees the state that earlier ones left. After anything but a clean return the instance is
@@ -167,15 +170,16 @@ pub use call::{
     TaskEvents, TaskReport,
 };
 pub use error::{
-    BuildError, Fault, Frame, LoadError, SessionError, SubmitError, SubmitErrorKind, TaskError,
-    TaskErrorKind, TaskRefError, TrapCode,
+    BuildError, Fault, Frame, HostFunctionError, LoadError, SessionError, SubmitError,
+    SubmitErrorKind, TaskError, TaskErrorKind, TaskRefError, TrapCode, UnfitImport,
 };
 pub use future::{AsCompleted, TaskFuture, TimedOut, Until, Waited, as_completed, wait};
 pub use pool::{
     Child, Command, CutShort, LoadFuture, Map, MapStream, MapUnordered, Pool, PoolBuilder, Session,
 };
 pub use sandbox::{
-    Access, CacheState, Capabilities, GrantError, MemoryReset, TaskInfo, WASMTIME_VERSION,
+    Access, CacheState, Capabilities, GrantError, HostCall, HostFunctionInfo, HostFunctions,
+    HostResult, MemoryReset, TaskInfo, WASMTIME_VERSION,
 };
 pub use schedule::{
     Distribution, Isolation, PoolStats, Retry, SessionState, Shutdown, TaskState, TenantLimits,
@@ -184,7 +188,8 @@ pub use task::{Priority, Task, TaskModule, TaskOptions};
 #[cfg(feature = "wave")]
 pub use value::WaveError;
 pub use value::{
-    ArgumentError, Arguments, IntoArguments, Signature, Type, Uncallable, Value, json_form,
+    ArgumentError, Arguments, HostArguments, IntoArguments, Signature, Type, Uncallable, Value,
+    json_form,
 };
 
 /// Objects that tasks share with each other and with the embedding program: queues, locks, arrays and

@@ -28,8 +28,8 @@ pub enum TaskErrorKind {
     Cancelled,
     /// The guest wanted more memory than the limit allows.
     MemoryLimit,
-    /// The result is larger than the payload limit, or a program printed more than its output
-    /// limit.
+    /// The result is larger than the payload limit, or what the guest passed to a host function; or a
+    /// program printed more than its output limit.
     OutputLimit,
     /// The guest used up its fuel.
     OutOfFuel,
@@ -62,6 +62,13 @@ pub enum TaskErrorKind {
     /// The [session](crate::Session) that the call belongs to has ended before the call began; the
     /// [cause](crate::TaskError::cause) is the error of the call that ended it, if one did.
     SessionEnded,
+    /// A [host function](crate::HostFunctions) that the guest called returned an error or panicked; or
+    /// it does not take the values that the guest passed, or returned one that the guest does not
+    /// take.
+    HostFunction,
+    /// The guest called a host function that it was
+    /// [not granted](crate::Capabilities::host_function).
+    NotGranted,
 }
 
 /// Which trap ended a guest.
@@ -93,15 +100,16 @@ pub enum TrapCode {
 pub enum Fault {
     /// The guest: it failed, misbehaved, or met a limit.
     Guest,
-    /// The caller: it passed wrong arguments, cancelled the task, or called a session that has ended.
+    /// The caller: it passed wrong arguments, cancelled the task, called a session that has ended, or
+    /// granted too little.
     Caller,
-    /// The pool or its machine: too busy, shut down, or broken.
+    /// The pool, its machine or the embedding program: too busy, shut down, or broken.
     Host,
 }
 
 impl TaskErrorKind {
     /// How many kinds there are; all traps count as one kind, and all exits as one.
-    pub(crate) const COUNT: usize = 20;
+    pub(crate) const COUNT: usize = 22;
 
     /// The names of the kinds, by their index.
     pub(crate) const NAMES: [&str; Self::COUNT] = [
@@ -125,6 +133,8 @@ impl TaskErrorKind {
         "initializer-failed",
         "memory-budget",
         "session-ended",
+        "host-function",
+        "not-granted",
     ];
 
     /// The name of the kind: `timed-out`.
@@ -157,6 +167,8 @@ impl TaskErrorKind {
             Self::InitializerFailed => 17,
             Self::MemoryBudget => 18,
             Self::SessionEnded => 19,
+            Self::HostFunction => 20,
+            Self::NotGranted => 21,
         }
     }
 
@@ -175,12 +187,16 @@ impl TaskErrorKind {
             | Self::Exited(_)
             | Self::StartFailed
             | Self::InitializerFailed => Fault::Guest,
-            Self::BadArguments | Self::UnknownTask | Self::Cancelled | Self::SessionEnded => {
-                Fault::Caller
-            }
-            Self::QueueTimedOut | Self::ShutDown | Self::Internal | Self::MemoryBudget => {
-                Fault::Host
-            }
+            Self::BadArguments
+            | Self::UnknownTask
+            | Self::Cancelled
+            | Self::SessionEnded
+            | Self::NotGranted => Fault::Caller,
+            Self::QueueTimedOut
+            | Self::ShutDown
+            | Self::Internal
+            | Self::MemoryBudget
+            | Self::HostFunction => Fault::Host,
         }
     }
 }

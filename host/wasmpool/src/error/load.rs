@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::host_function::UnfitImport;
+use super::reference::did_you_mean;
 use super::task::TaskError;
 use crate::value::Uncallable;
 use crate::value::text::{self, Listed};
@@ -99,16 +101,28 @@ pub enum LoadError {
         /// The interface that it exports.
         found: String,
     },
-    /// The component imports interfaces that the pool does not provide.
+    /// The component imports interfaces, or functions of them, that neither the pool provides nor the
+    /// embedding program ([`PoolBuilder::host_functions`](crate::PoolBuilder::host_functions)).
     #[error(
-        "it imports what the pool does not offer: {}; a guest gets `wasmpool:task/context` \
+        "it imports what the pool does not offer: {}; {}a guest gets `wasmpool:task/context` \
          and WASI 0.2 (`wasi:cli`, `clocks`, `filesystem`, `io`, `random`, `sockets`)",
-        Listed(imports)
+        Listed(imports),
+        offered_instead(imports, offered)
     )]
     #[non_exhaustive]
     UnknownImport {
         /// These imports.
         imports: Vec<String>,
+        /// The host functions that the pool has in the same interfaces, or else all that it has.
+        offered: Vec<String>,
+    },
+    /// The pool has the host functions that the component imports, with other types. All of them are
+    /// listed.
+    #[error("it does not fit the pool's host functions: {}", each(imports))]
+    #[non_exhaustive]
+    HostFunctions {
+        /// These functions.
+        imports: Vec<UnfitImport>,
     },
     /// The component exports or imports the interfaces of `wasmpool:task` with other types.
     #[error("its types do not fit the contract `wasmpool:task@0.1.0`: {}", text::message(.0))]
@@ -132,6 +146,29 @@ pub enum LoadError {
     /// A thread to load the module could not be started.
     #[error("a thread to load it cannot be started")]
     Thread(#[source] Arc<std::io::Error>),
+}
+
+/// What the pool has instead of the imports, if it has host functions.
+fn offered_instead(imports: &[String], offered: &[String]) -> String {
+    match imports.first() {
+        Some(import) if !offered.is_empty() => {
+            let start = did_you_mean(import, offered, "the pool has");
+            format!("{start} the host functions {}; ", Listed(offered))
+        }
+        _ => String::new(),
+    }
+}
+
+fn each(imports: &[UnfitImport]) -> String {
+    /// How many are told.
+    const TOLD: usize = 16;
+
+    let told = imports.iter().take(TOLD).map(UnfitImport::to_string);
+    let mut told = told.collect::<Vec<_>>().join("; ");
+    if imports.len() > TOLD {
+        told += &format!("; and {} more", imports.len() - TOLD);
+    }
+    text::message(told)
 }
 
 fn exports_hint(exports: &[String], uncallable: &[Uncallable]) -> String {

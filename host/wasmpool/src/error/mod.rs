@@ -3,6 +3,7 @@
 //! Does not know how errors are detected. The rooms above make these values.
 
 mod build;
+mod host_function;
 mod kinds;
 mod load;
 mod reference;
@@ -11,6 +12,7 @@ mod submit;
 mod task;
 
 pub use build::BuildError;
+pub use host_function::{HostFunctionError, UnfitImport};
 pub use kinds::{Fault, TaskErrorKind, TrapCode};
 pub use load::LoadError;
 pub use reference::TaskRefError;

@@ -3,8 +3,9 @@
 use crate::value::Uncallable;
 use crate::value::text::{self, Listed};
 
-/// The words before the list of tasks, with the task most similar to `name` if one is similar.
-fn did_you_mean(name: &str, tasks: &[String]) -> String {
+/// The words before the list of tasks, or of other names, with the one most similar to `name` if one is
+/// similar. `has` says who has them.
+pub(super) fn did_you_mean(name: &str, tasks: &[String], has: &str) -> String {
     /// Bounds on the names that are compared: comparing two takes time in the product of their
     /// lengths.
     const COMPARED: usize = 1_000;
@@ -12,7 +13,7 @@ fn did_you_mean(name: &str, tasks: &[String]) -> String {
     /// The least similarity to be suggested; 1 is the same name.
     const ALIKE: f64 = 0.8;
     if name.len() > LENGTH {
-        return "it has".to_owned();
+        return has.to_owned();
     }
     let function = |task: &str| task.rsplit('#').next().unwrap_or_default().to_owned();
     let compared = tasks
@@ -27,9 +28,11 @@ fn did_you_mean(name: &str, tasks: &[String]) -> String {
     let nearest = alike.max_by(|(one, _), (other, _)| one.total_cmp(other));
     match nearest {
         Some((likeness, task)) if likeness >= ALIKE => {
-            format!("did you mean `{}`? It has", text::name(task))
+            let (first, rest) = has.split_at(1);
+            let has = first.to_uppercase() + rest;
+            format!("did you mean `{}`? {has}", text::name(task))
         }
-        _ => "it has".to_owned(),
+        _ => has.to_owned(),
     }
 }
 
@@ -41,7 +44,7 @@ pub enum TaskRefError {
     #[error(
         "the module has no task `{}`; {} {}",
         text::name(name),
-        did_you_mean(name, tasks),
+        did_you_mean(name, tasks, "it has"),
         Listed(tasks)
     )]
     #[non_exhaustive]

@@ -10,7 +10,7 @@ use super::handle::Pool;
 use super::threads::ThreadSettings;
 use crate::call::Limits;
 use crate::error::BuildError;
-use crate::sandbox::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT, MemoryReset};
+use crate::sandbox::{Cache, CacheFolder, DEFAULT_CACHE_LIMIT, HostFunctions, MemoryReset};
 use crate::schedule::{
     AllTenantLimits, Capacity, Isolation, Retry, SessionSettings, TenantLimits, trace,
 };
@@ -62,6 +62,7 @@ pub struct PoolBuilder {
     cache: CacheFolder,
     cache_limit: u64,
     load_timeout: Option<Duration>,
+    host_functions: HostFunctions,
     threads: ThreadSettings,
 }
 
@@ -92,6 +93,7 @@ impl Default for PoolBuilder {
             cache: CacheFolder::default(),
             cache_limit: DEFAULT_CACHE_LIMIT,
             load_timeout: None,
+            host_functions: HostFunctions::default(),
             threads: ThreadSettings::default(),
         }
     }
@@ -400,6 +402,20 @@ impl PoolBuilder {
         self
     }
 
+    /// The functions of the embedding program that components may import, beside WASI and the
+    /// contract of tasks. They replace those of an earlier call. Default: none.
+    ///
+    /// Importing them takes no right, and calling them takes
+    /// [`Capabilities::host_function`](crate::Capabilities::host_function). A component that imports
+    /// a function which is not among them is refused, and so is one that imports it with other types.
+    /// Core modules cannot import them.
+    ///
+    /// They live as long as the pool.
+    pub fn host_functions(mut self, functions: HostFunctions) -> Self {
+        self.host_functions = functions;
+        self
+    }
+
     /// Where compiled modules are kept between processes. Default: `wasmpool` in the user's
     /// cache folder.
     ///
@@ -507,6 +523,7 @@ impl PoolBuilder {
             retry: self.retry,
             cache: Cache::new(self.cache, self.cache_limit, trace::cache_trouble),
             load_timeout: self.load_timeout,
+            host_functions: self.host_functions,
             threads: self.threads,
         })
     }
@@ -533,6 +550,7 @@ pub(crate) struct Settings {
     pub(crate) retry: Option<Retry>,
     pub(crate) cache: Cache,
     pub(crate) load_timeout: Option<Duration>,
+    pub(crate) host_functions: HostFunctions,
     pub(crate) threads: ThreadSettings,
 }
 

@@ -79,6 +79,7 @@ impl Pool {
             retry,
             cache,
             load_timeout,
+            host_functions,
             threads,
             memory_budget,
             sessions,
@@ -102,7 +103,7 @@ impl Pool {
             memory_reset,
         };
         let memory_budget = memory_budget.map(MemoryBudget::new);
-        let sandbox = Sandbox::new(engine, cache).map_err(BuildError::Sandbox)?;
+        let sandbox = Sandbox::new(engine, host_functions, cache).map_err(BuildError::Sandbox)?;
         let registry = Arc::new_cyclic(|registry| Registry {
             scheduler: Scheduler::new(
                 queue_capacity,

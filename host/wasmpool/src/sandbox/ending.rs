@@ -7,6 +7,7 @@ use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::abi::PayloadLimitReached;
+use super::host;
 use super::limiter::{MemoryBudgetUsedUp, MemoryLimitReached};
 use super::store::Stopped;
 use super::wasi::captured::OutputLimitReached;
@@ -95,6 +96,12 @@ fn kind_and_message(
     }
     if let Some(reached) = error.downcast_ref::<PayloadLimitReached>() {
         return (TaskErrorKind::OutputLimit, reached.to_string());
+    }
+    if let Some(failed) = error.downcast_ref::<host::Failed>() {
+        return (TaskErrorKind::HostFunction, failed.to_string());
+    }
+    if let Some(not_granted) = error.downcast_ref::<host::NotGranted>() {
+        return (TaskErrorKind::NotGranted, not_granted.to_string());
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
         let message = "too many handles: open files, sockets, streams and timers at once";

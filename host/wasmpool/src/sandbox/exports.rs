@@ -33,8 +33,9 @@ impl Exports {
 /// bounds how much larger the text is. The longest names of WASI have 40 bytes.
 const MAX_NAME: usize = 128;
 
-/// The maximum size of all functions of a component and their types, written out.
-const MAX_TYPES: Budget = Budget {
+/// The maximum size of all functions that a component exports, or imports from the embedder, and their
+/// types, written out.
+pub(super) const MAX_TYPES: Budget = Budget {
     types: 1 << 18,
     names: 4 << 20,
 };
@@ -42,7 +43,7 @@ const MAX_TYPES: Budget = Budget {
 /// The remaining size for the types of a component. A component has its types as a graph, in which
 /// a type that is used twice occurs once. Here types are trees: a component of some hundred bytes
 /// can have a tree of a hundred thousand types.
-struct Budget {
+pub(super) struct Budget {
     types: usize,
     /// Bytes of names. The name of a function includes the name of its interface.
     names: usize,
@@ -181,7 +182,10 @@ fn of_a_resource(name: &str) -> Option<String> {
 }
 
 /// Reads a signature. The error says why the function cannot be called.
-fn signature(function: &types::ComponentFunc, budget: &mut Budget) -> Result<Signature, String> {
+pub(super) fn signature(
+    function: &types::ComponentFunc,
+    budget: &mut Budget,
+) -> Result<Signature, String> {
     if function.async_() {
         return Err("it is asynchronous".to_owned());
     }

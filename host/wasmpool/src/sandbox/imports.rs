@@ -6,12 +6,28 @@ use wasmparser::{
     ComponentType, ComponentTypeRef, InstanceTypeDeclaration, Parser, Payload,
 };
 
+use super::host::{FunctionName, HostFunctions, InterfaceName};
 use super::module::{PACKAGE, version};
 
-/// The imports of `component` that the pool does not provide, by name. Empty if its bytes are
-/// invalid: the compiler reports that.
-pub(super) fn unknown(component: &[u8]) -> Vec<String> {
-    let mut imports = Imports::default();
+/// The packages that `wasmtime_wasi` provides, in version 0.2.
+const WASI: &[&str] = &[
+    "wasi:cli/",
+    "wasi:clocks/",
+    "wasi:filesystem/",
+    "wasi:io/",
+    "wasi:random/",
+    "wasi:sockets/",
+];
+
+/// The imports of `component` that neither the pool nor its embedder provides, by name. Empty if its
+/// bytes are invalid: the compiler reports that.
+pub(super) fn unknown(component: &[u8], offered: &HostFunctions) -> Vec<String> {
+    let mut imports = Imports {
+        offered,
+        types: Vec::new(),
+        unknown: Vec::new(),
+        is_missing: false,
+    };
     match imports.read(component) {
         Ok(()) if imports.is_missing => imports.unknown,
         _ => Vec::new(),
@@ -20,32 +36,43 @@ pub(super) fn unknown(component: &[u8]) -> Vec<String> {
 
 /// Whether the pool provides the import of that name, in a compatible version.
 pub(super) fn is_known(name: &str) -> bool {
-    /// The packages that `wasmtime_wasi` provides, in version 0.2.
-    const WASI: &[&str] = &[
-        "wasi:cli/",
-        "wasi:clocks/",
-        "wasi:filesystem/",
-        "wasi:io/",
-        "wasi:random/",
-        "wasi:sockets/",
-    ];
     let is_version = |start: &&str| version(name).starts_with(start);
     let is_wasi = WASI.iter().any(|package| name.starts_with(package));
     (is_wasi && version(name).starts_with("0.2."))
         || (name.starts_with(PACKAGE) && ["0.1.", "0.2."].iter().any(is_version))
 }
 
-#[derive(Default)]
-struct Imports {
-    /// For each type that the component has defined so far, whether it is an instance of nothing
-    /// but types. Such an instance needs no provider.
-    types: Vec<bool>,
+/// Whether the interface is in a package that the pool provides itself, in whichever version.
+pub(super) fn is_reserved(interface: &str) -> bool {
+    let is_wasi = WASI.iter().any(|package| interface.starts_with(package));
+    is_wasi || interface.starts_with("wasmpool:")
+}
+
+/// A type that the component has defined.
+enum Known {
+    /// An instance, by what it needs of its provider.
+    Instance(Needs),
+    Other,
+}
+
+/// What an instance needs of its provider.
+#[derive(Clone)]
+struct Needs {
+    functions: Vec<String>,
+    /// Whether it needs more than functions. Types need no provider.
+    needs_more: bool,
+}
+
+struct Imports<'a> {
+    offered: &'a HostFunctions,
+    /// The types that the component has defined so far.
+    types: Vec<Known>,
     unknown: Vec<String>,
     /// Whether one of them needs a provider.
     is_missing: bool,
 }
 
-impl Imports {
+impl Imports<'_> {
     fn read(&mut self, component: &[u8]) -> wasmparser::Result<()> {
         let (mut parser, mut rest) = (Parser::new(0), component);
         while let Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? {
@@ -59,7 +86,7 @@ impl Imports {
                 } => rest = rest.get(unchecked_range.len()..).unwrap_or_default(),
                 Payload::ComponentTypeSection(types) => {
                     for ty in types {
-                        self.types.push(holds_types_only(&ty?));
+                        self.types.push(Known::of(&ty?));
                     }
                 }
                 Payload::ComponentImportSection(imports) => {
@@ -78,14 +105,14 @@ impl Imports {
                             ..
                         } = alias?
                         {
-                            self.types.push(false);
+                            self.types.push(Known::Other);
                         }
                     }
                 }
                 Payload::ComponentExportSection(exports) => {
                     for export in exports {
                         if export?.kind == ComponentExternalKind::Type {
-                            self.types.push(false);
+                            self.types.push(Known::Other);
                         }
                     }
                 }
@@ -97,29 +124,90 @@ impl Imports {
     }
 
     fn add(&mut self, import: &ComponentImport<'_>) {
+        let name = import.name.name;
         let needs_nobody = match import.ty {
             ComponentTypeRef::Type(_) => {
-                self.types.push(false);
+                self.types.push(Known::Other);
                 true
             }
             ComponentTypeRef::Instance(ty) => {
-                usize::try_from(ty).is_ok_and(|ty| self.types.get(ty) == Some(&true))
+                let needs = match usize::try_from(ty).map(|ty| self.types.get(ty)) {
+                    Ok(Some(Known::Instance(needs))) => needs.clone(),
+                    _ => Needs::unknown(),
+                };
+                if !is_known(name) && self.is_partly_offered(name, &needs) {
+                    return;
+                }
+                needs.functions.is_empty() && !needs.needs_more
             }
+            ComponentTypeRef::Func(_) if self.is_offered(None, name) => return,
             _ => false,
         };
-        if !is_known(import.name.name) {
-            self.unknown.push(import.name.name.to_owned());
+        if !is_known(name) {
+            self.unknown.push(name.to_owned());
             self.is_missing |= !needs_nobody;
         }
     }
+
+    /// Whether the embedder offers functions of the interface. Those that it does not offer are then
+    /// unknown. What is needed beside functions is reported when the component is linked.
+    fn is_partly_offered(&mut self, interface: &str, needs: &Needs) -> bool {
+        let is_offered = InterfaceName::parse(interface)
+            .is_ok_and(|interface| self.offered.has_interface(&interface));
+        if !is_offered {
+            return false;
+        }
+        let functions = needs.functions.iter();
+        let missing = functions.filter(|function| {
+            // Those of a resource are reported with it.
+            !function.starts_with('[') && !self.is_offered(Some(interface), function)
+        });
+        let missing = missing.map(|function| format!("{interface}#{function}"));
+        let missing = missing.collect::<Vec<_>>();
+        self.is_missing |= !missing.is_empty();
+        self.unknown.extend(missing);
+        true
+    }
+
+    fn is_offered(&self, interface: Option<&str>, function: &str) -> bool {
+        let name = FunctionName::of_import(interface, function);
+        name.is_ok_and(|name| self.offered.find(&name).is_some())
+    }
 }
 
-fn holds_types_only(ty: &ComponentType<'_>) -> bool {
-    let ComponentType::Instance(declarations) = ty else {
-        return false;
-    };
-    declarations.iter().all(|declaration| match declaration {
-        InstanceTypeDeclaration::Export { ty, .. } => matches!(ty, ComponentTypeRef::Type(_)),
-        _ => true,
-    })
+impl Known {
+    fn of(ty: &ComponentType<'_>) -> Self {
+        let ComponentType::Instance(declarations) = ty else {
+            return Self::Other;
+        };
+        let mut needs = Needs {
+            functions: Vec::new(),
+            needs_more: false,
+        };
+        for declaration in declarations {
+            match declaration {
+                InstanceTypeDeclaration::Export {
+                    name,
+                    ty: ComponentTypeRef::Func(_),
+                } => needs.functions.push(name.name.to_owned()),
+                InstanceTypeDeclaration::Export {
+                    ty: ComponentTypeRef::Type(_),
+                    ..
+                } => {}
+                InstanceTypeDeclaration::Export { .. } => needs.needs_more = true,
+                _ => {}
+            }
+        }
+        Self::Instance(needs)
+    }
+}
+
+impl Needs {
+    /// What an instance needs whose type is not known.
+    fn unknown() -> Self {
+        Self {
+            functions: Vec::new(),
+            needs_more: true,
+        }
+    }
 }

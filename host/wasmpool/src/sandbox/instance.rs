@@ -13,6 +13,7 @@ use super::bindings::exports::wasmpool::task0_1_0::tasks::{Failure, TaskError as
 use super::blocking::BlockingDriver;
 use super::ending::{self, Stage};
 use super::halting::until_stopped;
+use super::host::Caller;
 use super::module::Compiled;
 use super::numbers;
 use super::store::{self, State};
@@ -168,6 +169,11 @@ impl Instance {
         }
     }
 
+    /// The next call is one of this task.
+    pub(crate) fn set_caller(&mut self, caller: Arc<Caller>) {
+        self.store.data_mut().caller = Some(caller);
+    }
+
     /// The instance is kept, and idle from now on.
     pub(crate) fn rest(&mut self) {
         self.store.data_mut().objects.clear();
@@ -300,7 +306,7 @@ impl Instance {
         let mut stage = Stage::Start;
         let (store, live) = (&mut self.store, &mut self.guest);
         let called = {
-            let future = pin!(async {
+            let mut future = pin!(async {
                 let live = enter(&module.compiled, store, live).await?;
                 stage = Stage::Call;
                 match module.entries[task] {
@@ -332,7 +338,13 @@ impl Instance {
                     }
                 }
             });
-            until_stopped(control, future).await
+            if module.host_functions.is_empty() {
+                until_stopped(control, future).await
+            } else {
+                // Arguments for host functions may come at any time, also while it starts.
+                let call = pin!(abi::bounded(limits.payload, control, future.as_mut()));
+                until_stopped(control, call).await
+            }
         };
 
         let state = self.store.data_mut();
@@ -401,10 +413,14 @@ pub(super) fn list(
     let mut stage = Stage::Start;
     let mut live = None;
     let listed = driver.run(control, async {
-        let live = enter(compiled, &mut store, &mut live).await?;
-        stage = Stage::Call;
-        let tasks = live.contract()?.wasmpool_task0_1_0_tasks();
-        tasks.call_list(&mut store).await
+        let listing = pin!(async {
+            let live = enter(compiled, &mut store, &mut live).await?;
+            stage = Stage::Call;
+            let tasks = live.contract()?.wasmpool_task0_1_0_tasks();
+            tasks.call_list(&mut store).await
+        });
+        // It may call host functions, all of which are refused.
+        abi::bounded(limits.payload, control, listing).await
     });
     let tasks = listed.map_err(|error| {
         let (_, stderr) = store.data().output.take();
@@ -434,7 +450,7 @@ async fn enter<'a>(
 
 async fn instantiate(compiled: &Compiled, store: &mut Store<State>) -> wasmtime::Result<Live> {
     Ok(match compiled {
-        Compiled::Component { pre, contract } => {
+        Compiled::Component { pre, contract, .. } => {
             let guest = pre.instantiate_async(&mut *store).await?;
             let contract = contract.as_ref();
             let contract = contract.map(|contract| contract.load(&mut *store, &guest));

@@ -5,6 +5,7 @@ use wasmtime::{Engine, component};
 
 use super::bindings::wasmpool::task0_1_0::context;
 use super::bindings::wasmpool::task0_2_0::{children, objects};
+use super::host::HostFunctions;
 use super::store::State;
 use super::wasi::{files, network, preview1, time};
 
@@ -14,10 +15,13 @@ pub(super) struct Linkers {
     pub(super) components: component::Linker<State>,
     /// For core modules: WASI preview 1.
     pub(super) core_modules: wasmtime::Linker<State>,
+    /// What the embedder offers beside. In neither of the linkers: a component that imports some of
+    /// it gets a linker of its own.
+    pub(super) host_functions: HostFunctions,
 }
 
 impl Linkers {
-    pub(super) fn new(engine: &Engine) -> wasmtime::Result<Self> {
+    pub(super) fn new(engine: &Engine, host_functions: HostFunctions) -> wasmtime::Result<Self> {
         let mut components = component::Linker::new(engine);
         wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
         files::preview2::add_to_linker(&mut components)?;
@@ -31,6 +35,7 @@ impl Linkers {
         Ok(Self {
             components,
             core_modules,
+            host_functions,
         })
     }
 }

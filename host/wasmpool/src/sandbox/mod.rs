@@ -14,6 +14,7 @@ mod ending;
 mod engine;
 mod exports;
 mod halting;
+mod host;
 mod imports;
 mod initializer;
 mod instance;
@@ -42,6 +43,8 @@ pub use cache_state::CacheState;
 pub(crate) use children::TaskGrants;
 pub(crate) use engine::EngineSettings;
 pub use engine::MemoryReset;
+pub(crate) use host::Caller;
+pub use host::{HostCall, HostFunctions, HostResult};
 pub(crate) use initializer::Initializer;
 pub(crate) use instance::{Ended, Instance};
 pub(crate) use reactor::{EnteredReactor, Reactor};
@@ -98,6 +101,25 @@ impl TaskInfo {
     }
 }
 
+/// A function of the embedding program that a module imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostFunctionInfo {
+    /// The name of the import: `ns:package/interface@1.0.0#function`.
+    pub name: String,
+    /// Its parameters and its result, as the module wants them.
+    pub signature: Signature,
+}
+
+fn host_functions(compiled: &Compiled) -> Arc<[HostFunctionInfo]> {
+    let imports = compiled.host_imports().iter();
+    let functions = imports.map(|import| HostFunctionInfo {
+        name: import.name.to_string(),
+        signature: import.signature.clone(),
+    });
+    functions.collect()
+}
+
 /// How a task is called.
 #[derive(Clone, Copy)]
 pub(crate) enum EntryPoint {
@@ -148,6 +170,7 @@ impl Unlisted {
             initializer: None,
             capabilities: Capabilities::default(),
             memory_needs: MemoryNeeds::new(entries.len(), compiled.initial_memory()),
+            host_functions: host_functions(&compiled),
             entries: entries.into(),
             may_be_suspended: compiled.fits_suspended(),
             compiled,
@@ -160,6 +183,8 @@ impl Unlisted {
 pub(crate) struct Module {
     pub(crate) tasks: Arc<[TaskInfo]>,
     pub(crate) uncallable: Arc<[Uncallable]>,
+    /// The functions of the embedder that it imports. Most modules import none.
+    pub(crate) host_functions: Arc<[HostFunctionInfo]>,
     /// What each instance runs before its first task.
     pub(crate) initializer: Option<Initializer>,
     /// The rights of its tasks, unless a task has rights of its own.
@@ -182,6 +207,7 @@ impl Module {
         Self {
             tasks: Arc::clone(&self.tasks),
             uncallable: Arc::clone(&self.uncallable),
+            host_functions: Arc::clone(&self.host_functions),
             initializer: Some(initializer),
             // Another initializer needs another amount.
             memory_needs: MemoryNeeds::new(self.tasks.len(), self.compiled.initial_memory()),
@@ -199,6 +225,7 @@ impl Module {
         Self {
             tasks: Arc::clone(&self.tasks),
             uncallable: Arc::clone(&self.uncallable),
+            host_functions: Arc::clone(&self.host_functions),
             initializer,
             capabilities,
             memory_needs: self.memory_needs.clone(),
@@ -232,9 +259,14 @@ impl Module {
 }
 
 impl Sandbox {
-    pub(crate) fn new(settings: EngineSettings, cache: Cache) -> Result<Self, String> {
+    pub(crate) fn new(
+        settings: EngineSettings,
+        host_functions: HostFunctions,
+        cache: Cache,
+    ) -> Result<Self, String> {
         let (engine, allocation) = engine::build(settings)?;
-        let linkers = Linkers::new(&engine).map_err(|error| format!("{error:#}"))?;
+        let linkers =
+            Linkers::new(&engine, host_functions).map_err(|error| format!("{error:#}"))?;
         let reactor = Reactor::new().map_err(|error| format!("its reactor: {error}"))?;
         Ok(Self {
             engine,
@@ -278,7 +310,7 @@ impl Sandbox {
 
     /// Compiles a module to native code, for `load_precompiled`.
     pub(crate) fn precompile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-        module::precompile(&self.engine, bytes)
+        module::precompile(&self.engine, &self.linkers, bytes)
     }
 
     /// Loads native code.

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 use std::path::Path;
+use std::sync::Arc;
 
 use wasmparser::{Validator, WasmFeatures};
 use wasmtime::component::{self, Component};
@@ -13,6 +14,7 @@ use super::bindings::WorkerIndices;
 use super::cache::{Cache, CacheEntry};
 use super::engine::{MEMORIES_PER_SUSPENDED, TABLES_PER_SUSPENDED};
 use super::exports::{self, Exports};
+use super::host::{self, HostFunctions, HostImport};
 use super::linkers::Linkers;
 use super::store::State;
 use super::{core_module, imports, numbers};
@@ -32,6 +34,8 @@ pub(crate) enum Compiled {
         pre: component::InstancePre<State>,
         /// The exports of our contract, if the component has it.
         contract: Option<WorkerIndices>,
+        /// The functions of the embedder that it imports.
+        host_imports: Arc<[Arc<HostImport>]>,
     },
     /// A program for WASI preview 1, or functions of numbers.
     CoreModule(wasmtime::InstancePre<State>),
@@ -71,6 +75,14 @@ impl Compiled {
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
+    /// The functions of the embedder that it imports.
+    pub(super) fn host_imports(&self) -> &[Arc<HostImport>] {
+        match self {
+            Self::Component { host_imports, .. } => host_imports,
+            Self::CoreModule(_) => &[],
+        }
+    }
+
     pub(super) fn has_contract(&self) -> bool {
         matches!(
             self,
@@ -105,7 +117,7 @@ pub(super) fn load(
     let code = match cached {
         Some(code) => code,
         None => {
-            let code = compile(engine, &binary)?;
+            let code = compile(engine, &linkers.host_functions, &binary)?;
             if let Some(entry) = &entry
                 && let Ok(bytes) = code.serialize()
             {
@@ -123,8 +135,12 @@ pub(super) fn load(
 }
 
 /// Compiles a module to native code.
-pub(super) fn precompile(engine: &Engine, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-    let code = compile(engine, &Binary::read(bytes)?)?;
+pub(super) fn precompile(
+    engine: &Engine,
+    linkers: &Linkers,
+    bytes: &[u8],
+) -> Result<Vec<u8>, LoadError> {
+    let code = compile(engine, &linkers.host_functions, &Binary::read(bytes)?)?;
     let bytes = code.serialize();
     bytes.map_err(|error| LoadError::Invalid(format!("{error:#}")))
 }
@@ -254,12 +270,16 @@ fn assemble(_: &str) -> Result<Vec<u8>, LoadError> {
 }
 
 /// Compiles a module. Missing imports are reported before, since compiling takes long.
-fn compile(engine: &Engine, binary: &Binary<'_>) -> Result<Code, LoadError> {
+fn compile(
+    engine: &Engine,
+    offered: &HostFunctions,
+    binary: &Binary<'_>,
+) -> Result<Code, LoadError> {
     match binary.kind {
         Kind::Component => {
-            let imports = imports::unknown(&binary.wasm);
+            let imports = imports::unknown(&binary.wasm, offered);
             if !imports.is_empty() {
-                return Err(LoadError::UnknownImport { imports });
+                return Err(unknown_import(imports, offered));
             }
         }
         Kind::CoreModule => core_module::check(&binary.wasm)?,
@@ -289,7 +309,7 @@ fn from_cache(engine: &Engine, kind: Kind, entry: &CacheEntry) -> Option<Code> {
 /// Links a module with the functions of the host.
 fn link(engine: &Engine, linkers: &Linkers, code: &Code) -> Result<(Compiled, Exports), LoadError> {
     match code {
-        Code::Component(component) => link_component(engine, &linkers.components, component),
+        Code::Component(component) => link_component(engine, linkers, component),
         Code::CoreModule(module) => {
             let exports = match core_module::start(module)? {
                 Some(start) => Exports::of_program(start),
@@ -303,7 +323,7 @@ fn link(engine: &Engine, linkers: &Linkers, code: &Code) -> Result<(Compiled, Ex
 
 fn link_component(
     engine: &Engine,
-    linker: &component::Linker<State>,
+    linkers: &Linkers,
     component: &Component,
 ) -> Result<(Compiled, Exports), LoadError> {
     let contract = contract(engine, component)?;
@@ -314,17 +334,29 @@ fn link_component(
             uncallable: exports.uncallable,
         });
     }
+    let Linkers {
+        components: linker,
+        host_functions: offered,
+        ..
+    } = linkers;
+    let (own_linker, host_imports) = host::link(engine, linker, offered, component)?.unzip();
+    let linker = own_linker.as_ref().unwrap_or(linker);
     let pre = linker.instantiate_pre(component).map_err(|error| {
-        let imports = unknown_imports(engine, component);
+        let imports = unknown_imports(engine, component, offered);
         if imports.is_empty() {
             LoadError::WrongTypes(format!("{error:#}"))
         } else {
-            LoadError::UnknownImport { imports }
+            unknown_import(imports, offered)
         }
     })?;
     let contract = contract.map(|_| WorkerIndices::new(&pre)).transpose();
     let contract = contract.map_err(|error| LoadError::WrongTypes(format!("{error:#}")))?;
-    Ok((Compiled::Component { pre, contract }, exports))
+    let compiled = Compiled::Component {
+        pre,
+        contract,
+        host_imports: host_imports.unwrap_or_default().into(),
+    };
+    Ok((compiled, exports))
 }
 
 /// The name under which the component exports our contract, if it does.
@@ -346,12 +378,23 @@ fn export_names(engine: &Engine, component: &Component) -> Vec<String> {
     exports.map(str::to_owned).collect()
 }
 
-/// The imports that the pool does not provide.
-fn unknown_imports(engine: &Engine, component: &Component) -> Vec<String> {
+/// The imports that neither the pool nor its embedder provides.
+fn unknown_imports(engine: &Engine, component: &Component, offered: &HostFunctions) -> Vec<String> {
     let component_type = component.component_type();
     let imports = component_type.imports(engine).map(|(name, _)| name);
-    let unknown = imports.filter(|name| !imports::is_known(name));
+    let unknown = imports.filter(|name| {
+        let is_offered = host::InterfaceName::parse(name)
+            .is_ok_and(|interface| offered.has_interface(&interface));
+        !imports::is_known(name) && !is_offered
+    });
     unknown.map(str::to_owned).collect()
+}
+
+fn unknown_import(imports: Vec<String>, offered: &HostFunctions) -> LoadError {
+    LoadError::UnknownImport {
+        offered: offered.instead_of(&imports),
+        imports,
+    }
 }
 
 /// An interface's name without its version.

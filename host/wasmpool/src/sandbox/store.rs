@@ -12,6 +12,7 @@ use wasmtime_wasi::sockets::WasiSocketsView as _;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use super::bindings::wasmpool::task0_1_0::context;
+use super::host::{Caller, FunctionName, HostCall, NotGranted};
 use super::limiter::Limiter;
 use super::objects::ObjectTable;
 use super::wasi::Capabilities;
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) output: CapturedStreams,
     /// The control block of the call that runs in the store now.
     pub(super) control: Arc<Control>,
+    /// The task whose call runs in the store, if its module imports functions of the embedder.
+    pub(super) caller: Option<Arc<Caller>>,
     /// The call itself, if its guest may start tasks.
     pub(super) parent: Option<Arc<dyn Parent>>,
     /// The shared objects that the guest can reach.
@@ -53,8 +56,8 @@ pub(super) struct State {
     wasi: Option<WasiCtx>,
     /// The same for a program for preview 1.
     preview1: preview1::Context,
-    /// What the guest was refused in its folders, in the task that runs now.
-    refused_files: Refusals,
+    /// What the guest was refused in its folders, and of host functions, in the task that runs now.
+    refusals: Refusals,
     /// Made with the context, or when the guest first looks a name up.
     network: OnceCell<Arc<Network>>,
     /// The look-ups of the pool, for a guest with rights to the network.
@@ -97,6 +100,7 @@ pub(super) fn new(
         limiter: Limiter::new(limits.memory, account),
         output,
         control,
+        caller: None,
         parent: None,
         objects: ObjectTable::default(),
         rights,
@@ -104,7 +108,7 @@ pub(super) fn new(
         program: None,
         wasi: None,
         preview1: preview1::Context::new(max_handles),
-        refused_files: Refusals::default(),
+        refusals: Refusals::default(),
         network: OnceCell::new(),
         lookups: has_network.then(|| Arc::clone(lookups)),
         table,
@@ -124,7 +128,7 @@ pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, control: &Arc<C
     let state = store.data_mut();
     state.output.begin(control);
     state.control = Arc::clone(control);
-    state.refused_files.take();
+    state.refusals.take();
     state.limiter.set_limit(limits.memory);
     // Bounds what one call copies out of the guest. A guest has no more than its memory, so only
     // a guest that hands out the same bytes over and over meets this bound.
@@ -175,14 +179,32 @@ impl State {
     pub(super) fn refuse_file(&mut self, dir: &Dir, path: &str, kind: FileType) {
         let folders = self.rights.grants().map(|grants| &grants.folders);
         let refused = files::refusal(folders, dir, path, kind);
-        self.refused_files.add(refused);
+        self.refusals.add(refused);
     }
 
-    /// What the guest was refused of the network and of files in the task that has ended.
+    /// What the function of this name is told about the call of the guest, which calls it. Refused if
+    /// the guest has no grant, or runs no task: it lists its tasks.
+    pub(super) fn host_call(&mut self, function: &FunctionName) -> Result<HostCall, NotGranted> {
+        let granted = self.rights.grants();
+        let is_granted = granted.is_some_and(|granted| granted.has_host_function(function));
+        match &self.caller {
+            Some(caller) if is_granted => {
+                Ok(HostCall::new(Arc::clone(caller), Arc::clone(&self.control)))
+            }
+            _ => {
+                let name = function.to_string();
+                self.refusals.add(format!("call `{name}`"));
+                Err(NotGranted { name })
+            }
+        }
+    }
+
+    /// What the guest was refused of the network, of files and of host functions in the task that has
+    /// ended.
     pub(super) fn take_refused(&self) -> Vec<String> {
         let network = self.network.get();
         let mut refused = network.map_or_else(Vec::new, |network| network.take_refused());
-        refused.extend_from_slice(self.refused_files.as_slice());
+        refused.extend_from_slice(self.refusals.as_slice());
         refused
     }
 

@@ -164,6 +164,11 @@ impl<P> Job<P> {
         self.tag.as_deref()
     }
 
+    /// The same, to be kept.
+    pub(crate) fn shared_tag(&self) -> Option<&Arc<str>> {
+        self.tag.as_ref()
+    }
+
     pub(crate) fn submitted(&self) -> Instant {
         self.submitted
     }

@@ -61,7 +61,8 @@ impl Retry {
     /// [`BadArguments`](TaskErrorKind::BadArguments),
     /// [`UnknownTask`](TaskErrorKind::UnknownTask),
     /// [`InitializerFailed`](TaskErrorKind::InitializerFailed),
-    /// [`SessionEnded`](TaskErrorKind::SessionEnded).
+    /// [`SessionEnded`](TaskErrorKind::SessionEnded),
+    /// [`NotGranted`](TaskErrorKind::NotGranted).
     pub fn on(mut self, kinds: impl IntoIterator<Item = TaskErrorKind>) -> Self {
         let is_final = |kind: &TaskErrorKind| {
             matches!(
@@ -73,6 +74,7 @@ impl Retry {
                     | TaskErrorKind::UnknownTask
                     | TaskErrorKind::InitializerFailed
                     | TaskErrorKind::SessionEnded
+                    | TaskErrorKind::NotGranted
             )
         };
         let kinds = kinds.into_iter().filter(|kind| !is_final(kind));

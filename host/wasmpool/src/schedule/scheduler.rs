@@ -22,7 +22,7 @@ use super::watchdog::{Watchdog, WorkerId};
 use super::work_item::{CallSpan, JobRef, Left, WorkItem};
 use crate::call::{Control, Interrupt, MemoryBudget, StopReason, TaskReport};
 use crate::error::{TaskError, TaskErrorKind};
-use crate::sync::{Arc, Instant, Weak};
+use crate::sync::{Arc, Instant, Weak, panic_text};
 use crate::value::text;
 
 /// What all threads of a pool share, except for what runs the tasks.
@@ -552,11 +552,7 @@ fn cancel_all(queued: Vec<Ready>) -> usize {
 }
 
 fn host_panicked(panic: &(dyn Any + Send)) -> TaskError {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message");
+    let text = panic_text(panic);
     TaskError::new(
         TaskErrorKind::Internal,
         format!("a host function panicked: {text}"),

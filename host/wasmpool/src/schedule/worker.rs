@@ -19,7 +19,7 @@ use crate::call::{
 };
 use crate::error::TaskError;
 use crate::objects::Handed;
-use crate::sandbox::{Ended, EnteredReactor, Instance, Module, Sandbox};
+use crate::sandbox::{Caller, Ended, EnteredReactor, Instance, Module, Sandbox};
 use crate::sync::{Arc, Instant, Mutex, MutexGuard, Weak, lock};
 
 /// How many warm instances a worker keeps under [`Isolation::Worker`], each of a different
@@ -211,7 +211,7 @@ impl Runner for Worker<'_> {
                 kept
             }
         };
-        let instance = kept.unwrap_or_else(|| {
+        let mut instance = kept.unwrap_or_else(|| {
             let module = Arc::clone(&work.module);
             let rights = work.capabilities.as_ref().unwrap_or(&module.capabilities);
             let rights = rights.clone();
@@ -222,6 +222,15 @@ impl Runner for Worker<'_> {
             }
             instance
         });
+        if !work.module.host_functions.is_empty() {
+            instance.set_caller(Arc::new(Caller {
+                tasks: Arc::clone(&work.module.tasks),
+                task: work.task,
+                tag: job.shared_tag().map(Arc::clone),
+                tenant: work.line.tenant.clone(),
+                attempt: *attempt,
+            }));
+        }
         let of_task = TaskCall {
             control: Arc::clone(control),
             task: work.task,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::options::TaskOptions;
 use crate::call::{Output, Payload};
 use crate::error::TaskRefError;
-use crate::sandbox::{Capabilities, Initializer, Module, TaskInfo};
+use crate::sandbox::{Capabilities, HostFunctionInfo, Initializer, Module, TaskInfo};
 use crate::value::{self, Arguments, Uncallable};
 
 /// A module that a pool has loaded. Cheap to clone; belongs to the pool that loaded it.
@@ -34,6 +34,13 @@ impl TaskModule {
     /// The exported functions that cannot be tasks, with the reason for each.
     pub fn uncallable(&self) -> &[Uncallable] {
         &self.module.uncallable
+    }
+
+    /// The [host functions](crate::PoolBuilder::host_functions) that the module imports, in the order
+    /// of its imports. It calls those that it is [granted](crate::Capabilities::host_function).
+    /// Compilers leave out imports that a guest never calls.
+    pub fn host_functions(&self) -> &[HostFunctionInfo] {
+        &self.module.host_functions
     }
 
     /// The task `name`. The name of an interface's function may be shortened to its end, without a

@@ -6,5 +6,5 @@ mod primitives;
 #[path = "../../../../host/wasmpool/src/sync/spin.rs"]
 pub(crate) mod spin;
 
-pub(crate) use contain::contain_panic;
+pub(crate) use contain::{contain_panic, panic_text};
 pub(crate) use primitives::*;

@@ -1,8 +1,11 @@
 //! Converts core values and the guest's memory to the wire form, within the limits of the call.
+//!
+//! The result of a call, and the arguments of a host function.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::slice::Iter;
 
 use rmp::{Marker, encode};
 use wasmtime::component::__internal::wasmtime_environ::component::{StringEncoding, VariantInfo};
@@ -12,6 +15,7 @@ use wasmtime::component::__internal::{
 use wasmtime::component::{ComponentNamedList, ComponentType, Lift};
 use wasmtime::{Result, ValRaw, bail, format_err};
 
+use super::lower::MAX_FLAT_PARAMS;
 use super::size;
 use crate::call::Control;
 use crate::sandbox::store::Stopped;
@@ -19,7 +23,7 @@ use crate::sync::Arc;
 
 /// How many core values the result of a call may have. A result with more is in memory. This is
 /// `MAX_FLAT_RESULTS` of the canonical ABI.
-const MAX_FLAT_RESULTS: usize = 1;
+pub(super) const MAX_FLAT_RESULTS: usize = 1;
 
 /// The result of a call. It is an error if the function's own result is one.
 pub(crate) struct Outcome(pub(in crate::sandbox) Result<Vec<u8>, Vec<u8>>);
@@ -76,20 +80,22 @@ unsafe impl Lift for Outcome {
 }
 
 thread_local! {
-    /// The bounds of the result that this thread lifts next. A thread-local, since wasmtime passes
-    /// no state of the caller to `Lift`. Set while the call of a function is polled.
+    /// The bounds of what this thread lifts next: the result of a call, or the arguments of a host
+    /// function. A thread-local, since wasmtime passes no state of the caller to `Lift`. Set while
+    /// the call of a function is polled, and any call of a component that imports host functions.
     static BOUNDS: RefCell<Option<Bounds>> = const { RefCell::new(None) };
 }
 
-/// The bounds of a result while it is lifted. The size of the guest's memory is no bound: a list of
+/// The bounds of a value while it is lifted. The size of the guest's memory is no bound: a list of
 /// bytes that are each nested in ninety tuples is ninety times as large on the wire.
+#[derive(Clone)]
 struct Bounds {
     /// The limit for its size on the wire, in bytes.
     payload_limit: usize,
     control: Arc<Control>,
 }
 
-/// Polls `call`, within bounds for the result that it lifts. It is pinned by the caller, so that it
+/// Polls `call`, within bounds for what it lifts. It is pinned by the caller, so that it
 /// lies in the caller's future only.
 pub(crate) async fn bounded<T>(
     payload_limit: usize,
@@ -117,17 +123,19 @@ impl Drop for ResetBounds {
     }
 }
 
-/// A result is over the payload limit.
+/// What is lifted is over the payload limit.
 #[derive(Debug, thiserror::Error)]
-#[error("the result is over the payload limit of {limit} bytes")]
+#[error("{what} over the payload limit of {limit} bytes")]
 pub(crate) struct PayloadLimitReached {
+    what: &'static str,
     limit: usize,
 }
 
-/// The part of a result that has been lifted to the wire.
+/// The part of a result, or of arguments, that has been lifted to the wire.
 struct Wire {
     bytes: Vec<u8>,
     bounds: Bounds,
+    what: &'static str,
     /// Values since the last check of the stop request.
     n_unchecked: u32,
 }
@@ -136,13 +144,23 @@ struct Wire {
 const CHECK_AFTER: u32 = 1 << 12;
 
 impl Wire {
-    fn new() -> Result<Self> {
-        // A call has one result.
-        let bounds = BOUNDS.take();
-        let bounds = bounds.ok_or_else(|| format_err!("a result outside of a call"))?;
+    /// For the result of a call, which has only one.
+    fn of_result() -> Result<Self> {
+        Self::new("the result is", BOUNDS.take())
+    }
+
+    /// For the arguments of a host function, of which a call may call many.
+    fn of_arguments() -> Result<Self> {
+        let bounds = BOUNDS.with_borrow(Clone::clone);
+        Self::new("the arguments of a host function are", bounds)
+    }
+
+    fn new(what: &'static str, bounds: Option<Bounds>) -> Result<Self> {
+        let bounds = bounds.ok_or_else(|| format_err!("a value outside of a call"))?;
         Ok(Self {
             bytes: Vec::new(),
             bounds,
+            what,
             n_unchecked: 0,
         })
     }
@@ -151,7 +169,8 @@ impl Wire {
     fn admit(&mut self, size: usize) -> Result<()> {
         let limit = self.bounds.payload_limit;
         if size > limit.saturating_sub(self.bytes.len()) {
-            bail!(PayloadLimitReached { limit });
+            let what = self.what;
+            bail!(PayloadLimitReached { what, limit });
         }
         self.n_unchecked += 1;
         if self.n_unchecked == CHECK_AFTER {
@@ -171,7 +190,7 @@ fn lift_result(
     ty: InterfaceType,
     bytes: &[u8],
 ) -> Result<Result<Vec<u8>, Vec<u8>>> {
-    let mut wire = Wire::new()?;
+    let mut wire = Wire::of_result()?;
     let InterfaceType::Result(index) = ty else {
         lift(context, ty, bytes, &mut wire)?;
         return Ok(Ok(wire.bytes));
@@ -191,6 +210,157 @@ fn lift_result(
     } else {
         Err(wire.bytes)
     })
+}
+
+/// Lifts the arguments of a host function from core values.
+pub(super) fn flat_arguments(
+    context: &mut LiftContext<'_>,
+    params: InterfaceType,
+    values: &[ValRaw],
+) -> Result<Vec<u8>> {
+    let mut wire = Wire::of_arguments()?;
+    lift_flat(context, params, &mut values.iter(), &mut wire)?;
+    Ok(wire.bytes)
+}
+
+/// Lifts the arguments of a host function from the guest's memory.
+pub(super) fn arguments_in_memory(
+    context: &mut LiftContext<'_>,
+    params: InterfaceType,
+    address: usize,
+) -> Result<Vec<u8>> {
+    let mut wire = Wire::of_arguments()?;
+    let abi = context.types.canonical_abi(&params);
+    let bytes = memory(context, u32::try_from(address)?, size(abi), abi.align32)?;
+    lift(context, params, bytes, &mut wire)?;
+    Ok(wire.bytes)
+}
+
+/// Writes the value of the type `ty` that the next core values are to the wire.
+fn lift_flat(
+    context: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    values: &mut Iter<'_, ValRaw>,
+    wire: &mut Wire,
+) -> Result<()> {
+    let types: &ComponentTypes = context.types;
+    match ty {
+        InterfaceType::String | InterfaceType::List(_) => {
+            let (address, len) = (next(values)?.get_u32(), next(values)?.get_u32());
+            let pair = u64::from(address) | u64::from(len) << 32;
+            lift(context, ty, &pair.to_le_bytes(), wire)
+        }
+        InterfaceType::Record(index) => {
+            let fields = &types[index].fields;
+            wire.admit(1)?;
+            write_array(&mut wire.bytes, fields.len())?;
+            let mut fields = fields.iter();
+            fields.try_for_each(|field| lift_flat(context, field.ty, values, wire))
+        }
+        InterfaceType::Tuple(index) => {
+            let fields = &types[index].types;
+            wire.admit(1)?;
+            write_array(&mut wire.bytes, fields.len())?;
+            let mut fields = fields.iter();
+            fields.try_for_each(|ty| lift_flat(context, *ty, values, wire))
+        }
+        InterfaceType::Flags(index) => {
+            let n_flags = types[index].names.len();
+            let mut words = Vec::new();
+            for _ in 0..n_flags.div_ceil(32) {
+                words.extend_from_slice(&next(values)?.get_u32().to_le_bytes());
+            }
+            wire.admit(1)?;
+            write_flags(n_flags, &words, &mut wire.bytes);
+            Ok(())
+        }
+        InterfaceType::Enum(index) => {
+            let case = flat_case(next(values)?, types[index].names.len())?;
+            wire.admit(1)?;
+            written(encode::write_uint(&mut wire.bytes, case as u64));
+            Ok(())
+        }
+        InterfaceType::Option(index) => {
+            let payload = types[index].ty;
+            let rest = flat_rest(types, &ty, values)?;
+            let case = flat_case(next(values)?, 2)?;
+            wire.admit(1)?;
+            if case == 0 {
+                wire.bytes.push(Marker::Null.to_u8());
+            } else {
+                written(encode::write_array_len(&mut wire.bytes, 1));
+                lift_flat(context, payload, values, wire)?;
+            }
+            skip_to(rest, values);
+            Ok(())
+        }
+        InterfaceType::Variant(index) => {
+            let cases = &types[index].cases;
+            let rest = flat_rest(types, &ty, values)?;
+            let case = flat_case(next(values)?, cases.len())?;
+            lift_flat_case(context, (case, cases[case]), values, wire)?;
+            skip_to(rest, values);
+            Ok(())
+        }
+        InterfaceType::Result(index) => {
+            let result = &types[index];
+            let rest = flat_rest(types, &ty, values)?;
+            let case = flat_case(next(values)?, 2)?;
+            let payload = if case == 0 { result.ok } else { result.err };
+            lift_flat_case(context, (case, payload), values, wire)?;
+            skip_to(rest, values);
+            Ok(())
+        }
+        scalar => {
+            let bytes = in_memory_form(types, scalar, next(values)?)?;
+            let bytes = &bytes[..size(types.canonical_abi(&scalar))];
+            wire.admit(1)?;
+            write_scalar(scalar, bytes, &mut wire.bytes)
+        }
+    }
+}
+
+/// Lifts a case of a variant with its payload, if it has one. All payloads begin with the first core
+/// value after the case. A value that several share has the payload in its lower bits.
+fn lift_flat_case(
+    context: &mut LiftContext<'_>,
+    (case, ty): (usize, Option<InterfaceType>),
+    values: &mut Iter<'_, ValRaw>,
+    wire: &mut Wire,
+) -> Result<()> {
+    wire.admit(1)?;
+    write_array(&mut wire.bytes, 1 + usize::from(ty.is_some()))?;
+    written(encode::write_uint(&mut wire.bytes, case as u64));
+    ty.map_or(Ok(()), |ty| lift_flat(context, ty, values, wire))
+}
+
+fn next<'v>(values: &mut Iter<'v, ValRaw>) -> Result<&'v ValRaw> {
+    values.next().ok_or_else(|| format_err!("too few values"))
+}
+
+fn flat_case(value: &ValRaw, n_cases: usize) -> Result<usize> {
+    let case = value.get_u32() as usize;
+    match case < n_cases {
+        true => Ok(case),
+        false => bail!("an unknown case of a variant"),
+    }
+}
+
+/// How many core values come after a variant of this type, whatever its case is.
+fn flat_rest(
+    types: &ComponentTypes,
+    ty: &InterfaceType,
+    values: &Iter<'_, ValRaw>,
+) -> Result<usize> {
+    let count = types.canonical_abi(ty).flat_count(MAX_FLAT_PARAMS);
+    let rest = count.and_then(|count| values.len().checked_sub(count));
+    rest.ok_or_else(|| format_err!("too few values"))
+}
+
+fn skip_to(rest: usize, values: &mut Iter<'_, ValRaw>) {
+    while values.len() > rest {
+        values.next();
+    }
 }
 
 /// Writes the value of the type `ty` that `bytes` holds to the wire.

@@ -17,7 +17,7 @@ use crate::sync::{Mutex, lock};
 
 /// How many core values the arguments of a call may have. If they have more, they are passed in
 /// memory. This is `MAX_FLAT_PARAMS` of the canonical ABI.
-const MAX_FLAT_PARAMS: usize = 16;
+pub(super) const MAX_FLAT_PARAMS: usize = 16;
 
 /// The arguments of a call, as one array. They are lowered once and dropped then, so that large
 /// arguments do not exist beside the guest's copy. (A mutex, since wasmtime requires `Sync`.)
@@ -77,6 +77,42 @@ unsafe impl Lower for LoweredArguments {
     ) -> Result<()> {
         bail!("arguments are always lowered to core values")
     }
+}
+
+/// Lowers the result of a host function to core values.
+pub(super) fn flat_result<T>(
+    context: &mut LowerContext<'_, T>,
+    results: InterfaceType,
+    mut wire: &[u8],
+    values: &mut [ValRaw],
+) -> Result<()> {
+    match only_result(context, results)? {
+        Some(ty) => lower(context, ty, &mut wire, Place::Flat(&mut values.iter_mut())),
+        None => Ok(()),
+    }
+}
+
+/// Lowers the result of a host function to the guest's memory.
+pub(super) fn result_to_memory<T>(
+    context: &mut LowerContext<'_, T>,
+    results: InterfaceType,
+    mut wire: &[u8],
+    address: usize,
+) -> Result<()> {
+    match only_result(context, results)? {
+        Some(ty) => lower(context, ty, &mut wire, Place::Memory(address)),
+        None => Ok(()),
+    }
+}
+
+fn only_result<T>(
+    context: &LowerContext<'_, T>,
+    results: InterfaceType,
+) -> Result<Option<InterfaceType>> {
+    let InterfaceType::Tuple(index) = results else {
+        bail!("the results of a function are a tuple");
+    };
+    Ok(context.types[index].types.first().copied())
 }
 
 /// Where a value is lowered to.

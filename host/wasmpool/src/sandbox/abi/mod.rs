@@ -8,11 +8,13 @@
 //! these macros. wasmtime still does layouts, calls of the guest's allocator, and encodings of
 //! text.
 
+mod imports;
 mod lift;
 mod lower;
 
 use wasmtime::component::__internal::{CanonicalAbiInfo, InterfaceType};
 
+pub(super) use imports::define;
 pub(super) use lift::{Outcome, PayloadLimitReached, bounded};
 pub(super) use lower::LoweredArguments;
 

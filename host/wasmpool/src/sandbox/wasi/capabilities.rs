@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use super::files::Folders;
 use super::rights::Opened;
 use crate::call::ChildLimits;
+use crate::sandbox::host::{FunctionName, InterfaceName};
 use crate::sandbox::{Module, TaskGrants};
 use crate::sync::Arc;
 
-/// The rights of a guest to the host: folders, variables, addresses, tasks. None by default.
+/// The rights of a guest to the host: folders, variables, addresses, host functions, tasks. None by
+/// default.
 ///
 /// They are given to a module
 /// ([`TaskModule::with_capabilities`](crate::TaskModule::with_capabilities)), to the tasks of one
@@ -65,6 +67,17 @@ pub enum GrantError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// No component can import a host function, or an interface, of that name.
+    #[error(
+        "`{name}` cannot be granted: {problem}; a name is as in `acme:host/log#write`, and that of an \
+         interface as in `acme:host/log`"
+    )]
+    HostFunction {
+        /// What was given.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
 }
 
 /// The granted rights.
@@ -79,6 +92,35 @@ pub(crate) struct Grants {
     /// The seed of a deterministic guest.
     pub(crate) seed: Option<u64>,
     pub(crate) tasks: Option<TaskGrants>,
+    pub(crate) host_functions: Vec<HostGrant>,
+}
+
+/// Functions of the embedder that a guest may call.
+#[derive(Debug, Clone)]
+pub(crate) enum HostGrant {
+    Function(FunctionName),
+    Interface(InterfaceName),
+}
+
+impl HostGrant {
+    fn covers(&self, import: &FunctionName) -> bool {
+        let interface = import.interface.as_ref();
+        match self {
+            Self::Interface(granted) => interface.is_some_and(|import| granted.covers(import)),
+            Self::Function(granted) if granted.function != import.function => false,
+            Self::Function(granted) => match (&granted.interface, interface) {
+                (Some(granted), Some(import)) => granted.covers(import),
+                (None, None) => true,
+                _ => false,
+            },
+        }
+    }
+}
+
+impl Grants {
+    pub(crate) fn has_host_function(&self, import: &FunctionName) -> bool {
+        self.host_functions.iter().any(|grant| grant.covers(import))
+    }
 }
 
 /// A folder of the host, and the name under which the guest sees it.
@@ -318,6 +360,39 @@ impl Capabilities {
         self.change(|grants| grants.seed = Some(seed))
     }
 
+    /// Lets the guest call one of the pool's
+    /// [host functions](crate::PoolBuilder::host_functions): `acme:host/log#write`. Without a version
+    /// the name is for all versions of the interface, with one for compatible versions.
+    ///
+    /// A guest that calls a host function without a grant ends as
+    /// [`NotGranted`](crate::TaskErrorKind::NotGranted). A grant of a function that the pool does not
+    /// have, or that the module does not import, has no effect.
+    ///
+    /// # Errors
+    ///
+    /// If it is no name of a function.
+    pub fn host_function(self, name: &str) -> Result<Self, GrantError> {
+        let function = FunctionName::parse(name).map_err(|problem| GrantError::HostFunction {
+            name: name.to_owned(),
+            problem,
+        })?;
+        Ok(self.change(|grants| grants.host_functions.push(HostGrant::Function(function))))
+    }
+
+    /// As [`host_function`](Self::host_function), for all functions of an interface:
+    /// `acme:host/log`.
+    ///
+    /// # Errors
+    ///
+    /// If it is no name of an interface.
+    pub fn host_interface(self, name: &str) -> Result<Self, GrantError> {
+        let interface = InterfaceName::parse(name).map_err(|problem| GrantError::HostFunction {
+            name: name.to_owned(),
+            problem,
+        })?;
+        Ok(self.change(|grants| grants.host_functions.push(HostGrant::Interface(interface))))
+    }
+
     /// Lets the guest start tasks of its own module: its children.
     ///
     /// A child is a task of the pool like any other. It has the tenant, the priority and the rights
@@ -383,6 +458,7 @@ impl fmt::Debug for Capabilities {
             .field("inherits_stdio", &grants.inherits_stdio)
             .field("seed", &grants.seed)
             .field("tasks", &grants.tasks)
+            .field("host_functions", &grants.host_functions)
             .finish()
     }
 }

@@ -32,6 +32,7 @@ pub mod json_form;
 mod names;
 mod number;
 mod path;
+mod probe;
 #[cfg(all(test, feature = "wave"))]
 mod random;
 mod schema;
@@ -42,9 +43,10 @@ mod wave;
 mod wave_text;
 mod wire;
 
-pub(crate) use decode::{ANY_VALUE, decode};
-pub(crate) use encode::encode_arguments;
+pub(crate) use decode::{ANY_VALUE, decode, decode_arguments};
+pub(crate) use encode::{encode_arguments, encode_result};
 pub use path::ArgumentError;
+pub(crate) use probe::{takes_any, takes_arguments};
 #[cfg(feature = "wave")]
 pub use wave::WaveError;
 pub(crate) use wave_text::to_wave_cut;

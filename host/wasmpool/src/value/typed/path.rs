@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Write as _};
 
+use serde::de::{Expected, Unexpected};
 use serde::{de, ser};
 
 use crate::value::text;
@@ -55,6 +56,8 @@ struct Parts {
     problem: String,
     /// Innermost first.
     path: Vec<Step>,
+    /// Whether no value of the type could fit, rather than just this one.
+    is_of_type: bool,
 }
 
 /// A step from a value to one of its parts.
@@ -78,7 +81,25 @@ impl ValueFault {
         Self(Box::new(Parts {
             problem: problem.into(),
             path: Vec::new(),
+            is_of_type: true,
         }))
+    }
+
+    /// Whether the type of the caller is at fault: it takes no such value, or no part of that name.
+    /// False if the caller's own code refused this one value.
+    pub(super) fn is_of_type(&self) -> bool {
+        self.0.is_of_type
+    }
+
+    /// The fault of a value in the tuple of all arguments, as that of an argument.
+    #[cold]
+    pub(super) fn of_arguments(mut self) -> Self {
+        if let Some(outermost) = self.0.path.last_mut()
+            && let Step::Place(place) = outermost
+        {
+            *outermost = Step::Argument(*place);
+        }
+        self
     }
 
     #[cold]
@@ -120,7 +141,68 @@ impl ser::Error for ValueFault {
 
 impl de::Error for ValueFault {
     fn custom<T: fmt::Display>(problem: T) -> Self {
-        Self::new(text::with_exponents(&text::message(problem)))
+        let mut fault = Self::new(text::with_exponents(&text::message(problem)));
+        fault.0.is_of_type = false;
+        fault
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::of_type(format_args!(
+            "invalid type: {unexpected}, expected {expected}"
+        ))
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        Self::of_type(format_args!("invalid length {length}, expected {expected}"))
+    }
+
+    fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
+        Self::of_type(format_args!(
+            "unknown variant `{variant}`, expected {}",
+            OneOf(expected, "variants")
+        ))
+    }
+
+    fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
+        Self::of_type(format_args!(
+            "unknown field `{field}`, expected {}",
+            OneOf(expected, "fields")
+        ))
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::of_type(format_args!("missing field `{field}`"))
+    }
+}
+
+impl ValueFault {
+    /// A fault that serde's own code has found in the caller's type.
+    fn of_type(problem: fmt::Arguments<'_>) -> Self {
+        let mut fault = <Self as de::Error>::custom(problem);
+        fault.0.is_of_type = true;
+        fault
+    }
+}
+
+/// The names that serde would have taken, as serde lists them.
+struct OneOf(&'static [&'static str], &'static str);
+
+impl fmt::Display for OneOf {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(names, what) = self;
+        match names {
+            [] => write!(formatter, "no {what}"),
+            [name] => write!(formatter, "`{name}`"),
+            [one, other] => write!(formatter, "`{one}` or `{other}`"),
+            names => {
+                formatter.write_str("one of ")?;
+                for (index, name) in names.iter().enumerate() {
+                    let separator = if index > 0 { ", " } else { "" };
+                    write!(formatter, "{separator}`{name}`")?;
+                }
+                Ok(())
+            }
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use super::given::count;
 use super::number;
 use super::path::{Step, ValueFault, shortened};
 use super::wire::{Corrupt, Reader, TooLarge};
-use crate::value::Type;
+use crate::value::{HostArguments, Type};
 
 /// The name of the newtype by which a [`Value`](crate::Value) asks for bytes as bytes. Other types
 /// that accept any value get an array of numbers.
@@ -44,7 +44,26 @@ pub(crate) fn decode<'de, T: Deserialize<'de>>(
         .map_err(|fault| fault.at(Step::Result).to_string())
 }
 
-fn decode_value<'de, T: Deserialize<'de>>(
+/// Decodes the arguments of a host function, whose types are those of a tuple. The limit is as for
+/// [`decode`].
+///
+/// # Errors
+///
+/// As [`decode`]. The message has the place of the argument.
+pub(crate) fn decode_arguments<A: HostArguments>(
+    arguments: &Type,
+    bytes: &[u8],
+    limit: usize,
+) -> Result<A, String> {
+    let decoded = match A::ARITY {
+        // Serde's unit is no tuple.
+        Some(0) => A::deserialize(UnitDeserializer::new()),
+        _ => decode_value(Some(arguments), Reader::with_limit(bytes, limit)),
+    };
+    decoded.map_err(|fault| fault.of_arguments().to_string())
+}
+
+pub(super) fn decode_value<'de, T: Deserialize<'de>>(
     ty: Option<&Type>,
     mut reader: Reader<'de>,
 ) -> Result<T, ValueFault> {

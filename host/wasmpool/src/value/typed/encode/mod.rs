@@ -46,6 +46,22 @@ pub(crate) fn encode_value<T: Serialize>(ty: &Type, value: &T) -> Result<Vec<u8>
     Ok(encoder.writer.into_bytes())
 }
 
+/// Writes the result of a function. A function without one gives nothing.
+///
+/// # Errors
+///
+/// If the value does not fit the type, or is something where nothing was expected.
+pub(crate) fn encode_result<T: Serialize>(
+    ty: Option<&Type>,
+    value: &T,
+) -> Result<Vec<u8>, ArgumentError> {
+    let nothing = Type::Tuple(Vec::new());
+    let mut encoder = Encoder::default();
+    let written = value.serialize(encoder.value(ty.unwrap_or(&nothing)));
+    written.map_err(|fault| fault.at(Step::Result))?;
+    Ok(encoder.writer.into_bytes())
+}
+
 /// The written bytes, and the state while writing.
 #[derive(Debug, Default)]
 pub(crate) struct Encoder {
