@@ -133,6 +133,27 @@ fn tenants_have_rights_limits_and_budgets_of_their_own() {
 }
 
 #[test]
+fn host_functions_wait_fail_and_need_a_grant() {
+    let module = wasmpool_guests::IMPORTER_SDK.path().to_str().unwrap();
+    let (code, text) = run("host_functions", &[module]);
+    assert_eq!(code, Some(0));
+    let mut lines = text.lines().collect::<Vec<_>>();
+    // Imports have no order of their own.
+    lines[..2].sort_unstable();
+    check(
+        &lines.join("\n"),
+        &[
+            "imported: acme:host/accounts@1.2.0#find: func(name: string) -> result<",
+            "imported: acme:host/log@1.2.0#write: func(level: enum { debug, info, warning }, ",
+            "total: 1200",
+            "failed: nobody",
+            "host-function: the host function `acme:host/accounts@1.2.0#find` failed: the data base",
+            "not-granted: it called the host function `acme:host/accounts@1.2.0#find`, which",
+        ],
+    );
+}
+
+#[test]
 fn async_tokio_cancels_tasks_of_dropped_futures() {
     let (code, text) = run("async_tokio", &[factorizer()]);
     assert_eq!(code, Some(0));
