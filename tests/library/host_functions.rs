@@ -501,6 +501,19 @@ fn missing_functions_are_named_with_what_is_offered() {
     }
 }
 
+#[test]
+fn a_component_that_misses_very_many_functions_is_refused_with_some_of_them() {
+    let functions = (0..200).map(|n| format!("(export \"f{n}\" (func))"));
+    let ty = format!("(type $t (instance {}))", functions.collect::<String>());
+    let imports =
+        (0..200).map(|n| format!("(import \"acme:host/log@1.2.{n}\" (instance (type $t)))"));
+    let wasm = importing(&format!("{ty}{}", imports.collect::<String>()));
+    match pool(all()).load_bytes(wasm.as_bytes()).unwrap_err() {
+        LoadError::UnknownImport { imports, .. } => assert_eq!(imports.len(), 1000),
+        other => panic!("{other}"),
+    }
+}
+
 #[track_caller]
 fn unfit(pool: &Pool, wasm: &[u8]) -> Vec<UnfitImport> {
     match pool.load_bytes(wasm).unwrap_err() {
@@ -737,12 +750,21 @@ struct LookUpFailed(#[source] NoRow);
 /// Checks that the task `name` fails by its function with this, and that the next task succeeds.
 #[track_caller]
 fn fails(pool: &Pool, module: &TaskModule, name: &str, n: u64, expected: &str) {
+    let whose = (Kind::HostFunction, Fault::Host);
+    fails_as(whose, pool, module, name, n, expected);
+}
+
+#[track_caller]
+fn fails_as(
+    whose: (Kind, Fault),
+    pool: &Pool,
+    module: &TaskModule,
+    name: &str,
+    n: u64,
+    expected: &str,
+) {
     let error = run::<_, u64>(pool, module, name, (n,)).unwrap_err();
-    assert_eq!(
-        (error.kind(), error.fault()),
-        (Kind::HostFunction, Fault::Host),
-        "{error}"
-    );
+    assert_eq!((error.kind(), error.fault()), whose, "{error}");
     assert!(error.message().ends_with(expected), "{error}");
     assert!(
         error
@@ -841,7 +863,8 @@ fn a_value_that_the_function_does_not_take_is_an_error_of_the_call() {
         .unwrap();
     let pool = pool(functions);
     let module = importer(&pool);
-    fails(
+    fails_as(
+        (Kind::HostArguments, Fault::Guest),
         &pool,
         &module,
         "rest",
@@ -1038,6 +1061,34 @@ fn a_function_is_told_whose_call_it_is() {
             "block Some(\"t-1\") Some(\"acme\") 2",
         ]
     );
+}
+
+#[test]
+fn what_a_function_refuses_to_one_tenant_fails_no_initializer_of_others() {
+    let functions = resting(|call: HostCall, n| async move {
+        match call.tenant() {
+            Some("refused") => Err("no rest for you".into()),
+            _ => Ok(n),
+        }
+    });
+    let pool = pool(functions);
+    let module = importer(&pool);
+    let rest = module.task::<(u64,), u64>("rest").unwrap();
+    let module = module.with_initializer(&rest, (5,)).unwrap();
+    let rest_for = |tenant| {
+        let options = TaskOptions::new().tenant(tenant);
+        let task = module.task::<(u64,), u64>("rest").unwrap();
+        let task = task.with(options);
+        pool.submit(&task, (1,)).unwrap().wait()
+    };
+    let error = rest_for("refused").unwrap_err();
+    assert_eq!(error.kind(), Kind::HostFunction, "{error}");
+    let options = TaskOptions::new().capabilities(Capabilities::new());
+    let task = module.task::<(u64,), u64>("rest").unwrap();
+    let refused = pool.submit(&task.with(options), (1,)).unwrap();
+    let error = refused.wait().unwrap_err();
+    assert_eq!(error.kind(), Kind::NotGranted, "{error}");
+    assert_eq!(rest_for("welcome").unwrap(), 1);
 }
 
 #[test]

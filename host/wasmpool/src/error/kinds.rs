@@ -62,13 +62,15 @@ pub enum TaskErrorKind {
     /// The [session](crate::Session) that the call belongs to has ended before the call began; the
     /// [cause](crate::TaskError::cause) is the error of the call that ended it, if one did.
     SessionEnded,
-    /// A [host function](crate::HostFunctions) that the guest called returned an error or panicked; or
-    /// it does not take the values that the guest passed, or returned one that the guest does not
-    /// take.
+    /// A [host function](crate::HostFunctions) that the guest called returned an error or panicked, or
+    /// returned a value that the guest does not take.
     HostFunction,
     /// The guest called a host function that it was
     /// [not granted](crate::Capabilities::host_function).
     NotGranted,
+    /// A host function does not take a value that the guest passed: a number too large for its type, a
+    /// text that its type refuses.
+    HostArguments,
 }
 
 /// Which trap ended a guest.
@@ -109,7 +111,7 @@ pub enum Fault {
 
 impl TaskErrorKind {
     /// How many kinds there are; all traps count as one kind, and all exits as one.
-    pub(crate) const COUNT: usize = 22;
+    pub(crate) const COUNT: usize = 23;
 
     /// The names of the kinds, by their index.
     pub(crate) const NAMES: [&str; Self::COUNT] = [
@@ -135,6 +137,7 @@ impl TaskErrorKind {
         "session-ended",
         "host-function",
         "not-granted",
+        "host-arguments",
     ];
 
     /// The name of the kind: `timed-out`.
@@ -169,6 +172,7 @@ impl TaskErrorKind {
             Self::SessionEnded => 19,
             Self::HostFunction => 20,
             Self::NotGranted => 21,
+            Self::HostArguments => 22,
         }
     }
 
@@ -186,7 +190,8 @@ impl TaskErrorKind {
             | Self::Trap(_)
             | Self::Exited(_)
             | Self::StartFailed
-            | Self::InitializerFailed => Fault::Guest,
+            | Self::InitializerFailed
+            | Self::HostArguments => Fault::Guest,
             Self::BadArguments
             | Self::UnknownTask
             | Self::Cancelled

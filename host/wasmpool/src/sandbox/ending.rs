@@ -98,7 +98,7 @@ fn kind_and_message(
         return (TaskErrorKind::OutputLimit, reached.to_string());
     }
     if let Some(failed) = error.downcast_ref::<host::Failed>() {
-        return (TaskErrorKind::HostFunction, failed.to_string());
+        return (failed.kind, failed.to_string());
     }
     if let Some(not_granted) = error.downcast_ref::<host::NotGranted>() {
         return (TaskErrorKind::NotGranted, not_granted.to_string());

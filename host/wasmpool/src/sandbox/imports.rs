@@ -1,6 +1,8 @@
 //! The imports of a component that the pool does not provide. They are read from its bytes, so that
 //! they are reported before the component is compiled, which may take seconds.
 
+use std::rc::Rc;
+
 use wasmparser::{
     Chunk, ComponentAlias, ComponentExternalKind, ComponentImport, ComponentOuterAliasKind,
     ComponentType, ComponentTypeRef, InstanceTypeDeclaration, Parser, Payload,
@@ -27,12 +29,21 @@ pub(super) fn unknown(component: &[u8], offered: &HostFunctions) -> Vec<String> 
         types: Vec::new(),
         unknown: Vec::new(),
         is_missing: false,
+        n_looked_up: 0,
     };
     match imports.read(component) {
         Ok(()) if imports.is_missing => imports.unknown,
         _ => Vec::new(),
     }
 }
+
+/// How many names are listed at most. The bytes come from strangers, and nobody has checked yet that
+/// the names are distinct.
+pub(super) const MAX_LISTED: usize = 1000;
+
+/// How many functions are looked up at most. What is missing beyond that is found after the component
+/// was compiled.
+const MAX_LOOKED_UP: usize = 1 << 16;
 
 /// Whether the pool provides the import of that name, in a compatible version.
 pub(super) fn is_known(name: &str) -> bool {
@@ -49,16 +60,15 @@ pub(super) fn is_reserved(interface: &str) -> bool {
 }
 
 /// A type that the component has defined.
-enum Known {
-    /// An instance, by what it needs of its provider.
-    Instance(Needs),
+enum Known<'a> {
+    /// An instance, by what it needs of its provider. Many imports may be of one type.
+    Instance(Rc<Needs<'a>>),
     Other,
 }
 
 /// What an instance needs of its provider.
-#[derive(Clone)]
-struct Needs {
-    functions: Vec<String>,
+struct Needs<'a> {
+    functions: Vec<&'a str>,
     /// Whether it needs more than functions. Types need no provider.
     needs_more: bool,
 }
@@ -66,14 +76,16 @@ struct Needs {
 struct Imports<'a> {
     offered: &'a HostFunctions,
     /// The types that the component has defined so far.
-    types: Vec<Known>,
+    types: Vec<Known<'a>>,
     unknown: Vec<String>,
     /// Whether one of them needs a provider.
     is_missing: bool,
+    /// How many functions were looked up.
+    n_looked_up: usize,
 }
 
-impl Imports<'_> {
-    fn read(&mut self, component: &[u8]) -> wasmparser::Result<()> {
+impl<'a> Imports<'a> {
+    fn read(&mut self, component: &'a [u8]) -> wasmparser::Result<()> {
         let (mut parser, mut rest) = (Parser::new(0), component);
         while let Chunk::Parsed { consumed, payload } = parser.parse(rest, true)? {
             rest = &rest[consumed..];
@@ -132,8 +144,8 @@ impl Imports<'_> {
             }
             ComponentTypeRef::Instance(ty) => {
                 let needs = match usize::try_from(ty).map(|ty| self.types.get(ty)) {
-                    Ok(Some(Known::Instance(needs))) => needs.clone(),
-                    _ => Needs::unknown(),
+                    Ok(Some(Known::Instance(needs))) => Rc::clone(needs),
+                    _ => Rc::new(Needs::unknown()),
                 };
                 if !is_known(name) && self.is_partly_offered(name, &needs) {
                     return;
@@ -144,28 +156,35 @@ impl Imports<'_> {
             _ => false,
         };
         if !is_known(name) {
-            self.unknown.push(name.to_owned());
+            self.list([name.to_owned()]);
             self.is_missing |= !needs_nobody;
         }
     }
 
+    fn list(&mut self, unknown: impl IntoIterator<Item = String>) {
+        let n_free = MAX_LISTED - self.unknown.len();
+        self.unknown.extend(unknown.into_iter().take(n_free));
+    }
+
     /// Whether the embedder offers functions of the interface. Those that it does not offer are then
     /// unknown. What is needed beside functions is reported when the component is linked.
-    fn is_partly_offered(&mut self, interface: &str, needs: &Needs) -> bool {
+    fn is_partly_offered(&mut self, interface: &str, needs: &Needs<'_>) -> bool {
         let is_offered = InterfaceName::parse(interface)
             .is_ok_and(|interface| self.offered.has_interface(&interface));
         if !is_offered {
             return false;
         }
-        let functions = needs.functions.iter();
+        let n_more = MAX_LOOKED_UP.saturating_sub(self.n_looked_up);
+        let functions = needs.functions.iter().take(n_more);
+        self.n_looked_up += functions.len();
         let missing = functions.filter(|function| {
             // Those of a resource are reported with it.
             !function.starts_with('[') && !self.is_offered(Some(interface), function)
         });
         let missing = missing.map(|function| format!("{interface}#{function}"));
-        let missing = missing.collect::<Vec<_>>();
+        let missing = missing.take(MAX_LISTED).collect::<Vec<_>>();
         self.is_missing |= !missing.is_empty();
-        self.unknown.extend(missing);
+        self.list(missing);
         true
     }
 
@@ -175,8 +194,8 @@ impl Imports<'_> {
     }
 }
 
-impl Known {
-    fn of(ty: &ComponentType<'_>) -> Self {
+impl<'a> Known<'a> {
+    fn of(ty: &ComponentType<'a>) -> Self {
         let ComponentType::Instance(declarations) = ty else {
             return Self::Other;
         };
@@ -189,7 +208,7 @@ impl Known {
                 InstanceTypeDeclaration::Export {
                     name,
                     ty: ComponentTypeRef::Func(_),
-                } => needs.functions.push(name.name.to_owned()),
+                } => needs.functions.push(name.name),
                 InstanceTypeDeclaration::Export {
                     ty: ComponentTypeRef::Type(_),
                     ..
@@ -198,11 +217,11 @@ impl Known {
                 _ => {}
             }
         }
-        Self::Instance(needs)
+        Self::Instance(Rc::new(needs))
     }
 }
 
-impl Needs {
+impl Needs<'_> {
     /// What an instance needs whose type is not known.
     fn unknown() -> Self {
         Self {

@@ -253,11 +253,15 @@ impl Instance {
                 self.is_initialized = true;
                 return Ok(());
             }
-            // The fault of the machine or of other tasks.
+            // The fault of the machine, of other tasks, or of what the embedder gave to this one: a
+            // grant, or an answer to its tenant.
             (Err(error), _)
                 if matches!(
                     error.kind(),
-                    TaskErrorKind::Internal | TaskErrorKind::MemoryBudget
+                    TaskErrorKind::Internal
+                        | TaskErrorKind::MemoryBudget
+                        | TaskErrorKind::HostFunction
+                        | TaskErrorKind::NotGranted
                 ) =>
             {
                 return Err(error);

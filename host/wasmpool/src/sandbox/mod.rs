@@ -305,7 +305,16 @@ impl Sandbox {
     /// Checks, compiles and links a module. Blocks for as long as that takes: some hundred
     /// microseconds from the cache, about a second per megabyte otherwise.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Unlisted, LoadError> {
-        module::load(&self.engine, &self.linkers, &self.cache, bytes).map(Unlisted)
+        let loaded = module::load(&self.engine, &self.linkers, &self.cache, bytes)?;
+        Ok(self.unlisted(loaded))
+    }
+
+    fn unlisted(&self, loaded: Loaded) -> Unlisted {
+        // Functions of the embedder may have spawned work on the runtime before a guest waits.
+        if !loaded.compiled.host_imports().is_empty() {
+            self.reactor.start();
+        }
+        Unlisted(loaded)
     }
 
     /// Compiles a module to native code, for `load_precompiled`.
@@ -321,7 +330,8 @@ impl Sandbox {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn load_precompiled(&self, path: &Path) -> Result<Unlisted, LoadError> {
         // SAFETY: passed on to the caller.
-        unsafe { module::load_precompiled(&self.engine, &self.linkers, path) }.map(Unlisted)
+        let loaded = unsafe { module::load_precompiled(&self.engine, &self.linkers, path) }?;
+        Ok(self.unlisted(loaded))
     }
 
     /// Has the module list its own tasks.

@@ -383,8 +383,11 @@ fn unknown_imports(engine: &Engine, component: &Component, offered: &HostFunctio
     let component_type = component.component_type();
     let imports = component_type.imports(engine).map(|(name, _)| name);
     let unknown = imports.filter(|name| {
-        let is_offered = host::InterfaceName::parse(name)
-            .is_ok_and(|interface| offered.has_interface(&interface));
+        let is_function = |name| offered.find(&name).is_some();
+        let is_offered = match host::InterfaceName::parse(name) {
+            Ok(interface) => offered.has_interface(&interface),
+            Err(_) => host::FunctionName::of_import(None, name).is_ok_and(is_function),
+        };
         !imports::is_known(name) && !is_offered
     });
     unknown.map(str::to_owned).collect()

@@ -85,7 +85,9 @@ impl Reactor {
     /// Ends the thread, and blocks until it has ended. No guest may wait any more.
     pub(crate) fn stop(&self) {
         if let Some(thread) = self.end() {
-            thread.join().expect("the reactor runs no code of others");
+            thread
+                .join()
+                .expect("the runtime catches panics of what it runs");
         }
     }
 

@@ -187,16 +187,16 @@ impl State {
     pub(super) fn host_call(&mut self, function: &FunctionName) -> Result<HostCall, NotGranted> {
         let granted = self.rights.grants();
         let is_granted = granted.is_some_and(|granted| granted.has_host_function(function));
-        match &self.caller {
-            Some(caller) if is_granted => {
-                Ok(HostCall::new(Arc::clone(caller), Arc::clone(&self.control)))
-            }
-            _ => {
-                let name = function.to_string();
-                self.refusals.add(format!("call `{name}`"));
-                Err(NotGranted { name })
-            }
+        let name = || function.to_string();
+        let Some(caller) = &self.caller else {
+            return Err(NotGranted::WhileListing { name: name() });
+        };
+        if !is_granted {
+            let name = name();
+            self.refusals.add(format!("call `{name}`"));
+            return Err(NotGranted::Function { name });
         }
+        Ok(HostCall::new(Arc::clone(caller), Arc::clone(&self.control)))
     }
 
     /// What the guest was refused of the network, of files and of host functions in the task that has

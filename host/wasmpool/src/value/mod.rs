@@ -17,6 +17,6 @@ pub use signature::{Signature, Type, Uncallable};
 pub use typed::WaveError;
 pub use typed::{ArgumentError, json_form};
 pub(crate) use typed::{
-    decode as decode_typed, decode_arguments, encode_result, takes_any, takes_arguments,
-    to_wave_cut,
+    SampleBudget, decode as decode_typed, decode_arguments, encode_result, gives_result,
+    takes_arguments, to_wave_cut,
 };

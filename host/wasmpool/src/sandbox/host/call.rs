@@ -35,17 +35,20 @@ impl HostCall {
         Self { caller, control }
     }
 
-    /// The name of the task. For an initializer it is that of the task which needs its instance.
+    /// The name of the task. For an initializer it is that of the task which needs its instance. A
+    /// child was chosen by its parent, which is a guest.
     pub fn task(&self) -> &str {
         &self.caller.tasks[self.caller.task].name
     }
 
-    /// The task's [tag](crate::TaskOptions::tag), if it has one.
+    /// The task's [tag](crate::TaskOptions::tag), if it has one. That of a child was chosen by its
+    /// parent, which is a guest.
     pub fn tag(&self) -> Option<&str> {
         self.caller.tag.as_deref()
     }
 
-    /// The task's [tenant](crate::TaskOptions::tenant), if it has one.
+    /// The task's [tenant](crate::TaskOptions::tenant), if it has one. Children have that of their
+    /// parent, so no guest chooses it.
     pub fn tenant(&self) -> Option<&str> {
         self.caller.tenant.as_deref()
     }

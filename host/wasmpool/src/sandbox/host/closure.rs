@@ -18,7 +18,7 @@ use super::functions::HostFunction;
 use super::import::{Answer, Encoded, Failed, HostImport};
 use super::name::FunctionName;
 use crate::sync::{Arc, contain_panic, panic_text};
-use crate::value::{self, HostArguments};
+use crate::value::{self, HostArguments, SampleBudget};
 
 /// The types of a closure.
 type Types<A, R> = PhantomData<fn(A) -> R>;
@@ -54,8 +54,8 @@ where
     R: Serialize + DeserializeOwned,
     E: Into<Box<dyn Error + Send + Sync>>,
 {
-    fn check(&self, import: &HostImport) -> Result<(), String> {
-        check::<A, R>(import)
+    fn check(&self, import: &HostImport, samples: &mut SampleBudget) -> Result<(), String> {
+        check::<A, R>(import, samples)
     }
 
     fn call(&self, call: HostCall, import: &Arc<HostImport>, arguments: Vec<u8>) -> Answer {
@@ -75,8 +75,8 @@ where
     R: Serialize + DeserializeOwned + 'static,
     E: Into<Box<dyn Error + Send + Sync>> + 'static,
 {
-    fn check(&self, import: &HostImport) -> Result<(), String> {
-        check::<A, R>(import)
+    fn check(&self, import: &HostImport, samples: &mut SampleBudget) -> Result<(), String> {
+        check::<A, R>(import, samples)
     }
 
     fn call(&self, call: HostCall, import: &Arc<HostImport>, arguments: Vec<u8>) -> Answer {
@@ -134,7 +134,10 @@ impl<O> Drop for Contained<O> {
     }
 }
 
-fn check<A: HostArguments, R: DeserializeOwned>(import: &HostImport) -> Result<(), String> {
+fn check<A: HostArguments, R: Serialize + DeserializeOwned>(
+    import: &HostImport,
+    samples: &mut SampleBudget,
+) -> Result<(), String> {
     let n_params = import.signature.params.len();
     if let Some(expected) = A::ARITY
         && expected != n_params
@@ -144,11 +147,12 @@ fn check<A: HostArguments, R: DeserializeOwned>(import: &HostImport) -> Result<(
         ));
     }
     if n_params > 0 {
-        value::takes_arguments::<A>(&import.arguments)
+        value::takes_arguments::<A>(&import.arguments, samples)
             .map_err(|problem| format!("its arguments do not fit: {problem}"))?;
     }
     let result = import.signature.result.as_ref();
-    value::takes_any::<R>(result).map_err(|problem| format!("its result does not fit: {problem}"))
+    value::gives_result::<R>(result, samples)
+        .map_err(|problem| format!("its result does not fit: {problem}"))
 }
 
 fn decode<A: HostArguments>(

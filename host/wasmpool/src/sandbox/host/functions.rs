@@ -14,7 +14,7 @@ use super::name::{FunctionName, InterfaceName};
 use crate::error::HostFunctionError;
 use crate::sandbox::imports;
 use crate::sync::Arc;
-use crate::value::HostArguments;
+use crate::value::{HostArguments, SampleBudget};
 
 /// Functions of the embedding program that guests may import: Rust closures, by the names of a WIT
 /// interface.
@@ -71,9 +71,10 @@ use crate::value::HostArguments;
 /// `Ok(Err(...))` is an error that the guest can handle, and `Err(...)` ends its task.
 ///
 /// The types are compared with the import when a module is loaded: sample values of the import's
-/// types are read into them. So it is found whether they have the right kinds, cases and fields. A
-/// type that refuses some values of the right kind is not at fault: such a value fails the call that
-/// passes it. So does a number that is too large for the closure's type.
+/// types are read into them, and for a result written again. So it is found whether they have the
+/// right kinds, cases and fields. A type that refuses some values of the right kind is not at fault:
+/// such a value ends the task of the guest that passes it, and so does a number that is too large for
+/// the closure's type ([`HostArguments`](crate::TaskErrorKind::HostArguments)).
 ///
 /// Resources, streams and futures cannot be passed: a module that wants that is refused.
 ///
@@ -93,8 +94,11 @@ use crate::value::HostArguments;
 ///
 /// The future of an async function is polled on workers. While it waits, the task holds no worker
 /// ([`TaskState::Suspended`](crate::TaskState::Suspended)); when the task is stopped, the future is
-/// dropped. Sockets and timers of tokio work in it. Tasks that it spawns on tokio run on the pool's
-/// only thread for all waits, so they must not compute.
+/// dropped. Sockets and timers of tokio work in it, on the pool's own runtime. Tasks that a function
+/// spawns there run on the pool's only thread for all waits, so they must neither compute nor block;
+/// the end of the pool waits for a poll of them. Its threads for blocking work
+/// (`tokio::task::spawn_blocking`, `tokio::fs`, look-ups of names) are those of the files of all
+/// guests, 64 of them. A runtime of your own is reached with its `Handle`.
 ///
 /// Functions run on the guest's stack, of which at least 1 MiB is left for them. They may submit
 /// tasks to the same pool, which never blocks there. A function that waits for such a task may wait
@@ -119,8 +123,8 @@ pub(crate) struct Offered {
 
 /// A function of the embedder, whatever its types.
 pub(crate) trait HostFunction: Send + Sync {
-    /// Checks that its types fit the import. The error says what does not.
-    fn check(&self, import: &HostImport) -> Result<(), String>;
+    /// Checks that its types fit the import, with samples of its values. The error says what does not.
+    fn check(&self, import: &HostImport, samples: &mut SampleBudget) -> Result<(), String>;
 
     /// Calls it with encoded arguments. Does not panic.
     fn call(&self, call: HostCall, import: &Arc<HostImport>, arguments: Vec<u8>) -> Answer;

@@ -6,6 +6,7 @@ use std::error::Error;
 use std::pin::Pin;
 
 use super::name::FunctionName;
+use crate::error::TaskErrorKind;
 use crate::value::{Signature, Type, text};
 
 /// A function of the host that a component imports.
@@ -39,17 +40,26 @@ pub(crate) enum Answer {
 
 /// A host function failed, or does not fit what its guest passed: the end of the task.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub(crate) struct Failed(String);
+#[error("{message}")]
+pub(crate) struct Failed {
+    pub(crate) kind: TaskErrorKind,
+    message: String,
+}
 
-/// A guest called a host function that it was not granted.
+/// A guest called a host function that it may not call.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "it called the host function `{name}`, which it was not granted; grant it with \
-     `Capabilities::host_function`"
-)]
-pub(crate) struct NotGranted {
-    pub(crate) name: String,
+pub(crate) enum NotGranted {
+    #[error(
+        "it called the host function `{name}`, which it was not granted; grant it with \
+         `Capabilities::host_function`"
+    )]
+    Function { name: String },
+    /// It has no task whose rights it could have.
+    #[error(
+        "it called the host function `{name}` while it listed its tasks; it may call one in a task or \
+         in its initializer"
+    )]
+    WhileListing { name: String },
 }
 
 /// How many causes of an error are told.
@@ -67,19 +77,29 @@ impl Failed {
                 told = text::message(format_args!("{told}: {cause}"));
             }
         }
-        Self(format!("the host function `{name}` failed: {told}"))
+        Self::of_function(format!("the host function `{name}` failed: {told}"))
     }
 
     pub(crate) fn with_panic(name: &FunctionName, panic: &str) -> Self {
         let panic = text::message(panic);
-        Self(format!("the host function `{name}` panicked: {panic}"))
+        Self::of_function(format!("the host function `{name}` panicked: {panic}"))
+    }
+
+    fn of_function(message: String) -> Self {
+        Self {
+            kind: TaskErrorKind::HostFunction,
+            message,
+        }
     }
 
     /// The arguments do not fit the function's types.
     pub(crate) fn with_arguments(name: &FunctionName, problem: &str) -> Self {
-        Self(format!(
-            "the host function `{name}` does not take what the guest passed: {problem}"
-        ))
+        Self {
+            kind: TaskErrorKind::HostArguments,
+            message: format!(
+                "the host function `{name}` does not take what the guest passed: {problem}"
+            ),
+        }
     }
 
     /// The result does not fit the type of the import.
@@ -87,7 +107,7 @@ impl Failed {
         let HostImport {
             name, signature, ..
         } = import;
-        Self(text::message(format_args!(
+        Self::of_function(text::message(format_args!(
             "the host function `{name}` returned what the guest does not take: {problem}; its type \
              there is `{signature}`"
         )))

@@ -14,6 +14,7 @@ use crate::sandbox::exports::{self, Budget};
 use crate::sandbox::store::State;
 use crate::sandbox::{abi, imports};
 use crate::sync::Arc;
+use crate::value::{SampleBudget, text};
 
 /// The linker of a component, and the functions of the embedder that it imports.
 type Linked = (Linker<State>, Vec<Arc<HostImport>>);
@@ -54,6 +55,7 @@ pub(crate) fn link(
     let mut wanted = Wanted {
         offered,
         budget: exports::MAX_TYPES,
+        samples: SampleBudget::default(),
         bound: Vec::new(),
         missing: Vec::new(),
         unfit: Vec::new(),
@@ -85,6 +87,7 @@ pub(crate) fn link(
 struct Wanted<'a> {
     offered: &'a HostFunctions,
     budget: Budget,
+    samples: SampleBudget,
     bound: Vec<Arc<BoundFunction>>,
     missing: Vec<String>,
     unfit: Vec<UnfitImport>,
@@ -97,6 +100,7 @@ impl Wanted<'_> {
         instance: &ComponentInstance,
         engine: &Engine,
     ) {
+        let mut has_resource = false;
         for (export, item) in instance.exports(engine) {
             match item.ty {
                 ComponentItem::ComponentFunc(function) => {
@@ -106,14 +110,20 @@ impl Wanted<'_> {
                     };
                     self.add(name, &function);
                 }
-                ComponentItem::Resource(_) => self.unfit.push(UnfitImport {
-                    name: interface.to_string(),
-                    signature: None,
-                    problem: format!(
-                        "it has the resource `{export}`, and resources cannot be passed between \
-                         guests and functions of the host: pass numbers or texts that name things"
-                    ),
-                }),
+                // The first one says enough.
+                ComponentItem::Resource(_) if !has_resource => {
+                    has_resource = true;
+                    self.unfit.push(UnfitImport {
+                        name: interface.to_string(),
+                        signature: None,
+                        problem: format!(
+                            "it has the resource `{}`, and resources cannot be passed between \
+                             guests and functions of the host: pass numbers or texts that name \
+                             things",
+                            text::name(export)
+                        ),
+                    });
+                }
                 _ => {}
             }
         }
@@ -125,7 +135,9 @@ impl Wanted<'_> {
             return;
         }
         let Some(offered) = self.offered.find(&name) else {
-            self.missing.push(name.to_string());
+            if self.missing.len() < imports::MAX_LISTED {
+                self.missing.push(name.to_string());
+            }
             return;
         };
         let signature = match exports::signature(function, &mut self.budget) {
@@ -139,7 +151,7 @@ impl Wanted<'_> {
             }
         };
         let import = HostImport::new(name, signature);
-        match offered.function.check(&import) {
+        match offered.function.check(&import, &mut self.samples) {
             Ok(()) => self.bound.push(Arc::new(BoundFunction {
                 import: Arc::new(import),
                 function: Arc::clone(&offered.function),

@@ -29,6 +29,12 @@ pub(crate) struct Version {
     is_prerelease: bool,
 }
 
+/// How long the name of an interface and of a function may be, in bytes. Names come from guests, and
+/// into messages.
+const MAX_LENGTH: usize = 256;
+
+const TOO_LONG: Problem = "it is longer than 256 bytes";
+
 /// What is wrong with a name.
 pub(crate) type Problem = &'static str;
 
@@ -44,6 +50,9 @@ impl FunctionName {
         if function.starts_with('[') {
             return Err("functions of resources cannot be host functions: use plain functions");
         }
+        if function.len() > MAX_LENGTH {
+            return Err(TOO_LONG);
+        }
         if !is_label(function) {
             return Err("its function is not named as in WIT, by letters, digits and dashes");
         }
@@ -55,6 +64,9 @@ impl FunctionName {
 
     /// The name of an import, or of a function of an imported interface.
     pub(crate) fn of_import(interface: Option<&str>, function: &str) -> Result<Self, Problem> {
+        if function.len() > MAX_LENGTH {
+            return Err(TOO_LONG);
+        }
         Ok(Self {
             interface: interface.map(InterfaceName::parse).transpose()?,
             function: function.to_owned(),
@@ -79,6 +91,9 @@ impl FunctionName {
 
 impl InterfaceName {
     pub(crate) fn parse(name: &str) -> Result<Self, Problem> {
+        if name.len() > MAX_LENGTH {
+            return Err(TOO_LONG);
+        }
         let (base, version) = match name.split_once('@') {
             Some((base, version)) => (base, Some(Version::parse(version)?)),
             None => (name, None),
@@ -243,6 +258,15 @@ mod tests {
         ] {
             let refused = FunctionName::parse(name).unwrap_err();
             assert!(refused.contains(problem), "{name}: {refused}");
+        }
+        let long = "a".repeat(MAX_LENGTH);
+        assert!(FunctionName::parse(&format!("a:b/c#{long}")).is_ok());
+        for name in [
+            format!("a:b/c#a{long}"),
+            format!("a:b/c{long}#f"),
+            format!("a:b/c@1.0.0+{long}#f"),
+        ] {
+            assert_eq!(FunctionName::parse(&name), Err(TOO_LONG));
         }
     }
 }

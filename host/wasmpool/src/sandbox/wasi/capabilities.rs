@@ -365,7 +365,8 @@ impl Capabilities {
     /// the name is for all versions of the interface, with one for compatible versions.
     ///
     /// A guest that calls a host function without a grant ends as
-    /// [`NotGranted`](crate::TaskErrorKind::NotGranted). A grant of a function that the pool does not
+    /// [`NotGranted`](crate::TaskErrorKind::NotGranted), unless what it passes is over the payload limit
+    /// or breaks the rules of the component model, which is found first. A grant of a function that the pool does not
     /// have, or that the module does not import, has no effect.
     ///
     /// # Errors

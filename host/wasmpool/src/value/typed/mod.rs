@@ -46,7 +46,7 @@ mod wire;
 pub(crate) use decode::{ANY_VALUE, decode, decode_arguments};
 pub(crate) use encode::{encode_arguments, encode_result};
 pub use path::ArgumentError;
-pub(crate) use probe::{takes_any, takes_arguments};
+pub(crate) use probe::{SampleBudget, gives_result, takes_arguments};
 #[cfg(feature = "wave")]
 pub use wave::WaveError;
 pub(crate) use wave_text::to_wave_cut;

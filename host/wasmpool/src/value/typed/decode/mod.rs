@@ -105,8 +105,8 @@ impl From<TooLarge> for ValueFault {
     fn from(TooLarge { limit }: TooLarge) -> Self {
         Self::new(format!(
             "its values and their names take more than {limit} bytes, which follow from the \
-             `payload_limit`; raise that, or read the result into types of your own that have \
-             the names"
+             `payload_limit`; raise that, or read them into types of your own that have the \
+             names"
         ))
     }
 }
