@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use wasmpool::{Pool, TaskErrorKind, TaskFuture, TaskOptions, TaskState};
+use wasmpool::{BuildError, Pool, TaskErrorKind, TaskFuture, TaskOptions, TaskState};
 
 use crate::support::{Bench, LONG, within_long};
 
@@ -460,4 +460,24 @@ fn worker_threads_have_the_embedder_s_settings() {
     let mut exited = events.iter().collect::<Vec<_>>();
     exited.sort();
     assert_eq!(exited, expected("exit"));
+}
+
+#[test]
+fn a_pool_whose_workers_get_no_threads_says_so_and_leaves_none_behind() {
+    // No system has room for such a stack.
+    let builder = Pool::builder().workers(3).thread_stack_size(1 << 50);
+    let error = builder.build().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            BuildError::Thread {
+                started: 0,
+                workers: 3,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
+    let message = error.to_string();
+    assert!(message.contains("`ulimit -u`"), "{message}");
 }

@@ -12,6 +12,8 @@ mod inputs;
 #[cfg(target_os = "linux")]
 #[path = "../library/lease.rs"]
 mod lease;
+#[cfg(target_os = "linux")]
+mod limited_hosts;
 mod new;
 mod packages;
 mod resuming;

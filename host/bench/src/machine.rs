@@ -107,7 +107,7 @@ fn allocation(pool: &Pool) -> String {
             page_wise_reset: true,
         } => "pooled, reset page by page (`PAGEMAP_SCAN`), which is not the default".to_owned(),
         Allocation::Pooled { .. } => "pooled, reset as a whole: the default".to_owned(),
-        Allocation::OnDemand { reason } => format!("on demand: {reason}"),
+        Allocation::OnDemand { reason, .. } => format!("on demand: {reason}"),
         // The library may add more ways.
         other => format!("{other:?}"),
     }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
@@ -45,10 +46,26 @@ pub(crate) fn tell_of_cache(pool: &Pool) {
     }
 }
 
+/// Warns on standard error if the host does not let tasks be as fast as they could be.
+pub(crate) fn tell_of_allocation(pool: &Pool) {
+    if let Some(problem) = pool.allocation().problem() {
+        let hint = "`--workers`, `--max-suspended`";
+        let _ = writeln!(io::stderr(), "warning: {} ({hint})", printable(&problem));
+    }
+}
+
 /// Classifies the error of building a pool: usage or environment.
 pub(crate) fn pool_problem(error: BuildError) -> Problem {
     let is_usage = matches!(error, BuildError::Setting { .. });
+    let hint = match error {
+        BuildError::Thread { .. } => Some("with fewer `--workers` the pool takes fewer threads"),
+        _ => None,
+    };
     let error = anyhow::Error::new(error);
+    let error = match hint {
+        Some(hint) => error.context(hint),
+        None => error,
+    };
     if is_usage {
         Problem::Usage(error)
     } else {
@@ -94,7 +111,9 @@ pub(crate) fn load(
     } else {
         let bytes = read(name)?;
         spinner.set_message(format!("compiling {}", printable(name)));
-        spinner.enable_steady_tick(SPINNER_TICK);
+        if may_turn(&spinner) {
+            spinner.enable_steady_tick(SPINNER_TICK);
+        }
         let loaded = pool.load_bytes(&bytes);
         spinner.finish_and_clear();
         loaded
@@ -116,6 +135,15 @@ pub(crate) fn usable(
 pub(crate) fn spinner() -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {msg} ({elapsed})");
     ProgressBar::new_spinner().with_style(style.expect("the template is well-formed"))
+}
+
+/// Whether the spinner is seen, and there is a thread to turn it. Without one it would panic.
+fn may_turn(spinner: &ProgressBar) -> bool {
+    if spinner.is_hidden() {
+        return false;
+    }
+    let trial = thread::Builder::new().spawn(|| ());
+    trial.is_ok_and(|trial| trial.join().is_ok())
 }
 
 /// The requested task, or the obvious one.

@@ -677,7 +677,9 @@ impl Runner for Worker<'_> {
         future.poll(context)
     }
 
-    fn wait_begins(&mut self) {}
+    fn wait_begins(&mut self) -> bool {
+        true
+    }
 
     fn ended(
         &mut self,
@@ -741,6 +743,7 @@ fn stopped(reason: StopReason) -> TaskError {
         StopReason::Cancelled => TaskErrorKind::Cancelled,
         StopReason::TimedOut | StopReason::ComputeTimedOut => TaskErrorKind::TimedOut,
         StopReason::ShutDown => TaskErrorKind::ShutDown,
+        StopReason::NobodyWakes => TaskErrorKind::Internal,
     };
     TaskError::new(kind, "stopped")
 }

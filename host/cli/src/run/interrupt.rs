@@ -32,7 +32,10 @@ impl Interrupt {
             // The channel has room for the only message.
             let _ = sender.try_send(());
         })
-        .context("cannot take over Ctrl-C")?;
+        .context(
+            "cannot take over Ctrl-C, which takes a thread and two descriptors (`ulimit -u`, \
+             `ulimit -n`)",
+        )?;
         Ok(Self { is_heard, wish })
     }
 

@@ -53,6 +53,9 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     args.find_null();
     let interrupt = Interrupt::install().map_err(Problem::Unusable)?;
     let pool = build_pool(&args)?;
+    if !args.quiet {
+        module::tell_of_allocation(&pool);
+    }
     let spinner = match args.quiet || args.no_progress {
         true => ProgressBar::hidden(),
         false => module::spinner(),

@@ -18,6 +18,8 @@ pub(crate) enum StopReason {
     ShutDown = 3,
     /// It has computed for too long.
     ComputeTimedOut = 4,
+    /// It waits, and there is no thread to wake it.
+    NobodyWakes = 5,
 }
 
 /// Reaches running guests.
@@ -210,7 +212,8 @@ impl Control {
             1 => Some(StopReason::Cancelled),
             2 => Some(StopReason::TimedOut),
             3 => Some(StopReason::ShutDown),
-            _ => Some(StopReason::ComputeTimedOut),
+            4 => Some(StopReason::ComputeTimedOut),
+            _ => Some(StopReason::NobodyWakes),
         }
     }
 

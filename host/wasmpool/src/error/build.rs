@@ -16,7 +16,19 @@ pub enum BuildError {
     /// The sandbox does not work on this machine.
     #[error("the sandbox cannot be set up: {0}")]
     Sandbox(String),
-    /// A thread could not be started.
-    #[error("a thread cannot be started")]
-    Thread(#[source] std::io::Error),
+    /// A thread could not be started. The pool takes one for each worker, one that watches them,
+    /// and more when modules are loaded and guests wait.
+    #[error(
+        "a thread cannot be started, after those of {started} of {workers} workers; raise the limit \
+         of threads (`ulimit -u`, or `pids.max` of the container), or ask for fewer workers"
+    )]
+    #[non_exhaustive]
+    Thread {
+        /// How many workers had a thread.
+        started: usize,
+        /// How many workers were asked for.
+        workers: usize,
+        /// What the system said.
+        source: std::io::Error,
+    },
 }

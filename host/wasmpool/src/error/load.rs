@@ -144,7 +144,10 @@ pub enum LoadError {
     #[error("the pool was dropped while the module was being loaded")]
     ShutDown,
     /// A thread to load the module could not be started.
-    #[error("a thread to load it cannot be started")]
+    #[error(
+        "a thread to load it cannot be started; raise the limit of threads (`ulimit -u`, or \
+         `pids.max` of the container), or ask for fewer workers"
+    )]
     Thread(#[source] Arc<std::io::Error>),
 }
 

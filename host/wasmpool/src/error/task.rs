@@ -90,6 +90,12 @@ impl TaskError {
                 TaskErrorKind::ShutDown,
                 "the pool was terminated while the task ran".to_owned(),
             ),
+            StopReason::NobodyWakes => (
+                TaskErrorKind::Internal,
+                "the thread that wakes guests which wait cannot be started; raise the limit of \
+                 threads (`ulimit -u`, or `pids.max` of the container), or ask for fewer workers"
+                    .to_owned(),
+            ),
         };
         Self::new(kind, message)
     }

@@ -119,7 +119,8 @@ impl PoolBuilder {
     /// thousand connections wait. A suspended task holds its instance: some 70 KiB of memory where
     /// the guest is a small one, or up to 320 KiB where the memory was another task's before.
     /// Each place also reserves some 4 GiB of addresses (not memory), of which a process has
-    /// 128 TiB.
+    /// 128 TiB. Where it may have far fewer (`ulimit -v`), places reserve less, and there may be
+    /// fewer of them: see [`Pool::allocation`] and [`Pool::max_suspended`].
     pub fn max_suspended(mut self, tasks: usize) -> Self {
         self.max_suspended = tasks;
         self
@@ -480,8 +481,9 @@ impl PoolBuilder {
     ///
     /// # Errors
     ///
-    /// If a setting is out of its range, the sandbox does not work on this machine, or a
-    /// thread cannot be started.
+    /// If a setting is out of its range, a thread cannot be started, or the sandbox does not work
+    /// on this machine: this process may have too few addresses (`ulimit -v`) or descriptors
+    /// (`ulimit -n`). The error names the limit.
     pub fn build(self) -> Result<Pool, BuildError> {
         let n_workers = self.workers.unwrap_or_else(default_workers);
         if let Some(problem) = self.tenants.problem() {

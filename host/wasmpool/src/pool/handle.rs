@@ -92,9 +92,10 @@ impl Pool {
         let instances = n_workers * instances_per_worker + MAX_LOADS;
         let engine = EngineSettings {
             instances: u32::try_from(instances).expect("both factors are small"),
-            suspended: u32::try_from(max_suspended + PREEMPTED_PER_WORKER * n_workers)
-                .expect("it is bounded"),
+            suspended: u32::try_from(max_suspended).expect("it is bounded"),
+            preempted: u32::try_from(PREEMPTED_PER_WORKER * n_workers).expect("it is bounded"),
             sessions: u32::try_from(sessions.max).expect("it is bounded"),
+            workers: u32::try_from(n_workers).expect("it is bounded"),
             stack,
             fuel: limits.fuel.is_some(),
             epochs,
@@ -108,7 +109,7 @@ impl Pool {
             scheduler: Scheduler::new(
                 queue_capacity,
                 n_workers,
-                max_suspended,
+                sandbox.max_suspended(),
                 tenants,
                 memory_budget.clone(),
             )
@@ -126,8 +127,7 @@ impl Pool {
         });
         registry.serve_memory_budget();
         let loader = Loader::new(load_timeout);
-        let threads =
-            Threads::start(&registry, &loader, n_workers, &threads).map_err(BuildError::Thread)?;
+        let threads = Threads::start(&registry, &loader, n_workers, &threads)?;
         let pool = Self {
             registry,
             loader,
@@ -142,7 +142,9 @@ impl Pool {
         self.threads.n_workers()
     }
 
-    /// How many tasks may be suspended at once.
+    /// How many tasks may be suspended at once: as
+    /// [`PoolBuilder::max_suspended`] says, or fewer where the address space is so small that
+    /// memories reserve nothing ([`allocation`](Self::allocation)).
     pub fn max_suspended(&self) -> usize {
         self.registry.scheduler.queue.max_suspended()
     }
@@ -178,7 +180,7 @@ impl Pool {
     }
 
     /// Where the memory of instances comes from. [`Allocation::OnDemand`] is slower and otherwise
-    /// the same.
+    /// the same. Its [`problem`](Allocation::problem) is a line for the user.
     pub fn allocation(&self) -> &Allocation {
         self.registry.sandbox.allocation()
     }

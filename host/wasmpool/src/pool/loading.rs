@@ -468,7 +468,12 @@ fn list(
                 let _done = done;
                 sandbox.list(unlisted, &driver, &limits, control)
             })
-            .map_err(internal_task)?;
+            .map_err(|error| {
+                internal_task(format_args!(
+                    "a thread to list its tasks cannot be started ({error}); raise the limit of \
+                     threads (`ulimit -u`, or `pids.max` of the container), or ask for fewer workers"
+                ))
+            })?;
         // No watchdog looks after this one, so it is stopped here, and interrupted until it ends.
         // A moment too far away to be expressed never comes.
         let deadline = Instant::now().checked_add(timeout);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::thread::JoinHandle;
 
 use super::loading::Loader;
+use crate::error::BuildError;
 use crate::schedule::{
     CallbackThread, Guard, JobRef, Kept, Registry, Shutdown, WorkerId, run_worker, trace,
 };
@@ -119,7 +120,7 @@ impl Threads {
         loader: &Arc<Loader>,
         n_workers: usize,
         settings: &ThreadSettings,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, BuildError> {
         let mut threads = Self {
             registry: Arc::clone(registry),
             loader: Arc::clone(loader),
@@ -133,7 +134,12 @@ impl Threads {
             watchdog: None,
         };
         // From here on the drop clears away what was started, if a thread cannot be.
-        threads.start_all(n_workers)?;
+        let all = threads.start_all(n_workers);
+        all.map_err(|source| BuildError::Thread {
+            started: threads.n_workers(),
+            workers: n_workers,
+            source,
+        })?;
         Ok(threads)
     }
 

@@ -2,11 +2,13 @@
 //!
 //! Decides by the type of the error and by the reason of a stop, never by the text of a message.
 
+use rustix::io::Errno;
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Error, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use super::abi::PayloadLimitReached;
+use super::address_space::memory_remedy;
 use super::host;
 use super::limiter::{MemoryBudgetUsedUp, MemoryLimitReached};
 use super::store::Stopped;
@@ -119,6 +121,10 @@ fn kind_and_message(
     if stage == Stage::Start {
         // All other errors of the start are the host's: it lacks memory or a slot.
         let message = format!("the module cannot be instantiated: {}", error.root_cause());
+        let message = match error.root_cause().downcast_ref::<Errno>() {
+            Some(&Errno::NOMEM) => format!("{message}; {}", memory_remedy()),
+            _ => message,
+        };
         return (TaskErrorKind::Internal, message);
     }
     // All other errors are violations of the component model's rules, which have no type.

@@ -5,6 +5,7 @@ use wasmtime::{
     WasmBacktraceDetails,
 };
 
+use super::address_space::{self, are_threads_few, has_room, of_threads, size, threads_remedy};
 use super::limiter::MAX_ITEMS;
 use crate::call::Allocation;
 
@@ -13,10 +14,15 @@ use crate::call::Allocation;
 pub(crate) struct EngineSettings {
     /// How many instances may exist at once, beside suspended ones.
     pub(crate) instances: u32,
-    /// How many suspended instances may exist at once.
+    /// How many instances of calls that wait in the host may exist at once. There are fewer where
+    /// the address space has no room for them.
     pub(crate) suspended: u32,
+    /// How many instances of calls that have made room for others may exist beside them.
+    pub(crate) preempted: u32,
     /// How many instances of sessions may exist beside them.
     pub(crate) sessions: u32,
+    /// How many threads run guests, each of which needs a stack of its own.
+    pub(crate) workers: u32,
     /// Bytes of stack for a guest's calls.
     pub(crate) stack: usize,
     /// Whether guests count their fuel.
@@ -97,26 +103,227 @@ const KEPT_OF_TABLE: usize = 64 << 10;
 /// How much of a memory, and of a table, is kept in place when it is reset page by page.
 const KEPT_PAGE_WISE: usize = 1 << 20;
 
-/// Sets up an engine; with pooled memory if the machine allows that.
-pub(super) fn build(settings: EngineSettings) -> Result<(Engine, Allocation), String> {
-    let mut config = config(settings);
+/// What a memory reserves by default, in bytes: as much as it can grow to. Code needs no bounds
+/// checks then.
+const FULL_RESERVATION: u64 = 4 << 30;
+
+/// The guard behind such a memory: the engine's default.
+const FULL_GUARD: u64 = 32 << 20;
+
+/// What a memory reserves where addresses are few: it moves, and is copied, each time that it has
+/// grown by so much.
+const SMALL_RESERVATION: u64 = 64 << 20;
+
+/// How much more a memory without a reservation takes than it needs, each time that it moves.
+const STEP: u64 = 4 << 20;
+
+/// The guard behind a memory whose accesses are checked: one check then does for several accesses
+/// close to each other.
+const SMALL_GUARD: u64 = 64 << 10;
+
+/// What a memory without a reservation takes for a small guest, such as one in Rust: what it has at
+/// the start, and the step.
+const SMALL_MEMORY: u64 = (2 << 20) + STEP;
+
+/// Bytes of addresses that are left to the host itself: to compile a module of some megabytes.
+const FOR_HOST: usize = 512 << 20;
+
+/// The least of that: to compile a small module.
+const LEAST_FOR_HOST: usize = 128 << 20;
+
+/// Threads beside the workers: those that load modules, watch, wake, and read and write.
+const OTHER_THREADS: usize = 6;
+
+/// An engine, and what it has room for.
+pub(super) struct Built {
+    pub(super) engine: Engine,
+    pub(super) allocation: Allocation,
+    /// How many instances of calls that wait there may be: mostly as many as were asked for.
+    pub(super) suspended: u32,
+}
+
+/// Sets up an engine. Its memory is pooled if the machine allows that. Where it does not, the engine
+/// reserves less: as much as there is room for, beside what the host needs.
+pub(super) fn build(settings: EngineSettings) -> Result<Built, String> {
     let page_wise_reset = settings.memory_reset == MemoryReset::PageWise
         && PoolingAllocationConfig::is_pagemap_scan_available()
         && !is_swap_in_use();
-    // A session keeps its instance between two calls, and the engine keeps the stack with it. So it
-    // takes the same as a suspended call.
-    let suspended = settings.suspended.saturating_add(settings.sessions);
-    let slots = slots(settings.instances, suspended, page_wise_reset);
-    config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots));
-    match Engine::new(&config) {
-        Ok(engine) => Ok((engine, Allocation::Pooled { page_wise_reset })),
-        // Some hosts limit the address space that a process may reserve.
-        Err(error) => {
-            let reason = format!("{error:#}");
-            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
-            let engine = Engine::new(&config).map_err(|error| format!("{error:#}"))?;
-            Ok((engine, Allocation::OnDemand { reason }))
+    let limit = address_space::limit();
+    let for_host = FOR_HOST + of_threads(n_threads(settings));
+    let refusal = match pooled(settings, page_wise_reset) {
+        // Without a limit there are far more addresses than an engine reserves.
+        Ok(engine) if limit.is_none() || has_room(for_host) => {
+            let allocation = Allocation::Pooled { page_wise_reset };
+            let suspended = settings.suspended;
+            return Ok(Built {
+                engine,
+                allocation,
+                suspended,
+            });
         }
+        Ok(_) => "too little is left for the host".to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    let reservations = [FULL_RESERVATION, SMALL_RESERVATION];
+    let rung = reservations
+        .into_iter()
+        .find(|&reservation| fits(settings, reservation, for_host));
+    if let Some(reservation) = rung {
+        return on_demand(settings, reservation, settings, limit, &refusal);
+    }
+    let for_host = LEAST_FOR_HOST + of_threads(n_threads(settings));
+    let mut fewer = settings;
+    while fewer.suspended > 0 && !fits(fewer, 0, for_host) {
+        fewer.suspended /= 2;
+    }
+    if fewer.suspended == 0 {
+        // At least one call on each worker has room.
+        let least = EngineSettings {
+            instances: settings.workers,
+            preempted: 0,
+            ..fewer
+        };
+        if !fits(least, 0, for_host) {
+            return Err(no_room(settings, limit));
+        }
+    }
+    on_demand(fewer, 0, settings, limit, &refusal)
+}
+
+fn n_threads(settings: EngineSettings) -> usize {
+    settings.workers as usize + OTHER_THREADS
+}
+
+/// An engine that reserves slots for all instances.
+fn pooled(settings: EngineSettings, page_wise_reset: bool) -> wasmtime::Result<Engine> {
+    let mut config = config(settings);
+    let slots = slots(settings.instances, settings.kept(), page_wise_reset);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(slots));
+    Engine::new(&config)
+}
+
+/// An engine that gets the memory of each instance from the system, and reserves so much for it.
+/// `asked` is what the pool was to have room for.
+fn on_demand(
+    settings: EngineSettings,
+    reservation: u64,
+    asked: EngineSettings,
+    limit: Option<u64>,
+    refusal: &str,
+) -> Result<Built, String> {
+    let mut config = config(settings);
+    config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    reserve(&mut config, reservation);
+    let engine = Engine::new(&config).map_err(|error| format!("{error:#}"))?;
+    let mut reason = match limit {
+        Some(limit) => format!(
+            "the address space of this process is limited to {} (`ulimit -v`), and memory for all \
+             instances takes {}: raise the limit, or ask for fewer workers and suspended tasks",
+            size(limit),
+            size(pooled_size(asked)),
+        ),
+        None => format!(
+            "{} of addresses cannot be reserved ({refusal}): ask for fewer workers and suspended \
+             tasks",
+            size(pooled_size(asked)),
+        ),
+    };
+    if settings.suspended < asked.suspended {
+        let n_suspended = match settings.suspended {
+            0 => "none".to_owned(),
+            suspended => suspended.to_string(),
+        };
+        reason = format!(
+            "{reason}; of {} tasks that may be suspended at once there is room for {n_suspended}",
+            asked.suspended
+        );
+    }
+    Ok(Built {
+        engine,
+        allocation: Allocation::OnDemand {
+            reason,
+            reservation,
+        },
+        suspended: settings.suspended,
+    })
+}
+
+/// Has memories on demand reserve so much.
+fn reserve(config: &mut Config, reservation: u64) {
+    if reservation < FULL_RESERVATION {
+        config
+            .memory_reservation(reservation)
+            .memory_reservation_for_growth(reservation.max(STEP))
+            .memory_guard_size(SMALL_GUARD);
+    }
+    if reservation == 0 {
+        // Each of the compiler's threads would take addresses that are needed elsewhere.
+        config.parallel_compilation(false);
+    }
+}
+
+/// Whether there is room for all instances at once if each memory reserves so much, with their
+/// stacks, beside `for_host` bytes for all else. It is taken, without being touched, and given back.
+fn fits(settings: EngineSettings, reservation: u64, for_host: usize) -> bool {
+    let guard = match reservation {
+        FULL_RESERVATION => FULL_GUARD,
+        _ => SMALL_GUARD,
+    };
+    let memory = reservation.max(SMALL_MEMORY);
+    let mut config = config(settings);
+    let mut slots = PoolingAllocationConfig::new();
+    slots
+        .total_memories(settings.places())
+        .total_stacks(settings.places())
+        .total_tables(1)
+        .total_core_instances(1)
+        .total_component_instances(1)
+        .max_memory_size(usize::try_from(memory).unwrap_or(usize::MAX));
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(slots))
+        .memory_reservation(memory)
+        // A memory of its own has one before it and one behind it.
+        .memory_guard_size(2 * guard);
+    let trial = Engine::new(&config);
+    trial.is_ok() && has_room(for_host)
+}
+
+/// What an engine with pooled memory reserves for memories, in bytes.
+fn pooled_size(settings: EngineSettings) -> u64 {
+    let memories = n_memories(settings.instances, settings.kept());
+    u64::from(memories) * (FULL_RESERVATION + FULL_GUARD)
+}
+
+/// The error where there is room for nothing.
+fn no_room(settings: EngineSettings, limit: Option<u64>) -> String {
+    let workers = settings.workers;
+    match limit {
+        Some(limit) => format!(
+            "the address space of this process is limited to {} (`ulimit -v`), which is too little \
+             for {workers} workers: raise the limit, or ask for fewer workers{}",
+            size(limit),
+            threads_remedy()
+        ),
+        None => {
+            format!("the system has too little memory for {workers} workers: ask for fewer workers")
+        }
+    }
+}
+
+impl EngineSettings {
+    /// How many instances may be kept beside those that run.
+    ///
+    /// A session keeps its instance between two calls, and the engine keeps the stack with it. So it
+    /// takes the same as a suspended call.
+    fn kept(self) -> u32 {
+        let suspended = self.suspended.saturating_add(self.preempted);
+        suspended.saturating_add(self.sessions)
+    }
+
+    /// How many instances there may be. One that is being reset still counts.
+    fn places(self) -> u32 {
+        let running = self.instances.saturating_add(1);
+        running.saturating_add(self.kept())
     }
 }
 
@@ -135,6 +342,8 @@ fn config(settings: EngineSettings) -> Config {
             true => WasmBacktraceDetails::Enable,
             false => WasmBacktraceDetails::Disable,
         })
+        // With one thread for each processor, which the compiler panics without.
+        .parallel_compilation(!are_threads_few())
         // Only native debuggers use it, and it makes loading slower.
         .native_unwind_info(false);
     config
@@ -154,10 +363,7 @@ fn slots(instances: u32, suspended: u32, page_wise_reset: bool) -> PoolingAlloca
         .total_component_instances(places)
         .total_stacks(places)
         .total_core_instances(places.saturating_mul(per_component))
-        .total_memories(with_suspended(
-            MEMORIES_PER_COMPONENT,
-            MEMORIES_PER_SUSPENDED,
-        ))
+        .total_memories(n_memories(instances, suspended))
         .total_tables(with_suspended(TABLES_PER_COMPONENT, TABLES_PER_SUSPENDED))
         .max_core_instances_per_component(per_component)
         .max_memories_per_component(MEMORIES_PER_COMPONENT)
@@ -183,6 +389,14 @@ fn slots(instances: u32, suspended: u32, page_wise_reset: bool) -> PoolingAlloca
             .table_keep_resident(KEPT_OF_TABLE);
     }
     config
+}
+
+/// How many memories a pool of slots has.
+fn n_memories(instances: u32, suspended: u32) -> u32 {
+    let of_running = instances
+        .saturating_add(1)
+        .saturating_mul(MEMORIES_PER_COMPONENT);
+    of_running.saturating_add(suspended.saturating_mul(MEMORIES_PER_SUSPENDED))
 }
 
 /// Whether this machine may move memory to swap space. True if that is unknown.

@@ -241,7 +241,14 @@ impl Instance {
         let error = match (ended.outcome, control.stop_reason()) {
             // The task itself was stopped, whatever the guest returned. The initializer has not
             // failed.
-            (_, Some(reason @ (StopReason::Cancelled | StopReason::ShutDown))) => {
+            (
+                _,
+                Some(
+                    reason @ (StopReason::Cancelled
+                    | StopReason::ShutDown
+                    | StopReason::NobodyWakes),
+                ),
+            ) => {
                 return Err(stopped(reason));
             }
             (Ok(_), Some(reason @ (StopReason::TimedOut | StopReason::ComputeTimedOut))) => {

@@ -4,6 +4,7 @@
 //! stop. It knows nothing of queues, futures or threads.
 
 mod abi;
+mod address_space;
 mod bindings;
 mod blocking;
 mod cache;
@@ -69,6 +70,7 @@ pub(crate) struct Sandbox {
     cache: Cache,
     lookups: Arc<Lookups>,
     allocation: Allocation,
+    max_suspended: usize,
     reactor: Reactor,
 }
 
@@ -264,16 +266,24 @@ impl Sandbox {
         host_functions: HostFunctions,
         cache: Cache,
     ) -> Result<Self, String> {
-        let (engine, allocation) = engine::build(settings)?;
+        let engine::Built {
+            engine,
+            allocation,
+            suspended,
+        } = engine::build(settings)?;
         let linkers =
             Linkers::new(&engine, host_functions).map_err(|error| format!("{error:#}"))?;
-        let reactor = Reactor::new().map_err(|error| format!("its reactor: {error}"))?;
+        let reactor = Reactor::new().map_err(|error| {
+            let remedy = address_space::descriptor_remedy();
+            format!("its reactor: {error}; {remedy}")
+        })?;
         Ok(Self {
             engine,
             linkers,
             cache,
             lookups: Arc::default(),
             allocation,
+            max_suspended: suspended as usize,
             reactor,
         })
     }
@@ -298,6 +308,11 @@ impl Sandbox {
         &self.allocation
     }
 
+    /// How many suspended calls there is room for: those that were asked for, or fewer.
+    pub(crate) fn max_suspended(&self) -> usize {
+        self.max_suspended
+    }
+
     pub(crate) fn cache(&self) -> &Cache {
         &self.cache
     }
@@ -312,7 +327,8 @@ impl Sandbox {
     fn unlisted(&self, loaded: Loaded) -> Unlisted {
         // Functions of the embedder may have spawned work on the runtime before a guest waits.
         if !loaded.compiled.host_imports().is_empty() {
-            self.reactor.start();
+            // Without a thread to be had, a guest that waits tries again, and is told.
+            let _ = self.reactor.start();
         }
         Unlisted(loaded)
     }
@@ -330,8 +346,27 @@ impl Sandbox {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn load_precompiled(&self, path: &Path) -> Result<Unlisted, LoadError> {
         // SAFETY: passed on to the caller.
-        let loaded = unsafe { module::load_precompiled(&self.engine, &self.linkers, path) }?;
+        let loaded = unsafe { module::load_precompiled(&self.engine, &self.linkers, path) };
+        let loaded = loaded.map_err(|error| match error {
+            LoadError::Unfit(unfit) => LoadError::Unfit(self.with_cause(unfit)),
+            error => error,
+        })?;
         Ok(self.unlisted(loaded))
+    }
+
+    /// Why native code does not fit, if that may be for the code of this pool, which depends on how
+    /// much its memories reserve.
+    fn with_cause(&self, unfit: String) -> String {
+        match &self.allocation {
+            Allocation::OnDemand {
+                reason,
+                reservation,
+            } => format!(
+                "{unfit}; a memory of this pool reserves {reservation} bytes, since {reason}; or \
+                 compile it within the same limit"
+            ),
+            Allocation::Pooled { .. } => unfit,
+        }
     }
 
     /// Has the module list its own tasks.

@@ -8,17 +8,23 @@
 //! The runtime also has the threads for files on slow disks, as many as are in use. They end after
 //! ten seconds without work.
 
+use std::panic::catch_unwind;
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 
 use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 use tokio::sync::oneshot;
 
+use super::address_space::check_descriptors;
 use crate::sync::{Mutex, lock};
 
 /// How many file operations on slow disks are under way at once. An NFS client has as many requests
 /// under way with one server by default (`NFS4_DEF_SLOT_TABLE_SIZE` in Linux), so more threads would
 /// only wait in the system instead of here.
 const MAX_FILE_OPERATIONS: usize = 64;
+
+/// How many descriptors the runtime takes: for `epoll`, for its wake-ups and for signals.
+const DESCRIPTORS: usize = 5;
 
 pub(crate) struct Reactor {
     handle: Handle,
@@ -41,11 +47,18 @@ enum State {
 
 impl Reactor {
     pub(crate) fn new() -> std::io::Result<Self> {
-        let runtime = Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(MAX_FILE_OPERATIONS)
-            .thread_name("wasmpool-files")
-            .build()?;
+        // Where they do not suffice for signals, the runtime panics and writes that to standard
+        // error.
+        check_descriptors(DESCRIPTORS)?;
+        let build = || {
+            Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(MAX_FILE_OPERATIONS)
+                .thread_name("wasmpool-files")
+                .build()
+        };
+        let panicked = |_| Err(std::io::Error::other("the runtime cannot be set up"));
+        let runtime = catch_unwind(build).unwrap_or_else(panicked)?;
         Ok(Self {
             handle: runtime.handle().clone(),
             state: Mutex::new(State::Idle(runtime)),
@@ -56,30 +69,30 @@ impl Reactor {
         self.handle.enter()
     }
 
-    /// Starts the thread, unless it was started before. To be called when a guest waits.
-    pub(crate) fn start(&self) {
+    /// Starts the thread, unless it was started before. To be called when a guest waits. Where the
+    /// system has no thread to give, the next call tries again.
+    pub(crate) fn start(&self) -> std::io::Result<()> {
         let mut state = lock(&self.state);
-        let runtime = match std::mem::replace(&mut *state, State::Stopped) {
-            State::Idle(runtime) => runtime,
-            started => {
-                *state = started;
-                return;
-            }
-        };
+        if !matches!(*state, State::Idle(_)) {
+            return Ok(());
+        }
         let (stop, is_stopped) = oneshot::channel();
+        let (lend, lent) = mpsc::channel::<Runtime>();
         let thread = thread::Builder::new()
             .name("wasmpool-reactor".to_owned())
             .spawn(move || {
+                let runtime = lent.recv().expect("sent once the thread has started");
                 // The sender is dropped to stop the thread, which is an error here.
                 let _ = runtime.block_on(is_stopped);
                 // Does not wait for the file operations of stopped guests, which may take long.
                 runtime.shutdown_background();
-            });
-        // Without the thread, only its timeout wakes a guest that waits, and the task ends as timed
-        // out.
-        if let Ok(thread) = thread {
-            *state = State::Driven { stop, thread };
+            })?;
+        if let State::Idle(runtime) = std::mem::replace(&mut *state, State::Driven { stop, thread })
+        {
+            let sent = lend.send(runtime);
+            assert!(sent.is_ok(), "the thread waits for it");
         }
+        Ok(())
     }
 
     /// Ends the thread, and blocks until it has ended. No guest may wait any more.

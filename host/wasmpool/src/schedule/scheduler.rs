@@ -58,8 +58,8 @@ pub(crate) trait Runner {
         context: &mut Context<'_>,
     ) -> Poll<CallEnd>;
 
-    /// A call waits from now on, until it is woken.
-    fn wait_begins(&mut self);
+    /// A call waits from now on, until it is woken. Returns whether somebody can wake it.
+    fn wait_begins(&mut self) -> bool;
 
     /// The call has ended, in whichever way; its task is not settled yet.
     fn ended(
@@ -372,8 +372,13 @@ impl Scheduler {
             if !yields && (is_first || cell.is_woken()) {
                 continue;
             }
-            if !yields {
-                runner.wait_begins();
+            if !yields && !runner.wait_begins() {
+                let control = call.control();
+                // If it was stopped before, it is woken when that takes effect.
+                if control.stop(StopReason::NobodyWakes) {
+                    control.force();
+                    continue;
+                }
             }
             let may_leave = call.call.payload.may_be_suspended()
                 && match yields {

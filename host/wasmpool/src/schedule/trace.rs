@@ -142,11 +142,8 @@ pub(crate) fn pool_built(workers: usize, allocation: &Allocation) {
     #[cfg(feature = "tracing")]
     contain_panic(|| {
         info!(workers, ?allocation, "pool built");
-        if let Allocation::OnDemand { reason } = allocation {
-            warn!(
-                reason,
-                "instances are slower: their memory cannot be reserved"
-            );
+        if let Some(problem) = allocation.problem() {
+            warn!("{problem}");
         }
     });
 }

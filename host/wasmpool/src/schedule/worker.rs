@@ -263,8 +263,8 @@ impl Runner for Worker<'_> {
         future.poll(context)
     }
 
-    fn wait_begins(&mut self) {
-        self.registry.sandbox.reactor().start();
+    fn wait_begins(&mut self) -> bool {
+        self.registry.sandbox.reactor().start().is_ok()
     }
 
     fn ended(

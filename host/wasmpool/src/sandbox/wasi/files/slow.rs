@@ -6,13 +6,14 @@
 
 use std::fs;
 use std::os::fd::AsFd;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::runtime::Handle;
 use wasmtime_wasi::filesystem::{Descriptor, Dir};
 use wasmtime_wasi::runtime::spawn_blocking;
 
 use super::SLOW;
-use crate::sync::Arc;
+use crate::sync::{Arc, Mutex, lock};
 
 /// File systems whose data is on another machine, or comes from another process of this one.
 #[cfg(target_os = "linux")]
@@ -73,11 +74,27 @@ pub(super) async fn run<T: Send + 'static>(
     operation: impl FnOnce(&Dir) -> T + Send + 'static,
 ) -> T {
     if dir.open_mode.contains(SLOW) {
-        let dir = dir.clone();
-        spawn_blocking(move || operation(&dir)).await
+        // Where the system has no thread to give, the operation is still here.
+        let operation = Arc::new(Mutex::new(Some(operation)));
+        let (there, theirs) = (Arc::clone(&operation), dir.clone());
+        let take = move || lock(&there).take();
+        let begun = begin(|| spawn_blocking(move || take().map(|operation| operation(&theirs))));
+        let done = match begun {
+            Some(done) => done.await,
+            // A later thread of the runtime finds nothing to do.
+            None => lock(&operation).take().map(|operation| operation(dir)),
+        };
+        done.expect("the operation is taken once")
     } else {
         operation(dir)
     }
+}
+
+/// Has a thread of the runtime begin something. `None` if the system has no thread to give.
+fn begin<T>(spawn: impl FnOnce() -> T) -> Option<T> {
+    // The runtime panics then, if it has no thread that will do it later, and the panic is told on
+    // standard error. To try a thread before would cost each operation tens of microseconds.
+    catch_unwind(AssertUnwindSafe(spawn)).ok()
 }
 
 /// What a guest has open on slow disks.
@@ -112,7 +129,10 @@ impl SlowFiles {
         let is_unused = |file: &mut Arc<fs::File>| Arc::strong_count(file) == 1;
         let unused = self.open.extract_if(.., is_unused).collect::<Vec<_>>();
         if !unused.is_empty() {
-            spawn_blocking(move || drop(unused)).await;
+            // What no thread closes is closed here.
+            if let Some(closed) = begin(|| spawn_blocking(move || drop(unused))) {
+                closed.await;
+            }
         }
     }
 }
@@ -123,7 +143,7 @@ impl Drop for SlowFiles {
         if let Some(runtime) = &self.runtime
             && !open.is_empty()
         {
-            runtime.spawn_blocking(move || drop(open));
+            drop(begin(|| runtime.spawn_blocking(move || drop(open))));
         }
     }
 }
