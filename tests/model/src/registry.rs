@@ -87,6 +87,8 @@ pub(crate) struct Registry {
     /// How many threads were given up. In the model checker any time may pass, so a thread that is
     /// only slow may be given up as well.
     pub(crate) n_given_up: UntrackedUsize,
+    /// Not 0 if the pool has no thread to wake guests that wait.
+    pub(crate) nobody_wakes: UntrackedUsize,
     /// Guests that were stopped. The lock is the standard library's, which the model checker does
     /// not see, so nothing that it sees may be done while it is held.
     pub(crate) halts: Untracked<Vec<Halt>>,
@@ -209,6 +211,7 @@ impl Registry {
             n_instances: UntrackedUsize::new(0),
             n_attempts: UntrackedUsize::new(0),
             n_given_up: UntrackedUsize::new(0),
+            nobody_wakes: UntrackedUsize::new(0),
             halts: Untracked::default(),
         })
     }
@@ -678,7 +681,7 @@ impl Runner for Worker<'_> {
     }
 
     fn wait_begins(&mut self) -> bool {
-        true
+        self.registry.nobody_wakes.load(Ordering::Relaxed) == 0
     }
 
     fn ended(

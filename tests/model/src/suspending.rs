@@ -7,6 +7,7 @@ use crate::error::TaskErrorKind;
 use crate::registry::{Guest, RESULT, Registry};
 use crate::schedule::Blocking;
 use crate::sync::Arc;
+use crate::sync::atomic::Ordering;
 
 /// Calls that wait release their worker for other calls, and each continues when it is woken.
 pub fn a_call_that_waits_holds_no_worker() {
@@ -55,6 +56,29 @@ pub fn at_the_bound_a_call_waits_on_its_worker() {
         for future in &futures {
             assert_eq!(future.wait().expect("it was woken"), RESULT);
         }
+    });
+}
+
+/// Where the system has no thread for that, a call that waits ends instead of waiting for ever, also
+/// if it is cancelled just then; and its worker goes on.
+pub fn a_call_that_nobody_can_wake_ends() {
+    check(|| {
+        let registry = Registry::new(1, 10);
+        registry.nobody_wakes.store(1, Ordering::SeqCst);
+        let limits = Registry::limits();
+        let futures = [Guest::Waiting, Guest::Waiting, Guest::Short]
+            .map(|guest| registry.submit(guest, limits, Blocking::Never).unwrap());
+        let [first, second, short] = &futures;
+        registry.open(
+            1,
+            [&|| {
+                second.cancel();
+                let error = first.wait().expect_err("it cannot wait");
+                assert_eq!(error.kind(), TaskErrorKind::Internal);
+                second.wait().expect_err("it is cancelled, or cannot wait");
+                assert_eq!(short.wait().expect("a worker is free for it"), RESULT);
+            }],
+        );
     });
 }
 

@@ -121,6 +121,7 @@ claims! {
         a_call_that_waits_holds_no_worker,
         a_wake_up_finds_the_call_wherever_it_is,
         at_the_bound_a_call_waits_on_its_worker,
+        a_call_that_nobody_can_wake_ends,
         a_suspended_call_is_cancelled,
         a_suspended_call_is_stopped_in_time,
         a_thread_that_is_blocked_is_given_up,
