@@ -225,10 +225,26 @@ fn shared_objects_and_sessions_have_figures() {
 }
 
 #[test]
+fn what_the_host_does_for_guests_has_figures() {
+    let report = report_of(&["--filter", "host"]);
+    assert_figures(&report);
+    let rows = rows(&report);
+    for subject in [
+        "a function of the host, with an enum and a text",
+        "opening, reading 4 KiB of and closing a file",
+    ] {
+        for arm in ["native", "warm"] {
+            assert!(rows.contains(&(subject, arm)), "{rows:?}");
+        }
+    }
+    assert!(rows.contains(&("the same with a memory budget", "fresh")));
+}
+
+#[test]
 fn an_unknown_question_is_refused_with_the_list() {
     let run = run(&["bench", "--filter", "speed"]);
     run.assert_code(2).assert_stderr("speed").assert_stderr(
-        "dispatch, compute, start, payload, stopping, memory, blast, scaling, waiting, sharing, children, objects",
+        "dispatch, compute, start, payload, stopping, memory, blast, scaling, waiting, sharing, children, objects, host",
     );
 }
 

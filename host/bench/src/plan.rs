@@ -69,6 +69,8 @@ pub enum Topic {
     Children,
     /// The cost of what tasks share.
     Objects,
+    /// The cost of what the host does for a guest.
+    Host,
     /// The user's own task; not in [`Topic::ALL`].
     Own,
 }
@@ -88,6 +90,7 @@ impl Topic {
         Self::Sharing,
         Self::Children,
         Self::Objects,
+        Self::Host,
     ];
 
     /// Its name in `--filter`.
@@ -105,6 +108,7 @@ impl Topic {
             Self::Sharing => "sharing",
             Self::Children => "children",
             Self::Objects => "objects",
+            Self::Host => "host",
             Self::Own => "own",
         }
     }
@@ -129,6 +133,7 @@ impl Topic {
             Self::Sharing => "How long does a task wait for another tenant's?",
             Self::Children => "What does a task cost that a task starts?",
             Self::Objects => "What does it cost to share and to keep state?",
+            Self::Host => "What does the host cost a guest?",
             Self::Own => "What does your own task cost?",
         }
     }

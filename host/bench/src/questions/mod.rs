@@ -8,6 +8,7 @@ mod blast;
 mod children;
 pub(crate) mod compute;
 mod dispatch;
+mod host;
 pub(crate) mod memory;
 mod objects;
 pub(crate) mod own;
@@ -47,6 +48,7 @@ pub(crate) fn ask(topic: Topic, bench: &mut Bench<'_>) -> Vec<Question> {
         Topic::Sharing => vec![sharing::ask(bench)],
         Topic::Children => vec![children::ask(bench)],
         Topic::Objects => vec![objects::ask(bench)],
+        Topic::Host => vec![host::ask(bench)],
         // Measured by `run_own`.
         Topic::Own => Vec::new(),
     }
