@@ -259,7 +259,7 @@ fn too_few_rounds_for_an_interval_are_refused() {
 fn the_questions_are_listed() {
     let run = run(&["bench", "--list"]);
     let listed = run.assert_code(0).stdout.lines().count();
-    assert_eq!(listed, 12, "{}", run.stdout);
+    assert_eq!(listed, 13, "{}", run.stdout);
 }
 
 #[test]

@@ -40,6 +40,8 @@ enum Level {
     Warning,
 }
 
+type Write = dyn Fn(&Level, &str);
+
 /// What answers a guest, and native code.
 fn write(level: &Level, message: &str) {
     black_box((level, message));
@@ -53,7 +55,7 @@ trait Caller {
 
 /// Native code, on the thread of the measurement.
 struct Native {
-    write: Box<dyn Fn(&Level, &str)>,
+    write: Box<Write>,
     file: PathBuf,
 }
 
