@@ -13,6 +13,7 @@ use std::process::Command;
 /// The guests to build.
 const GUESTS: &[Guest] = &[
     Guest::named("articles"),
+    Guest::named("awaiting"),
     Guest {
         package: "wasmpool-factorizer",
         ..Guest::named("factorizer")

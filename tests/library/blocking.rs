@@ -46,7 +46,11 @@ fn a_connection_that_is_never_accepted() {
 
 #[test]
 fn a_file_that_cannot_be_opened_for_long() {
-    for guest in [wasmpool_guests::PROGRAMS, wasmpool_guests::PROGRAMS_P1] {
+    for guest in [
+        wasmpool_guests::PROGRAMS,
+        wasmpool_guests::PROGRAMS_P1,
+        wasmpool_guests::AWAITING,
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "").unwrap();

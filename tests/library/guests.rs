@@ -55,6 +55,20 @@ mod named {
         }
     }
 
+    pub(super) fn awaiting(bench: &Bench) {
+        let module = bench.pool.load(wasmpool_guests::AWAITING.path()).unwrap();
+        assert_eq!(module.program().unwrap().name, "wasi:cli/run");
+        let tests = include_str!("asynchronous.rs");
+        for task in module.tasks() {
+            if let Some((_, name)) = task.name.split_once('#') {
+                assert!(
+                    tests.contains(&format!("\"{name}\"")),
+                    "no test for `{name}`"
+                );
+            }
+        }
+    }
+
     pub(super) fn factorizer(bench: &Bench) {
         let names = ["factorize", "factorize_many", "is_prime"];
         let tasks = bench.factorizer.tasks().iter().map(|task| &*task.name);

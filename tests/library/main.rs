@@ -1,5 +1,6 @@
 //! The library, through its public API, on real guests.
 
+mod asynchronous;
 #[cfg(target_os = "linux")]
 mod blocking;
 mod cache;
@@ -47,3 +48,4 @@ mod tenants;
 mod tracing;
 mod traits;
 mod uninterruptible;
+mod wasi_3;

@@ -12,9 +12,18 @@ use wasmpool::{
 
 use crate::support::{Bench, LONG, within_long};
 
-/// Runs `check` with the same program built for each version of WASI.
+/// Runs `check` with the same program for each version of WASI: preview 1, 0.2 and 0.3.
 pub(crate) fn for_each_program(pool: &Pool, check: impl Fn(&str, TaskModule)) {
-    for guest in [wasmpool_guests::PROGRAMS, wasmpool_guests::PROGRAMS_P1] {
+    check(
+        "programs_p1",
+        pool.load(wasmpool_guests::PROGRAMS_P1.path()).unwrap(),
+    );
+    for_each_component(pool, check);
+}
+
+/// The same for those versions in which programs are components.
+pub(crate) fn for_each_component(pool: &Pool, check: impl Fn(&str, TaskModule)) {
+    for guest in [wasmpool_guests::PROGRAMS, wasmpool_guests::AWAITING] {
         check(guest.name, pool.load(guest.path()).unwrap());
     }
 }

@@ -13,7 +13,7 @@ use wasmpool::{
     TaskOptions,
 };
 
-use crate::programs::for_each_program;
+use crate::programs::{for_each_component, for_each_program};
 use crate::support::{Bench, LONG};
 
 fn pool() -> Pool {
@@ -551,114 +551,117 @@ fn answering_once() -> (u16, std::thread::JoinHandle<()>) {
     (port, server)
 }
 
-// Preview 1 cannot connect, so these tests are for preview 2.
+// Preview 1 cannot connect, so these tests are for the later versions.
 
 #[test]
 fn a_granted_address_can_be_connected_to_and_no_other() {
     let pool = pool();
-    let module = pool.load(wasmpool_guests::PROGRAMS.path()).unwrap();
-    let (port, server) = answering_once();
-    let other = TcpListener::bind("127.0.0.1:0").unwrap();
-    other.set_nonblocking(true).unwrap();
-    let other_address = other.local_addr().unwrap().to_string();
-    let granted = format!("127.0.0.1:{port}");
-    let rights = Capabilities::new().net(&granted).unwrap();
+    for_each_component(&pool, |_, module| {
+        let (port, server) = answering_once();
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        other.set_nonblocking(true).unwrap();
+        let other_address = other.local_addr().unwrap().to_string();
+        let granted = format!("127.0.0.1:{port}");
+        let rights = Capabilities::new().net(&granted).unwrap();
 
-    allowed(
-        run(&pool, &module, &rights, &["connect", &granted]),
-        "hello programs\n",
-    );
-    server.join().unwrap();
-    let check = |arguments: &[&str], expected: &[&str]| {
-        let child = start(&pool, &module, &rights, arguments);
+        allowed(
+            run(&pool, &module, &rights, &["connect", &granted]),
+            "hello programs\n",
+        );
+        server.join().unwrap();
+        let check = |arguments: &[&str], expected: &[&str]| {
+            let child = start(&pool, &module, &rights, arguments);
+            refused(child.wait().unwrap());
+            assert_eq!(child.task().report().unwrap().refused, expected);
+        };
+        check(
+            &["connect", &other_address],
+            &[&format!("connect to {other_address}")],
+        );
+        check(
+            &["connect", &format!("[::1]:{port}")],
+            &[&format!("connect to [::1]:{port}")],
+        );
+        check(&["lookup", "localhost"], &["look up `localhost`"]);
+        check(&["listen", "127.0.0.1:0"], &["bind to 127.0.0.1:0"]);
+        // The program has a port by then, which the test does not know.
+        let child = start(&pool, &module, &rights, &["listen", "0.0.0.0:0"]);
         refused(child.wait().unwrap());
-        assert_eq!(child.task().report().unwrap().refused, expected);
-    };
-    check(
-        &["connect", &other_address],
-        &[&format!("connect to {other_address}")],
-    );
-    check(
-        &["connect", &format!("[::1]:{port}")],
-        &[&format!("connect to [::1]:{port}")],
-    );
-    check(&["lookup", "localhost"], &["look up `localhost`"]);
-    check(&["listen", "127.0.0.1:0"], &["bind to 127.0.0.1:0"]);
-    // The program has a port by then, which the test does not know.
-    let child = start(&pool, &module, &rights, &["listen", "0.0.0.0:0"]);
-    refused(child.wait().unwrap());
-    let listen = &child.task().report().unwrap().refused[0];
-    assert!(listen.starts_with("listen on 0.0.0.0:"), "{listen}");
-    check(&["udp", "127.0.0.1:0"], &[]);
-    assert!(other.accept().is_err(), "nobody came");
+        let listen = &child.task().report().unwrap().refused[0];
+        assert!(listen.starts_with("listen on 0.0.0.0:"), "{listen}");
+        check(&["udp", "127.0.0.1:0"], &[]);
+        assert!(other.accept().is_err(), "nobody came");
+    });
 }
 
 #[test]
 fn a_granted_name_can_be_looked_up_and_connected_to() {
     let pool = pool();
-    let module = pool.load(wasmpool_guests::PROGRAMS.path()).unwrap();
-    let (port, server) = answering_once();
-    let rights = Capabilities::new()
-        .net(&format!("LocalHost:{port}"))
-        .unwrap();
-    let output = run(&pool, &module, &rights, &["lookup", "localhost"]);
-    let addresses = String::from_utf8(output.stdout).unwrap();
-    assert!(
-        addresses.lines().any(|address| address == "127.0.0.1"),
-        "{addresses}"
-    );
-    // The address itself was not granted.
-    refused(run(
-        &pool,
-        &module,
-        &rights,
-        &["connect", &format!("127.0.0.1:{port}")],
-    ));
-    let child = start(
-        &pool,
-        &module,
-        &rights,
-        &["connect", &format!("localhost:{}", port - 1)],
-    );
-    refused(child.wait().unwrap());
-    assert!(!child.task().report().unwrap().refused.is_empty());
-    let output = run(
-        &pool,
-        &module,
-        &rights,
-        &["connect", &format!("localhost:{port}")],
-    );
-    allowed(output, "hello programs\n");
-    server.join().unwrap();
-    let child = start(&pool, &module, &rights, &["lookup", "example.org"]);
-    refused(child.wait().unwrap());
-    assert_eq!(
-        child.task().report().unwrap().refused,
-        ["look up `example.org`"]
-    );
+    for_each_component(&pool, |_, module| {
+        let (port, server) = answering_once();
+        let rights = Capabilities::new()
+            .net(&format!("LocalHost:{port}"))
+            .unwrap();
+        let output = run(&pool, &module, &rights, &["lookup", "localhost"]);
+        let addresses = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            addresses.lines().any(|address| address == "127.0.0.1"),
+            "{addresses}"
+        );
+        // The address itself was not granted.
+        refused(run(
+            &pool,
+            &module,
+            &rights,
+            &["connect", &format!("127.0.0.1:{port}")],
+        ));
+        let child = start(
+            &pool,
+            &module,
+            &rights,
+            &["connect", &format!("localhost:{}", port - 1)],
+        );
+        refused(child.wait().unwrap());
+        assert!(!child.task().report().unwrap().refused.is_empty());
+        let output = run(
+            &pool,
+            &module,
+            &rights,
+            &["connect", &format!("localhost:{port}")],
+        );
+        allowed(output, "hello programs\n");
+        server.join().unwrap();
+        let child = start(&pool, &module, &rights, &["lookup", "example.org"]);
+        refused(child.wait().unwrap());
+        assert_eq!(
+            child.task().report().unwrap().refused,
+            ["look up `example.org`"]
+        );
+    });
 }
 
 #[test]
 fn a_program_that_waits_for_the_network_is_stopped() {
     let bench = Bench::with_workers(1);
-    let module = bench.pool.load(wasmpool_guests::PROGRAMS.path()).unwrap();
-    // The system accepts the connection, and the server sends nothing.
-    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = silent.local_addr().unwrap().to_string();
-    let rights = Capabilities::new().net(&address).unwrap();
-    // Enough time to connect.
-    let options = TaskOptions::new().task_timeout(Duration::from_millis(500));
-    let mut command = module.command().unwrap();
-    command.args(["connect", &address]);
-    command.options(options.capabilities(rights.clone()));
-    let late = command.spawn(&bench.pool).unwrap();
-    let outcome = late.wait_timeout(LONG).expect("it is stopped");
-    assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::TimedOut);
-    let waiting = start(&bench.pool, &module, &rights, &["connect", &address]);
-    // The program is connected when the second connection is there.
-    drop((silent.accept().unwrap(), silent.accept().unwrap()));
-    waiting.kill();
-    bench.assert_healthy();
+    for_each_component(&bench.pool, |_, module| {
+        // The system accepts the connection, and the server sends nothing.
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = silent.local_addr().unwrap().to_string();
+        let rights = Capabilities::new().net(&address).unwrap();
+        // Enough time to connect.
+        let options = TaskOptions::new().task_timeout(Duration::from_millis(500));
+        let mut command = module.command().unwrap();
+        command.args(["connect", &address]);
+        command.options(options.capabilities(rights.clone()));
+        let late = command.spawn(&bench.pool).unwrap();
+        let outcome = late.wait_timeout(LONG).expect("it is stopped");
+        assert_eq!(outcome.unwrap_err().kind(), TaskErrorKind::TimedOut);
+        let waiting = start(&bench.pool, &module, &rights, &["connect", &address]);
+        // The program is connected when the second connection is there.
+        drop((silent.accept().unwrap(), silent.accept().unwrap()));
+        waiting.kill();
+        bench.assert_healthy();
+    });
 }
 
 #[test]

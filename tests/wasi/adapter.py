@@ -23,7 +23,7 @@ def get_version():
 
 
 def get_wasi_versions():
-    return ["wasm32-wasip1", "wasm32-wasip2"]
+    return ["wasm32-wasip1", "wasm32-wasip2", "wasm32-wasip3"]
 
 
 def get_wasi_worlds():

@@ -162,7 +162,12 @@ impl Control {
         yields
     }
 
-    /// Whether the guest has returned to its worker for others since this was last called.
+    /// Whether the guest has returned to its worker for others, and not to wait.
+    pub(crate) fn has_yielded(&self) -> bool {
+        self.has_yielded.load(Ordering::SeqCst)
+    }
+
+    /// The same since this was last called.
     pub(crate) fn take_yielded(&self) -> bool {
         self.has_yielded.swap(false, Ordering::SeqCst)
     }

@@ -24,7 +24,7 @@ impl BlockingDriver {
         future: impl Future<Output = wasmtime::Result<T>>,
     ) -> wasmtime::Result<T> {
         let future = pin!(future);
-        let mut future = pin!(until_stopped(control, future));
+        let mut future = pin!(until_stopped(control, None, future));
         self.0.block_on(poll_fn(|context| {
             control.wake_on_force(context.waker());
             future.as_mut().poll(context)

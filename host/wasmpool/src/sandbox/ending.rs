@@ -106,7 +106,8 @@ fn kind_and_message(
         return (TaskErrorKind::NotGranted, not_granted.to_string());
     }
     if let Some(ResourceTableError::Full) = error.downcast_ref() {
-        let message = "too many handles: open files, sockets, streams and timers at once";
+        let message =
+            "too many handles: open files, sockets, streams, timers and calls under way at once";
         return (TaskErrorKind::HandleLimit, message.to_owned());
     }
     if let Some(I32Exit(code)) = error.downcast_ref() {

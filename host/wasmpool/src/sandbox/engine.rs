@@ -336,7 +336,7 @@ fn config(settings: EngineSettings) -> Config {
         .relaxed_simd_deterministic(settings.deterministic_numbers)
         .max_wasm_stack(settings.stack)
         .async_stack_size(settings.stack + HOST_STACK)
-        // Costs 0.2 µs per call, for concurrency within one store, which no task here uses.
+        // Costs 0.2 µs per call, for concurrency within one store, which few components use.
         .concurrency_support(false)
         .wasm_backtrace_details(match settings.backtrace_lines {
             true => WasmBacktraceDetails::Enable,
@@ -397,6 +397,25 @@ fn n_memories(instances: u32, suspended: u32) -> u32 {
         .saturating_add(1)
         .saturating_mul(MEMORIES_PER_COMPONENT);
     of_running.saturating_add(suspended.saturating_mul(MEMORIES_PER_SUSPENDED))
+}
+
+/// An engine for components of which several functions can be under way at once. A memory reserves
+/// `reservation` bytes; by default as much as it can grow to.
+///
+/// Its memories and stacks come from the system one by one. A pool of them would have to have room
+/// for all the stacks that the subtasks of all guests may need.
+pub(super) fn concurrent(
+    settings: EngineSettings,
+    reservation: Option<u64>,
+) -> Result<Engine, String> {
+    let mut config = config(settings);
+    config
+        .concurrency_support(true)
+        .allocation_strategy(InstanceAllocationStrategy::OnDemand);
+    if let Some(reservation) = reservation {
+        reserve(&mut config, reservation);
+    }
+    Engine::new(&config).map_err(|error| format!("{error:#}"))
 }
 
 /// Whether this machine may move memory to swap space. True if that is unknown.

@@ -8,6 +8,7 @@ use wasmtime::Engine;
 use wasmtime::component::types::{self, ComponentItem};
 use wasmtime::component::{Component, ComponentExportIndex};
 
+use super::abi::AsyncFunction;
 use super::wasi::program::{self, Start};
 use super::{EntryPoint, TaskInfo, module};
 use crate::value::{Signature, Type, Uncallable, text};
@@ -108,7 +109,9 @@ pub(super) fn read(engine: &Engine, component: &Component, contract: Option<&str
 fn is_program(name: &str, instance: &types::ComponentInstance, engine: &Engine) -> bool {
     let function = instance.exports(engine).find(|(name, _)| *name == "run");
     let signature = match function.map(|(_, export)| export.ty) {
-        Some(ComponentItem::ComponentFunc(function)) => signature(&function, &mut { MAX_TYPES }),
+        Some(ComponentItem::ComponentFunc(function)) => {
+            signature(&function, Streams::Refused, &mut { MAX_TYPES })
+        }
         _ => return false,
     };
     let run = Signature {
@@ -119,7 +122,9 @@ fn is_program(name: &str, instance: &types::ComponentInstance, engine: &Engine) 
         }),
     };
     module::interface(name) == program::NAME
-        && module::version(name).starts_with("0.2.")
+        && program::VERSIONS
+            .iter()
+            .any(|version| module::version(name).starts_with(version))
         && signature == Ok(run)
 }
 
@@ -144,7 +149,7 @@ impl Exports {
         let signature = budget
             .take(&name)
             .map_err(|_| "its name is too long, alone or together with those before it".to_owned())
-            .and_then(|()| signature(function, budget));
+            .and_then(|()| signature(function, Streams::AsBytes, budget));
         match signature {
             Ok(signature) => {
                 let params = signature.params.iter().map(|(name, _)| name.clone());
@@ -155,7 +160,17 @@ impl Exports {
                     name,
                 };
                 let index = index.expect("the component has just named it");
-                self.callable.push((info, EntryPoint::Function(index)));
+                let returns_stream = function.results().any(|ty| is_stream_of_bytes(&ty));
+                let entry = if returns_stream {
+                    EntryPoint::AsyncFunction(AsyncFunction::with_stream(index))
+                } else if function.async_() {
+                    let signature = info.signature.as_ref();
+                    let result = signature.and_then(|signature| signature.result.as_ref());
+                    EntryPoint::AsyncFunction(AsyncFunction::new(index, result))
+                } else {
+                    EntryPoint::Function(index)
+                };
+                self.callable.push((info, entry));
             }
             Err(reason) => self.uncallable.push(Uncallable {
                 reason: of_a_resource(&name).unwrap_or(reason),
@@ -181,24 +196,38 @@ fn of_a_resource(name: &str) -> Option<String> {
     ))
 }
 
+/// Whether streams of bytes may be parameters and results.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Streams {
+    /// They are lists of bytes.
+    AsBytes,
+    Refused,
+}
+
+fn is_stream_of_bytes(ty: &types::Type) -> bool {
+    matches!(ty, types::Type::Stream(stream) if stream.ty() == Some(types::Type::U8))
+}
+
 /// Reads a signature. The error says why the function cannot be called.
 pub(super) fn signature(
     function: &types::ComponentFunc,
+    streams: Streams,
     budget: &mut Budget,
 ) -> Result<Signature, String> {
-    if function.async_() {
-        return Err("it is asynchronous".to_owned());
-    }
+    let type_of = |ty: &types::Type, budget: &mut Budget| match streams {
+        Streams::AsBytes if is_stream_of_bytes(ty) => Ok(Type::List(Box::new(Type::U8))),
+        _ => value_type(ty, budget),
+    };
     let params = function.params().map(|(name, ty)| {
         let name = budget.take_name(name);
         let name = name.map_err(|reason| format!("a parameter {reason}"))?;
-        let ty = value_type(&ty, budget);
+        let ty = type_of(&ty, budget);
         let ty = ty.map_err(|reason| format!("its parameter `{name}` {reason}"))?;
         Ok((name, ty))
     });
     let params = params.collect::<Result<_, String>>()?;
     let result = function.results().next();
-    let result = result.map(|ty| value_type(&ty, budget));
+    let result = result.map(|ty| type_of(&ty, budget));
     let result = result
         .transpose()
         .map_err(|reason| format!("its result {reason}"))?;

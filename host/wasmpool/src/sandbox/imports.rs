@@ -11,14 +11,14 @@ use wasmparser::{
 use super::host::{FunctionName, HostFunctions, InterfaceName};
 use super::module::{PACKAGE, version};
 
-/// The packages that `wasmtime_wasi` provides, in version 0.2.
-const WASI: &[&str] = &[
-    "wasi:cli/",
-    "wasi:clocks/",
-    "wasi:filesystem/",
-    "wasi:io/",
-    "wasi:random/",
-    "wasi:sockets/",
+/// The packages of WASI that the pool provides, and their versions.
+const WASI: &[(&str, &[&str])] = &[
+    ("wasi:cli/", &["0.2.", "0.3."]),
+    ("wasi:clocks/", &["0.2.", "0.3."]),
+    ("wasi:filesystem/", &["0.2.", "0.3."]),
+    ("wasi:io/", &["0.2."]),
+    ("wasi:random/", &["0.2.", "0.3."]),
+    ("wasi:sockets/", &["0.2.", "0.3."]),
 ];
 
 /// The imports of `component` that neither the pool nor its embedder provides, by name. Empty if its
@@ -47,16 +47,17 @@ const MAX_LOOKED_UP: usize = 1 << 16;
 
 /// Whether the pool provides the import of that name, in a compatible version.
 pub(super) fn is_known(name: &str) -> bool {
-    let is_version = |start: &&str| version(name).starts_with(start);
-    let is_wasi = WASI.iter().any(|package| name.starts_with(package));
-    (is_wasi && version(name).starts_with("0.2."))
-        || (name.starts_with(PACKAGE) && ["0.1.", "0.2."].iter().any(is_version))
+    let of_package = |(package, versions): &(&str, &[&str])| {
+        let is_version = |start: &&str| version(name).starts_with(start);
+        name.starts_with(package) && versions.iter().any(is_version)
+    };
+    WASI.iter().any(of_package) || of_package(&(PACKAGE, &["0.1.", "0.2."]))
 }
 
 /// Whether the interface is in a package that the pool provides itself, in whichever version.
 pub(super) fn is_reserved(interface: &str) -> bool {
-    let is_wasi = WASI.iter().any(|package| interface.starts_with(package));
-    is_wasi || interface.starts_with("wasmpool:")
+    let mut packages = WASI.iter().map(|(package, _)| package);
+    packages.any(|package| interface.starts_with(package)) || interface.starts_with("wasmpool:")
 }
 
 /// A type that the component has defined.

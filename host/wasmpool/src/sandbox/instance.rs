@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wasmtime::component::{ComponentExportIndex, Func, Instance as Guest};
-use wasmtime::{Engine, Store, format_err};
+use wasmtime::{Store, format_err};
 
 use super::abi::{self, Outcome};
 use super::bindings::Worker;
@@ -118,7 +118,6 @@ impl Ended {
 
 impl Instance {
     pub(crate) fn new(
-        engine: &Engine,
         module: Arc<Module>,
         rights: Capabilities,
         control: Arc<Control>,
@@ -126,6 +125,7 @@ impl Instance {
         account: Option<Arc<MemoryAccount>>,
     ) -> Self {
         let limits = *control.limits();
+        let engine = module.compiled.engine();
         Self {
             store: store::new(engine, rights, &limits, control, lookups, account.clone()),
             memory_account: account,
@@ -315,6 +315,7 @@ impl Instance {
             }
         }
         let mut stage = Stage::Start;
+        let time = self.store.data().time.clone();
         let (store, live) = (&mut self.store, &mut self.guest);
         let called = {
             let mut future = pin!(async {
@@ -335,6 +336,16 @@ impl Instance {
                             abi::bounded(limits.payload, control, called).await?;
                         Ok(returned.map_err(GuestFailure::Error))
                     }
+                    EntryPoint::AsyncFunction(callee) => {
+                        let function = live.function(store, callee.export)?;
+                        // In a box, so that it does not make the future of every call larger.
+                        let called =
+                            abi::call_async(store, callee, function, arguments, limits.payload);
+                        let mut called = Box::pin(called);
+                        let Outcome(returned) =
+                            abi::bounded(limits.payload, control, called.as_mut()).await?;
+                        Ok(returned.map_err(GuestFailure::Error))
+                    }
                     EntryPoint::Numbers(export) => {
                         let guest = live.core_module()?;
                         let result = numbers::call(store, guest, export, &arguments).await?;
@@ -350,11 +361,11 @@ impl Instance {
                 }
             });
             if module.host_functions.is_empty() {
-                until_stopped(control, future).await
+                until_stopped(control, time.as_ref(), future).await
             } else {
                 // Arguments for host functions may come at any time, also while it starts.
                 let call = pin!(abi::bounded(limits.payload, control, future.as_mut()));
-                until_stopped(control, call).await
+                until_stopped(control, time.as_ref(), call).await
             }
         };
 
@@ -362,6 +373,10 @@ impl Instance {
         state.parent = None;
         let objects = state.objects.end();
         self.account(task, limits, report);
+        if store::is_busy(&mut self.store) {
+            // It would go on in the time of the next task.
+            self.is_for_one_task = true;
+        }
         match called {
             Ok(Ok(result)) if result.len() > limits.payload => Ended {
                 outcome: Err(TaskError::new(
@@ -412,13 +427,13 @@ impl Instance {
 /// Has a module list its own tasks, in an instance that is dropped afterwards. Blocks until the
 /// guest has returned or is stopped.
 pub(super) fn list(
-    engine: &Engine,
     compiled: &Compiled,
     driver: &BlockingDriver,
     limits: &Limits,
     control: &Arc<Control>,
 ) -> Result<Vec<TaskInfo>, TaskError> {
     let (rights, of_caller) = (Capabilities::default(), Arc::clone(control));
+    let engine = compiled.engine();
     let mut store = store::new(engine, rights, limits, of_caller, &Arc::default(), None);
     store::prepare(&mut store, limits, control);
     let mut stage = Stage::Start;

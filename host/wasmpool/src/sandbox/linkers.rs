@@ -7,11 +7,11 @@ use super::bindings::wasmpool::task0_1_0::context;
 use super::bindings::wasmpool::task0_2_0::{children, objects};
 use super::host::HostFunctions;
 use super::store::State;
-use super::wasi::{files, network, preview1, time};
+use super::wasi::{files, network, preview1, stdio, time};
 
 /// The linkers with which modules are linked when they are loaded.
 pub(super) struct Linkers {
-    /// For components: WASI 0.2, and the interfaces of our contract.
+    /// For components: WASI, and the interfaces of our contract.
     pub(super) components: component::Linker<State>,
     /// For core modules: WASI preview 1.
     pub(super) core_modules: wasmtime::Linker<State>,
@@ -37,5 +37,20 @@ impl Linkers {
             core_modules,
             host_functions,
         })
+    }
+
+    /// The same for components that use the asynchronous part of the component model: with WASI 0.3.
+    pub(super) fn with_concurrency(
+        engine: &Engine,
+        host_functions: HostFunctions,
+    ) -> wasmtime::Result<Self> {
+        let mut linkers = Self::new(engine, host_functions)?;
+        let components = &mut linkers.components;
+        wasmtime_wasi::p3::add_to_linker(components)?;
+        files::preview3::add_to_linker(components)?;
+        network::add_to_linker_3(components)?;
+        stdio::add_to_linker(components)?;
+        time::add_to_linker_3(components)?;
+        Ok(linkers)
     }
 }

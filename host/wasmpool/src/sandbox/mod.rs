@@ -10,9 +10,11 @@ mod blocking;
 mod cache;
 mod cache_state;
 mod children;
+mod concurrency;
 mod core_module;
 mod ending;
 mod engine;
+mod engines;
 mod exports;
 mod halting;
 mod host;
@@ -51,7 +53,8 @@ pub(crate) use instance::{Ended, Instance};
 pub(crate) use reactor::{EnteredReactor, Reactor};
 pub use wasi::{Access, Capabilities, GrantError};
 
-use self::linkers::Linkers;
+use self::abi::AsyncFunction;
+use self::engines::Engines;
 use self::memory_needs::MemoryNeeds;
 use self::module::{Compiled, Loaded};
 use self::wasi::network::Lookups;
@@ -65,8 +68,7 @@ pub const WASMTIME_VERSION: &str = "48.0.8";
 
 /// Everything that the instances of one pool have in common.
 pub(crate) struct Sandbox {
-    engine: Engine,
-    linkers: Linkers,
+    engines: Engines,
     cache: Cache,
     lookups: Arc<Lookups>,
     allocation: Allocation,
@@ -129,6 +131,8 @@ pub(crate) enum EntryPoint {
     Registered,
     /// As the function that the component exports there.
     Function(ComponentExportIndex),
+    /// As the asynchronous function that the component exports there.
+    AsyncFunction(AsyncFunction),
     /// As the function of numbers that the core module exports there.
     Numbers(ModuleExport),
     /// As a program, which begins there.
@@ -271,15 +275,14 @@ impl Sandbox {
             allocation,
             suspended,
         } = engine::build(settings)?;
-        let linkers =
-            Linkers::new(&engine, host_functions).map_err(|error| format!("{error:#}"))?;
+        let engines = Engines::new(engine, settings, &allocation, host_functions);
+        let engines = engines.map_err(|error| format!("{error:#}"))?;
         let reactor = Reactor::new().map_err(|error| {
             let remedy = address_space::descriptor_remedy();
             format!("its reactor: {error}; {remedy}")
         })?;
         Ok(Self {
-            engine,
-            linkers,
+            engines,
             cache,
             lookups: Arc::default(),
             allocation,
@@ -291,12 +294,13 @@ impl Sandbox {
     /// Makes each running guest check its stop request once. A guest may check just before the
     /// request is written, so repeat this until the guest has stopped.
     pub(crate) fn interrupt(&self) {
-        self.engine.increment_epoch();
+        self.engines.all().for_each(Engine::increment_epoch);
     }
 
     /// Whether `module` was loaded here, and can be instantiated here.
     pub(crate) fn owns(&self, module: &Module) -> bool {
-        Engine::same(&self.engine, module.compiled.engine())
+        let engine = module.compiled.engine();
+        self.engines.all().any(|own| Engine::same(own, engine))
     }
 
     /// The thread that wakes guests which wait in the host.
@@ -320,7 +324,7 @@ impl Sandbox {
     /// Checks, compiles and links a module. Blocks for as long as that takes: some hundred
     /// microseconds from the cache, about a second per megabyte otherwise.
     pub(crate) fn compile(&self, bytes: &[u8]) -> Result<Unlisted, LoadError> {
-        let loaded = module::load(&self.engine, &self.linkers, &self.cache, bytes)?;
+        let loaded = module::load(&self.engines, &self.cache, bytes)?;
         Ok(self.unlisted(loaded))
     }
 
@@ -335,7 +339,7 @@ impl Sandbox {
 
     /// Compiles a module to native code, for `load_precompiled`.
     pub(crate) fn precompile(&self, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
-        module::precompile(&self.engine, &self.linkers, bytes)
+        module::precompile(&self.engines, bytes)
     }
 
     /// Loads native code.
@@ -346,7 +350,7 @@ impl Sandbox {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn load_precompiled(&self, path: &Path) -> Result<Unlisted, LoadError> {
         // SAFETY: passed on to the caller.
-        let loaded = unsafe { module::load_precompiled(&self.engine, &self.linkers, path) };
+        let loaded = unsafe { module::load_precompiled(&self.engines, path) };
         let loaded = loaded.map_err(|error| match error {
             LoadError::Unfit(unfit) => LoadError::Unfit(self.with_cause(unfit)),
             error => error,
@@ -377,7 +381,7 @@ impl Sandbox {
         limits: &Limits,
         control: &Arc<Control>,
     ) -> Result<Vec<TaskInfo>, TaskError> {
-        instance::list(&self.engine, &unlisted.0.compiled, driver, limits, control)
+        instance::list(&unlisted.0.compiled, driver, limits, control)
     }
 
     /// An instance of `module` with these rights, for the call with this control block and this
@@ -389,8 +393,7 @@ impl Sandbox {
         control: Arc<Control>,
         account: Option<Arc<MemoryAccount>>,
     ) -> Instance {
-        let (engine, lookups) = (&self.engine, &self.lookups);
-        Instance::new(engine, module, rights, control, lookups, account)
+        Instance::new(module, rights, control, &self.lookups, account)
     }
 
     /// Sets up the calling thread for running guests. Each such thread calls it once, so that its

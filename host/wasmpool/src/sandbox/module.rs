@@ -13,11 +13,12 @@ use wasmtime::{Engine, Precompiled};
 use super::bindings::WorkerIndices;
 use super::cache::{Cache, CacheEntry};
 use super::engine::{MEMORIES_PER_SUSPENDED, TABLES_PER_SUSPENDED};
+use super::engines::{Engines, Linked, Needs};
 use super::exports::{self, Exports};
 use super::host::{self, HostFunctions, HostImport};
 use super::linkers::Linkers;
 use super::store::State;
-use super::{core_module, imports, numbers};
+use super::{concurrency, core_module, imports, numbers};
 use crate::error::LoadError;
 
 /// The package of the contract, and the interface that a guest exports.
@@ -103,13 +104,10 @@ pub(super) struct Loaded {
 }
 
 /// Compiles a module or takes it from the cache, then checks its imports and exports.
-pub(super) fn load(
-    engine: &Engine,
-    linkers: &Linkers,
-    cache: &Cache,
-    bytes: &[u8],
-) -> Result<Loaded, LoadError> {
+pub(super) fn load(engines: &Engines, cache: &Cache, bytes: &[u8]) -> Result<Loaded, LoadError> {
     let binary = Binary::read(bytes)?;
+    let linked = engines.of(binary.needs())?;
+    let engine = &linked.engine;
     let entry = cache.entry(engine, &[&binary.wasm]);
     let cached = entry
         .as_ref()
@@ -117,7 +115,7 @@ pub(super) fn load(
     let code = match cached {
         Some(code) => code,
         None => {
-            let code = compile(engine, &linkers.host_functions, &binary)?;
+            let code = compile(linked, &binary)?;
             if let Some(entry) = &entry
                 && let Ok(bytes) = code.serialize()
             {
@@ -126,7 +124,7 @@ pub(super) fn load(
             code
         }
     };
-    let (compiled, exports) = link(engine, linkers, &code)?;
+    let (compiled, exports) = link(linked, &code)?;
     Ok(Loaded {
         compiled,
         exports,
@@ -135,12 +133,9 @@ pub(super) fn load(
 }
 
 /// Compiles a module to native code.
-pub(super) fn precompile(
-    engine: &Engine,
-    linkers: &Linkers,
-    bytes: &[u8],
-) -> Result<Vec<u8>, LoadError> {
-    let code = compile(engine, &linkers.host_functions, &Binary::read(bytes)?)?;
+pub(super) fn precompile(engines: &Engines, bytes: &[u8]) -> Result<Vec<u8>, LoadError> {
+    let binary = Binary::read(bytes)?;
+    let code = compile(engines.of(binary.needs())?, &binary)?;
     let bytes = code.serialize();
     bytes.map_err(|error| LoadError::Invalid(format!("{error:#}")))
 }
@@ -151,11 +146,7 @@ pub(super) fn precompile(
 ///
 /// The file must have been made by [`precompile`], and must not change while it is in use.
 #[allow(unsafe_code)]
-pub(super) unsafe fn load_precompiled(
-    engine: &Engine,
-    linkers: &Linkers,
-    path: &Path,
-) -> Result<Loaded, LoadError> {
+pub(super) unsafe fn load_precompiled(engines: &Engines, path: &Path) -> Result<Loaded, LoadError> {
     let unfit = |error: wasmtime::Error| LoadError::Unfit(format!("{error:#}"));
     let kind = match Engine::detect_precompiled_file(path).map_err(unfit)? {
         Some(Precompiled::Module) => Kind::CoreModule,
@@ -163,8 +154,17 @@ pub(super) unsafe fn load_precompiled(
         Some(Precompiled::Component) | None => Kind::Component,
     };
     // SAFETY: passed on to the caller.
-    let code = unsafe { Code::deserialize(engine, kind, path) }.map_err(unfit)?;
-    let (compiled, exports) = link(engine, linkers, &code)?;
+    let on = |linked: &Linked| unsafe { Code::deserialize(&linked.engine, kind, path) };
+    let (linked, code) = match on(engines.plain()) {
+        Ok(code) => (engines.plain(), code),
+        // The code does not say for which of the engines it is.
+        Err(error) => {
+            let concurrent = engines.of(Needs::Concurrency).ok();
+            let code = concurrent.and_then(|linked| Some((linked, on(linked).ok()?)));
+            code.ok_or_else(|| unfit(error))?
+        }
+    };
+    let (compiled, exports) = link(linked, &code)?;
     Ok(Loaded {
         compiled,
         exports,
@@ -253,6 +253,14 @@ impl<'a> Binary<'a> {
         };
         Ok(Self { kind, wasm })
     }
+
+    /// What it needs of its engine.
+    fn needs(&self) -> Needs {
+        match self.kind {
+            Kind::Component if concurrency::is_used(&self.wasm) => Needs::Concurrency,
+            _ => Needs::Plain,
+        }
+    }
 }
 
 /// Translates the text form to the binary form.
@@ -270,11 +278,8 @@ fn assemble(_: &str) -> Result<Vec<u8>, LoadError> {
 }
 
 /// Compiles a module. Missing imports are reported before, since compiling takes long.
-fn compile(
-    engine: &Engine,
-    offered: &HostFunctions,
-    binary: &Binary<'_>,
-) -> Result<Code, LoadError> {
+fn compile(linked: &Linked, binary: &Binary<'_>) -> Result<Code, LoadError> {
+    let offered = &linked.linkers.host_functions;
     match binary.kind {
         Kind::Component => {
             let imports = imports::unknown(&binary.wasm, offered);
@@ -284,7 +289,7 @@ fn compile(
         }
         Kind::CoreModule => core_module::check(&binary.wasm)?,
     }
-    Code::compile(engine, binary).map_err(|error| {
+    Code::compile(&linked.engine, binary).map_err(|error| {
         let message = format!("{error:#}");
         // A second validation tells invalid modules from unsupported ones.
         let mut validator = Validator::new_with_features(WasmFeatures::all());
@@ -307,25 +312,25 @@ fn from_cache(engine: &Engine, kind: Kind, entry: &CacheEntry) -> Option<Code> {
 }
 
 /// Links a module with the functions of the host.
-fn link(engine: &Engine, linkers: &Linkers, code: &Code) -> Result<(Compiled, Exports), LoadError> {
+fn link(linked: &Linked, code: &Code) -> Result<(Compiled, Exports), LoadError> {
     match code {
-        Code::Component(component) => link_component(engine, linkers, component),
+        Code::Component(component) => link_component(linked, component),
         Code::CoreModule(module) => {
             let exports = match core_module::start(module)? {
                 Some(start) => Exports::of_program(start),
                 None => numbers::exports(module)?,
             };
-            let pre = core_module::link(&linkers.core_modules, module)?;
+            let pre = core_module::link(&linked.linkers.core_modules, module)?;
             Ok((Compiled::CoreModule(pre), exports))
         }
     }
 }
 
 fn link_component(
-    engine: &Engine,
-    linkers: &Linkers,
+    linked: &Linked,
     component: &Component,
 ) -> Result<(Compiled, Exports), LoadError> {
+    let engine = &linked.engine;
     let contract = contract(engine, component)?;
     let exports = exports::read(engine, component, contract.as_deref());
     if contract.is_none() && exports.callable.is_empty() {
@@ -338,7 +343,7 @@ fn link_component(
         components: linker,
         host_functions: offered,
         ..
-    } = linkers;
+    } = &linked.linkers;
     let (own_linker, host_imports) = host::link(engine, linker, offered, component)?.unzip();
     let linker = own_linker.as_ref().unwrap_or(linker);
     let pre = linker.instantiate_pre(component).map_err(|error| {

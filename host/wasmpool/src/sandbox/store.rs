@@ -119,6 +119,10 @@ pub(super) fn new(
     // For the tables of the components themselves. Twice as many, so that a guest with too many
     // handles of the host meets the limit of `table` first, whose error says so.
     store.set_max_component_handles(2 * max_handles);
+    // Of a guest that may have several calls under way: these, its streams and its futures.
+    if let Some(under_way) = store.concurrent_resource_table() {
+        under_way.set_max_capacity(MAX_HANDLES);
+    }
     store.epoch_deadline_callback(look_at_stop_request);
     store
 }
@@ -139,6 +143,12 @@ pub(super) fn prepare(store: &mut Store<State>, limits: &Limits, control: &Arc<C
             .set_fuel(fuel)
             .expect("a pool with a fuel limit has an engine that meters fuel");
     }
+}
+
+/// Whether the guest has something under way after its call: it has begun what it did not await.
+pub(super) fn is_busy(store: &mut Store<State>) -> bool {
+    let under_way = store.concurrent_resource_table();
+    under_way.is_some_and(|under_way| !under_way.is_empty())
 }
 
 impl State {

@@ -8,15 +8,18 @@
 use wasmtime::component::__internal::{
     CanonicalAbiInfo, InstanceType, InterfaceType, LiftContext, LowerContext,
 };
-use wasmtime::component::{ComponentNamedList, ComponentType, Lift, LinkerInstance, Lower};
+use wasmtime::component::{
+    Accessor, ComponentNamedList, ComponentType, Lift, LinkerInstance, Lower,
+};
 use wasmtime::{Result, StoreContextMut, ValRaw, bail};
 
+use super::flat_count;
 use super::lift::{self, MAX_FLAT_RESULTS};
 use super::lower::{self, MAX_FLAT_PARAMS};
 use crate::sandbox::host::BoundFunction;
 use crate::sandbox::store::State;
 use crate::sync::Arc;
-use crate::value::{Signature, Type};
+use crate::value::Signature;
 use std::mem::MaybeUninit;
 
 /// The arguments of a call in the wire form, as one array. In the guest they are `N` core values, or
@@ -61,8 +64,7 @@ unsafe impl<const N: usize> Lift for HostArguments<N> {
         bytes: &[u8],
     ) -> Result<Self> {
         // They are at the beginning of `bytes`, which has none of them: see `ABI`.
-        let memory = context.memory().as_ptr() as usize;
-        let address = (bytes.as_ptr() as usize).wrapping_sub(memory);
+        let address = lift::address_of(context, bytes);
         lift::arguments_in_memory(context, params, address).map(Self)
     }
 }
@@ -138,32 +140,20 @@ fn wrap<const PARAMS: usize, const RESULTS: usize>(
     function: Arc<BoundFunction>,
 ) -> Result<()> {
     let name = function.import.name.function.clone();
+    if function.import.is_async {
+        return instance.func_wrap_concurrent(
+            &name,
+            move |accessor: &Accessor<State>, HostArguments::<PARAMS>(arguments)| {
+                let called = accessor.with(|mut store| function.call(store.data_mut(), arguments));
+                Box::pin(async move { Ok(HostOutcome::<RESULTS>(called?.encoded().await?)) })
+            },
+        );
+    }
     instance.func_wrap_async(
         &name,
-        move |store: StoreContextMut<'_, State>, HostArguments::<PARAMS>(arguments)| {
-            let function = Arc::clone(&function);
-            Box::new(async move {
-                let encoded = function.call(store, arguments).await?;
-                Ok(HostOutcome::<RESULTS>(encoded))
-            })
+        move |mut store: StoreContextMut<'_, State>, HostArguments::<PARAMS>(arguments)| {
+            let called = function.call(store.data_mut(), arguments);
+            Box::new(async move { Ok(HostOutcome::<RESULTS>(called?.encoded().await?)) })
         },
     )
-}
-
-/// How many core values a value of the type is, as the canonical ABI has it.
-fn flat_count(ty: &Type) -> usize {
-    let of = |ty: Option<&Type>| ty.map_or(0, flat_count);
-    match ty {
-        Type::String | Type::List(_) => 2,
-        Type::Tuple(types) => types.iter().map(flat_count).sum(),
-        Type::Record(fields) => fields.iter().map(|(_, ty)| flat_count(ty)).sum(),
-        Type::Variant(cases) => {
-            let payloads = cases.iter().map(|(_, ty)| of(ty.as_ref()));
-            1 + payloads.max().unwrap_or(0)
-        }
-        Type::Option(inner) => 1 + flat_count(inner),
-        Type::Result { ok, err } => 1 + of(ok.as_deref()).max(of(err.as_deref())),
-        Type::Flags(names) => names.len().div_ceil(32),
-        _ => 1,
-    }
 }

@@ -54,16 +54,11 @@ unsafe impl Lift for Outcome {
         results: InterfaceType,
         source: &ValRaw,
     ) -> Result<Self> {
-        let types: &ComponentTypes = context.types;
-        let InterfaceType::Tuple(index) = results else {
-            bail!("the results of a function are a tuple");
-        };
-        let Some(&result) = types[index].types.first() else {
+        let Some((result, abi)) = result_type(context, results)? else {
             return Ok(Self(Ok(nil())));
         };
-        let abi = &types[index].abi;
         if abi.flat_count(MAX_FLAT_RESULTS).is_some() {
-            let value = in_memory_form(types, result, source)?;
+            let value = in_memory_form(context.types, result, source)?;
             return lift_result(context, result, &value[..size(abi)]).map(Self);
         }
         let bytes = memory(context, source.get_u32(), size(abi), abi.align32)?;
@@ -77,6 +72,81 @@ unsafe impl Lift for Outcome {
     ) -> Result<Self> {
         bail!("results are always lifted from core values")
     }
+}
+
+/// The result of an asynchronous function, as [`Outcome`]. It is `N` core values: as many as the value
+/// has, or its address if that is more than a function may have parameters, since such a function
+/// passes its result to the host as arguments.
+pub(super) struct AsyncOutcome<const N: usize>(pub(super) Outcome);
+
+// SAFETY: `Lower` is an array of `ValRaw`. `ABI` is used only for a result in memory, which a function
+// that is synchronous inside has: its size of zero makes `lift` get no bytes, only where they begin.
+#[allow(unsafe_code)]
+unsafe impl<const N: usize> ComponentType for AsyncOutcome<N> {
+    type Lower = [ValRaw; N];
+
+    const ABI: CanonicalAbiInfo = CanonicalAbiInfo::ZERO;
+
+    fn typecheck(_results: &InterfaceType, _types: &InstanceType<'_>) -> Result<()> {
+        // Every type fits: lifting follows the type of the function.
+        Ok(())
+    }
+}
+
+// SAFETY: see `ComponentType` and `Lift`.
+#[allow(unsafe_code)]
+unsafe impl<const N: usize> ComponentNamedList for AsyncOutcome<N> {}
+
+// SAFETY: `source` is read by the type of the results, and memory through bounds-checked slices.
+#[allow(unsafe_code)]
+unsafe impl<const N: usize> Lift for AsyncOutcome<N> {
+    fn linear_lift_from_flat(
+        context: &mut LiftContext<'_>,
+        results: InterfaceType,
+        source: &[ValRaw; N],
+    ) -> Result<Self> {
+        let Some((result, abi)) = result_type(context, results)? else {
+            return Ok(Self(Outcome(Ok(nil()))));
+        };
+        if abi.flat_count(MAX_FLAT_PARAMS).is_some() {
+            return Ok(Self(Outcome(lift_flat_result(context, result, source)?)));
+        }
+        let address = next(&mut source.iter())?.get_u32();
+        let bytes = memory(context, address, size(abi), abi.align32)?;
+        Ok(Self(Outcome(lift_result(context, result, bytes)?)))
+    }
+
+    fn linear_lift_from_memory(
+        context: &mut LiftContext<'_>,
+        results: InterfaceType,
+        bytes: &[u8],
+    ) -> Result<Self> {
+        let Some((result, abi)) = result_type(context, results)? else {
+            bail!("no result lies in memory");
+        };
+        let address = u32::try_from(address_of(context, bytes))?;
+        let bytes = memory(context, address, size(abi), abi.align32)?;
+        Ok(Self(Outcome(lift_result(context, result, bytes)?)))
+    }
+}
+
+/// The type of the only result, and its form in memory. `None` if there is no result.
+fn result_type<'a>(
+    context: &LiftContext<'a>,
+    results: InterfaceType,
+) -> Result<Option<(InterfaceType, &'a CanonicalAbiInfo)>> {
+    let InterfaceType::Tuple(index) = results else {
+        bail!("the results of a function are a tuple");
+    };
+    let types: &'a ComponentTypes = context.types;
+    let results = &types[index];
+    Ok(results.types.first().map(|&result| (result, &results.abi)))
+}
+
+/// Where `bytes` of the guest's memory begin in it. There may be none.
+pub(super) fn address_of(context: &LiftContext<'_>, bytes: &[u8]) -> usize {
+    let memory = context.memory().as_ptr() as usize;
+    (bytes.as_ptr() as usize).wrapping_sub(memory)
 }
 
 thread_local! {
@@ -131,6 +201,13 @@ pub(crate) struct PayloadLimitReached {
     limit: usize,
 }
 
+impl PayloadLimitReached {
+    pub(super) fn of_result(limit: usize) -> Self {
+        let what = "the result is";
+        Self { what, limit }
+    }
+}
+
 /// The part of a result, or of arguments, that has been lifted to the wire.
 struct Wire {
     bytes: Vec<u8>,
@@ -144,9 +221,10 @@ struct Wire {
 const CHECK_AFTER: u32 = 1 << 12;
 
 impl Wire {
-    /// For the result of a call, which has only one.
+    /// For the result of a call.
     fn of_result() -> Result<Self> {
-        Self::new("the result is", BOUNDS.take())
+        let bounds = BOUNDS.with_borrow(Clone::clone);
+        Self::new("the result is", bounds)
     }
 
     /// For the arguments of a host function, of which a call may call many.
@@ -203,6 +281,31 @@ fn lift_result(
             let payload = payload(types, &result.info, ty, bytes);
             lift(context, ty, payload, &mut wire)?;
         }
+        None => wire.bytes = nil(),
+    }
+    Ok(if case == 0 {
+        Ok(wire.bytes)
+    } else {
+        Err(wire.bytes)
+    })
+}
+
+/// The same from core values.
+fn lift_flat_result(
+    context: &mut LiftContext<'_>,
+    ty: InterfaceType,
+    values: &[ValRaw],
+) -> Result<Result<Vec<u8>, Vec<u8>>> {
+    let mut wire = Wire::of_result()?;
+    let mut values = values.iter();
+    let InterfaceType::Result(index) = ty else {
+        lift_flat(context, ty, &mut values, &mut wire)?;
+        return Ok(Ok(wire.bytes));
+    };
+    let result = &context.types[index];
+    let case = flat_case(next(&mut values)?, 2)?;
+    match if case == 0 { result.ok } else { result.err } {
+        Some(ty) => lift_flat(context, ty, &mut values, &mut wire)?,
         None => wire.bytes = nil(),
     }
     Ok(if case == 0 {

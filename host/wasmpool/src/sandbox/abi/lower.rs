@@ -8,7 +8,7 @@ use wasmtime::component::__internal::wasmtime_environ::component::VariantInfo;
 use wasmtime::component::__internal::{
     CanonicalAbiInfo, ComponentTypes, InstanceType, InterfaceType, LowerContext,
 };
-use wasmtime::component::{ComponentNamedList, ComponentType, Lower};
+use wasmtime::component::{ComponentNamedList, ComponentType, Lower, StreamReader};
 use wasmtime::{Result, ValRaw, bail, format_err};
 
 use super::{flags_word_size, is_scalar, size};
@@ -191,6 +191,16 @@ fn lower<T>(
         InterfaceType::List(index) => {
             let pair = lower_list(context, types[index].element, wire)?;
             place.put_pointer_pair(context, pair)
+        }
+        InterfaceType::Stream(_) => {
+            let bytes = read_bytes(wire)?.to_vec();
+            let stream = StreamReader::<u8>::new(&mut context.store, bytes)?;
+            let mut handle = MaybeUninit::uninit();
+            stream.linear_lower_to_flat(context, ty, &mut handle)?;
+            // SAFETY: `linear_lower_to_flat` has initialized it if it succeeds.
+            #[allow(unsafe_code)]
+            let handle = unsafe { handle.assume_init() };
+            place.put(context, handle.get_u32().into(), 4)
         }
         InterfaceType::Record(index) => {
             let fields = types[index].fields.iter().map(|field| field.ty);

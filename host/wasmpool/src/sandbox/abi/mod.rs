@@ -8,12 +8,16 @@
 //! these macros. wasmtime still does layouts, calls of the guest's allocator, and encodings of
 //! text.
 
+mod asynchronous;
 mod imports;
 mod lift;
 mod lower;
 
 use wasmtime::component::__internal::{CanonicalAbiInfo, InterfaceType};
 
+use crate::value::Type;
+
+pub(super) use asynchronous::{AsyncFunction, call_async};
 pub(super) use imports::define;
 pub(super) use lift::{Outcome, PayloadLimitReached, bounded};
 pub(super) use lower::LoweredArguments;
@@ -47,4 +51,22 @@ fn is_scalar(ty: &InterfaceType) -> bool {
             | InterfaceType::Float32
             | InterfaceType::Float64
     )
+}
+
+/// How many core values a value of the type is, as the canonical ABI has it.
+fn flat_count(ty: &Type) -> usize {
+    let of = |ty: Option<&Type>| ty.map_or(0, flat_count);
+    match ty {
+        Type::String | Type::List(_) => 2,
+        Type::Tuple(types) => types.iter().map(flat_count).sum(),
+        Type::Record(fields) => fields.iter().map(|(_, ty)| flat_count(ty)).sum(),
+        Type::Variant(cases) => {
+            let payloads = cases.iter().map(|(_, ty)| of(ty.as_ref()));
+            1 + payloads.max().unwrap_or(0)
+        }
+        Type::Option(inner) => 1 + flat_count(inner),
+        Type::Result { ok, err } => 1 + of(ok.as_deref()).max(of(err.as_deref())),
+        Type::Flags(names) => names.len().div_ceil(32),
+        _ => 1,
+    }
 }

@@ -15,15 +15,18 @@ pub(crate) struct HostImport {
     pub(crate) signature: Signature,
     /// The types of the parameters as one type: what the wire has.
     pub(crate) arguments: Type,
+    /// Whether the guest may do something else while it runs.
+    pub(crate) is_async: bool,
 }
 
 impl HostImport {
-    pub(crate) fn new(name: FunctionName, signature: Signature) -> Self {
+    pub(crate) fn new(name: FunctionName, signature: Signature, is_async: bool) -> Self {
         let types = signature.params.iter().map(|(_, ty)| ty.clone());
         Self {
             name,
             arguments: Type::Tuple(types.collect()),
             signature,
+            is_async,
         }
     }
 }
@@ -36,6 +39,15 @@ pub(crate) enum Answer {
     Ready(Encoded),
     /// The future does not panic.
     Waits(Pin<Box<dyn Future<Output = Encoded> + Send>>),
+}
+
+impl Answer {
+    pub(crate) async fn encoded(self) -> wasmtime::Result<Vec<u8>> {
+        Ok(match self {
+            Self::Ready(encoded) => encoded,
+            Self::Waits(future) => future.await,
+        }?)
+    }
 }
 
 /// A host function failed, or does not fit what its guest passed: the end of the task.

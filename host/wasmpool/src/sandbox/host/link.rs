@@ -2,15 +2,15 @@
 //!
 //! A component that imports none keeps the pool's own linker, and pays for none of this.
 
+use wasmtime::Engine;
 use wasmtime::component::types::{ComponentFunc, ComponentInstance, ComponentItem};
 use wasmtime::component::{Component, Linker};
-use wasmtime::{Engine, StoreContextMut};
 
 use super::functions::{HostFunction, HostFunctions};
 use super::import::{Answer, HostImport};
 use super::name::{FunctionName, InterfaceName};
 use crate::error::{LoadError, UnfitImport};
-use crate::sandbox::exports::{self, Budget};
+use crate::sandbox::exports::{self, Budget, Streams};
 use crate::sandbox::store::State;
 use crate::sandbox::{abi, imports};
 use crate::sync::Arc;
@@ -26,18 +26,10 @@ pub(crate) struct BoundFunction {
 }
 
 impl BoundFunction {
-    /// Calls the function for the guest in the store. The arguments and the result are encoded.
-    pub(crate) async fn call(
-        &self,
-        mut store: StoreContextMut<'_, State>,
-        arguments: Vec<u8>,
-    ) -> wasmtime::Result<Vec<u8>> {
-        let call = store.data_mut().host_call(&self.import.name)?;
-        let encoded = match self.function.call(call, &self.import, arguments) {
-            Answer::Ready(encoded) => encoded,
-            Answer::Waits(future) => future.await,
-        };
-        Ok(encoded?)
+    /// Calls the function for the guest with this state. The arguments and the result are encoded.
+    pub(crate) fn call(&self, state: &mut State, arguments: Vec<u8>) -> wasmtime::Result<Answer> {
+        let call = state.host_call(&self.import.name)?;
+        Ok(self.function.call(call, &self.import, arguments))
     }
 }
 
@@ -140,7 +132,7 @@ impl Wanted<'_> {
             }
             return;
         };
-        let signature = match exports::signature(function, &mut self.budget) {
+        let signature = match exports::signature(function, Streams::Refused, &mut self.budget) {
             Ok(signature) => signature,
             Err(problem) => {
                 return self.unfit.push(UnfitImport {
@@ -150,7 +142,7 @@ impl Wanted<'_> {
                 });
             }
         };
-        let import = HostImport::new(name, signature);
+        let import = HostImport::new(name, signature, function.async_());
         match offered.function.check(&import, &mut self.samples) {
             Ok(()) => self.bound.push(Arc::new(BoundFunction {
                 import: Arc::new(import),

@@ -19,7 +19,7 @@ use crate::sync::lock;
 
 /// How much a guest may write in one call. Bounds what the host holds beside the kept output. The
 /// figure is the usual one for WASI streams.
-const PERMIT: usize = 64 << 10;
+pub(super) const PERMIT: usize = 64 << 10;
 
 /// The captured output of the guest of one store. Clones share it.
 #[derive(Clone)]
@@ -141,7 +141,7 @@ impl Buffer {
 }
 
 impl Capture {
-    fn append(&self, bytes: &[u8]) -> Result<(), OutputLimitReached> {
+    pub(super) fn append(&self, bytes: &[u8]) -> Result<(), OutputLimitReached> {
         let mut buffers = lock(&self.output.captured);
         let whole = buffers.whole;
         let held = buffers.stdout.tail.len() + buffers.stderr.tail.len();
@@ -174,7 +174,7 @@ impl Capture {
     }
 
     /// Writes to the process's own stream, if it is inherited. Blocks until the stream takes it.
-    fn pass_on(&self, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn pass_on(&self, bytes: &[u8]) -> io::Result<()> {
         fn write(mut stream: impl io::Write, bytes: &[u8]) -> io::Result<()> {
             stream.write_all(bytes)?;
             stream.flush()

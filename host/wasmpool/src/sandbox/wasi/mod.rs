@@ -10,6 +10,7 @@ pub(super) mod preview1;
 pub(super) mod program;
 pub(super) mod refusals;
 pub(super) mod rights;
+pub(super) mod stdio;
 pub(super) mod time;
 
 pub use capabilities::{Access, Capabilities, GrantError};

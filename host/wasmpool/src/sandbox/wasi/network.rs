@@ -7,6 +7,7 @@
 //! all wait for a disk). It cannot be stopped: it continues when the guest has dropped it, and when
 //! the guest has ended. So a look-up counts until the system has answered.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
 use std::sync::Mutex;
@@ -15,11 +16,13 @@ use std::thread;
 
 use tokio::sync::oneshot;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource, ResourceType};
+use wasmtime::component::{Accessor, Linker, Resource, ResourceType};
 use wasmtime_wasi::WasiCtxBuilder;
 use wasmtime_wasi::p2::bindings::sockets::network;
 use wasmtime_wasi::p2::bindings::sockets::network::{ErrorCode, IpAddress};
 use wasmtime_wasi::p2::{Pollable, SocketError, subscribe};
+use wasmtime_wasi::p3::bindings::sockets::ip_name_lookup::ErrorCode as Failure;
+use wasmtime_wasi::p3::bindings::sockets::types as preview3;
 use wasmtime_wasi::sockets::{SocketAddrUse, WasiSocketsCtxView};
 
 use super::capabilities::{Host, NetGrant};
@@ -132,6 +135,40 @@ impl Network {
         grants.map(|grant| grant.port).collect()
     }
 
+    /// The same. Refused if it was not granted.
+    fn granted_ports(&self, name: &str) -> Result<Vec<u16>, ErrorCode> {
+        let ports = self.ports(name);
+        if ports.is_empty() {
+            // Cut to the longest valid name: the guest can pass megabytes.
+            let shown = name.floor_char_boundary(253);
+            self.refuse(format!("look up `{}`", &name[..shown]));
+            return Err(ErrorCode::AccessDenied);
+        }
+        Ok(ports)
+    }
+
+    /// All addresses of a name, for a guest of WASI 0.3.
+    async fn addresses(self: Arc<Self>, name: &str) -> Result<Vec<preview3::IpAddress>, Failure> {
+        let ports = self.granted_ports(name).map_err(failure)?;
+        let mut answer = self.look_up(name, resolve).map_err(failure)?;
+        let addresses = poll_fn(|context| {
+            answer.poll(context).map(|answer| match answer {
+                Answer::Addresses(addresses) => Ok(addresses.collect::<Vec<_>>()),
+                Answer::Failed(code) => Err(*code),
+                Answer::Awaited(_) => unreachable!("it is ready"),
+            })
+        });
+        let addresses = addresses.await.map_err(failure)?;
+        if addresses.is_empty() {
+            return Err(Failure::NameUnresolvable);
+        }
+        let told = addresses.into_iter().map(|address| {
+            self.tell(&ports, address);
+            address.into()
+        });
+        Ok(told.collect())
+    }
+
     fn refuse(&self, what: String) {
         lock(&self.refused).add(what);
     }
@@ -228,7 +265,7 @@ impl Answer {
 #[async_trait::async_trait]
 impl Pollable for Lookup {
     async fn ready(&mut self) {
-        std::future::poll_fn(|context| self.answer.poll(context).map(|_| ())).await
+        poll_fn(|context| self.answer.poll(context).map(|_| ())).await
     }
 }
 
@@ -241,6 +278,9 @@ fn resolve(name: &str) -> io::Result<Vec<IpAddr>> {
 
 /// The interface of name look-ups, in the version of `wasmtime_wasi`.
 const NAME_LOOKUP: &str = "wasi:sockets/ip-name-lookup@0.2.12";
+
+/// The same in WASI 0.3.
+const NAME_LOOKUP_3: &str = "wasi:sockets/ip-name-lookup@0.3.0";
 
 /// Replaces the name look-up of `wasmtime_wasi`, which allows all names or none and does not tell
 /// when the system has answered.
@@ -278,6 +318,23 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
+/// The same for WASI 0.3.
+pub(crate) fn add_to_linker_3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut names = linker.instance(NAME_LOOKUP_3)?;
+    names.func_wrap_concurrent(
+        "resolve-addresses",
+        |accessor: &Accessor<State>, (name,): (String,)| {
+            Box::pin(async move {
+                let network = accessor.with(|mut store| store.data_mut().names().network);
+                Ok((network.addresses(&name).await,))
+            })
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
 /// The outcome as the guest gets it, unless the error ends the guest.
 fn outcome<T>(outcome: Result<T, SocketError>) -> wasmtime::Result<(Result<T, ErrorCode>,)> {
     Ok((match outcome {
@@ -298,13 +355,7 @@ impl Names<'_> {
         network: &Resource<network::Network>,
         name: &str,
     ) -> Result<Resource<Lookup>, SocketError> {
-        let ports = self.network.ports(name);
-        if ports.is_empty() {
-            // Cut to the longest valid name: the guest can pass megabytes.
-            let shown = name.floor_char_boundary(253);
-            self.network.refuse(format!("look up `{}`", &name[..shown]));
-            return Err(ErrorCode::AccessDenied.into());
-        }
+        let ports = self.network.granted_ports(name)?;
         // The handle must exist. The right itself was checked above.
         self.sockets.table.get(network)?;
         let answer = self.network.look_up(name, resolve)?;
@@ -337,6 +388,17 @@ fn told(address: IpAddr) -> IpAddress {
             let [a, b, c, d, e, f, g, h] = address.segments();
             IpAddress::Ipv6((a, b, c, d, e, f, g, h))
         }
+    }
+}
+
+/// The error of a look-up as WASI 0.3 has it.
+fn failure(code: ErrorCode) -> Failure {
+    match code {
+        ErrorCode::AccessDenied => Failure::AccessDenied,
+        ErrorCode::InvalidArgument => Failure::InvalidArgument,
+        ErrorCode::TemporaryResolverFailure => Failure::TemporaryResolverFailure,
+        ErrorCode::PermanentResolverFailure => Failure::PermanentResolverFailure,
+        _ => Failure::NameUnresolvable,
     }
 }
 

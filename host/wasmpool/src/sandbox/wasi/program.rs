@@ -13,6 +13,9 @@ use crate::value;
 /// The name of a program's task, and of the interface that programs export.
 pub(crate) const NAME: &str = "wasi:cli/run";
 
+/// How the versions of that interface begin.
+pub(crate) const VERSIONS: [&str; 2] = ["0.2.", "0.3."];
+
 /// The names of its parameters.
 pub(crate) const PARAMS: [&str; 3] = ["arguments", "environment", "stdin"];
 

@@ -5,11 +5,12 @@
 //! which take real time, sleeping takes real time as well.
 
 use std::future::poll_fn;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource};
+use wasmtime::component::{Accessor, Linker, Resource};
 use wasmtime_wasi::clocks::WasiClocksView as _;
 use wasmtime_wasi::p2::bindings::clocks::monotonic_clock::Host as _;
 use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
@@ -28,6 +29,9 @@ const BEGINNING: u64 = 1_000_000_000;
 /// The interface of timers, in the version of `wasmtime_wasi`.
 const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
 
+/// The same in WASI 0.3.
+const MONOTONIC_CLOCK_3: &str = "wasi:clocks/monotonic-clock@0.3.0";
+
 /// A time that advances when the guest sleeps. Clones share it.
 #[derive(Clone)]
 pub(crate) struct VirtualTime {
@@ -39,8 +43,24 @@ pub(crate) struct VirtualTime {
 struct Moment {
     /// Nanoseconds of the monotonic clock.
     now: u64,
-    /// The ends of all current sleeps. Equal ends occur several times.
-    sleepers: Vec<u64>,
+    /// All current sleeps.
+    sleepers: Vec<Sleeper>,
+    /// The number of the next one.
+    next: u64,
+}
+
+struct Sleeper {
+    number: u64,
+    until: u64,
+    waker: Waker,
+}
+
+/// A sleep of the guest, which ends when this is dropped.
+struct Sleep<'a> {
+    time: &'a VirtualTime,
+    until: u64,
+    /// Its number, once it has begun.
+    number: Option<u64>,
 }
 
 /// A timer of the guest.
@@ -49,15 +69,13 @@ struct Timer {
     until: u64,
 }
 
-/// An entry in `sleepers`, removed on drop.
-struct Sleeper<'a>(&'a Timer);
-
 impl VirtualTime {
     pub(crate) fn new(takes_real_time: bool) -> Self {
         Self {
             shared: Arc::new(Mutex::new(Moment {
                 now: BEGINNING,
                 sleepers: Vec::new(),
+                next: 0,
             })),
             takes_real_time,
         }
@@ -73,9 +91,34 @@ impl VirtualTime {
         moment.now = moment.now.max(to);
     }
 
-    fn is_earliest(&self, until: u64) -> bool {
-        let moment = lock(&self.shared);
-        moment.sleepers.iter().all(|&other| until <= other)
+    /// To be called when there is nothing that the guest could do but wait: the earliest sleep ends.
+    pub(crate) fn pass(&self) {
+        let mut moment = lock(&self.shared);
+        let Some(earliest) = moment.sleepers.iter().map(|sleeper| sleeper.until).min() else {
+            return;
+        };
+        moment.now = moment.now.max(earliest);
+        let ended = moment.sleepers.iter().filter(|one| one.until == earliest);
+        ended.for_each(|sleeper| sleeper.waker.wake_by_ref());
+    }
+
+    /// Sleeps until that time of the monotonic clock.
+    async fn sleep(&self, until: u64) {
+        let now = self.now();
+        if until <= now {
+            return;
+        }
+        if self.takes_real_time {
+            tokio::time::sleep(Duration::from_nanos(until - now)).await;
+            self.advance(until);
+            return;
+        }
+        let mut sleep = Sleep {
+            time: self,
+            until,
+            number: None,
+        };
+        poll_fn(|context| sleep.poll(context.waker())).await;
     }
 }
 
@@ -98,44 +141,43 @@ impl VirtualTime {
 #[async_trait::async_trait]
 impl Pollable for Timer {
     async fn ready(&mut self) {
-        let now = self.time.now();
-        if self.until <= now {
-            return;
-        }
-        if self.time.takes_real_time {
-            tokio::time::sleep(Duration::from_nanos(self.until - now)).await;
-        } else {
-            let sleeper = Sleeper::new(self);
-            let mut has_let_others_go_first = false;
-            poll_fn(|context| {
-                if has_let_others_go_first && self.time.is_earliest(self.until) {
-                    return Poll::Ready(());
-                }
-                has_let_others_go_first = true;
-                context.waker().wake_by_ref();
-                Poll::Pending
-            })
-            .await;
-            drop(sleeper);
-        }
-        self.time.advance(self.until);
+        self.time.sleep(self.until).await;
     }
 }
 
-impl<'a> Sleeper<'a> {
-    fn new(timer: &'a Timer) -> Self {
-        lock(&timer.time.shared).sleepers.push(timer.until);
-        Self(timer)
+impl Sleep<'_> {
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        let mut moment = lock(&self.time.shared);
+        if self.until <= moment.now {
+            return Poll::Ready(());
+        }
+        match self.number {
+            Some(number) => {
+                let mut sleepers = moment.sleepers.iter_mut();
+                let sleeper = sleepers.find(|sleeper| sleeper.number == number);
+                sleeper.expect("it has begun").waker.clone_from(waker);
+            }
+            None => {
+                let number = moment.next;
+                moment.next += 1;
+                moment.sleepers.push(Sleeper {
+                    number,
+                    until: self.until,
+                    waker: waker.clone(),
+                });
+                self.number = Some(number);
+            }
+        }
+        Poll::Pending
     }
 }
 
-impl Drop for Sleeper<'_> {
+impl Drop for Sleep<'_> {
     fn drop(&mut self) {
-        let Timer { time, until } = self.0;
-        let mut moment = lock(&time.shared);
-        if let Some(place) = moment.sleepers.iter().position(|other| other == until) {
-            moment.sleepers.swap_remove(place);
-        }
+        let mut moment = lock(&self.time.shared);
+        moment
+            .sleepers
+            .retain(|sleeper| Some(sleeper.number) != self.number);
     }
 }
 
@@ -188,6 +230,42 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
             },))
         },
     )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// The same for those of WASI 0.3.
+pub(crate) fn add_to_linker_3(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    type Wait = Pin<Box<dyn Future<Output = wasmtime::Result<()>> + Send>>;
+
+    /// Waits for the time that is so much later, or until that time.
+    fn wait(accessor: &Accessor<State>, given: u64, is_relative: bool) -> Wait {
+        let (time, now) = accessor.with(|mut store| {
+            let state = store.data_mut();
+            (state.time.clone(), state.clocks().now())
+        });
+        Box::pin(async move {
+            let now = now?;
+            let until = match is_relative {
+                true => now.saturating_add(given),
+                false => given,
+            };
+            match time {
+                Some(time) => time.sleep(until).await,
+                None if until <= now => {}
+                None => tokio::time::sleep(Duration::from_nanos(until - now)).await,
+            }
+            Ok(())
+        })
+    }
+
+    linker.allow_shadowing(true);
+    let mut clock = linker.instance(MONOTONIC_CLOCK_3)?;
+    for (name, is_relative) in [("wait-until", false), ("wait-for", true)] {
+        clock.func_wrap_concurrent(name, move |accessor: &Accessor<State>, (given,): (u64,)| {
+            wait(accessor, given, is_relative)
+        })?;
+    }
     linker.allow_shadowing(false);
     Ok(())
 }

@@ -10,6 +10,7 @@
 #[cfg(feature = "preview1")]
 pub(crate) mod preview1;
 pub(crate) mod preview2;
+pub(crate) mod preview3;
 pub(crate) mod slow;
 
 use std::fmt;

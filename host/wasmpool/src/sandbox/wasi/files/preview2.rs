@@ -3,7 +3,7 @@
 use cap_primitives::fs::FollowSymlinks;
 use rustix::fs::Timestamps;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, Resource, ResourceType};
+use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -37,10 +37,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     type Store<'a> = StoreContextMut<'a, State>;
 
     linker.allow_shadowing(true);
-    let mut preopens = linker.instance(PREOPENS)?;
-    preopens.func_wrap("get-directories", |mut store: Store<'_>, (): ()| {
-        Ok((store.data_mut().granted_folders()?,))
-    })?;
+    add_folders(&mut linker.instance(PREOPENS)?)?;
     let mut types = linker.instance(TYPES)?;
     let of_descriptors = ResourceType::host::<Descriptor>();
     types.resource_async("descriptor", of_descriptors, |mut store, handle| {
@@ -62,6 +59,15 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
+/// Adds the function that lists the granted folders to the interface that has it, which is the same in
+/// WASI 0.2 and 0.3.
+pub(super) fn add_folders(preopens: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
+    preopens.func_wrap(
+        "get-directories",
+        |mut store: StoreContextMut<'_, State>, (): ()| Ok((store.data_mut().granted_folders()?,)),
+    )
+}
+
 impl State {
     fn granted_folders(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
         let folders = self.folders().map(|folders| folders.all().to_owned());
@@ -72,7 +78,10 @@ impl State {
             .collect()
     }
 
-    fn dir(&mut self, dir: &Resource<Descriptor>) -> wasmtime::Result<Result<Dir, ErrorCode>> {
+    pub(super) fn dir(
+        &mut self,
+        dir: &Resource<Descriptor>,
+    ) -> wasmtime::Result<Result<Dir, ErrorCode>> {
         Ok(match self.ctx().table.get(dir)? {
             Descriptor::Dir(dir) => Ok(dir.clone()),
             Descriptor::File(_) => Err(ErrorCode::NotDirectory),
@@ -95,16 +104,26 @@ impl State {
         };
         let open = move |dir: &Dir| (super::open_at(dir, &request), request);
         let (opened, request) = slow::run(&dir, open).await;
+        self.answer_opening(opened, &dir, &request)
+    }
+
+    /// Gives the guest what was opened for its request, or the reason why it was not.
+    pub(super) fn answer_opening(
+        &mut self,
+        opened: Result<Descriptor, Denied>,
+        dir: &Dir,
+        request: &Request,
+    ) -> wasmtime::Result<Result<Resource<Descriptor>, ErrorCode>> {
         match opened {
             Ok(opened) => {
                 self.slow_files.opened(&opened);
                 Ok(Ok(self.ctx().table.push(opened)?))
             }
-            Err(denied) => Ok(Err(self.denied(&dir, &request.path, &denied))),
+            Err(denied) => Ok(Err(self.denied(dir, &request.path, &denied))),
         }
     }
 
-    async fn close(&mut self, descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {
+    pub(super) async fn close(&mut self, descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {
         self.ctx().table.delete(descriptor)?;
         self.slow_files.close_unused().await;
         Ok(())
