@@ -19,6 +19,7 @@ const GUESTS: &[Guest] = &[
         ..Guest::named("factorizer")
     },
     Guest::named("importer"),
+    Guest::named("importer_async"),
     Guest::named("importer_sdk"),
     Guest {
         package: "wasmpool-kernels",

@@ -1,15 +1,17 @@
 //! Asynchronous functions of components as tasks.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex};
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
-
-use serde::de::DeserializeOwned;
 use wasmpool::{
-    Arguments, Capabilities, Isolation, Pool, PoolBuilder, Retry, TaskErrorKind as Kind,
-    TaskFuture, TaskModule, TaskOptions, Value,
+    Arguments, Capabilities, HostCall, HostFunctions, HostResult, Isolation, Pool, PoolBuilder,
+    Retry, TaskErrorKind as Kind, TaskFuture, TaskModule, TaskOptions, Value,
 };
 
 use crate::support::{LONG, wait_until_running, wait_until_suspended};
@@ -330,4 +332,109 @@ fn a_stream_that_does_not_end_is_over_the_payload_limit() {
     assert_eq!(error.kind(), Kind::OutputLimit, "{error}");
     let expected = "the result is over the payload limit of 1000000 bytes";
     assert_eq!(error.message(), expected);
+}
+
+/// A pool that offers the functions which `importer_async` wants. Those that rest begin when all of
+/// `together` are under way.
+fn importing(together: usize, granted: bool) -> Awaiting {
+    type Several = (bool, u64, f32, char, String);
+    let barrier = Arc::new(Barrier::default());
+    let fetch = move |_: HostCall, (key,): (String,)| {
+        let barrier = Arc::clone(&barrier);
+        async move {
+            barrier.pass(together).await;
+            HostResult::Ok(match &*key {
+                "missing" => Err("no such key".to_owned()),
+                key => Ok(format!("value of {key}")),
+            })
+        }
+    };
+    let echo = |_: &HostCall, several: Several| HostResult::Ok(several);
+    let rest = |_: HostCall, (milliseconds,): (u64,)| async move {
+        tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+        HostResult::Ok(milliseconds)
+    };
+    let functions = HostFunctions::new();
+    let functions = functions.add_async("acme:host/remote@1.0.0#fetch", fetch);
+    let functions = functions
+        .unwrap()
+        .add("acme:host/remote@1.0.0#echo-several", echo);
+    let functions = functions
+        .unwrap()
+        .add_async("acme:host/remote@1.0.0#rest", rest);
+    let functions = functions.unwrap();
+    let pool = Pool::builder().workers(1).host_functions(functions).build();
+    let pool = pool.unwrap();
+    let mut module = pool.load(wasmpool_guests::IMPORTER_ASYNC.path()).unwrap();
+    if granted {
+        let rights = Capabilities::new().host_interface("acme:host/remote@1.0.0");
+        module = module.with_capabilities(rights.unwrap());
+    }
+    Awaiting { pool, module }
+}
+
+/// Whoever comes waits until so many have come.
+#[derive(Default)]
+struct Barrier(Mutex<(usize, Vec<Waker>)>);
+
+impl Barrier {
+    async fn pass(&self, together: usize) {
+        self.0.lock().unwrap().0 += 1;
+        poll_fn(|context| {
+            let (n_here, wakers) = &mut *self.0.lock().unwrap();
+            if *n_here >= together {
+                wakers.drain(..).for_each(Waker::wake);
+                return Poll::Ready(());
+            }
+            wakers.push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+#[test]
+fn several_calls_of_host_functions_are_under_way_at_once() {
+    let importing = importing(3, true);
+    let fetch_all = importing
+        .module
+        .task::<(Vec<String>,), Vec<Result<String, String>>>("fetch-all");
+    let keys = ["a", "missing", "c"].map(str::to_owned).to_vec();
+    let fetched = importing.pool.submit(&fetch_all.unwrap(), (keys,)).unwrap();
+    let expected = [
+        Ok("value of a".to_owned()),
+        Err("no such key".to_owned()),
+        Ok("value of c".to_owned()),
+    ];
+    let fetched = fetched
+        .wait_timeout(LONG)
+        .expect("all of them are under way");
+    assert_eq!(fetched.unwrap(), expected);
+    // The other one is dropped with the instance.
+    let race = importing.module.task::<(u64, u64), u64>("race").unwrap();
+    let first = importing.pool.submit(&race, (3_600_000, 1)).unwrap();
+    assert_eq!(first.wait_timeout(LONG).expect("one is enough").unwrap(), 1);
+}
+
+#[test]
+fn a_host_function_that_does_not_wait_may_be_imported_as_asynchronous() {
+    type Several = (bool, u64, f32, char, String);
+    let importing = importing(1, true);
+    let echo = importing
+        .module
+        .task::<Several, Several>("echo-several")
+        .unwrap();
+    let several = (true, u64::MAX, 0.5, 'ü', "text".to_owned());
+    let echoed = importing.pool.submit(&echo, several.clone()).unwrap();
+    assert_eq!(echoed.wait().unwrap(), several);
+}
+
+#[test]
+fn an_asynchronous_host_function_that_was_not_granted_ends_the_task() {
+    let importing = importing(1, false);
+    let race = importing.module.task::<(u64, u64), u64>("race").unwrap();
+    let refused = importing.pool.submit(&race, (1, 1)).unwrap();
+    assert_eq!(refused.wait().unwrap_err().kind(), Kind::NotGranted);
+    let report = refused.report().unwrap();
+    assert_eq!(report.refused, ["call `acme:host/remote@1.0.0#rest`"]);
 }

@@ -81,6 +81,12 @@ mod named {
         assert!(refused.to_string().contains("`acme:host/clock@1.2.0`"));
     }
 
+    pub(super) fn importer_async(bench: &Bench) {
+        let path = wasmpool_guests::IMPORTER_ASYNC.path();
+        let refused = bench.pool.load(path).unwrap_err();
+        assert!(refused.to_string().contains("`acme:host/remote@1.0.0`"));
+    }
+
     pub(super) fn importer_sdk(bench: &Bench) {
         let path = wasmpool_guests::IMPORTER_SDK.path();
         let refused = bench.pool.load(path).unwrap_err();

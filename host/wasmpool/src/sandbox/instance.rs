@@ -16,6 +16,7 @@ use super::halting::until_stopped;
 use super::host::Caller;
 use super::module::Compiled;
 use super::numbers;
+use super::reused_box::ReusedBox;
 use super::store::{self, State};
 use super::wasi::Capabilities;
 use super::wasi::network::Lookups;
@@ -324,35 +325,36 @@ impl Instance {
                 match module.entries[task] {
                     EntryPoint::Registered => {
                         let tasks = live.contract()?.wasmpool_task0_1_0_tasks();
-                        let returned = tasks.call_call(store, &info.name, &arguments).await?;
+                        let called = tasks.call_call(store, &info.name, &arguments);
+                        let returned = ReusedBox::new(called).await?;
                         Ok(returned.map_err(GuestFailure::Failure))
                     }
                     EntryPoint::Function(export) => {
                         let function = live.function(store, export)?;
                         let function = function.typed::<abi::LoweredArguments, Outcome>(&*store)?;
                         let arguments = abi::LoweredArguments::new(arguments);
-                        let called = pin!(function.call_async(store, arguments));
+                        let mut called = ReusedBox::new(function.call_async(store, arguments));
                         let Outcome(returned) =
-                            abi::bounded(limits.payload, control, called).await?;
+                            abi::bounded(limits.payload, control, called.as_mut()).await?;
                         Ok(returned.map_err(GuestFailure::Error))
                     }
                     EntryPoint::AsyncFunction(callee) => {
                         let function = live.function(store, callee.export)?;
-                        // In a box, so that it does not make the future of every call larger.
                         let called =
                             abi::call_async(store, callee, function, arguments, limits.payload);
-                        let mut called = Box::pin(called);
+                        let mut called = ReusedBox::new(called);
                         let Outcome(returned) =
                             abi::bounded(limits.payload, control, called.as_mut()).await?;
                         Ok(returned.map_err(GuestFailure::Error))
                     }
                     EntryPoint::Numbers(export) => {
                         let guest = live.core_module()?;
-                        let result = numbers::call(store, guest, export, &arguments).await?;
+                        let called = numbers::call(store, guest, export, &arguments);
+                        let result = ReusedBox::new(called).await?;
                         Ok(Ok(result))
                     }
                     EntryPoint::Program(start) => {
-                        let output = program::run(store, live, start).await?;
+                        let output = ReusedBox::new(program::run(store, live, start)).await?;
                         Ok(match output.status.success() {
                             true => Ok(value::encode(&output).expect("numbers and bytes")),
                             false => Err(GuestFailure::Exit(output)),

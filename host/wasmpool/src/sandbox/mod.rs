@@ -28,6 +28,7 @@ mod module;
 mod numbers;
 mod objects;
 mod reactor;
+mod reused_box;
 mod store;
 mod trust;
 mod waiting;
