@@ -393,6 +393,20 @@ fn precompiled_code_runs_in_a_pool_of_the_same_settings() {
 
 #[test]
 #[allow(unsafe_code)]
+fn code_for_any_processor_runs_in_a_pool_for_this_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let baseline = Pool::builder().workers(1).no_cache().baseline_processor();
+    let file = precompile(&baseline.build().unwrap(), folder.path());
+    let pool = Pool::builder().workers(1).no_cache().build().unwrap();
+    // SAFETY: it was made above, and nobody changes it.
+    let module = unsafe { pool.load_precompiled(&file) }.unwrap();
+    let factorize = module.task::<(u64,), Vec<u64>>("factorize").unwrap();
+    let outcome = pool.submit(&factorize, (360,)).unwrap().wait();
+    assert_eq!(outcome.unwrap(), [2, 2, 2, 3, 3, 5]);
+}
+
+#[test]
+#[allow(unsafe_code)]
 fn precompiled_code_for_other_settings_is_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let pool = Pool::builder().workers(1).no_cache().build().unwrap();

@@ -341,6 +341,9 @@ pub(crate) enum MemoryResetArg {
     /// kernel can miss a page that is swapped out or being moved, which the next task can then
     /// read
     PageWise,
+    /// Reset the whole memory, and overwrite up to 32 MiB of it in place: for large guests such as
+    /// interpreters
+    InPlace,
 }
 
 impl IsolationArg {

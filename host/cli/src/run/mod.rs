@@ -143,6 +143,7 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
         .memory_reset(match args.memory_reset {
             MemoryResetArg::Whole => MemoryReset::Whole,
             MemoryResetArg::PageWise => MemoryReset::PageWise,
+            MemoryResetArg::InPlace => MemoryReset::InPlace,
         })
         // The channel of places bounds the tasks, so the queue need not.
         .queue_capacity(usize::MAX);

@@ -56,6 +56,7 @@ pub struct PoolBuilder {
     backtrace_lines: bool,
     deterministic_numbers: bool,
     memory_reset: MemoryReset,
+    baseline_processor: bool,
     limits: Limits,
     memory_budget: Option<usize>,
     retry: Option<Retry>,
@@ -87,6 +88,7 @@ impl Default for PoolBuilder {
             backtrace_lines: false,
             deterministic_numbers: false,
             memory_reset: MemoryReset::default(),
+            baseline_processor: false,
             limits: Limits::default(),
             memory_budget: None,
             retry: None,
@@ -354,6 +356,14 @@ impl PoolBuilder {
         self
     }
 
+    /// Compiles guests for any processor of this architecture, without the features that only this
+    /// one has. For code that goes to other machines ([`Pool::precompile`]): a pool without this
+    /// setting loads it too. Default: guests are compiled for this processor.
+    pub fn baseline_processor(mut self) -> Self {
+        self.baseline_processor = true;
+        self
+    }
+
     /// How much of a task's standard output and of its standard error is kept, in bytes each.
     /// Later output replaces the oldest; exceeding the limit is not an error. Default: 64 KiB.
     pub fn output_limit(mut self, bytes: usize) -> Self {
@@ -517,6 +527,7 @@ impl PoolBuilder {
             backtrace_lines: self.backtrace_lines,
             deterministic_numbers: self.deterministic_numbers,
             memory_reset: self.memory_reset,
+            baseline_processor: self.baseline_processor,
             limits: self.limits,
             memory_budget: self
                 .memory_budget
@@ -547,6 +558,7 @@ pub(crate) struct Settings {
     pub(crate) backtrace_lines: bool,
     pub(crate) deterministic_numbers: bool,
     pub(crate) memory_reset: MemoryReset,
+    pub(crate) baseline_processor: bool,
     pub(crate) limits: Limits,
     pub(crate) memory_budget: Option<usize>,
     pub(crate) retry: Option<Retry>,

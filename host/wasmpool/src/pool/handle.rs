@@ -75,6 +75,7 @@ impl Pool {
             backtrace_lines,
             deterministic_numbers,
             memory_reset,
+            baseline_processor,
             limits,
             retry,
             cache,
@@ -102,6 +103,7 @@ impl Pool {
             backtrace_lines,
             deterministic_numbers,
             memory_reset,
+            baseline_processor,
         };
         let memory_budget = memory_budget.map(MemoryBudget::new);
         let sandbox = Sandbox::new(engine, host_functions, cache).map_err(BuildError::Sandbox)?;
