@@ -132,7 +132,9 @@ class Collector:
         wrapped = inspect.unwrap(thing) if callable(thing) else None
         if isinstance(wrapped, types.FunctionType) and wrapped is not thing:
             return self._function(thing, wrapped)
-        reason = _UNPORTABLE.get(type(thing).__name__)
+        bases = [base for base in type(thing).__mro__ if _is_of_library(base.__module__)]
+        reasons = (_UNPORTABLE.get(base.__name__) for base in bases)
+        reason = next(filter(None, reasons), None)
         if reason is not None or inspect.isgenerator(thing) or inspect.iscoroutine(thing):
             self._refuse(thing, reason or "cannot be copied: pass a list")
         return None

@@ -137,12 +137,31 @@ def _first_line(node: ast.expr | ScopeNode) -> int:
 
 def _the_lambda(lambdas: list[ast.Lambda], code: types.CodeType) -> ast.Lambda:
     """The one of several lambdas in a line that was compiled to this code."""
-    alike = [node for node in lambdas if _is_compiled_from(code, node)]
-    if not alike:
+    meant = lambdas
+    if len(lambdas) > 1:
+        meant = [node for node in lambdas if _may_be(node, code)]
+    if not meant:
         raise NoSource("the source of the lambda was not found; give it a name with `def`")
-    if len({ast.dump(node) for node in alike}) > 1:
+    # Of lambdas within each other the innermost one is meant.
+    innermost = max(node.col_offset for node in meant)
+    meant = [node for node in meant if node.col_offset == innermost or sys.version_info < (3, 11)]
+    if len({ast.dump(node) for node in meant}) > 1:
         raise NoSource("there are several lambdas in its line; give it a name with `def`")
-    return alike[0]
+    return meant[0]
+
+
+def _may_be(node: ast.Lambda, code: types.CodeType) -> bool:
+    """Whether the code may be that of this lambda: its instructions are within it."""
+    if sys.version_info < (3, 11):
+        return _is_compiled_from(code, node)
+    start, end = (node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)
+    for line, end_line, column, end_column in code.co_positions():
+        if line is None or end_line is None or not end_column or column is None:
+            # An instruction that nobody wrote.
+            continue
+        if (line, column) < start or (end_line, end_column) > end:
+            return False
+    return True
 
 
 def _is_compiled_from(code: types.CodeType, node: ast.Lambda) -> bool:

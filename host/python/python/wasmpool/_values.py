@@ -178,13 +178,16 @@ class Encoder:
     def _count(self, tag: bytes, count: int) -> None:
         if len(self._out) > self._limit:
             raise TooLarge(f"the encoded value is larger than {self._limit} bytes")
-        if self._depth >= MAX_DEPTH:
-            raise Unencodable(f"it is nested deeper than {MAX_DEPTH} levels, or contains itself")
         self._out += tag
         self._out += _U32.pack(count)
 
-    def _items(self, values: Iterable[object]) -> None:
+    def _enter(self) -> None:
+        if self._depth >= MAX_DEPTH:
+            raise Unencodable(f"it is nested deeper than {MAX_DEPTH} levels, or contains itself")
         self._depth += 1
+
+    def _items(self, values: Iterable[object]) -> None:
+        self._enter()
         index = 0
         try:
             for value in values:
@@ -222,7 +225,7 @@ class Encoder:
 
     def _dict(self, value: dict[object, object]) -> None:
         self._count(b"D", len(value))
-        self._depth += 1
+        self._enter()
         for key, item in value.items():
             try:
                 self._value(key)
@@ -235,7 +238,7 @@ class Encoder:
     def _plain(self, tag: bytes, *parts: object) -> None:
         """A value that is made of simpler ones."""
         self._out += tag
-        self._depth += 1
+        self._enter()
         for part in parts:
             self._value(part)
         self._depth -= 1
@@ -288,7 +291,7 @@ class Encoder:
             return None
         cls = type(value)
         if isinstance(value, enum.Enum):
-            self._instance(b"E", cls, value.name)
+            self._instance(b"E", cls, _name_of_member(value))
         elif isinstance(value, tuple) and hasattr(cls, "_fields"):
             self._instance(b"n", cls, tuple(value))
         elif dataclasses.is_dataclass(value):
@@ -350,18 +353,19 @@ class Encoder:
             number = self._reference(cls)
             kind = name if number is None else number
         self._plain(b"X", kind, name)
+        self._enter()
         self._count(b"t", len(value.args))
-        self._depth += 1
+        self._enter()
         for part in value.args:
             self._value_or_text(part)
         self._depth -= 1
         attributes = vars(value)
         self._count(b"D", len(attributes))
-        self._depth += 1
+        self._enter()
         for attribute, part in attributes.items():
             self._value(attribute)
             self._value_or_text(part)
-        self._depth -= 1
+        self._depth -= 2
 
     def _value_or_text(self, part: object) -> None:
         """A part of an exception, or its text where it cannot travel."""
@@ -381,6 +385,14 @@ def full_name(cls: type) -> str:
     """The name of a class with its module, except for built-in ones."""
     module = cls.__module__
     return cls.__qualname__ if module == "builtins" else f"{module}.{cls.__qualname__}"
+
+
+def _name_of_member(member: enum.Enum) -> str:
+    if not isinstance(member, enum.Flag):
+        return member.name
+    # Before Python 3.11 a combination has no name.
+    parts = (part for part in type(member) if part.value and part in member)
+    return "|".join(str(part.name) for part in parts)
 
 
 def _text_of(value: object) -> str:
@@ -626,12 +638,11 @@ class Decoder:
         cls, name = self._class(), self._part(str)
         if not issubclass(cls, enum.Enum):
             raise Malformed(f"`{cls.__qualname__}` is no enum")
-        if issubclass(cls, enum.Flag) and name not in cls.__members__:
-            members = (cls.__members__.get(part) for part in name.split("|"))
-            flags = [member for member in members if member is not None]
-            return functools.reduce(lambda one, other: one | other, flags, cls(0))
         try:
-            return cls.__members__[name]
+            if not issubclass(cls, enum.Flag):
+                return cls.__members__[name]
+            flags = [cls.__members__[part] for part in name.split("|") if part]
+            return functools.reduce(lambda one, other: one | other, flags, cls(0))
         except KeyError:
             raise Malformed(f"`{cls.__qualname__}` has no member `{name}`") from None
 
