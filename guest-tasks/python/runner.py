@@ -123,7 +123,10 @@ class HostFunction:
         self.__name__ = self.__qualname__ = name
 
     def __call__(self, *args: object, **keywords: object) -> object:
-        arguments = Encoder(_no_number, 1 << 30).encode((args, keywords))
+        try:
+            arguments = Encoder(_no_number, 1 << 30).encode((args, keywords))
+        except Unencodable as error:
+            raise TypeError(f"an argument of `{self.__name__}` cannot travel: {error}") from None
         try:
             result = host.call(self.__name__, arguments)
         except Err as error:
