@@ -62,7 +62,8 @@ def _prepare() -> None:
     code = folder / "python.cwasm"
     if _is_older(code, [guest, extension]):
         _write(code, _load(extension).compile_guest(guest.read_bytes()))
-    _cargo("--manifest-path", str(HERE / "Cargo.toml"), "--package", "wasmpool-cli")
+    # In the workspace, with the features that the extension module has: the engine is built already.
+    _cargo("--manifest-path", str(ROOT / "Cargo.toml"), "--package", "wasmpool-cli")
     scripts = HERE / "wasmpool.data" / "scripts"
     scripts.mkdir(parents=True, exist_ok=True)
     shutil.copy2(target / "release" / "wasmpool", scripts / "wasmpool")

@@ -441,13 +441,9 @@ class _Unknown(Exception):
 
 
 def request_of(
-    program: Program,
-    function: Any,
-    args: tuple[Any, ...],
-    keywords: dict[str, Any],
-    provided: frozenset[str] = frozenset(),
+    program: Program, what: tuple[Any, ...], provided: frozenset[str] = frozenset()
 ) -> Request:
-    """A call of a function that has this program."""
+    """A call of a function that has this program: the function and its arguments."""
     numbers = program.collected.numbers
 
     def known(thing: object) -> int | None:
@@ -458,13 +454,13 @@ def request_of(
 
     # Most calls pass plain data, and need no more objects.
     try:
-        call = Encoder(known, MAX_PROGRAM, whole=True).encode((function, args, keywords))
+        call = Encoder(known, MAX_PROGRAM, whole=True).encode(what)
         return Request(b"", call, program.collected.classes)
     except (Unencodable, _Unknown):
         pass
     collector = Collector(provided, program.collected.copy())
     try:
-        call = collector.encode((function, args, keywords))
+        call = collector.encode(what)
     except Unencodable as error:
         raise NotPortable(f"an argument cannot travel: {error}") from None
     return Request(collector.finish(), call, collector.collected.classes)

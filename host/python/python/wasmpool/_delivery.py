@@ -57,7 +57,7 @@ class Pending:
     future: SandboxFuture[Any]
     classes: dict[int, object]
     functions: Functions
-    is_chunk: bool
+    n_in_chunk: int | None = None
     n_function_calls: int = 0
 
 
@@ -143,36 +143,65 @@ class Delivery:
         elif error is not None or answer is None:
             kind, message, code, stderr = error or ("internal", "", None, "")
             future._settle(report, None, _errors.from_kind(kind, message, code, stderr))
-        elif pending.is_chunk:
-            future._settle(report, self._outcomes(answer, pending), None)
+        elif pending.n_in_chunk is not None:
+            outcomes = _outcomes_of_chunk(answer, pending.classes, pending.n_in_chunk)
+            future._settle(report, outcomes, None)
         else:
-            (outcome, *_) = self._outcomes(answer, pending) or [_NO_VALUE]
+            outcome = _outcome_of_call(answer, pending.classes)
             future._settle(report, outcome.value, outcome.error)
 
-    def _outcomes(self, answer: bytes, pending: Pending) -> list[Outcome]:
-        try:
-            encoded = Decoder(answer, {}).decode()
-        except Malformed as error:
-            encoded = [error]
-        if type(encoded) is not list:
-            encoded = [b""]
-        return [outcome_of(part, pending.classes) for part in encoded]
+
+def _outcome_of_call(answer: bytes, classes: dict[int, object]) -> Outcome:
+    parts = _parts(answer)
+    return outcome_of(parts[0] if len(parts) == 1 else None, classes)
 
 
-def outcome_of(encoded: object, classes: dict[int, object]) -> Outcome:
-    """The outcome that a sandbox has answered with, whatever it has answered with."""
+def _outcomes_of_chunk(answer: bytes, classes: dict[int, object], n_in_chunk: int) -> list[Outcome]:
+    parts = _parts(answer)
+    if len(parts) == n_in_chunk > 1:
+        return [outcome_of(part, classes) for part in parts]
+    outcome = outcome_of(parts[0] if len(parts) == 1 else None, classes, is_chunk=True)
+    if outcome.error is not None:
+        return [outcome] * n_in_chunk
+    values = outcome.value
+    if type(values) is not list or len(values) != n_in_chunk:
+        return [Outcome(error=_not_a_value("it is of another length"))] * n_in_chunk
+    return [Outcome(value) for value in values]
+
+
+def _parts(answer: bytes) -> list[object]:
+    """The outcomes in an answer; none if it is anything else."""
     try:
-        if type(encoded) is not bytes or encoded[:1] not in (b"\0", b"\1"):
+        parts = Decoder(answer, {}).decode()
+    except Malformed:
+        return []
+    return parts if type(parts) is list else []
+
+
+def outcome_of(encoded: object, classes: dict[int, object], *, is_chunk: bool = False) -> Outcome:
+    """The outcome that a sandbox has answered with, whatever it has answered with.
+
+    That of a chunk is the list of its values, or one failure.
+    """
+    good = b"\2" if is_chunk else b"\1"
+    try:
+        if type(encoded) is not bytes or encoded[:1] not in (b"\0", b"\1", b"\2"):
             raise Malformed("it is no outcome")
         value = Decoder(encoded[1:], classes).decode()
-        if encoded[:1] == b"\1":
+        if encoded[:1] == b"\0":
+            return Outcome(error=_raised(value))
+        if encoded[:1] == good:
             return Outcome(value)
-        return Outcome(error=_raised(value))
+        # A chunk of one.
+        if is_chunk:
+            return Outcome([value])
+        raise Malformed("it is the outcome of a chunk")
     except Malformed as problem:
-        return Outcome(error=BadResult(f"the sandbox's answer is not a value: {problem}", "bad-result"))
+        return Outcome(error=_not_a_value(str(problem)))
 
 
-_NO_VALUE = Outcome(error=BadResult("the sandbox's answer has no outcome", "bad-result"))
+def _not_a_value(problem: str) -> BadResult:
+    return BadResult(f"the sandbox's answer is not a value: {problem}", "bad-result")
 
 
 def _raised(value: Any) -> BaseException:

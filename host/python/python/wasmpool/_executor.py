@@ -24,7 +24,7 @@ from ._options import (
     addresses,
     size,
 )
-from ._requests import call_request, head_of, initializer_of
+from ._requests import call_request, chunk_request, head_of, initializer_of
 from ._scripts import RunResult, Scripts, Session
 from ._wasmpool import Rights, TaskReference
 
@@ -230,10 +230,10 @@ class Calls:
         kwargs: dict[str, Any],
     ) -> SandboxFuture[T]:
         """Submits a call of a function whose program is known."""
-        request = _closure.request_of(program, fn, args, kwargs, self._provided)
-        encoded = call_request(self._head(program), [(request.more, request.call)], self._result_limit)
+        request = _closure.request_of(program, (fn, args, kwargs), self._provided)
+        encoded = call_request(self._head(program), request, self._result_limit)
         future: SandboxFuture[T] = SandboxFuture()
-        pending = Pending(future, request.classes, self._options.functions, is_chunk=False)
+        pending = Pending(future, request.classes, self._options.functions)
         self._start(pending, self._task, encoded)
         return future
 
@@ -260,15 +260,11 @@ class Calls:
             chunk = list(itertools.islice(arguments, chunksize))
             if not chunk:
                 return None
-            calls: list[tuple[bytes, bytes]] = []
-            classes: dict[int, object] = {}
-            for args in chunk:
-                request = _closure.request_of(program, fn, args, {}, self._provided)
-                calls.append((request.more, request.call))
-                classes |= request.classes
+            columns = [list(column) for column in zip(*chunk, strict=True)]
+            request = _closure.request_of(program, (fn, columns), self._provided)
             future: SandboxFuture[list[Outcome]] = SandboxFuture()
-            pending = Pending(future, classes, self._options.functions, is_chunk=True)
-            self._start(pending, task, call_request(head, calls, self._result_limit))
+            pending = Pending(future, request.classes, self._options.functions, len(chunk))
+            self._start(pending, task, chunk_request(head, request, self._result_limit))
             return future
 
         # A chunk is in the buffer until its last result is taken.

@@ -24,9 +24,14 @@ def head_of(
     return _joined(functions, initializer, program.digest, program.statements)
 
 
-def call_request(head: bytes, calls: list[tuple[bytes, bytes]], result_limit: int) -> bytes:
-    """Calls of one function, in one interpreter. `result_limit` is in bytes, for each result."""
-    return b"".join((_TUPLE_OF_7, _CALL, head, _joined(calls, result_limit)))
+def call_request(head: bytes, request: _closure.Request, result_limit: int) -> bytes:
+    """One call. `result_limit` is in bytes."""
+    return b"".join((_TUPLE_OF_8, _CALL, head, _joined(request.more, request.call, result_limit)))
+
+
+def chunk_request(head: bytes, request: _closure.Request, result_limit: int) -> bytes:
+    """Several calls in one interpreter; `result_limit` is for each result, or for all together."""
+    return b"".join((_TUPLE_OF_8, _CHUNK, head, _joined(request.more, request.call, result_limit)))
 
 
 def script_request(
@@ -44,7 +49,7 @@ def script_request(
 def initializer_of(function: Any, args: tuple[Any, ...]) -> tuple[bytes, bytes, bytes, bytes]:
     """A call that goes along with others, for interpreters that are new."""
     program = _closure.program_of(function)
-    request = _closure.request_of(program, function, args, {})
+    request = _closure.request_of(program, (function, args, {}))
     return program.digest, program.statements, request.more, request.call
 
 
@@ -60,5 +65,5 @@ def _no_number(_thing: object) -> None:
     return None
 
 
-_TUPLE_OF_7 = b"t" + struct.pack("<I", 7)
-_CALL = _encoded("call")
+_TUPLE_OF_8 = b"t" + struct.pack("<I", 8)
+_CALL, _CHUNK = _encoded("call"), _encoded("chunk")

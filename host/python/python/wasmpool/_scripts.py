@@ -95,7 +95,7 @@ class Scripts:
         keep = self._session is not None
         request = script_request(list(functions), source, encoded, outputs, keep, self._result_limit)
         engine, session, task = self._delivery.engine, self._session, self._task
-        pending = Pending(future, {}, functions, is_chunk=False)
+        pending = Pending(future, {}, functions)
         if session is None:
             self._delivery.submit(
                 pending, lambda ticket: engine.submit(task, ticket, request, bool(functions))
