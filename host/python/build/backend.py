@@ -22,6 +22,7 @@ import maturin
 HERE = Path(__file__).resolve().parent.parent
 ROOT = HERE.parent.parent
 PACKAGE = HERE / "python" / "wasmpool"
+SCRIPTS = HERE / "wasmpool.data" / "scripts"
 GUEST = ROOT / "guest-tasks" / "python"
 
 Config = dict[str, Any] | None
@@ -43,8 +44,14 @@ def build_editable(
 
 get_requires_for_build_wheel = maturin.get_requires_for_build_wheel
 get_requires_for_build_editable = maturin.get_requires_for_build_editable
-prepare_metadata_for_build_wheel = maturin.prepare_metadata_for_build_wheel
-prepare_metadata_for_build_editable = maturin.prepare_metadata_for_build_editable
+
+
+def prepare_metadata_for_build_wheel(metadata_directory: str, config_settings: Config = None) -> str:
+    SCRIPTS.mkdir(parents=True, exist_ok=True)
+    return str(maturin.prepare_metadata_for_build_wheel(metadata_directory, config_settings))
+
+
+prepare_metadata_for_build_editable = prepare_metadata_for_build_wheel
 
 
 def _prepare() -> None:
@@ -64,9 +71,8 @@ def _prepare() -> None:
         _write(code, _load(extension).compile_guest(guest.read_bytes()))
     # In the workspace, with the features that the extension module has: the engine is built already.
     _cargo("--manifest-path", str(ROOT / "Cargo.toml"), "--package", "wasmpool-cli")
-    scripts = HERE / "wasmpool.data" / "scripts"
-    scripts.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(target / "release" / "wasmpool", scripts / "wasmpool")
+    SCRIPTS.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(target / "release" / "wasmpool", SCRIPTS / "wasmpool")
 
 
 def _sources_of_guest() -> list[Path]:

@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_bytes::ByteBuf;
 use wasmpool::{
-    Isolation, LoadError, MemoryReset, Pool, Session, Shutdown, Task, TaskFuture,
-    TaskModule, TaskOptions, TaskState,
+    Isolation, LoadError, MemoryReset, Pool, Session, Shutdown, Task, TaskFuture, TaskModule,
+    TaskOptions, TaskState,
 };
 
 use crate::host_calls::{self, HostCallRequest};
@@ -320,11 +320,7 @@ fn builder() -> wasmpool::PoolBuilder {
 }
 
 /// Loads the interpreter: the code of it if that fits this machine, or else the module.
-fn load(
-    pool: &Pool,
-    guest: &Path,
-    code: Option<&Path>,
-) -> PyResult<(TaskModule, Option<String>)> {
+fn load(pool: &Pool, guest: &Path, code: Option<&Path>) -> PyResult<(TaskModule, Option<String>)> {
     let mut notice = None;
     if let Some(code) = code {
         // SAFETY: the file belongs to the package, as the code that is running does. It was made by
@@ -354,4 +350,3 @@ fn refused(error: impl std::fmt::Display) -> PyErr {
 fn failed(error: impl std::fmt::Display) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }
-
