@@ -205,7 +205,11 @@ const OTHER_STATE: &str = r#"(module
 
 #[test]
 fn no_mark_is_found_in_globals_tables_and_further_memories() {
-    for reset in [MemoryReset::Whole, MemoryReset::PageWise, MemoryReset::InPlace] {
+    for reset in [
+        MemoryReset::Whole,
+        MemoryReset::PageWise,
+        MemoryReset::InPlace,
+    ] {
         for workers in [1, 2] {
             let builder = Pool::builder().workers(workers).memory_reset(reset);
             let pool = builder.no_cache().build().unwrap();
