@@ -4,28 +4,25 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Receiver;
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_bytes::ByteBuf;
 use wasmpool::{
     Isolation, LoadError, MemoryReset, Pool, Session, Shutdown, Task, TaskFuture, TaskModule,
-    TaskOptions, TaskState,
+    TaskOptions,
 };
 
+use crate::delivery::{Call, Delivery, Outcome};
 use crate::host_calls::{self, HostCallRequest};
-use crate::outcome::{Ended, Outcome};
 use crate::rights::Rights;
 
 /// Calls never wait for room in the queue: `submit` of an executor does not block.
-const QUEUE_CAPACITY: usize = 1 << 40;
+pub(crate) const QUEUE_CAPACITY: usize = 1 << 40;
 
 /// Stack of WebAssembly for an interpreter, in bytes. Python's own limit of recursion comes first.
 const STACK: usize = 8 << 20;
-
-/// How many outcomes a thread takes at once.
-const BATCH: usize = 256;
 
 type Run = Task<(ByteBuf,), ByteBuf>;
 
@@ -35,8 +32,7 @@ pub(crate) struct Engine {
     pool: Pool,
     module: TaskModule,
     run: Run,
-    outcomes: Receiver<Option<Ended>>,
-    sender: Sender<Option<Ended>>,
+    delivery: Delivery,
     host_calls: Receiver<HostCallRequest>,
     /// Why the code that came with the package was not used.
     notice: Option<String>,
@@ -48,10 +44,6 @@ pub(crate) struct TaskReference {
     run: Run,
     options: TaskOptions,
 }
-
-/// A call that was submitted.
-#[pyclass(frozen)]
-pub(crate) struct Call(Arc<TaskFuture<ByteBuf>>);
 
 /// An interpreter that keeps its state.
 #[pyclass(frozen)]
@@ -102,13 +94,11 @@ impl Engine {
             let (module, notice) = load(&pool, &guest, code.as_deref())?;
             let module = module.with_capabilities(rights);
             let run = module.task("run").map_err(failed)?;
-            let (sender, outcomes) = crossbeam_channel::unbounded();
             Ok(Self {
                 pool,
                 module,
                 run,
-                outcomes,
-                sender,
+                delivery: Delivery::new(),
                 host_calls,
                 notice,
             })
@@ -138,19 +128,7 @@ impl Engine {
         fresh: bool,
         rights: Option<&Rights>,
     ) -> PyResult<TaskReference> {
-        let mut options = TaskOptions::new();
-        if let Some(timeout) = timeout {
-            options = options.task_timeout(duration(timeout)?);
-        }
-        if let Some(timeout) = compute_timeout {
-            options = options.compute_timeout(duration(timeout)?);
-        }
-        if let Some(timeout) = queue_timeout {
-            options = options.queue_timeout(duration(timeout)?);
-        }
-        if let Some(bytes) = memory_limit {
-            options = options.memory_limit(bytes);
-        }
+        let mut options = options(timeout, compute_timeout, queue_timeout, memory_limit)?;
         if fresh {
             options = options.isolation(Isolation::Task);
         }
@@ -205,28 +183,12 @@ impl Engine {
 
     /// Blocks until calls have ended, and returns their outcomes; none if `stop_delivery` was called.
     fn outcomes<'py>(&self, py: Python<'py>) -> Vec<Outcome<'py>> {
-        let Ok(Some(first)) = py.detach(|| self.outcomes.recv()) else {
-            return Vec::new();
-        };
-        let others = std::iter::from_fn(|| match self.outcomes.try_recv() {
-            Ok(None) => {
-                // For the next time.
-                let _ = self.sender.send(None);
-                None
-            }
-            Ok(ended) => ended,
-            Err(_) => None,
-        });
-        std::iter::once(first)
-            .chain(others.take(BATCH - 1))
-            .map(|ended| ended.into_python(py))
-            .collect()
+        self.delivery.outcomes(py)
     }
 
     /// Has `outcomes` return nothing after those that there are.
     fn stop_delivery(&self) {
-        // The receiver is a field of its own.
-        let _ = self.sender.send(None);
+        self.delivery.stop();
     }
 
     /// Blocks until sandboxed code calls a function of the host, for at most `timeout` seconds.
@@ -235,13 +197,9 @@ impl Engine {
         Ok(py.detach(|| self.host_calls.recv_timeout(timeout).ok()))
     }
 
-    /// Ends the pool. Blocks until running calls have ended; they are stopped if `terminate` says so.
-    fn shutdown(&self, py: Python<'_>, terminate: bool) {
-        let how = match terminate {
-            true => Shutdown::Terminate,
-            false => Shutdown::Graceful,
-        };
-        py.detach(|| self.pool.shutdown(how));
+    /// Ends the pool. Blocks until its calls have ended.
+    fn shutdown(&self, py: Python<'_>) {
+        py.detach(|| self.pool.shutdown(Shutdown::Graceful));
     }
 }
 
@@ -249,14 +207,8 @@ impl Engine {
     /// Has the outcome of a call come to `outcomes`.
     fn watched(&self, ticket: u64, future: TaskFuture<ByteBuf>) -> Call {
         let future = Arc::new(future);
-        let (sender, ended) = (self.sender.clone(), Arc::clone(&future));
-        future.on_done(move |_| {
-            // Nobody listens once the executor is gone.
-            let _ = sender.send(Some(Ended {
-                ticket,
-                future: ended,
-            }));
-        });
+        let (ending, ended) = (self.delivery.ending(), Arc::clone(&future));
+        future.on_done(move |_| ending.tell(ticket, ended));
         Call(future)
     }
 }
@@ -265,25 +217,6 @@ impl TaskReference {
     fn tagged(&self, ticket: u64) -> Run {
         let options = self.options.clone().tag(ticket.to_string());
         self.run.with(options)
-    }
-}
-
-#[pymethods]
-impl Call {
-    /// Cancels the call, queued or running. Returns whether that is its outcome. Does not block.
-    fn cancel(&self, py: Python<'_>) -> bool {
-        py.detach(|| self.0.cancel())
-    }
-
-    /// Whether it has started and not ended.
-    fn is_running(&self) -> bool {
-        matches!(self.0.state(), TaskState::Running | TaskState::Suspended)
-    }
-
-    /// The last progress that it has reported: units done, and units in total if that is known.
-    fn progress(&self) -> Option<(u64, Option<u64>)> {
-        let progress = self.0.progress()?;
-        Some((progress.done, progress.total))
     }
 }
 
@@ -338,15 +271,38 @@ fn load(pool: &Pool, guest: &Path, code: Option<&Path>) -> PyResult<(TaskModule,
     Ok((module, notice))
 }
 
+/// Options with these limits, in seconds and bytes.
+pub(crate) fn options(
+    timeout: Option<f64>,
+    compute_timeout: Option<f64>,
+    queue_timeout: Option<f64>,
+    memory_limit: Option<usize>,
+) -> PyResult<TaskOptions> {
+    let mut options = TaskOptions::new();
+    if let Some(timeout) = timeout {
+        options = options.task_timeout(duration(timeout)?);
+    }
+    if let Some(timeout) = compute_timeout {
+        options = options.compute_timeout(duration(timeout)?);
+    }
+    if let Some(timeout) = queue_timeout {
+        options = options.queue_timeout(duration(timeout)?);
+    }
+    if let Some(bytes) = memory_limit {
+        options = options.memory_limit(bytes);
+    }
+    Ok(options)
+}
+
 fn duration(seconds: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(seconds)
         .map_err(|_| PyValueError::new_err(format!("{seconds} is no time in seconds")))
 }
 
-fn refused(error: impl std::fmt::Display) -> PyErr {
+pub(crate) fn refused(error: impl std::fmt::Display) -> PyErr {
     PyValueError::new_err(error.to_string())
 }
 
-fn failed(error: impl std::fmt::Display) -> PyErr {
+pub(crate) fn failed(error: impl std::fmt::Display) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
 }

@@ -1,11 +1,12 @@
-//! The extension module `_wasmpool`: a pool of Python interpreters in sandboxes.
+//! The extension module `_wasmpool`: pools of Python interpreters, and of any modules, in sandboxes.
 //!
 //! It passes bytes. What they mean is known to the Python sources beside it (`python/wasmpool`) and to
 //! the guest (`guest-tasks/python`).
 
+mod delivery;
 mod engine;
 mod host_calls;
-mod outcome;
+mod modules;
 mod rights;
 
 use pyo3::prelude::*;
@@ -14,9 +15,13 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _wasmpool {
     #[pymodule_export]
-    use crate::engine::{Call, Engine, SessionHandle, TaskReference, compile_guest};
+    use crate::delivery::Call;
+    #[pymodule_export]
+    use crate::engine::{Engine, SessionHandle, TaskReference, compile_guest};
     #[pymodule_export]
     use crate::host_calls::HostCallRequest;
+    #[pymodule_export]
+    use crate::modules::{LoadedModule, ModulePool, ModuleTask};
     #[pymodule_export]
     use crate::rights::Rights;
 }

@@ -17,7 +17,7 @@ from wasmpool import (
     SandboxError,
     SandboxPoolExecutor,
 )
-from wasmpool._delivery import outcome_of
+from wasmpool._outcomes import outcome_of
 
 
 def good(n: int) -> int:

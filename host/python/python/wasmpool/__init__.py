@@ -14,6 +14,7 @@ from ._errors import (
 from ._executor import Calls, SandboxPoolExecutor
 from ._future import Report, SandboxFuture
 from ._inside import is_stop_requested, report_progress, time_left
+from ._modules import Completed, Module, ModuleTask, Pool, TaskInfo
 from ._sandboxed import Sandboxed, sandboxed
 from ._scripts import RunResult, Session
 from ._values import RemoteError
@@ -21,11 +22,15 @@ from ._values import RemoteError
 __all__ = [
     "BadResult",
     "Calls",
+    "Completed",
     "Crashed",
     "Exited",
     "InitializerFailed",
     "MemoryLimitExceeded",
+    "Module",
+    "ModuleTask",
     "NotPortable",
+    "Pool",
     "RemoteError",
     "Report",
     "RunResult",
@@ -35,6 +40,7 @@ __all__ = [
     "Sandboxed",
     "Session",
     "SessionEnded",
+    "TaskInfo",
     "TaskTimeout",
     "is_stop_requested",
     "report_progress",

@@ -11,43 +11,26 @@ import os
 import threading
 import weakref
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _errors
-from ._errors import BadResult, Exited, InitializerFailed
 from ._future import Report, SandboxFuture
 from ._host_functions import HostFunctions
 from ._options import Functions
-from ._values import Decoder, Malformed
-from ._wasmpool import Call, Engine
+from ._outcomes import Outcome
+from ._wasmpool import Call
+
+if TYPE_CHECKING:
+    from ._wasmpool import Outcome as NativeOutcome
 
 
-class RemoteTraceback(Exception):
-    """The traceback of an exception in a sandbox, which is its cause."""
+class NativePool(Protocol):
+    """A pool of the native half."""
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __str__(self) -> str:
-        return f'\n"""\n{self.text}"""'
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one call has ended: with a value or with an exception."""
-
-    value: Any = None
-    error: BaseException | None = None
-
-    def result(self) -> Any:
-        if self.error is None:
-            return self.value
-        try:
-            raise self.error
-        finally:
-            # The exception would hold this frame, and the frame the exception.
-            del self
+    def outcomes(self) -> list[NativeOutcome]: ...
+    def stop_delivery(self) -> None: ...
+    def shutdown(self) -> None: ...
 
 
 @dataclass
@@ -55,24 +38,23 @@ class Pending:
     """A call that has not ended."""
 
     future: SandboxFuture[Any]
-    classes: dict[int, object]
-    functions: Functions
-    n_in_chunk: int | None = None
+    read: Callable[[bytes], Outcome]
+    """What makes an outcome of the answer."""
+    functions: Functions = field(default_factory=dict)
     n_function_calls: int = 0
 
 
 class Delivery:
     """The pool of an executor, its calls that have not ended, and its threads."""
 
-    def __init__(self, engine: Engine, result_limit: int, function_call_limit: int) -> None:
-        self.engine = engine
-        self.result_limit = result_limit
+    def __init__(self, pool: NativePool, host_functions: HostFunctions | None = None) -> None:
+        self._pool = pool
         self.is_closed = False
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._pending: dict[int, Pending] = {}
         self._next_ticket = 1
-        self._host_functions = HostFunctions(engine, self._pending.get, function_call_limit)
+        self._host_functions = host_functions
         self._thread = threading.Thread(target=self._run, name="wasmpool-delivery", daemon=True)
         self._thread.start()
         _open.add(self)
@@ -81,8 +63,8 @@ class Delivery:
         """Submits a call with a ticket of its own. Its future ends once."""
         if os.getpid() != self._process:
             raise RuntimeError("the executor belongs to the process that was forked; make one here")
-        if pending.functions:
-            self._host_functions.start()
+        if pending.functions and self._host_functions is not None:
+            self._host_functions.start(self._pending.get)
         with self._lock:
             if self.is_closed:
                 raise RuntimeError("cannot schedule new futures after shutdown")
@@ -102,7 +84,7 @@ class Delivery:
                 return
             self.is_closed = True
         if os.getpid() == self._process:
-            self.engine.stop_delivery()
+            self._pool.stop_delivery()
 
     def cancel_queued(self) -> None:
         for pending in list(self._pending.values()):
@@ -120,14 +102,15 @@ class Delivery:
 
     def _run(self) -> None:
         while not (self.is_closed and not self._pending):
-            for ticket, answer, error, report in self.engine.outcomes():
+            for ticket, answer, error, report in self._pool.outcomes():
                 pending = self._pending.pop(ticket, None)
                 if pending is not None:
                     self._settle(pending, answer, error, report)
                     # The future may be the last that holds a large result.
                     del pending
-        self._host_functions.stop()
-        self.engine.shutdown(False)
+        if self._host_functions is not None:
+            self._host_functions.stop()
+        self._pool.shutdown()
         _open.discard(self)
 
     def _settle(
@@ -143,88 +126,9 @@ class Delivery:
         elif error is not None or answer is None:
             kind, message, code, stderr = error or ("internal", "", None, "")
             future._settle(report, None, _errors.from_kind(kind, message, code, stderr))
-        elif pending.n_in_chunk is not None:
-            outcomes = _outcomes_of_chunk(answer, pending.classes, pending.n_in_chunk)
-            future._settle(report, outcomes, None)
         else:
-            outcome = _outcome_of_call(answer, pending.classes)
+            outcome = pending.read(answer)
             future._settle(report, outcome.value, outcome.error)
-
-
-def _outcome_of_call(answer: bytes, classes: dict[int, object]) -> Outcome:
-    parts = _parts(answer)
-    return outcome_of(parts[0] if len(parts) == 1 else None, classes)
-
-
-def _outcomes_of_chunk(answer: bytes, classes: dict[int, object], n_in_chunk: int) -> list[Outcome]:
-    parts = _parts(answer)
-    if len(parts) == n_in_chunk > 1:
-        return [outcome_of(part, classes) for part in parts]
-    outcome = outcome_of(parts[0] if len(parts) == 1 else None, classes, is_chunk=True)
-    if outcome.error is not None:
-        return [outcome] * n_in_chunk
-    values = outcome.value
-    if type(values) is not list or len(values) != n_in_chunk:
-        return [Outcome(error=_not_a_value("it is of another length"))] * n_in_chunk
-    return [Outcome(value) for value in values]
-
-
-def _parts(answer: bytes) -> list[object]:
-    """The outcomes in an answer; none if it is anything else."""
-    try:
-        parts = Decoder(answer, {}).decode()
-    except Malformed:
-        return []
-    return parts if type(parts) is list else []
-
-
-def outcome_of(encoded: object, classes: dict[int, object], *, is_chunk: bool = False) -> Outcome:
-    """The outcome that a sandbox has answered with, whatever it has answered with.
-
-    That of a chunk is the list of its values, or one failure.
-    """
-    good = b"\2" if is_chunk else b"\1"
-    try:
-        if type(encoded) is not bytes or encoded[:1] not in (b"\0", b"\1", b"\2"):
-            raise Malformed("it is no outcome")
-        value = Decoder(encoded[1:], classes).decode()
-        if encoded[:1] == b"\0":
-            return Outcome(error=_raised(value))
-        if encoded[:1] == good:
-            return Outcome(value)
-        # A chunk of one.
-        if is_chunk:
-            return Outcome([value])
-        raise Malformed("it is the outcome of a chunk")
-    except Malformed as problem:
-        return Outcome(error=_not_a_value(str(problem)))
-
-
-def _not_a_value(problem: str) -> BadResult:
-    return BadResult(f"the sandbox's answer is not a value: {problem}", "bad-result")
-
-
-def _raised(value: Any) -> BaseException:
-    """The exception of a call that has raised one."""
-    if type(value) is not tuple or list(map(type, value[::2])) != [str, str] or len(value) != 3:
-        raise Malformed("it is no exception")
-    kind, text = value[0], value[2]
-    error: BaseException = value[1]
-    if not isinstance(error, BaseException):
-        raise Malformed("it is no exception")
-    cause: BaseException | None = RemoteTraceback(text) if text else None
-    if kind == "result":
-        return BadResult(f"the result cannot travel: {error}", "bad-result")
-    if kind == "exited":
-        exited = Exited(f"the function has called `sys.exit`: {error.args!r}", "exited")
-        exited.code = error.args[0] if error.args else 0
-        error = exited
-    elif kind == "initializer":
-        error.__cause__ = cause
-        cause = error
-        error = InitializerFailed(f"the initializer has failed: {error!s:.500}", "initializer-failed")
-    error.__cause__ = cause
-    return error
 
 
 def _report(parts: tuple[Any, ...]) -> Report:

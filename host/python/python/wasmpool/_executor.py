@@ -8,12 +8,14 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from . import _closure
-from ._delivery import Delivery, Outcome, Pending
+from ._delivery import Delivery, Pending
 from ._future import SandboxFuture
 from ._guest import make_engine
+from ._host_functions import HostFunctions
 from ._options import (
     Dirs,
     Functions,
@@ -24,9 +26,10 @@ from ._options import (
     addresses,
     size,
 )
+from ._outcomes import Outcome, outcome_of_call, outcome_of_chunk
 from ._requests import call_request, chunk_request, head_of, initializer_of
 from ._scripts import RunResult, Scripts, Session
-from ._wasmpool import Rights, TaskReference
+from ._wasmpool import Engine, Rights, TaskReference
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -40,6 +43,15 @@ class SandboxPoolExecutor(concurrent.futures.Executor):
 
     A `concurrent.futures.Executor`, whose futures can also cancel running calls. Functions travel as
     source, with what they refer to; results are data.
+
+    >>> with SandboxPoolExecutor(2, timeout=60) as executor:
+    ...     futures = [executor.submit(pow, 2, n) for n in range(4)]
+    ...     [future.result() for future in futures]
+    ...     list(executor.map(str.upper, ["a", "b"]))
+    ...     executor.run("n + 1", n=4).value
+    [1, 2, 4, 8]
+    ['A', 'B']
+    5
     """
 
     def __init__(
@@ -96,8 +108,10 @@ class SandboxPoolExecutor(concurrent.futures.Executor):
             rights=Rights(*options.rights()),
         )
         self._max_workers = engine.workers
-        self._delivery = Delivery(engine, self._result_limit, function_call_limit)
-        self._calls = Calls(self._delivery, options, options, self._result_limit, self._initializer)
+        self._delivery = Delivery(engine, HostFunctions(engine, function_call_limit))
+        self._calls = Calls(
+            engine, self._delivery, options, options, self._result_limit, self._initializer
+        )
         # An executor that nobody holds any more ends after its last call.
         weakref.finalize(self, self._delivery.close).atexit = False
 
@@ -176,12 +190,14 @@ class Calls:
 
     def __init__(
         self,
+        engine: Engine,
         delivery: Delivery,
         options: Options,
         of_executor: Options,
         result_limit: int,
         initializer: tuple[bytes, bytes, bytes, bytes] | None,
     ) -> None:
+        self._engine = engine
         self._delivery = delivery
         self._options = options
         self._of_executor = of_executor
@@ -199,7 +215,7 @@ class Calls:
             return None if seconds is None else seconds * chunksize
 
         rights = Rights(*options.rights()) if self._has_own_rights() else None
-        return self._delivery.engine.task(
+        return self._engine.task(
             timeout=of_chunk(options.timeout),
             compute_timeout=of_chunk(options.compute_timeout),
             queue_timeout=options.queue_timeout,
@@ -211,6 +227,7 @@ class Calls:
     def options(self, **options: Unpack[OptionArguments]) -> Calls:
         """As `SandboxPoolExecutor.options`, from these options on."""
         return Calls(
+            self._engine,
             self._delivery,
             self._options.but(options),
             self._of_executor,
@@ -233,7 +250,7 @@ class Calls:
         request = _closure.request_of(program, (fn, args, kwargs), self._provided)
         encoded = call_request(self._head(program), request, self._result_limit)
         future: SandboxFuture[T] = SandboxFuture()
-        pending = Pending(future, request.classes, self._options.functions)
+        pending = self._pending(future, partial(outcome_of_call, classes=request.classes))
         self._start(pending, self._task, encoded)
         return future
 
@@ -263,7 +280,8 @@ class Calls:
             columns = [list(column) for column in zip(*chunk, strict=True)]
             request = _closure.request_of(program, (fn, columns), self._provided)
             future: SandboxFuture[list[Outcome]] = SandboxFuture()
-            pending = Pending(future, request.classes, self._options.functions, len(chunk))
+            read = partial(outcome_of_chunk, classes=request.classes, n_in_chunk=len(chunk))
+            pending = self._pending(future, read)
             self._start(pending, task, chunk_request(head, request, self._result_limit))
             return future
 
@@ -281,14 +299,14 @@ class Calls:
 
     def run(self, source: str, /, *, outputs: Iterable[str] = (), **inputs: Any) -> RunResult:
         """As `SandboxPoolExecutor.run`."""
-        scripts = Scripts(self._delivery, self._options, self._task, self._result_limit)
+        scripts = Scripts(self._engine, self._delivery, self._options, self._task, self._result_limit)
         return scripts.run(source, outputs, inputs)
 
     def session(self) -> Session:
         """As `SandboxPoolExecutor.session`, with these options."""
         if self._has_own_rights():
             raise ValueError("a session has the rights of its executor: grant them there")
-        return Session(self._delivery, self._options, self._task, self._result_limit)
+        return Session(self._engine, self._delivery, self._options, self._task, self._result_limit)
 
     def _has_own_rights(self) -> bool:
         return self._options.rights() != self._of_executor.rights()
@@ -303,8 +321,11 @@ class Calls:
             self._heads[program.digest] = head
         return head
 
+    def _pending(self, future: SandboxFuture[Any], read: Callable[[bytes], Outcome]) -> Pending:
+        return Pending(future, read, self._options.functions)
+
     def _start(self, pending: Pending, task: TaskReference, request: bytes) -> None:
-        engine, is_tagged = self._delivery.engine, bool(pending.functions)
+        engine, is_tagged = self._engine, bool(pending.functions)
         self._delivery.submit(pending, lambda ticket: engine.submit(task, ticket, request, is_tagged))
 
 

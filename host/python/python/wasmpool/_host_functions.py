@@ -28,9 +28,8 @@ class HostFunctions:
     They start with the first call that has functions.
     """
 
-    def __init__(self, engine: Engine, find: Callable[[int], Pending | None], call_limit: int) -> None:
+    def __init__(self, engine: Engine, call_limit: int) -> None:
         self._engine = engine
-        self._find = find
         self._call_limit = call_limit
         self._lock = threading.Lock()
         self._is_stopping = False
@@ -38,10 +37,12 @@ class HostFunctions:
         self._threads: concurrent.futures.ThreadPoolExecutor | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def start(self) -> None:
+    def start(self, find: Callable[[int], Pending | None]) -> None:
+        """Starts the threads, once. `find` gives the call of a ticket."""
         with self._lock:
             if self._dispatcher is not None:
                 return
+            self._find = find
             self._threads = concurrent.futures.ThreadPoolExecutor(N_THREADS, "wasmpool-function")
             self._dispatcher = threading.Thread(
                 target=self._dispatch, name="wasmpool-functions", daemon=True

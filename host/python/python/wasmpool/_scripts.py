@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,10 @@ from ._delivery import Delivery, Pending
 from ._errors import NotPortable
 from ._future import Report, SandboxFuture
 from ._options import Options
+from ._outcomes import outcome_of_call
 from ._requests import LIMIT, script_request
 from ._values import Encoder, Unencodable
-from ._wasmpool import SessionHandle, TaskReference
+from ._wasmpool import Engine, SessionHandle, TaskReference
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -55,12 +57,14 @@ class Scripts:
 
     def __init__(
         self,
+        engine: Engine,
         delivery: Delivery,
         options: Options,
         task: TaskReference,
         result_limit: int,
         session: SessionHandle | None = None,
     ) -> None:
+        self._engine = engine
         self._delivery = delivery
         self._options = options
         self._task = task
@@ -94,8 +98,8 @@ class Scripts:
             raise NotPortable(f"an input cannot travel: {error}") from None
         keep = self._session is not None
         request = script_request(list(functions), source, encoded, outputs, keep, self._result_limit)
-        engine, session, task = self._delivery.engine, self._session, self._task
-        pending = Pending(future, {}, functions)
+        engine, session, task = self._engine, self._session, self._task
+        pending = Pending(future, partial(outcome_of_call, classes={}), functions)
         if session is None:
             self._delivery.submit(
                 pending, lambda ticket: engine.submit(task, ticket, request, bool(functions))
@@ -115,10 +119,15 @@ class Session:
     """
 
     def __init__(
-        self, delivery: Delivery, options: Options, task: TaskReference, result_limit: int
+        self,
+        engine: Engine,
+        delivery: Delivery,
+        options: Options,
+        task: TaskReference,
+        result_limit: int,
     ) -> None:
-        self._handle = delivery.engine.session()
-        self._scripts = Scripts(delivery, options, task, result_limit, self._handle)
+        self._handle = engine.session()
+        self._scripts = Scripts(engine, delivery, options, task, result_limit, self._handle)
 
     def run(self, source: str, /, *, outputs: Iterable[str] = (), **inputs: Any) -> RunResult:
         """As `SandboxPoolExecutor.run`, in the names that the runs before have left."""
