@@ -85,12 +85,14 @@ class Program:
             exec(code, names)
             self.define(number, names.pop("__around__")(*[None] * len(free)))
             return
-        hidden = None if is_bound else names.get(name, _ABSENT)
+        hidden = names.get(name, _ABSENT)
         exec(compile("\n" * (line - 1) + source, file, "exec", flags, True), names)
         self.define(number, names[name])
-        if hidden is _ABSENT:
+        if is_bound:
+            _bound[module, name] = names[name]
+        elif hidden is _ABSENT:
             del names[name]
-        elif hidden is not None:
+        else:
             names[name] = hidden
 
     def fill_cell(self, number: int, name: str, encoded: bytes) -> None:
@@ -101,7 +103,11 @@ class Program:
         function.__closure__[index].cell_contents = self.value(encoded)
 
     def bind(self, module: str, name: str, encoded: bytes) -> None:
-        vars(namespace(module))[name] = self.value(encoded)
+        """Gives a global name its value, unless code has set it since: an initializer, mostly."""
+        names, key = vars(namespace(module)), (module, name)
+        if name in names and names[name] is not _bound.get(key, _ABSENT):
+            return
+        names[name] = _bound[key] = self.value(encoded)
 
     def attribute(self, number: int, owner: int, name: str) -> None:
         self.define(number, getattr(self.objects[owner], name))
@@ -115,6 +121,9 @@ class Program:
 
 
 _ABSENT = object()
+
+_bound: dict[tuple[str, str], object] = {}
+"""The values that statements have given to global names."""
 
 
 def _around(source: str, name: str, line: int, free: tuple[str, ...]) -> ast.Module:

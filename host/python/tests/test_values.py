@@ -224,6 +224,11 @@ def test_hostile_bytes_are_malformed(name: str) -> None:
         decoded(HOSTILE[name])
 
 
+def test_a_fraction_that_takes_long_to_reduce_is_malformed() -> None:
+    with pytest.raises(Malformed, match="bits"):
+        decoded(encoded(fractions.Fraction(3**20_000, 7)))
+
+
 def test_keys_with_one_hash_are_malformed() -> None:
     prime = (1 << 61) - 1
     keys = {n * prime: None for n in range(1, 100)}

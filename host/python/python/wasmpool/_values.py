@@ -32,6 +32,9 @@ MAX_DEPTH = 100
 MAX_ALIKE = 64
 """How many keys of a dictionary or set that came from a guest may have the same hash."""
 
+MAX_BITS = 8192
+"""How large the numerator and the denominator of a fraction may be that came from a guest."""
+
 _PACKED = 8
 """From this length on, lists of small integers or of floats are packed."""
 
@@ -603,6 +606,9 @@ class Decoder:
 
     def _fraction(self) -> fractions.Fraction:
         numerator, denominator = self._part(int), self._part(int)
+        # Reducing it takes time that grows with the square of the length.
+        if not self._whole and max(numerator.bit_length(), denominator.bit_length()) > MAX_BITS:
+            raise Malformed(f"a fraction of numbers with more than {MAX_BITS} bits")
         return fractions.Fraction(numerator, denominator)
 
     def _uuid(self) -> uuid.UUID:
