@@ -111,10 +111,21 @@ class HostFunctions:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                threading.Thread(
-                    target=self._loop.run_forever, name="wasmpool-async-functions", daemon=True
-                ).start()
+                name = "wasmpool-async-functions"
+                args = (self._loop,)
+                threading.Thread(target=_run_loop, args=args, name=name, daemon=True).start()
             return self._loop
+
+
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        # Functions whose sandboxes were stopped meanwhile.
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
 
 
 def _return_to_sandbox(request: HostCallRequest, result: object) -> None:
