@@ -71,9 +71,11 @@ pub enum MemoryReset {
     /// the rest is given back to the kernel.
     ///
     /// For large guests that write here and there in much of their memory, such as interpreters with
-    /// their standard library: no page of it is faulted in again. With one of 20 MiB two workers did
-    /// 1.7 times the tasks of one; with the other two ways they did no more than one. A small guest
-    /// is reset as with `Whole`. Each place for an instance keeps up to 32 MiB for each memory of its
+    /// their standard library: no page of it is faulted in again, and all of it is copied. Which of
+    /// the two costs less depends on the machine, so measure: with an interpreter of 20 MiB two
+    /// workers once did 1.7 times the tasks of one, and no more than one with the other ways; at
+    /// another time `Whole` did 1.4 times as many tasks. A small guest is reset as with `Whole`. Each
+    /// place for an instance keeps up to 32 MiB for each memory of its
     /// guest while it is idle: a pool of few workers, and of few suspended tasks, is meant.
     InPlace,
 }
