@@ -438,3 +438,33 @@ fn an_asynchronous_host_function_that_was_not_granted_ends_the_task() {
     let report = refused.report().unwrap();
     assert_eq!(report.refused, ["call `acme:host/remote@1.0.0#rest`"]);
 }
+
+#[test]
+fn a_task_that_computes_makes_room_for_another_tenant() {
+    let awaiting = awaiting();
+    let of_tenant = |name| TaskOptions::new().tenant(name);
+    let spinning = awaiting.submit_with::<_, ()>("spin", (), of_tenant("one"));
+    wait_until_running(&spinning);
+    let other = awaiting.submit_with::<_, u64>("nap", (1_u64,), of_tenant("other"));
+    let napped = other.wait_timeout(LONG).expect("the worker is shared");
+    assert!(napped.unwrap() >= 1_000_000);
+    assert!(spinning.cancel());
+    assert_eq!(spinning.wait().unwrap_err().kind(), Kind::Cancelled);
+}
+
+#[test]
+fn what_a_call_of_a_session_leaves_behind_goes_on_in_the_next() {
+    let awaiting = awaiting();
+    let leave = format!("{INTERFACE}#leave-behind");
+    let leave = awaiting.module.task::<(u64,), u32>(&leave).unwrap();
+    let session = awaiting.module.session(&awaiting.pool).unwrap();
+    let call = || {
+        session
+            .submit(&leave, (3_600_000,))
+            .unwrap()
+            .wait()
+            .unwrap()
+    };
+    // What the first call has begun is still under way in the second.
+    assert_eq!([call(), call()], [1, 2]);
+}
