@@ -152,7 +152,9 @@ impl HostFunctions {
         self.with(name, Arc::new(SyncFunction::new(function)))
     }
 
-    /// Offers a function that returns a future. Its task holds no worker while the future waits.
+    /// Offers a function that returns a future. Its task holds no worker while the future waits. If the
+    /// guest imports it as an `async func`, it can do something else meanwhile, and call the function
+    /// several times at once.
     ///
     /// # Errors
     ///
