@@ -295,7 +295,8 @@ print(adapter.get_version(), *adapter.get_wasi_versions(), *adapter.get_wasi_wor
         format!("{program} run --inherit-stdio --env N=v --dir /some/root::/ t.wasm -- a b c\n");
     let bare = format!("{program} run --inherit-stdio t.wasm --\n");
     let version = env!("CARGO_PKG_VERSION");
-    let versions = format!("{version} wasm32-wasip1 wasm32-wasip2 wasi:cli/command\n");
+    let versions =
+        format!("{version} wasm32-wasip1 wasm32-wasip2 wasm32-wasip3 wasi:cli/command\n");
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
         [whole.clone(), whole.clone(), whole, bare, versions].concat(),
