@@ -259,11 +259,13 @@ fn a_flood_meets_the_limit_of_its_tenant() {
     }
     assert!(gate.cancel());
     // Who waits is served: blocked, with a waker, and in a map.
+    let accepted = Mutex::new(futures);
+    let keep = |future| accepted.lock().unwrap().push(future);
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| {
                 for _ in 0..20 {
-                    drop(bench.pool.submit(&flood, (1,)).unwrap());
+                    keep(bench.pool.submit(&flood, (1,)).unwrap());
                 }
             });
         }
@@ -271,7 +273,7 @@ fn a_flood_meets_the_limit_of_its_tenant() {
             let runtime = tokio::runtime::Builder::new_current_thread().build();
             runtime.unwrap().block_on(async {
                 for _ in 0..20 {
-                    drop(bench.pool.submit_async(&flood, (1,)).await.unwrap());
+                    keep(bench.pool.submit_async(&flood, (1,)).await.unwrap());
                 }
             });
         });
@@ -280,7 +282,7 @@ fn a_flood_meets_the_limit_of_its_tenant() {
             assert_eq!(outcomes.filter(Result::is_ok).count(), 50);
         });
     });
-    for future in &futures {
+    for future in accepted.into_inner().unwrap() {
         assert_eq!(future.wait().unwrap(), 1);
     }
     let stats = bench.pool.stats();
