@@ -75,8 +75,8 @@ pub enum MemoryReset {
     /// the two costs less depends on the machine, so measure: with an interpreter of 20 MiB two
     /// workers once did 1.7 times the tasks of one, and no more than one with the other ways; at
     /// another time `Whole` did 1.4 times as many tasks. A small guest is reset as with `Whole`. Each
-    /// place for an instance keeps up to 32 MiB for each memory of its
-    /// guest while it is idle: a pool of few workers, and of few suspended tasks, is meant.
+    /// place for an instance keeps up to 32 MiB for each memory of its guest while it is idle: a pool
+    /// of few workers, and of few suspended tasks, is meant.
     InPlace,
 }
 

@@ -201,9 +201,12 @@ pub(crate) struct PayloadLimitReached {
     limit: usize,
 }
 
+/// How the error about a result begins.
+const THE_RESULT_IS: &str = "the result is";
+
 impl PayloadLimitReached {
     pub(super) fn of_result(limit: usize) -> Self {
-        let what = "the result is";
+        let what = THE_RESULT_IS;
         Self { what, limit }
     }
 }
@@ -224,7 +227,7 @@ impl Wire {
     /// For the result of a call.
     fn of_result() -> Result<Self> {
         let bounds = BOUNDS.with_borrow(Clone::clone);
-        Self::new("the result is", bounds)
+        Self::new(THE_RESULT_IS, bounds)
     }
 
     /// For the arguments of a host function, of which a call may call many.

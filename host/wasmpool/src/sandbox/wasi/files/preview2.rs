@@ -3,7 +3,7 @@
 use cap_primitives::fs::FollowSymlinks;
 use rustix::fs::Timestamps;
 use wasmtime::StoreContextMut;
-use wasmtime::component::{Linker, LinkerInstance, Resource, ResourceType};
+use wasmtime::component::{Linker, Resource, ResourceType};
 use wasmtime_wasi::WasiView as _;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::filesystem::types::{
@@ -37,12 +37,8 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     type Store<'a> = StoreContextMut<'a, State>;
 
     linker.allow_shadowing(true);
-    add_folders(&mut linker.instance(PREOPENS)?)?;
+    add_common(linker, PREOPENS, TYPES)?;
     let mut types = linker.instance(TYPES)?;
-    let of_descriptors = ResourceType::host::<Descriptor>();
-    types.resource_async("descriptor", of_descriptors, |mut store, handle| {
-        Box::new(async move { store.data_mut().close(Resource::new_own(handle)).await })
-    })?;
     types.func_wrap_async(
         "[method]descriptor.open-at",
         |mut store: Store<'_>, opening: Opening| {
@@ -59,13 +55,21 @@ pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
     Ok(())
 }
 
-/// Adds the function that lists the granted folders to the interface that has it, which is the same in
-/// WASI 0.2 and 0.3.
-pub(super) fn add_folders(preopens: &mut LinkerInstance<'_, State>) -> wasmtime::Result<()> {
-    preopens.func_wrap(
+/// What is the same in WASI 0.2 and 0.3: how the granted folders are listed, and descriptors closed.
+pub(super) fn add_common(
+    linker: &mut Linker<State>,
+    preopens: &str,
+    types: &str,
+) -> wasmtime::Result<()> {
+    linker.instance(preopens)?.func_wrap(
         "get-directories",
         |mut store: StoreContextMut<'_, State>, (): ()| Ok((store.data_mut().granted_folders()?,)),
-    )
+    )?;
+    let of_descriptors = ResourceType::host::<Descriptor>();
+    let mut types = linker.instance(types)?;
+    types.resource_async("descriptor", of_descriptors, |mut store, handle| {
+        Box::new(async move { store.data_mut().close(Resource::new_own(handle)).await })
+    })
 }
 
 impl State {
@@ -123,7 +127,7 @@ impl State {
         }
     }
 
-    pub(super) async fn close(&mut self, descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {
+    async fn close(&mut self, descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {
         self.ctx().table.delete(descriptor)?;
         self.slow_files.close_unused().await;
         Ok(())

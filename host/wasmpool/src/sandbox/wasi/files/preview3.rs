@@ -2,7 +2,7 @@
 
 use cap_primitives::fs::FollowSymlinks;
 use rustix::fs::Timestamps;
-use wasmtime::component::{Accessor, Linker, Resource, ResourceType};
+use wasmtime::component::{Accessor, Linker, Resource};
 use wasmtime_wasi::filesystem::{Descriptor, Dir, WasiFilesystem, WasiFilesystemView as _};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types as preview2;
@@ -10,6 +10,7 @@ use wasmtime_wasi::p3::bindings::filesystem::types::{
     DescriptorFlags, ErrorCode, HostDescriptorWithStore as _, NewTimestamp, OpenFlags, PathFlags,
 };
 
+use super::preview2::add_common;
 use super::{Request, slow};
 use crate::sandbox::store::State;
 
@@ -35,12 +36,8 @@ type SettingTimes = (
 /// Puts the functions that open and close files into the place of WASI's own.
 pub(crate) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
-    super::preview2::add_folders(&mut linker.instance(PREOPENS)?)?;
+    add_common(linker, PREOPENS, TYPES)?;
     let mut types = linker.instance(TYPES)?;
-    let of_descriptors = ResourceType::host::<Descriptor>();
-    types.resource_async("descriptor", of_descriptors, |mut store, handle| {
-        Box::new(async move { store.data_mut().close(Resource::new_own(handle)).await })
-    })?;
     types.func_wrap_concurrent(
         "[method]descriptor.open-at",
         |accessor: &Accessor<State>, opening: Opening| {
