@@ -18,6 +18,7 @@ const GUESTS: &[Guest] = &[
         package: "wasmpool-factorizer",
         ..Guest::named("factorizer")
     },
+    Guest::named("fetching"),
     Guest::named("importer"),
     Guest::named("importer_async"),
     Guest::named("importer_sdk"),

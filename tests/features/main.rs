@@ -35,6 +35,12 @@ fn programs_for_preview_1_are_refused_without_preview1() {
 }
 
 #[test]
+fn components_with_http_requests_are_refused_without_http() {
+    check_refused(wasmpool_guests::FETCHING.wasm, "http");
+    check_refused(wasmpool_guests::AWAITING.wasm, "http");
+}
+
+#[test]
 fn tasks_of_components_run_without_features() {
     let pool = pool();
     let module = pool.load_bytes(wasmpool_guests::FACTORIZER.wasm).unwrap();

@@ -75,6 +75,11 @@ mod named {
         assert_eq!(tasks.collect::<Vec<_>>(), names);
     }
 
+    pub(super) fn fetching(bench: &Bench) {
+        let module = bench.pool.load(wasmpool_guests::FETCHING.path()).unwrap();
+        assert_eq!(module.program().unwrap().name, "wasi:cli/run");
+    }
+
     pub(super) fn importer(bench: &Bench) {
         let path = wasmpool_guests::IMPORTER.path();
         let refused = bench.pool.load(path).unwrap_err();

@@ -124,11 +124,11 @@ fn our_interface_with_other_types_is_refused() {
 fn an_unknown_import_is_named() {
     check(
         b"(component
-            (import \"wasi:http/types@0.2.0\" (instance))
+            (import \"wasi:keyvalue/store@0.2.0\" (instance))
             (import \"acme:db/query@3.1.0\" (instance (export \"run\" (func))))
             (instance $i) (export \"wasmpool:task/tasks@0.1.0\" (instance $i)))",
         &[
-            "does not offer: `wasi:http/types@0.2.0`, `acme:db/query@3.1.0`;",
+            "does not offer: `wasi:keyvalue/store@0.2.0`, `acme:db/query@3.1.0`;",
             "WASI 0.2",
         ],
     );

@@ -18,6 +18,7 @@ mod host_functions;
 mod hostile;
 mod hostile_types;
 mod house;
+mod http;
 mod initializer;
 mod isolation;
 mod kernels;

@@ -8,6 +8,7 @@ mod docs;
 mod ending;
 mod functions;
 mod halting;
+mod http;
 mod inputs;
 #[cfg(target_os = "linux")]
 #[path = "../library/lease.rs"]

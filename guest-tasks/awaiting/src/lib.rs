@@ -6,5 +6,6 @@
 #![allow(unsafe_code, missing_docs, unreachable_pub)]
 
 mod files;
+mod http;
 mod program;
 mod tasks;

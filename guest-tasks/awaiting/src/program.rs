@@ -18,7 +18,7 @@ use wasip3::sockets::types::{
 };
 use wit_bindgen::{StreamReader, StreamResult, StreamWriter};
 
-use crate::files;
+use crate::{files, http};
 
 wasip3::cli::command::export!(Program);
 
@@ -187,6 +187,9 @@ async fn run(words: &[&str]) -> Result<Vec<u8>, String> {
             }
         }
         ["connect", address] => return connect(addresses(address).await?[0]).await,
+        ["fetch", url] => return http::fetch(url, None).await,
+        ["fetch", url, body] => return http::fetch(url, Some(body)).await,
+        ["hoard-headers", count, size] => return http::hoard(count, size),
         ["listen", address] => {
             let address = addresses(address).await?[0];
             let socket = TcpSocket::create(family(&address)).map_err(text)?;

@@ -296,7 +296,7 @@ pub(crate) struct RightsArgs {
     #[arg(long, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,
 
-    /// Grant TCP connections to a name or address. Refused operations on the network and on folders
+    /// Grant TCP connections and HTTP requests to a name or address. Refused operations on the network and on folders
     /// are listed in the output line as `refused`
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) allow_net: Vec<String>,

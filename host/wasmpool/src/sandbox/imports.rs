@@ -10,6 +10,7 @@ use wasmparser::{
 
 use super::host::{FunctionName, HostFunctions, InterfaceName};
 use super::module::{PACKAGE, version};
+use super::wasi::http;
 
 /// The packages of WASI that the pool provides, and their versions.
 const WASI: &[(&str, &[&str])] = &[
@@ -51,12 +52,15 @@ pub(super) fn is_known(name: &str) -> bool {
         let is_version = |start: &&str| version(name).starts_with(start);
         name.starts_with(package) && versions.iter().any(is_version)
     };
-    WASI.iter().any(of_package) || of_package(&(PACKAGE, &["0.1.", "0.2."]))
+    WASI.iter().chain(http::INTERFACES).any(of_package) || of_package(&(PACKAGE, &["0.1.", "0.2."]))
 }
 
 /// Whether the interface is in a package that the pool provides itself, in whichever version.
 pub(super) fn is_reserved(interface: &str) -> bool {
-    let mut packages = WASI.iter().map(|(package, _)| package);
+    let mut packages = WASI
+        .iter()
+        .chain(http::INTERFACES)
+        .map(|(package, _)| package);
     packages.any(|package| interface.starts_with(package)) || interface.starts_with("wasmpool:")
 }
 

@@ -7,7 +7,7 @@ use super::bindings::wasmpool::task0_1_0::context;
 use super::bindings::wasmpool::task0_2_0::{children, objects};
 use super::host::HostFunctions;
 use super::store::State;
-use super::wasi::{files, network, preview1, stdio, time};
+use super::wasi::{files, http, network, preview1, stdio, time};
 
 /// The linkers with which modules are linked when they are loaded.
 pub(super) struct Linkers {
@@ -26,6 +26,7 @@ impl Linkers {
         wasmtime_wasi::p2::add_to_linker_async(&mut components)?;
         files::preview2::add_to_linker(&mut components)?;
         network::add_to_linker(&mut components)?;
+        http::add_to_linker(&mut components)?;
         time::add_to_linker(&mut components)?;
         context::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;
         children::add_to_linker::<_, HasSelf<State>>(&mut components, |state| state)?;
@@ -49,6 +50,7 @@ impl Linkers {
         wasmtime_wasi::p3::add_to_linker(components)?;
         files::preview3::add_to_linker(components)?;
         network::add_to_linker_3(components)?;
+        http::add_to_linker_3(components)?;
         stdio::add_to_linker(components)?;
         time::add_to_linker_3(components)?;
         Ok(linkers)

@@ -399,6 +399,13 @@ fn unknown_imports(engine: &Engine, component: &Component, offered: &HostFunctio
 }
 
 fn unknown_import(imports: Vec<String>, offered: &HostFunctions) -> LoadError {
+    let of_http = |import: &String| import.starts_with("wasi:http/");
+    if cfg!(not(feature = "http")) && imports.iter().any(of_http) {
+        return LoadError::MissingFeature {
+            what: "HTTP requests of guests",
+            feature: "http",
+        };
+    }
     LoadError::UnknownImport {
         offered: offered.instead_of(&imports),
         imports,

@@ -19,6 +19,8 @@ use super::wasi::Capabilities;
 use super::wasi::captured::CapturedStreams;
 use super::wasi::files::slow::SlowFiles;
 use super::wasi::files::{self, Folders};
+#[cfg(feature = "http")]
+use super::wasi::http::Http;
 use super::wasi::network::{Lookups, Names, Network};
 use super::wasi::preview1;
 use super::wasi::program::Invocation;
@@ -62,6 +64,9 @@ pub(super) struct State {
     network: OnceCell<Arc<Network>>,
     /// The look-ups of the pool, for a guest with rights to the network.
     lookups: Option<Arc<Lookups>>,
+    /// Made when the guest first uses HTTP.
+    #[cfg(feature = "http")]
+    http: Option<Box<Http>>,
     pub(super) table: ResourceTable,
     /// The last field, so that it is dropped after all else that has files open.
     pub(super) slow_files: SlowFiles,
@@ -111,6 +116,8 @@ pub(super) fn new(
         refusals: Refusals::default(),
         network: OnceCell::new(),
         lookups: has_network.then(|| Arc::clone(lookups)),
+        #[cfg(feature = "http")]
+        http: None,
         table,
         slow_files: SlowFiles::default(),
     };
@@ -216,6 +223,16 @@ impl State {
         let mut refused = network.map_or_else(Vec::new, |network| network.take_refused());
         refused.extend_from_slice(self.refusals.as_slice());
         refused
+    }
+
+    /// What the guest has for HTTP, and the handles among which it has it.
+    #[cfg(feature = "http")]
+    pub(super) fn http_and_table(&mut self) -> (&mut Http, &mut ResourceTable) {
+        let http = self.http.get_or_insert_with(|| {
+            let network = network(&self.network, &self.rights, &self.lookups);
+            Box::new(Http::new(Arc::clone(network), &mut self.table))
+        });
+        (http, &mut self.table)
     }
 
     /// Looks names up for the guest.

@@ -290,7 +290,7 @@ impl Capabilities {
 
     /// Grants TCP connections to `HOST:PORT`, where `HOST` is an address or a name. The guest may
     /// look a granted name up, and may then connect to each address in the answer for as long as
-    /// its instance lives.
+    /// its instance lives. It may also send HTTP requests to what is granted, with `https` too.
     ///
     /// An instance may have 16 look-ups at once, and all instances of a pool together 64; each
     /// look-up takes a thread. The look-ups of a guest that has ended count until the system has

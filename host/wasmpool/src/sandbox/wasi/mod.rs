@@ -4,6 +4,8 @@
 mod capabilities;
 pub(super) mod captured;
 pub(super) mod files;
+#[cfg_attr(not(feature = "http"), path = "no_http.rs")]
+pub(super) mod http;
 pub(super) mod network;
 #[cfg_attr(not(feature = "preview1"), path = "no_preview1.rs")]
 pub(super) mod preview1;

@@ -72,6 +72,16 @@ enum Answer {
     Failed(ErrorCode),
 }
 
+/// Why a host cannot be connected to.
+#[cfg(feature = "http")]
+pub(super) enum Unreachable {
+    NotGranted,
+    /// Too many look-ups are under way.
+    Busy,
+    /// No such name, or nobody answers for it.
+    Unknown,
+}
+
 /// The place of a running look-up, freed on drop.
 struct Place(Arc<Network>);
 
@@ -139,9 +149,7 @@ impl Network {
     fn granted_ports(&self, name: &str) -> Result<Vec<u16>, ErrorCode> {
         let ports = self.ports(name);
         if ports.is_empty() {
-            // Cut to the longest valid name: the guest can pass megabytes.
-            let shown = name.floor_char_boundary(253);
-            self.refuse(format!("look up `{}`", &name[..shown]));
+            self.refuse(format!("look up `{}`", shown(name)));
             return Err(ErrorCode::AccessDenied);
         }
         Ok(ports)
@@ -150,23 +158,36 @@ impl Network {
     /// All addresses of a name, for a guest of WASI 0.3.
     async fn addresses(self: Arc<Self>, name: &str) -> Result<Vec<preview3::IpAddress>, Failure> {
         let ports = self.granted_ports(name).map_err(failure)?;
-        let mut answer = self.look_up(name, resolve).map_err(failure)?;
-        let addresses = poll_fn(|context| {
-            answer.poll(context).map(|answer| match answer {
-                Answer::Addresses(addresses) => Ok(addresses.collect::<Vec<_>>()),
-                Answer::Failed(code) => Err(*code),
-                Answer::Awaited(_) => unreachable!("it is ready"),
-            })
-        });
-        let addresses = addresses.await.map_err(failure)?;
-        if addresses.is_empty() {
-            return Err(Failure::NameUnresolvable);
-        }
+        let answer = self.look_up(name, resolve);
+        let addresses = resolved(answer).await.map_err(failure)?;
         let told = addresses.into_iter().map(|address| {
             self.tell(&ports, address);
             address.into()
         });
         Ok(told.collect())
+    }
+
+    /// The addresses of the host to which a request for this port may be sent.
+    #[cfg(feature = "http")]
+    pub(super) async fn reachable(
+        self: &Arc<Self>,
+        host: &str,
+        port: u16,
+    ) -> Result<Vec<IpAddr>, Unreachable> {
+        let is_granted = match host.parse::<IpAddr>() {
+            Ok(address) => self.may_connect(SocketAddr::new(address, port)),
+            Err(_) => self.ports(host).contains(&port),
+        };
+        if !is_granted {
+            self.refuse(format!("send a request to `{}:{port}`", shown(host)));
+            return Err(Unreachable::NotGranted);
+        }
+        let answer = self.look_up(host, resolve);
+        let addresses = resolved(answer).await;
+        addresses.map_err(|code| match code {
+            ErrorCode::TemporaryResolverFailure => Unreachable::Busy,
+            _ => Unreachable::Unknown,
+        })
     }
 
     fn refuse(&self, what: String) {
@@ -226,6 +247,28 @@ impl Network {
             Err(_) => Err(ErrorCode::TemporaryResolverFailure),
         }
     }
+}
+
+/// A name as a report shows it: cut to the longest valid one, since the guest can pass megabytes.
+fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(253)]
+}
+
+/// The addresses of a look-up, once they are there. At least one.
+async fn resolved(begun: Result<Answer, ErrorCode>) -> Result<Vec<IpAddr>, ErrorCode> {
+    let mut answer = begun?;
+    let addresses = poll_fn(|context| {
+        answer.poll(context).map(|answer| match answer {
+            Answer::Addresses(addresses) => Ok(addresses.collect::<Vec<_>>()),
+            Answer::Failed(code) => Err(*code),
+            Answer::Awaited(_) => unreachable!("it is ready"),
+        })
+    });
+    let addresses = addresses.await?;
+    if addresses.is_empty() {
+        return Err(ErrorCode::NameUnresolvable);
+    }
+    Ok(addresses)
 }
 
 /// Raises the count, unless it is `most`.
