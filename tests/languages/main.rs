@@ -40,6 +40,17 @@ fn commands(page: &str) -> impl Iterator<Item = &str> {
     blocks.flat_map(|block| block.split("```").next().unwrap().lines())
 }
 
+/// The section of a page with this heading.
+fn under<'a>(heading: &str, page: &'a str) -> &'a str {
+    let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
+    section.split("\n## ").next().unwrap()
+}
+
+/// The lines that a run prints for its tasks.
+fn outcomes(text: &str) -> Vec<&str> {
+    text.lines().filter(|line| line.starts_with('{')).collect()
+}
+
 /// What the commands print, all of which must succeed.
 #[track_caller]
 fn run(folder: &Path, script: &str) -> String {
@@ -165,15 +176,6 @@ mod teamwork {
         takes_a_queue_of_the_program(&folder.join(component));
     }
 
-    fn under<'a>(heading: &str, page: &'a str) -> &'a str {
-        let (_, section) = page.split_once(&format!("\n## {heading}\n")).unwrap();
-        section.split("\n## ").next().unwrap()
-    }
-
-    fn outcomes(text: &str) -> Vec<&str> {
-        text.lines().filter(|line| line.starts_with('{')).collect()
-    }
-
     /// Using an object that was handed over needs no right.
     #[track_caller]
     fn takes_a_queue_of_the_program(component: &Path) {
@@ -196,6 +198,75 @@ mod teamwork {
     #[test]
     fn python() {
         check("Python", "python", "teamwork.wasm", |_| ());
+    }
+}
+
+/// Tasks that wait: `guest-tasks/languages/waiting`.
+mod waiting {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use wasmpool::{Pool, TaskErrorKind};
+
+    use super::*;
+
+    const README: &str = include_str!("../../guest-tasks/languages/waiting/README.md");
+
+    /// Copies the folder of a language, and runs the commands of the README there but those that are
+    /// left out. Returns the folder and what they print.
+    #[track_caller]
+    fn build(heading: &str, folder: &str, is_left_out: fn(&str) -> bool) -> (PathBuf, String) {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let waiting = manifest.join("../../guest-tasks/languages/waiting");
+        let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("languages-waiting");
+        for folder in ["wit", folder] {
+            copy(&waiting.join(folder), &kept.join(folder));
+        }
+        let folder = kept.join(folder);
+        let script = commands(under(heading, README)).filter(|line| !is_left_out(line));
+        let printed = run(&folder, &script.collect::<Vec<_>>().join("\n"));
+        (folder, printed)
+    }
+
+    #[test]
+    fn python_awaits() {
+        let (folder, printed) = build("Python", "python", |_| false);
+        assert_eq!(outcomes(&printed), outcomes(under("Python", README)));
+
+        let pool = Pool::builder().workers(1).build().unwrap();
+        let module = pool.load(folder.join("waiting.wasm")).unwrap();
+        let nap = "local:waiting/naps#nap";
+        let nap = module.task::<(u32,), u32>(nap).unwrap();
+        let long = pool.submit(&nap, (u32::MAX,)).unwrap();
+        let short = pool.submit(&nap, (1,)).unwrap();
+        assert_eq!(short.wait().unwrap(), 1);
+        assert!(long.cancel());
+        let stopped = long.wait().unwrap_err();
+        assert_eq!(stopped.kind(), TaskErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn javascript_fetches() {
+        let runs = |line: &str| line.starts_with("wasmpool run");
+        let (folder, _) = build("JavaScript", "javascript", runs);
+
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let command = format!("wasmpool run fetching.wasm '\"http://{address}/\"'");
+        let refused = run(&folder, &format!("{command} || test $? = 1"));
+        let told = format!("\"refused\":[\"send a request to `{address}`\"]");
+        assert!(refused.contains(&told), "{refused}");
+
+        // Ends with the test.
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(&stream).lines();
+            while !lines.next().unwrap().unwrap().is_empty() {}
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
+            stream.write_all(answer).unwrap();
+        });
+        let fetched = run(&folder, &format!("{command} --allow-net {address}"));
+        assert!(fetched.contains("\"output\":\"200 hello\""), "{fetched}");
     }
 }
 
