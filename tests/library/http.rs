@@ -176,7 +176,7 @@ fn a_request_goes_to_a_granted_name() {
     for_each_version(&pool, |module| {
         let granted = format!("LocalHost:{}", server.port);
         let rights = Capabilities::new().net(&granted).unwrap();
-        let url = format!("http://localhost:{}/head", server.port);
+        let url = format!("http://user:password@localhost:{}/head", server.port);
         let output = fetch(&pool, module, &rights, &["fetch", &url]);
         let (status, head) = fetched(&output);
         assert_eq!(status, "200");

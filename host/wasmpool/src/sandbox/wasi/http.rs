@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{HOST, HeaderValue};
 use http::uri::{Authority, PathAndQuery, Scheme, Uri};
 use http::{Request, Response};
 use http_body_util::BodyExt as _;
@@ -112,6 +113,10 @@ impl WasiHttpHooks for Hooks {
         Box::new(send(network, request, options.unwrap_or_default()))
     }
 
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
     fn p2_outgoing_body_chunk_size(&mut self) -> usize {
         MAX_CHUNK
     }
@@ -132,7 +137,12 @@ async fn send(
     let is_encrypted = uri.scheme() == Some(&Scheme::HTTPS);
     let authority = uri.authority().ok_or(Error::HttpRequestUriInvalid)?;
     let (host, port) = destination(authority, is_encrypted)?;
+    // Without a user and a password.
+    let named = authority.as_str().rsplit('@').next();
+    let named = HeaderValue::from_str(named.unwrap_or_default());
+    let named = named.map_err(|_| Error::HttpRequestUriInvalid)?;
     let path = uri.path_and_query().cloned();
+    request.headers_mut().insert(HOST, named);
     // What goes over the connection is only the path.
     *request.uri_mut() = Uri::from(path.unwrap_or_else(|| PathAndQuery::from_static("/")));
     let connecting = async {
