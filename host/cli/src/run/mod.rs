@@ -5,7 +5,6 @@
 //! inputs are in flight, so that the memory of a run does not depend on its length.
 
 mod inputs;
-mod interrupt;
 mod invoke;
 mod output;
 mod program;
@@ -13,7 +12,6 @@ mod progress;
 mod reader;
 mod reporter;
 mod results;
-mod rights;
 mod sessions;
 mod tally;
 mod writer;
@@ -29,7 +27,6 @@ use anyhow::{Context as _, anyhow};
 use indicatif::ProgressBar;
 use wasmpool::{Isolation, MemoryReset, Pool, Retry, Shutdown, TaskModule};
 
-use self::interrupt::Interrupt;
 use self::output::Output;
 use self::progress::{Length, Progress};
 use self::reader::Reader;
@@ -41,7 +38,9 @@ use self::writer::{Stopped, Writer};
 use crate::args::{Halt, IsolationArg, MemoryResetArg, RunArgs, When, Why};
 use crate::ending::{Ending, Problem, Result};
 use crate::input::Inputs;
+use crate::interrupt::Interrupt;
 use crate::module;
+use crate::rights;
 
 /// How many inputs are in flight, from being read to being written: the least number, and the
 /// number per worker. Enough to keep workers busy behind a slow task whose line must come first;

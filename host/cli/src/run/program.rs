@@ -8,9 +8,9 @@ use crossbeam_channel::select_biased;
 use serde::Serialize;
 use wasmpool::{Captured, Output, Pool, TaskErrorKind, TaskFuture, TaskInfo, TaskModule};
 
-use super::interrupt::Interrupt;
 use crate::args::RunArgs;
 use crate::ending::{Ending, Problem, Result};
+use crate::interrupt::Interrupt;
 use crate::template::Template;
 use crate::visible::printable_lines;
 
