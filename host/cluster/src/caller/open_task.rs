@@ -1,0 +1,120 @@
+//! A submitted task as its caller knows it, until it has settled, once.
+//!
+//! Does not know how an outcome arrives.
+
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use wasmpool::TaskReport;
+
+use crate::error::RunError;
+use crate::names::TaskId;
+
+/// What became of a task.
+#[derive(Debug)]
+pub(super) struct Settled {
+    /// The encoded result.
+    pub(super) result: Result<Vec<u8>, RunError>,
+    pub(super) report: TaskReport,
+    /// The name of the node that ran it; `None` if none did.
+    pub(super) node: Option<String>,
+}
+
+/// A submitted task.
+#[derive(Debug)]
+pub(super) struct OpenTask {
+    pub(super) id: TaskId,
+    pub(super) tenant: String,
+    /// Where its arguments are stored, if they are too large for a message. Written before the task
+    /// is published, read by whoever settles it.
+    stored_arguments: Mutex<Option<String>>,
+    /// Its number in the queue, written when the server has stored it.
+    sequence: OnceLock<u64>,
+    /// Written once, by whoever is first: the outcome of a node, or a cancel.
+    settled: OnceLock<Settled>,
+    /// Held to change from unsettled to settled, so that no waiting thread misses it.
+    waiting: Mutex<()>,
+    wake: Condvar,
+}
+
+impl OpenTask {
+    pub(super) fn new(id: TaskId, tenant: String) -> Self {
+        Self {
+            id,
+            tenant,
+            stored_arguments: Mutex::default(),
+            sequence: OnceLock::new(),
+            settled: OnceLock::new(),
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+        }
+    }
+
+    /// Settles the task, if it has not settled yet. Returns whether it is settled by this.
+    pub(super) fn settle(&self, settled: Settled) -> bool {
+        let waiting = lock(&self.waiting);
+        let is_first = self.settled.set(settled).is_ok();
+        drop(waiting);
+        self.wake.notify_all();
+        is_first
+    }
+
+    pub(super) fn fail(&self, error: RunError) -> bool {
+        self.settle(Settled {
+            result: Err(error),
+            report: TaskReport::default(),
+            node: None,
+        })
+    }
+
+    pub(super) fn settled(&self) -> Option<&Settled> {
+        self.settled.get()
+    }
+
+    /// Blocks until the task has settled, or the deadline has passed.
+    pub(super) fn wait(&self, deadline: Option<Instant>) -> Option<&Settled> {
+        let mut waiting = lock(&self.waiting);
+        loop {
+            if let Some(settled) = self.settled.get() {
+                return Some(settled);
+            }
+            waiting = match deadline {
+                None => self
+                    .wake
+                    .wait(waiting)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    let woken = self.wake.wait_timeout(waiting, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// The server has stored the task under this number.
+    pub(super) fn queued(&self, sequence: u64) {
+        let _ = self.sequence.set(sequence);
+    }
+
+    pub(super) fn sequence(&self) -> Option<u64> {
+        self.sequence.get().copied()
+    }
+
+    pub(super) fn remember_arguments(&self, name: String) {
+        *lock(&self.stored_arguments) = Some(name);
+    }
+
+    /// Where the arguments are stored, for the one who deletes them.
+    pub(super) fn take_arguments(&self) -> Option<String> {
+        lock(&self.stored_arguments).take()
+    }
+}
+
+/// No code panics while it holds one of these locks.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
