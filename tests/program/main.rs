@@ -1056,17 +1056,20 @@ fn manual_pages_are_written_for_the_program_and_each_command() {
     let mut expected = BTreeSet::from(["wasmpool.1".to_owned()]);
     for command in [
         "bench",
+        "cluster",
         "compile",
         "completions",
         "list",
         "man",
         "new",
+        "node",
         "run",
     ] {
         expected.insert(format!("wasmpool-{command}.1"));
         let reference = format!("wasmpool\\-{command}(1)");
         assert!(program.contains(&reference), "{reference}: {program}");
     }
+    expected.insert("wasmpool-cluster-status.1".to_owned());
     assert_eq!(files.collect::<BTreeSet<_>>(), expected);
     let page = page("wasmpool-run.1");
     assert!(page.contains("max\\-tasks\\-per\\-instance"), "{page}");

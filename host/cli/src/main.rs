@@ -2,6 +2,8 @@
 
 mod args;
 mod bench;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod compile;
 mod completions;
 mod ending;
@@ -38,6 +40,10 @@ fn main() -> ExitCode {
         Command::Compile(args) => compile::compile(&args),
         Command::Bench(args) => bench::bench(&args),
         Command::New(args) => new::new(&args),
+        #[cfg(feature = "cluster")]
+        Command::Node(args) => cluster::node(&args),
+        #[cfg(feature = "cluster")]
+        Command::Cluster(args) => cluster::cluster(&args),
         Command::Man { folder } => man::man(folder.as_deref()),
         Command::Completions { shell } => completions::completions(shell),
     };

@@ -3,6 +3,8 @@
 //! Does not know what the commands do. They read these structs.
 
 mod bench;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod halt;
 mod module;
 mod new;
@@ -15,6 +17,8 @@ use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
 pub(crate) use bench::BenchArgs;
+#[cfg(feature = "cluster")]
+pub(crate) use cluster::{ClusterArgs, ClusterCommand, NodeArgs, ServerArgs, StatusArgs};
 pub(crate) use halt::{Halt, When, Why};
 pub(crate) use module::{CodeArgs, CompileArgs, ListArgs};
 pub(crate) use new::{Language, NewArgs};
@@ -38,6 +42,10 @@ pub(crate) enum Command {
     Compile(CompileArgs),
     Bench(Box<BenchArgs>),
     New(NewArgs),
+    #[cfg(feature = "cluster")]
+    Node(Box<NodeArgs>),
+    #[cfg(feature = "cluster")]
+    Cluster(ClusterArgs),
     /// Print a completion script for a shell
     ///
     /// In bash: `source <(wasmpool completions bash)`. The scripts for bash, zsh and fish complete
