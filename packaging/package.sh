@@ -13,6 +13,7 @@ packages=(
 	wasmpool-guests
 	wasmpool
 	wasmpool-bench
+	wasmpool-cluster
 	wasmpool-cli
 )
 
