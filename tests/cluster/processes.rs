@@ -31,9 +31,10 @@ impl NatsServer {
         }
     }
 
-    /// Kills it as a power cut would its process, and starts it again on the same files.
-    pub(crate) fn kill_and_restart(&mut self) {
-        self.process.kill();
+    /// Ends it as a service manager does, and starts it again on the same files.
+    pub(crate) fn restart(&mut self) {
+        self.process.terminate();
+        let _ = self.process.child.wait();
         self.process = Self::process(&self.folder, self.port, self.monitoring);
     }
 
@@ -94,9 +95,7 @@ impl NodeProcess {
 
     /// Tells it to leave, as a service manager does.
     pub(crate) fn tell_to_leave(&self) {
-        let pid = self.process.child.id().to_string();
-        let sent = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(sent.unwrap().success());
+        self.process.terminate();
     }
 
     /// Waits until it has left, and returns the last thing that it said.
@@ -139,6 +138,12 @@ impl Process {
             let line = self.lines.recv_timeout(LONG);
             said.push(line.unwrap_or_else(|_| panic!("no `{part}` in {said:#?}")));
         }
+    }
+
+    fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(sent.unwrap().success());
     }
 
     fn kill(&mut self) {

@@ -23,8 +23,8 @@
 //!
 //! # What is promised
 //!
-//! - A task that was accepted is stored in a file of the server. It is lost neither with a node nor
-//!   with a restart of the server.
+//! - A task that was accepted is stored by the server. It is lost neither with a node nor
+//!   with an orderly restart of the server.
 //! - A task settles exactly once for its caller. It may *run* more than once: a node that goes away
 //!   is noticed within 5 seconds, and its tasks are delivered to other nodes. A task that must not
 //!   run twice is submitted [at most once](ClusterTask::at_most_once).
