@@ -25,7 +25,8 @@ use crate::object_store::ObjectStore;
 use crate::payloads::Payloads;
 use crate::server::Server;
 
-/// How long a node may be silent about a task that it runs before the task is delivered again.
+/// How long a node may be silent about a task that it runs before the task is delivered again, and a
+/// caller about an outcome.
 pub(crate) const ACK_WAIT: Duration = Duration::from_secs(5);
 
 /// How long an outcome that nobody fetches is kept, and a payload that nobody deletes.
@@ -199,6 +200,8 @@ impl Broker {
             durable_name: Some(caller.to_owned()),
             filter_subject: names::outcomes_of(caller),
             ack_policy: AckPolicy::Explicit,
+            // Those that were on their way when the connection was lost come again as soon.
+            ack_wait: ACK_WAIT,
             deliver_policy: DeliverPolicy::All,
             max_ack_pending: -1,
             inactive_threshold: CALLER_KEPT,

@@ -2,6 +2,7 @@
 //!
 //! Does not know how an outcome arrives.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
@@ -30,6 +31,8 @@ pub(super) struct OpenTask {
     stored_arguments: Mutex<Option<String>>,
     /// Its number in the queue, written when the server has stored it.
     sequence: OnceLock<u64>,
+    /// Set by the first delivery of its outcome. A large one may be delivered again while it is read.
+    is_arriving: AtomicBool,
     /// Written once, by whoever is first: the outcome of a node, or a cancel.
     settled: OnceLock<Settled>,
     /// Held to change from unsettled to settled, so that no waiting thread misses it.
@@ -44,6 +47,7 @@ impl OpenTask {
             tenant,
             stored_arguments: Mutex::default(),
             sequence: OnceLock::new(),
+            is_arriving: AtomicBool::new(false),
             settled: OnceLock::new(),
             waiting: Mutex::default(),
             wake: Condvar::new(),
@@ -65,6 +69,11 @@ impl OpenTask {
             report: TaskReport::default(),
             node: None,
         })
+    }
+
+    /// Its outcome has been delivered. Returns whether for the first time.
+    pub(super) fn arrives(&self) -> bool {
+        !self.is_arriving.swap(true, Ordering::Relaxed)
     }
 
     pub(super) fn settled(&self) -> Option<&Settled> {

@@ -89,6 +89,9 @@ async fn settle_with(tasks: &OpenTasks, message: &Message, body: Body) {
     let task = number.and_then(|number| tasks.find(number));
     // That of a task which has settled is only cleared away.
     if let Some(task) = task {
+        if !task.arrives() {
+            return;
+        }
         let outcome = payloads.unpack(body, RESULT_LIMIT).await;
         let outcome = outcome.and_then(|bytes| wire::decode::<Outcome>(&bytes));
         let settled = match outcome {
