@@ -54,6 +54,11 @@ impl TaskId {
         format!("wasmpool.outcomes.{}.{}", self.caller, self.number)
     }
 
+    /// The name of its arguments in the store of payloads.
+    pub(crate) fn arguments(&self) -> String {
+        format!("{}.arguments", self.key())
+    }
+
     /// A name for the task in stores, and for messages that must not be stored twice.
     pub(crate) fn key(&self) -> String {
         format!("{}.{}", self.caller, self.number)

@@ -132,7 +132,7 @@ impl OpenTasks {
         let unconfirmed = SubmitErrorKind::Unconfirmed;
         self.make_queue(&task.tenant).await.map_err(unconfirmed)?;
         if let Body::Here(arguments) = message.arguments {
-            let name = format!("{}.arguments", task.id.key());
+            let name = task.id.arguments();
             task.remember_arguments(name.clone());
             let packed = self.broker.payloads.pack(name, arguments.into_vec()).await;
             message.arguments = packed.map_err(unconfirmed)?;

@@ -53,6 +53,12 @@ async fn settle(member: &Member, running: &Running, payload: &[u8], delivered: u
     };
     let is_at_most_once = task.is_at_most_once;
     let arguments = match &task.arguments {
+        // Otherwise one caller could read and delete the arguments of another.
+        message::Body::Stored(name) if *name != running.id.arguments() => {
+            let message = "the stored arguments are those of another task";
+            let error = RunError::of_pool(TaskErrorKind::BadArguments, message);
+            return conclude(member, running, (Err(error), TaskReport::default())).await;
+        }
         message::Body::Stored(name) => Some(name.clone()),
         message::Body::Here(_) => None,
     };
