@@ -26,9 +26,9 @@ pub(super) struct Settled {
 pub(super) struct OpenTask {
     pub(super) id: TaskId,
     pub(super) tenant: String,
-    /// Where its arguments are stored, if they are too large for a message. Written before the task
-    /// is published, read by whoever settles it.
-    stored_arguments: Mutex<Option<String>>,
+    /// Whether its arguments may be in the store of payloads. Set before they are stored, taken by
+    /// the one who deletes them.
+    has_stored_arguments: AtomicBool,
     /// Its number in the queue, written when the server has stored it.
     sequence: OnceLock<u64>,
     /// Set by the first delivery of its outcome. A large one may be delivered again while it is read.
@@ -45,7 +45,7 @@ impl OpenTask {
         Self {
             id,
             tenant,
-            stored_arguments: Mutex::default(),
+            has_stored_arguments: AtomicBool::new(false),
             sequence: OnceLock::new(),
             is_arriving: AtomicBool::new(false),
             settled: OnceLock::new(),
@@ -113,13 +113,14 @@ impl OpenTask {
         self.sequence.get().copied()
     }
 
-    pub(super) fn remember_arguments(&self, name: String) {
-        *lock(&self.stored_arguments) = Some(name);
+    /// The arguments may be stored from now on.
+    pub(super) fn store_arguments(&self) {
+        self.has_stored_arguments.store(true, Ordering::Release);
     }
 
-    /// Where the arguments are stored, for the one who deletes them.
-    pub(super) fn take_arguments(&self) -> Option<String> {
-        lock(&self.stored_arguments).take()
+    /// Whether the arguments may be stored, for the one who deletes them.
+    pub(super) fn take_arguments(&self) -> bool {
+        self.has_stored_arguments.swap(false, Ordering::AcqRel)
     }
 }
 

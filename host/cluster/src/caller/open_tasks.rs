@@ -133,7 +133,7 @@ impl OpenTasks {
         self.make_queue(&task.tenant).await.map_err(unconfirmed)?;
         if let Body::Here(arguments) = message.arguments {
             let name = task.id.arguments();
-            task.remember_arguments(name.clone());
+            task.store_arguments();
             let packed = self.broker.payloads.pack(name, arguments.into_vec()).await;
             message.arguments = packed.map_err(unconfirmed)?;
         }
@@ -224,8 +224,8 @@ impl OpenTasks {
     }
 
     pub(super) async fn delete_arguments(&self, task: &OpenTask) {
-        if let Some(name) = task.take_arguments() {
-            self.broker.payloads.delete(&name).await;
+        if task.take_arguments() {
+            self.broker.payloads.delete(&task.id.arguments()).await;
         }
     }
 
