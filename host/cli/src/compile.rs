@@ -13,6 +13,7 @@ use wasmpool::Pool;
 use crate::args::CompileArgs;
 use crate::ending::{Ending, Problem, Result};
 use crate::module;
+use crate::pool;
 
 pub(crate) fn compile(args: &CompileArgs) -> Result<Ending> {
     // Code fits only pools with the same settings of the compiler, which these are.
@@ -26,7 +27,7 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<Ending> {
     if args.details {
         builder = builder.backtrace_lines();
     }
-    let pool = builder.build().map_err(module::pool_problem)?;
+    let pool = builder.build().map_err(pool::problem)?;
     let code = pool
         .precompile(&module::read(&args.module)?)
         .with_context(|| format!("cannot compile the module `{}`", args.module))

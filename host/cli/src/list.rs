@@ -8,12 +8,13 @@ use wasmpool::{Pool, Signature, TaskInfo, TaskModule, Uncallable, Value};
 use crate::args::ListArgs;
 use crate::ending::{self, Ending, Result};
 use crate::module;
+use crate::pool;
 use crate::visible::{VisibleJson, printable};
 
 pub(crate) fn list(args: &ListArgs) -> Result<Ending> {
-    let pool = module::with_cache(Pool::builder().workers(1), &args.code)
+    let pool = pool::with_cache(Pool::builder().workers(1), &args.code.cache)
         .build()
-        .map_err(module::pool_problem)?;
+        .map_err(pool::problem)?;
     let module = module::load(&pool, &args.module, &args.code, module::spinner())?;
     if !args.code.trusted_cwasm {
         module::tell_of_cache(&pool);

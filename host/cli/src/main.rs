@@ -13,6 +13,7 @@ mod list;
 mod man;
 mod module;
 mod new;
+mod pool;
 mod rights;
 mod run;
 mod template;

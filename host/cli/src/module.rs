@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use indicatif::{ProgressBar, ProgressStyle};
-use wasmpool::{BuildError, LoadError, Pool, PoolBuilder, TaskInfo, TaskModule};
+use wasmpool::{LoadError, Pool, TaskInfo, TaskModule};
 
 use crate::args::CodeArgs;
 use crate::ending::{Problem, Result};
@@ -20,23 +20,6 @@ const SPINNER_TICK: Duration = Duration::from_millis(100);
 
 /// The guests that are included in the program.
 const EMBEDDED: &[wasmpool_guests::Guest] = &[wasmpool_guests::FACTORIZER];
-
-/// Sets where compiled modules are kept, and how long loading may take.
-pub(crate) fn with_cache(builder: PoolBuilder, args: &CodeArgs) -> PoolBuilder {
-    let builder = match args.load_timeout {
-        Some(timeout) => builder.load_timeout(timeout),
-        None => builder,
-    };
-    let builder = match args.cache_limit {
-        Some(limit) => builder.cache_limit(limit.as_u64()),
-        None => builder,
-    };
-    match &args.cache_folder {
-        _ if args.no_cache => builder.no_cache(),
-        Some(folder) => builder.cache_folder(folder),
-        None => builder,
-    }
-}
 
 /// Warns on standard error if compiled modules should be kept but cannot be.
 pub(crate) fn tell_of_cache(pool: &Pool) {
@@ -51,25 +34,6 @@ pub(crate) fn tell_of_allocation(pool: &Pool) {
     if let Some(problem) = pool.allocation().problem() {
         let hint = "`--workers`, `--max-suspended`";
         let _ = writeln!(io::stderr(), "warning: {} ({hint})", printable(&problem));
-    }
-}
-
-/// Classifies the error of building a pool: usage or environment.
-pub(crate) fn pool_problem(error: BuildError) -> Problem {
-    let is_usage = matches!(error, BuildError::Setting { .. });
-    let hint = match error {
-        BuildError::Thread { .. } => Some("with fewer `--workers` the pool takes fewer threads"),
-        _ => None,
-    };
-    let error = anyhow::Error::new(error);
-    let error = match hint {
-        Some(hint) => error.context(hint),
-        None => error,
-    };
-    if is_usage {
-        Problem::Usage(error)
-    } else {
-        Problem::Unusable(error)
     }
 }
 

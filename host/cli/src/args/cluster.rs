@@ -3,11 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bytesize::ByteSize;
 use clap::Subcommand;
 
+use super::pool::{CacheArgs, LimitsArgs, PoolArgs};
 use super::run::RightsArgs;
-use super::time_limit;
 
 const NODE_EXAMPLES: &str = "\
 Examples:
@@ -67,53 +66,18 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "NODE")]
     pub(crate) name: Option<String>,
 
-    /// How many tasks run at once [default: the parallelism available to this process]
-    #[arg(short, long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    #[command(flatten)]
+    pub(crate) pool: PoolArgs,
 
-    /// Stop a task that runs longer, such as `5s` or `200ms` [default: no limit]
-    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
-    pub(crate) timeout: Option<Duration>,
-
-    /// Stop a task that computes longer [default: no limit]
-    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
-    pub(crate) compute_timeout: Option<Duration>,
-
-    /// Stop a task that wants more memory, such as `64MiB` [default: 256MiB]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<ByteSize>,
-
-    /// Let all tasks hold so much memory together, such as `2GiB` [default: no bound]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory_budget: Option<ByteSize>,
-
-    /// Stop a program that prints more, on both streams together [default: 16MiB]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) output_limit: Option<ByteSize>,
-
-    /// Refuse larger arguments and results [default: 128MiB]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) payload: Option<ByteSize>,
-
-    /// Stop a task that uses more fuel, about one unit per instruction [default: not counted]
-    #[arg(long, value_name = "N")]
-    pub(crate) fuel: Option<u64>,
+    #[command(flatten)]
+    pub(crate) limits: LimitsArgs,
 
     /// How long running tasks may take to end when the node leaves
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = humantime::parse_duration)]
     pub(crate) leave_timeout: Duration,
 
-    /// Fail if loading a module takes longer, such as `10s` [default: no limit]
-    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
-    pub(crate) load_timeout: Option<Duration>,
-
-    /// Keep compiled modules in this folder [default: `wasmpool` in the user's cache folder]
-    #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
-    pub(crate) cache_folder: Option<PathBuf>,
-
-    /// Keep no compiled modules
-    #[arg(long)]
-    pub(crate) no_cache: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
 
     #[command(flatten)]
     pub(crate) rights: RightsArgs,

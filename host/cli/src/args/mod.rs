@@ -8,6 +8,7 @@ mod cluster;
 mod halt;
 mod module;
 mod new;
+mod pool;
 mod run;
 
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ pub(crate) use cluster::{ClusterArgs, ClusterCommand, NodeArgs, ServerArgs, Stat
 pub(crate) use halt::{Halt, When, Why};
 pub(crate) use module::{CodeArgs, CompileArgs, ListArgs};
 pub(crate) use new::{Language, NewArgs};
+pub(crate) use pool::{CacheArgs, LimitsArgs, PoolArgs};
 pub(crate) use run::{IsolationArg, MemoryResetArg, RightsArgs, RunArgs};
 
 use self::run::EXIT_CODES;

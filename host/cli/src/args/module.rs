@@ -1,11 +1,8 @@
 //! The arguments of the commands that use one module, and of where its code comes from.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
-use bytesize::ByteSize;
-
-use super::time_limit;
+use super::pool::CacheArgs;
 
 /// List the tasks of a module
 #[derive(Debug, clap::Args)]
@@ -48,7 +45,7 @@ pub(crate) struct CompileArgs {
     pub(crate) details: bool,
 }
 
-/// Where native code comes from, and where it is kept.
+/// Where native code comes from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct CodeArgs {
     /// MODULE is trusted native code, made by `wasmpool compile`: it runs unchecked, with your
@@ -56,20 +53,6 @@ pub(crate) struct CodeArgs {
     #[arg(long)]
     pub(crate) trusted_cwasm: bool,
 
-    /// Fail if loading the module takes longer, such as `10s` [default: no limit]
-    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
-    pub(crate) load_timeout: Option<Duration>,
-
-    /// Keep compiled modules in this folder [default: `wasmpool` in the user's cache folder]
-    #[arg(long, value_name = "FOLDER", conflicts_with = "no_cache")]
-    pub(crate) cache_folder: Option<PathBuf>,
-
-    /// Keep at most this size of compiled modules; the least recently used are deleted [default:
-    /// 1GiB]
-    #[arg(long, value_name = "SIZE", conflicts_with = "no_cache")]
-    pub(crate) cache_limit: Option<ByteSize>,
-
-    /// Keep no compiled modules
-    #[arg(long)]
-    pub(crate) no_cache: bool,
+    #[command(flatten)]
+    pub(crate) cache: CacheArgs,
 }

@@ -9,6 +9,7 @@ use clap::ValueEnum;
 
 use super::halt::{Halt, When, Why};
 use super::module::CodeArgs;
+use super::pool::{LimitsArgs, PoolArgs};
 use super::time_limit;
 
 /// The exit codes of the commands that run or list tasks.
@@ -113,23 +114,16 @@ pub(crate) struct RunArgs {
     #[arg(long, requires = "session")]
     pub(crate) session_restart: bool,
 
-    /// How many tasks run at once [default: the parallelism available to this process]
-    #[arg(short, long, value_name = "N")]
-    pub(crate) workers: Option<usize>,
+    #[command(flatten)]
+    pub(crate) pool: PoolArgs,
 
     /// How many tasks may wait in the host (for a sleep, a connection) beside those that run; a task
     /// beyond them keeps its worker while it waits [default: 32]
     #[arg(long, value_name = "N")]
     pub(crate) max_suspended: Option<usize>,
 
-    /// Stop a task that runs longer, such as `5s` or `200ms`
-    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
-    pub(crate) timeout: Option<Duration>,
-
-    /// Stop a task that computes longer; time that it waits (for a sleep, a connection) is not
-    /// counted
-    #[arg(long, value_name = "DURATION", value_parser = time_limit)]
-    pub(crate) compute_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) limits: LimitsArgs,
 
     /// Fail a task that waits longer for a worker
     #[arg(long, value_name = "DURATION", value_parser = time_limit)]
@@ -143,28 +137,6 @@ pub(crate) struct RunArgs {
     /// How long a task may run on after a stop request, to return early [default: 0s]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) grace: Option<Duration>,
-
-    /// Stop a task that wants more memory, such as `64MiB` [default: 256MiB]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory: Option<ByteSize>,
-
-    /// Let all tasks hold so much memory together, such as `2GiB`: tasks wait to start while it is
-    /// used up, and fail that want more of it then [default: no bound]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) memory_budget: Option<ByteSize>,
-
-    /// Stop a program that prints more, on both streams together, such as `1GiB` [default: 16MiB]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) output_limit: Option<ByteSize>,
-
-    /// Refuse larger arguments and results. Decoded results of exported functions may take 16
-    /// times as much, and at least 64 MiB [default: 128MiB]
-    #[arg(long, value_name = "SIZE")]
-    pub(crate) payload: Option<ByteSize>,
-
-    /// Stop a task that uses more fuel, about one unit per instruction [default: not counted]
-    #[arg(long, value_name = "N")]
-    pub(crate) fuel: Option<u64>,
 
     /// Whether tasks share instances
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = IsolationArg::Task)]

@@ -18,6 +18,7 @@ use crate::args::BenchArgs;
 use crate::ending::{self, Ending, Problem, Result};
 use crate::input::{Format, Input, Inputs, Shape};
 use crate::module;
+use crate::pool;
 use crate::visible::printable_lines;
 
 /// The lines between which a file's Markdown is replaced.
@@ -100,7 +101,7 @@ fn own_task(args: &BenchArgs, name: &str) -> Result<OwnTask> {
     let wasm = module::read(name)?;
     // Lists the module's tasks, and reports what is wrong with it.
     let pool = Pool::builder().workers(1).build();
-    let pool = pool.map_err(module::pool_problem)?;
+    let pool = pool.map_err(pool::problem)?;
     let module = module::usable(pool.load_bytes(&wasm), name)?;
     let task = module::choose_task(&module, name, args.task.as_deref())?;
     let arity = task.arity();

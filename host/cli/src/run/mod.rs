@@ -40,6 +40,7 @@ use crate::ending::{Ending, Problem, Result};
 use crate::input::Inputs;
 use crate::interrupt::Interrupt;
 use crate::module;
+use crate::pool;
 use crate::rights;
 
 /// How many inputs are in flight, from being read to being written: the least number, and the
@@ -145,51 +146,26 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
             MemoryResetArg::InPlace => MemoryReset::InPlace,
         })
         // The channel of places bounds the tasks, so the queue need not.
-        .queue_capacity(usize::MAX);
-    if let Some(workers) = args.workers {
-        builder = builder.workers(workers);
-    }
-    if let Some(timeout) = args.timeout {
-        builder = builder.task_timeout(timeout);
-    }
+        .queue_capacity(usize::MAX)
+        .max_sessions(match args.session {
+            Some(_) => args.max_sessions.unwrap_or(DEFAULT_MAX_SESSIONS),
+            // Places that nobody needs take time to make.
+            None => 0,
+        });
     if let Some(tasks) = args.max_suspended {
         builder = builder.max_suspended(tasks);
     }
-    let builder = match args.session {
-        Some(_) => builder.max_sessions(args.max_sessions.unwrap_or(DEFAULT_MAX_SESSIONS)),
-        // Places that nobody needs take time to make.
-        None => builder.max_sessions(0),
-    };
-    let mut builder = match args.session_idle {
-        Some(timeout) => builder.session_idle_timeout(timeout),
-        None => builder,
-    };
-    if let Some(timeout) = args.compute_timeout {
-        builder = builder.compute_timeout(timeout);
+    if let Some(timeout) = args.session_idle {
+        builder = builder.session_idle_timeout(timeout);
     }
     if let Some(timeout) = args.queue_timeout {
         builder = builder.queue_timeout(timeout);
     }
     if let Some(size) = args.queue_bytes {
-        let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
-        builder = builder.queue_capacity_bytes(bytes);
+        builder = builder.queue_capacity_bytes(pool::bytes(size));
     }
     if let Some(grace) = args.grace {
         builder = builder.stop_grace(grace);
-    }
-    if let Some(memory) = args.memory {
-        builder = builder.memory_limit(usize::try_from(memory.as_u64()).unwrap_or(usize::MAX));
-    }
-    if let Some(size) = args.memory_budget {
-        let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
-        builder = builder.memory_budget(bytes);
-    }
-    if let Some(payload) = args.payload {
-        builder = builder.payload_limit(usize::try_from(payload.as_u64()).unwrap_or(usize::MAX));
-    }
-    if let Some(size) = args.output_limit {
-        let bytes = usize::try_from(size.as_u64()).unwrap_or(usize::MAX);
-        builder = builder.program_output_limit(bytes);
     }
     // Code with lines is compiled and cached separately: a module without lines need not be
     // compiled again for `--details`.
@@ -200,20 +176,12 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
         let retry = Retry::times(args.retries);
         builder = builder.retry(retry.backoff(args.backoff.unwrap_or_default()));
     }
-    // Times differ between runs: a deterministic run reports its fuel instead.
-    let counts_fuel = args.rights.deterministic.is_some();
-    if let Some(fuel) = args.fuel.or(counts_fuel.then_some(u64::MAX)) {
-        builder = builder.fuel_limit(fuel);
-    }
-    if args.rights.deterministic.is_some() {
-        builder = builder.deterministic_numbers();
-    }
     if let Some(tasks) = args.max_tasks_per_instance {
         builder = builder.max_tasks_per_instance(tasks);
     }
-    module::with_cache(builder, &args.code)
-        .build()
-        .map_err(module::pool_problem)
+    let builder = pool::with_settings(builder, &args.pool, &args.limits, &args.rights);
+    let builder = pool::with_cache(builder, &args.code.cache);
+    builder.build().map_err(pool::problem)
 }
 
 /// The task of a run and its inputs.
