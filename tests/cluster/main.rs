@@ -1,6 +1,7 @@
 //! Many machines: a real NATS server, nodes as processes, and callers.
 
 mod back_pressure;
+mod callers;
 mod deaths;
 mod payloads;
 mod processes;

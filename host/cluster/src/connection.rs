@@ -2,6 +2,7 @@
 //!
 //! Does not know what runs on it.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
@@ -15,6 +16,11 @@ use crate::server::Server;
 
 /// Values of a thousand levels are passed on by functions that call themselves.
 const STACK: usize = 16 << 20;
+
+thread_local! {
+    /// Whether this is the thread of a connection.
+    static IS_CONNECTION: Cell<bool> = const { Cell::new(false) };
+}
 
 /// A thread that runs a future until it is told to stop.
 #[derive(Debug)]
@@ -39,6 +45,7 @@ where
     let (opened, is_open) = mpsc::channel();
     let cannot_start = |error| ConnectError::Thread(Arc::new(error));
     let run = move || {
+        IS_CONNECTION.set(true);
         let runtime = match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -77,11 +84,21 @@ pub(crate) fn block_on<T: Send + 'static>(
     runtime: &Handle,
     future: impl Future<Output = T> + Send + 'static,
 ) -> T {
+    assert_may_block();
     let (sender, ended) = mpsc::channel();
     runtime.spawn(async move {
         let _ = sender.send(future.await);
     });
     ended.recv().expect("the thread lives as long as its owner")
+}
+
+/// Panics on the thread of a connection, which would wait for itself.
+#[track_caller]
+pub(crate) fn assert_may_block() {
+    assert!(
+        !IS_CONNECTION.get(),
+        "a callback of a cluster's future must not wait for a cluster"
+    );
 }
 
 impl Connection {

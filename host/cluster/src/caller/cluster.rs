@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt as _, stream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use wasmpool::{Arguments, IntoArguments, TaskErrorKind};
+use wasmpool::{Arguments, IntoArguments};
 
+use super::cancelling;
 use super::future::ClusterFuture;
 use super::map::ClusterMap;
 use super::open_tasks::{LEASE_RENEWAL, OpenTasks, Patience};
@@ -18,15 +18,12 @@ use super::submit;
 use super::task::{ClusterModule, ClusterTask};
 use crate::broker::TIDYING;
 use crate::connection::{self, Connection};
-use crate::error::{ConnectError, LoadError, RunError, SubmitError};
+use crate::error::{ConnectError, LoadError, SubmitError};
 use crate::names;
 use crate::server::Server;
 use crate::status::{self, ClusterStatus};
 
-/// How many tasks are withdrawn at once by a caller that leaves.
-const WITHDRAWN_AT_ONCE: usize = 64;
-
-/// How long a caller that leaves clears up on the server.
+/// How long the server may take to hear what is cancelled, and to clear up after a caller that leaves.
 const CLEARING: Duration = Duration::from_secs(5);
 
 /// A caller of a cluster: the counterpart of a [`Pool`](wasmpool::Pool) whose workers are on other
@@ -139,6 +136,34 @@ impl Cluster {
         submit::submit(&self.tasks, task, arguments, patience)
     }
 
+    /// As [`submit`](Self::submit), but waits for the server without blocking, in any asynchronous
+    /// runtime. If it is dropped before it is ready, the task may run nevertheless, and nobody sees
+    /// its outcome.
+    ///
+    /// # Errors
+    ///
+    /// As [`submit`](Self::submit).
+    pub async fn submit_async<Args: Arguments, Out>(
+        &self,
+        task: &ClusterTask<Args, Out>,
+        arguments: Args,
+    ) -> Result<ClusterFuture<Out>, SubmitError<Args>> {
+        submit::submit_async(&self.tasks, task, arguments).await
+    }
+
+    /// Submits a task for each of the arguments, all at once and without waiting for the server.
+    /// Does not block. While the queue is full, they wait for room in memory, without a bound. A task
+    /// that the server does not accept ends as [`RunError::Submit`](crate::RunError::Submit).
+    pub fn submit_all<Args: Arguments, Out>(
+        &self,
+        task: &ClusterTask<Args, Out>,
+        arguments: impl IntoIterator<Item = Args>,
+    ) -> Vec<ClusterFuture<Out>> {
+        let arguments = arguments.into_iter();
+        let begin = |arguments| submit::begin(&self.tasks, task, &arguments);
+        arguments.map(begin).collect()
+    }
+
     /// Runs `task` on each of `inputs` and yields the outcomes in the order of the inputs.
     ///
     /// An input is a tuple of the task's arguments, or its only argument. Inputs may be endless: up
@@ -155,6 +180,36 @@ impl Cluster {
         Inputs: IntoIterator<Item: IntoArguments<Args>>,
     {
         ClusterMap::new(&self.tasks, task.clone(), inputs.into_iter())
+    }
+
+    /// Cancels the tasks of this caller that have not ended, queued and running. Threads that wait
+    /// for them are woken at once. Tasks that are submitted later are not cancelled.
+    ///
+    /// Blocks until the nodes were told and the queue is cleared, for at most 5 seconds.
+    pub fn cancel_all(&self) {
+        let tasks = Arc::clone(&self.tasks);
+        connection::block_on(&self.tasks.runtime, async move {
+            let _ = timeout(CLEARING, cancelling::cancel(&tasks, tasks.all())).await;
+        });
+    }
+
+    /// Cancels the tasks of this caller that no node has taken, and lets the others end.
+    ///
+    /// Blocks for some answers of the server, and for at most 5 seconds.
+    ///
+    /// # Errors
+    ///
+    /// If the server does not answer: then no task is cancelled.
+    pub fn cancel_queued(&self) -> Result<(), ConnectError> {
+        let tasks = Arc::clone(&self.tasks);
+        connection::block_on(&self.tasks.runtime, async move {
+            let cancelled = timeout(CLEARING, cancelling::cancel_queued(&tasks)).await;
+            cancelled.unwrap_or_else(|_| Err("the server does not answer".to_owned()))
+        })
+        .map_err(|problem| ConnectError::JetStream {
+            name: names::TASKS,
+            problem,
+        })
     }
 
     /// The nodes of the cluster and its queues. Blocks for some answers of the server.
@@ -225,14 +280,8 @@ async fn clear(tasks: &OpenTasks) {
     let departure = names::departure(&tasks.caller);
     broker.tell(departure, Vec::new()).await;
     let open = tasks.all();
-    for task in &open {
-        let message = "cancelled: the cluster was dropped";
-        task.fail(RunError::of_pool(TaskErrorKind::Cancelled, message));
-    }
-    let withdrawn = stream::iter(&open).for_each_concurrent(WITHDRAWN_AT_ONCE, |task| async {
-        tasks.withdraw(task).await;
-    });
-    withdrawn.await;
+    cancelling::settle(tasks, &open, "cancelled: the cluster was dropped");
+    cancelling::withdraw(tasks, &open).await;
     outcomes::discard(tasks).await;
     let _ = broker.client.flush().await;
 }

@@ -1,8 +1,11 @@
 //! The future of a task in a cluster.
 
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -10,12 +13,15 @@ use wasmpool::{TaskErrorKind, TaskReport};
 
 use super::open_task::{OpenTask, Settled};
 use super::open_tasks::OpenTasks;
+use crate::connection;
 use crate::error::RunError;
 use crate::transcode;
 
 /// The future of a task that was submitted to a cluster.
 ///
-/// The outcome can be read many times and from many threads; each read decodes the result anew.
+/// It can be waited for by blocking, with `.await` in any asynchronous runtime, or with a
+/// [callback](Self::on_done). The outcome can be read many times and from many threads; each read
+/// decodes the result anew.
 /// Dropping a future neither blocks nor cancels its task. Dropping the [`Cluster`](crate::Cluster)
 /// cancels it.
 #[must_use = "a task runs without its future, but nobody will see its outcome"]
@@ -63,6 +69,20 @@ impl<Out> ClusterFuture<Out> {
     pub fn node(&self) -> Option<&str> {
         self.task.settled()?.node.as_deref()
     }
+
+    /// Calls `callback` with this future when the task ends, or at once if it has ended.
+    ///
+    /// Callbacks run in the order in which they were added, on the thread of the connection to the
+    /// server or on the one that cancels the task; on this thread if the task has ended. Nothing
+    /// else is received meanwhile, so keep them short. A function of the cluster that would block
+    /// panics there. A panic ends only its callback.
+    pub fn on_done(&self, callback: impl FnOnce(&Self) + Send + 'static)
+    where
+        Out: 'static,
+    {
+        let future = Self::new(Arc::clone(&self.tasks), Arc::clone(&self.task));
+        self.task.on_settled(Box::new(move || callback(&future)));
+    }
 }
 
 impl<Out: DeserializeOwned> ClusterFuture<Out> {
@@ -74,7 +94,7 @@ impl<Out: DeserializeOwned> ClusterFuture<Out> {
     /// The error that the task ended with, or a [`BadResult`](TaskErrorKind::BadResult) if its
     /// result is not of the type `Out`.
     pub fn wait(&self) -> Result<Out, RunError> {
-        let settled = self.task.wait(None);
+        let settled = self.settled(None);
         read(settled.expect("without a deadline it waits for the end"))
     }
 
@@ -84,12 +104,31 @@ impl<Out: DeserializeOwned> ClusterFuture<Out> {
     pub fn wait_timeout(&self, timeout: Duration) -> Option<Result<Out, RunError>> {
         // A deadline that overflows `Instant` never comes.
         let deadline = Instant::now().checked_add(timeout);
-        self.task.wait(deadline).map(read)
+        self.settled(deadline).map(read)
     }
 
     /// The result or the error of a task that has ended; `None` while it has not. Does not block.
     pub fn result(&self) -> Option<Result<Out, RunError>> {
         self.task.settled().map(read)
+    }
+
+    /// Blocks until the task has settled, or the deadline has passed.
+    fn settled(&self, deadline: Option<Instant>) -> Option<&Settled> {
+        self.task.settled().or_else(|| {
+            connection::assert_may_block();
+            self.task.wait(deadline)
+        })
+    }
+}
+
+impl<Out: DeserializeOwned> Future for ClusterFuture<Out> {
+    type Output = Result<Out, RunError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.task.poll(context.waker()) {
+            Some(settled) => Poll::Ready(read(settled)),
+            None => Poll::Pending,
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! The caller's side of a cluster: submitting, and what callers hold afterwards.
 
+mod cancelling;
 mod cluster;
 mod future;
 mod map;

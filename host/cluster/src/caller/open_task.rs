@@ -2,8 +2,11 @@
 //!
 //! Does not know how an outcome arrives.
 
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 use wasmpool::TaskReport;
@@ -35,9 +38,22 @@ pub(super) struct OpenTask {
     is_arriving: AtomicBool,
     /// Written once, by whoever is first: the outcome of a node, or a cancel.
     settled: OnceLock<Settled>,
-    /// Held to change from unsettled to settled, so that no waiting thread misses it.
-    waiting: Mutex<()>,
+    /// Held to change from unsettled to settled, so that nobody who waits misses it.
+    waiting: Mutex<Waiting>,
     wake: Condvar,
+}
+
+/// Those who are told when a task settles, besides the threads that wait.
+#[derive(Default)]
+struct Waiting {
+    wakers: Vec<Waker>,
+    callbacks: Vec<Box<dyn FnOnce() + Send>>,
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Waiting").finish_non_exhaustive()
+    }
 }
 
 impl OpenTask {
@@ -56,10 +72,13 @@ impl OpenTask {
 
     /// Settles the task, if it has not settled yet. Returns whether it is settled by this.
     pub(super) fn settle(&self, settled: Settled) -> bool {
-        let waiting = lock(&self.waiting);
+        let mut waiting = lock(&self.waiting);
         let is_first = self.settled.set(settled).is_ok();
+        let Waiting { wakers, callbacks } = std::mem::take(&mut *waiting);
         drop(waiting);
         self.wake.notify_all();
+        wakers.into_iter().for_each(Waker::wake);
+        callbacks.into_iter().for_each(call);
         is_first
     }
 
@@ -78,6 +97,27 @@ impl OpenTask {
 
     pub(super) fn settled(&self) -> Option<&Settled> {
         self.settled.get()
+    }
+
+    /// What the task has settled with; until then the waker is woken when it settles.
+    pub(super) fn poll(&self, waker: &Waker) -> Option<&Settled> {
+        let mut waiting = lock(&self.waiting);
+        let settled = self.settled.get();
+        if settled.is_none() && !waiting.wakers.iter().any(|known| known.will_wake(waker)) {
+            waiting.wakers.push(waker.clone());
+        }
+        settled
+    }
+
+    /// Calls back when the task settles, or at once if it has.
+    pub(super) fn on_settled(&self, callback: Box<dyn FnOnce() + Send>) {
+        let mut waiting = lock(&self.waiting);
+        if self.settled.get().is_none() {
+            waiting.callbacks.push(callback);
+            return;
+        }
+        drop(waiting);
+        call(callback);
     }
 
     /// Blocks until the task has settled, or the deadline has passed.
@@ -122,6 +162,11 @@ impl OpenTask {
     pub(super) fn take_arguments(&self) -> bool {
         self.has_stored_arguments.swap(false, Ordering::AcqRel)
     }
+}
+
+/// A callback that panics ends only itself. The panic was reported where it happened.
+fn call(callback: Box<dyn FnOnce() + Send>) {
+    let _ = catch_unwind(AssertUnwindSafe(callback));
 }
 
 /// No code panics while it holds one of these locks.

@@ -93,6 +93,15 @@ impl OpenTasks {
         lock(&self.open).values().map(Arc::clone).collect()
     }
 
+    /// All of them, by the tokens of their tenants.
+    pub(super) fn by_tenant(&self) -> HashMap<String, Vec<Arc<OpenTask>>> {
+        let mut by_tenant: HashMap<String, Vec<_>> = HashMap::new();
+        for task in self.all() {
+            by_tenant.entry(task.tenant.clone()).or_default().push(task);
+        }
+        by_tenant
+    }
+
     /// Settles a task with an outcome, if it has none yet.
     pub(super) fn settle(&self, task: &OpenTask, settled: Settled) -> bool {
         let is_first = task.settle(settled);
@@ -206,14 +215,19 @@ impl OpenTasks {
             let settled = task.settled().expect("otherwise it could have failed");
             return matches!(&settled.result, Err(error) if error.is_cancelled());
         }
-        self.forget(task);
-        lock(&self.cancelled).push((task.id.number, Instant::now()));
+        self.note_cancelled(task);
         let (tasks, task) = (Arc::clone(self), Arc::clone(task));
         self.runtime.spawn(async move {
             tasks.renew_lease().await;
             tasks.withdraw(&task).await;
         });
         true
+    }
+
+    /// The nodes are to be told that the task, which has settled, was cancelled.
+    pub(super) fn note_cancelled(&self, task: &OpenTask) {
+        self.forget(task);
+        lock(&self.cancelled).push((task.id.number, Instant::now()));
     }
 
     /// Takes a task out of the queue, and deletes what is stored for it.

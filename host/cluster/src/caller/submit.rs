@@ -35,6 +35,31 @@ pub(super) fn submit<Args: Arguments, Out>(
     }
 }
 
+/// Submits a task, and is ready when the server has it.
+pub(super) async fn submit_async<Args: Arguments, Out>(
+    tasks: &Arc<OpenTasks>,
+    task: &ClusterTask<Args, Out>,
+    arguments: Args,
+) -> Result<ClusterFuture<Out>, SubmitError<Args>> {
+    let message = match message_of(task, &arguments) {
+        Ok(message) => message,
+        Err(kind) => return Err(SubmitError::new(kind, arguments)),
+    };
+    let open = tasks.open(task.wishes().tenant.as_deref());
+    let (publishing, published) = (Arc::clone(tasks), Arc::clone(&open));
+    let submitted = tasks.runtime.spawn(async move {
+        let patience = Patience::Forever;
+        publishing.publish(&published, message, patience).await
+    });
+    match submitted
+        .await
+        .expect("the thread lives as long as its owner")
+    {
+        Ok(()) => Ok(ClusterFuture::new(Arc::clone(tasks), open)),
+        Err(kind) => Err(SubmitError::new(kind, arguments)),
+    }
+}
+
 /// Submits a task and does not wait for the server. If it is not accepted, it fails.
 pub(super) fn begin<Args: Arguments, Out>(
     tasks: &Arc<OpenTasks>,
