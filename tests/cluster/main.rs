@@ -7,6 +7,7 @@ mod payloads;
 mod processes;
 mod results;
 mod rights;
+mod runs;
 mod status;
 mod stopping;
 

@@ -170,6 +170,19 @@ impl RunError {
         }
     }
 
+    /// The kind of the error as a word, such as `timed-out` or `nodes-lost`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Task(error) => error.kind().name(),
+            Self::NodesLost { .. } => "nodes-lost",
+            Self::NodeLost => "node-lost",
+            Self::CallerLost => "caller-lost",
+            Self::Module(_) => "module",
+            Self::Payload(_) => "payload",
+            Self::Submit(_) => "not-submitted",
+        }
+    }
+
     /// Whether the task ran out of time, in the queue or while it ran.
     pub fn is_timeout(&self) -> bool {
         self.task_error().is_some_and(TaskError::is_timeout)

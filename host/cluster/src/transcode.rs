@@ -4,7 +4,7 @@
 //! without building them in between.
 
 use rmp_serde::decode::Error;
-use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One argument, as MessagePack.
@@ -41,7 +41,7 @@ pub(crate) fn encode(value: &impl Serialize) -> Result<Vec<u8>, String> {
 }
 
 /// Reads the result of a task.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
+pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
     T::deserialize(&mut reader(bytes)).map_err(|error| error.to_string())
 }
 

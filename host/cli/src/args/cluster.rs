@@ -22,29 +22,36 @@ Exit codes:
     3  the server or the pool cannot be used
   130  it was ended at once";
 
-/// Which NATS server, and how to log in to it.
+/// How to log in to a NATS server.
 #[derive(Debug, clap::Args)]
-pub(crate) struct ServerArgs {
-    /// The NATS server with JetStream: `nats://HOST:PORT`, `tls://HOST:PORT`, or several with commas
-    /// between them
-    #[arg(long, value_name = "URL")]
-    pub(crate) nats: String,
-
+pub(crate) struct LoginArgs {
     /// Log in with this file of credentials
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) creds: Option<PathBuf>,
 
     /// Trust the certificates in this PEM file, and no others
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", requires = "server")]
     pub(crate) tls_ca: Option<PathBuf>,
 
     /// Show the server this certificate, a PEM file
-    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    #[arg(long, value_name = "FILE", requires_all = ["tls_key", "server"])]
     pub(crate) tls_cert: Option<PathBuf>,
 
     /// The key of the certificate, a PEM file
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(crate) tls_key: Option<PathBuf>,
+}
+
+/// Which NATS server, and how to log in to it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServerArgs {
+    /// The NATS server with JetStream: `nats://HOST:PORT`, `tls://HOST:PORT`, or several with commas
+    /// between them
+    #[arg(id = "server", long = "nats", value_name = "URL")]
+    pub(crate) nats: String,
+
+    #[command(flatten)]
+    pub(crate) login: LoginArgs,
 
     /// How many tasks the queue of the cluster holds, if this is the first program that uses it
     /// [default: 100000]
@@ -82,6 +89,54 @@ pub(crate) struct NodeArgs {
     #[command(flatten)]
     pub(crate) rights: RightsArgs,
 }
+
+/// A run on many machines.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Many machines")]
+pub(crate) struct RunOnClusterArgs {
+    /// Run the tasks on the nodes of the cluster at this NATS server: `nats://HOST:PORT` or
+    /// `tls://HOST:PORT`. How many run at once, in what isolation and with what rights is for the
+    /// nodes to say; limits can be lower than theirs. `--details` names the node of each task
+    #[arg(id = "server", long = "cluster", value_name = "URL", conflicts_with_all = NOT_ON_A_CLUSTER)]
+    pub(crate) server: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) login: LoginArgs,
+
+    /// Give the tasks the rights that their nodes grant; without this they have none
+    #[arg(long, requires = "server")]
+    pub(crate) rights_of_node: bool,
+
+    /// Never start a task a second time: if its node goes away, it fails (`node-lost`)
+    #[arg(long, requires = "server")]
+    pub(crate) at_most_once: bool,
+
+    /// Whose tasks they are: nodes take turns among tenants
+    #[arg(long, value_name = "NAME", requires = "server")]
+    pub(crate) tenant: Option<String>,
+}
+
+/// What a pool of this process has, and what a cluster has not.
+const NOT_ON_A_CLUSTER: [&str; 18] = [
+    "workers",
+    "memory_budget",
+    "payload",
+    "isolation",
+    "memory_reset",
+    "max_tasks_per_instance",
+    "max_suspended",
+    "queue_bytes",
+    "grace",
+    "chunk",
+    "session",
+    "dirs",
+    "env",
+    "allow_net",
+    "allow_tasks",
+    "inherit_stdio",
+    "deterministic",
+    "trusted_cwasm",
+];
 
 /// Look at a cluster
 #[derive(Debug, clap::Args)]

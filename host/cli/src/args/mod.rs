@@ -19,7 +19,9 @@ use clap_complete::Shell;
 
 pub(crate) use bench::BenchArgs;
 #[cfg(feature = "cluster")]
-pub(crate) use cluster::{ClusterArgs, ClusterCommand, NodeArgs, ServerArgs, StatusArgs};
+pub(crate) use cluster::{
+    ClusterArgs, ClusterCommand, LoginArgs, NodeArgs, RunOnClusterArgs, ServerArgs, StatusArgs,
+};
 pub(crate) use halt::{Halt, When, Why};
 pub(crate) use module::{CodeArgs, CompileArgs, ListArgs};
 pub(crate) use new::{Language, NewArgs};

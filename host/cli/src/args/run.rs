@@ -32,7 +32,8 @@ Examples:
   wasmpool run shapes.wasm --invoke 'area({x: 1.5, y: 2})'
   wasmpool run game.wasm -t play --session player --input -
   wasmpool run tool.wasm --input names.txt --dir /srv/data::/data:ro -- --sum /data/{}
-  wasmpool run tool.wasm --input lines.txt --stdin -- --upper-case";
+  wasmpool run tool.wasm --input lines.txt --stdin -- --upper-case
+  wasmpool run factorizer --input numbers.txt --cluster nats://10.0.0.1:4222";
 
 /// Run a task over inputs, in parallel, each in a sandbox
 ///
@@ -213,6 +214,10 @@ pub(crate) struct RunArgs {
     /// Print only errors of wasmpool itself on standard error
     #[arg(short, long)]
     pub(crate) quiet: bool,
+
+    #[cfg(feature = "cluster")]
+    #[command(flatten)]
+    pub(crate) cluster: super::RunOnClusterArgs,
 
     #[command(flatten)]
     pub(crate) rights: RightsArgs,

@@ -1,7 +1,7 @@
 //! The commands for many machines: `wasmpool node` and `wasmpool cluster`.
 
 mod node;
-mod server;
+pub(crate) mod server;
 mod status;
 
 use crate::args::{ClusterArgs, ClusterCommand};

@@ -2,27 +2,33 @@
 
 use wasmpool_cluster::{ConnectError, Server};
 
-use crate::args::ServerArgs;
+use crate::args::{LoginArgs, ServerArgs};
 use crate::ending::Problem;
 
 /// The server, and how to log in to it.
 pub(super) fn server(args: &ServerArgs) -> Server {
-    let mut server = Server::new(args.nats.as_str());
-    if let Some(path) = &args.creds {
+    let server = at(&args.nats, &args.login);
+    match args.queue_capacity {
+        Some(tasks) => server.queue_capacity(tasks),
+        None => server,
+    }
+}
+
+/// The server at an address, and how to log in to it.
+pub(crate) fn at(url: &str, login: &LoginArgs) -> Server {
+    let mut server = Server::new(url);
+    if let Some(path) = &login.creds {
         server = server.credentials(path);
     }
-    if let Some(path) = &args.tls_ca {
+    if let Some(path) = &login.tls_ca {
         server = server.root_certificates(path);
     }
-    if let (Some(certificate), Some(key)) = (&args.tls_cert, &args.tls_key) {
+    if let (Some(certificate), Some(key)) = (&login.tls_cert, &login.tls_key) {
         server = server.client_certificate(certificate, key);
-    }
-    if let Some(tasks) = args.queue_capacity {
-        server = server.queue_capacity(tasks);
     }
     server
 }
 
-pub(super) fn problem(error: ConnectError) -> Problem {
+pub(crate) fn problem(error: ConnectError) -> Problem {
     Problem::Unusable(error.into())
 }

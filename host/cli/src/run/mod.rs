@@ -1,12 +1,15 @@
 //! `wasmpool run`: runs a task over inputs.
 //!
 //! A reader thread reads the inputs and submits them, the pool's workers run the tasks and format
-//! each outcome as a line, and the main thread writes the lines. A bounded channel limits how many
+//! each outcome as a line (on a cluster, the thread of the connection formats them), and the main thread writes the lines. A bounded channel limits how many
 //! inputs are in flight, so that the memory of a run does not depend on its length.
 
 mod inputs;
 mod invoke;
+#[cfg(feature = "cluster")]
+mod on_cluster;
 mod output;
+mod place;
 mod program;
 mod progress;
 mod reader;
@@ -25,9 +28,10 @@ use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
 use indicatif::ProgressBar;
-use wasmpool::{Isolation, MemoryReset, Pool, Retry, Shutdown, TaskModule};
+use wasmpool::{Isolation, MemoryReset, Pool, Retry, TaskModule};
 
 use self::output::Output;
+use self::place::{InPool, Place};
 use self::progress::{Length, Progress};
 use self::reader::Reader;
 use self::reporter::{AnyTask, Reporter};
@@ -42,12 +46,6 @@ use crate::interrupt::Interrupt;
 use crate::module;
 use crate::pool;
 use crate::rights;
-
-/// How many inputs are in flight, from being read to being written: the least number, and the
-/// number per worker. Enough to keep workers busy behind a slow task whose line must come first;
-/// each may hold an outcome as large as the payload limit.
-const UNDER_WAY: usize = 128;
-const UNDER_WAY_PER_WORKER: usize = 4;
 
 pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     args.find_null();
@@ -92,10 +90,12 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     let task: AnyTask = module.task(&task.name).expect("just chosen from its tasks");
     let report_file = create_report(&args)?;
     let results = open_results(&args)?;
+    let place = place_of(&pool, &task, &args)?;
 
     let mut tally = Tally::new();
     let started = Instant::now();
     let source = Source {
+        pool: &pool,
         module: &module,
         task: &task,
         key,
@@ -105,11 +105,11 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     let End {
         stopped,
         inputs_error,
-    } = drive(&pool, source, results, &args, &interrupt, &mut tally)?;
+    } = drive(&place, source, results, &args, &interrupt, &mut tally)?;
     let summary = tally.summary(RunFacts {
         module: &args.module,
         task: &task.info().name,
-        workers: pool.workers(),
+        workers: place.workers(),
         isolation: args.isolation.name(),
         interrupted: stopped == Stopped::ByUser,
         elapsed: started.elapsed(),
@@ -134,6 +134,21 @@ pub(crate) fn run(mut args: RunArgs) -> Result<Ending> {
     })
 }
 
+/// Where the tasks run: on the cluster, if one is named.
+fn place_of(pool: &Pool, task: &AnyTask, args: &RunArgs) -> Result<Arc<dyn Place>> {
+    #[cfg(feature = "cluster")]
+    if let Some(url) = &args.cluster.server {
+        let place = on_cluster::OnCluster::connect(url, &task.info().name, args)?;
+        return Ok(Arc::new(place));
+    }
+    Ok(Arc::new(InPool {
+        pool: pool.clone(),
+        task: task.clone(),
+        chunk_size: usize::from(args.chunk),
+    }))
+}
+
+/// Builds the pool that runs the tasks. For a run on a cluster it only says what tasks there are.
 fn build_pool(args: &RunArgs) -> Result<Pool> {
     let mut builder = Pool::builder()
         .isolation(match args.isolation {
@@ -172,20 +187,30 @@ fn build_pool(args: &RunArgs) -> Result<Pool> {
     if args.details && module::may_have_lines(&args.module, &args.code) {
         builder = builder.backtrace_lines();
     }
-    if args.retries > 0 {
-        let retry = Retry::times(args.retries);
-        builder = builder.retry(retry.backoff(args.backoff.unwrap_or_default()));
+    if let Some(retry) = retry(args) {
+        builder = builder.retry(retry);
     }
     if let Some(tasks) = args.max_tasks_per_instance {
         builder = builder.max_tasks_per_instance(tasks);
+    }
+    #[cfg(feature = "cluster")]
+    if args.cluster.server.is_some() {
+        builder = builder.workers(1);
     }
     let builder = pool::with_settings(builder, &args.pool, &args.limits, &args.rights);
     let builder = pool::with_cache(builder, &args.code.cache);
     builder.build().map_err(pool::problem)
 }
 
+/// How often a task that failed is tried again, if at all.
+fn retry(args: &RunArgs) -> Option<Retry> {
+    let backoff = args.backoff.unwrap_or_default();
+    (args.retries > 0).then(|| Retry::times(args.retries).backoff(backoff))
+}
+
 /// The task of a run and its inputs.
 struct Source<'a> {
+    pool: &'a Pool,
     module: &'a TaskModule,
     task: &'a AnyTask,
     /// Where the inputs have the keys of their sessions, if they have any.
@@ -203,7 +228,7 @@ struct End {
 
 /// Runs the task over the inputs and writes the lines.
 fn drive(
-    pool: &Pool,
+    place: &Arc<dyn Place>,
     source: Source<'_>,
     results: Option<(Results, Done)>,
     args: &RunArgs,
@@ -227,12 +252,8 @@ fn drive(
     let output = Output::new(BufWriter::new(target), is_ordered, done.last);
 
     let (news_sender, news) = crossbeam_channel::unbounded();
-    let chunk_size = usize::from(args.chunk);
-    let n_places = UNDER_WAY.max(UNDER_WAY_PER_WORKER * chunk_size * pool.workers());
-    // Those that wait in the host take no part in what keeps the workers busy.
-    let n_places = n_places + pool.max_suspended();
     let submitted = Arc::new(Mutex::new(0));
-    let (place_sender, places) = crossbeam_channel::bounded(n_places);
+    let (place_sender, places) = crossbeam_channel::bounded(place.n_under_way());
     let progress = progress(args, source.inputs.file_size());
     let reporter = Reporter {
         news: news_sender,
@@ -242,13 +263,19 @@ fn drive(
     };
     let sessions = source.key.map(|key| {
         let (task, restarts) = (source.task.clone(), args.session_restart);
-        Sessions::new(pool, source.module, task, key, restarts, reporter.clone())
+        Sessions::new(
+            source.pool,
+            source.module,
+            task,
+            key,
+            restarts,
+            reporter.clone(),
+        )
     });
     let reader = Reader {
-        pool: pool.clone(),
-        task: source.task.clone(),
+        place: Arc::clone(place),
         sessions,
-        chunk_size,
+        chunk_size: usize::from(args.chunk),
         done,
         places: place_sender,
         reporter,
@@ -279,7 +306,7 @@ fn drive(
         }
     );
     if is_soon && matches!(stopped, Ok(Stopped::ByRule(_))) {
-        stopped = match writer.write_until_idle(pool, &news, interrupt.hear()) {
+        stopped = match writer.write_until_idle(place, &news, interrupt.hear()) {
             Ok(true) => stopped,
             Ok(false) => Ok(Stopped::ByUser),
             Err(error) => Err(error),
@@ -289,9 +316,9 @@ fn drive(
         Ok(Stopped::Never) => Ok(Stopped::Never),
         cut_short => {
             // After this every task has ended: the reader is not in the middle of a chunk, and the
-            // pool refuses further ones. The message of one whose thread was given up may come
+            // place refuses further ones. The message of one whose thread was given up may come
             // later.
-            pool.shutdown(Shutdown::Terminate);
+            place.stop();
             let n_submitted = *submitted.lock().unwrap_or_else(PoisonError::into_inner);
             cut_short.and_then(|stopped| {
                 writer.write_what_is_done(&news, n_submitted)?;

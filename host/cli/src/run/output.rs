@@ -1,5 +1,6 @@
 //! The output lines and their order.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -35,12 +36,76 @@ enum Shown<'a> {
 
 /// How a task ended.
 pub(crate) enum Outcome {
-    Task(Result<Value, TaskError>),
-    Program(Result<wasmpool::Output, TaskError>),
+    Task(Result<Value, Failure>),
+    Program(Result<wasmpool::Output, Failure>),
+}
+
+/// Why a task came to no result.
+pub(crate) enum Failure {
+    Task(TaskError),
+    /// The cluster is the reason, and not the task.
+    #[cfg(feature = "cluster")]
+    Cluster(wasmpool_cluster::RunError),
+}
+
+impl From<TaskError> for Failure {
+    fn from(error: TaskError) -> Self {
+        Self::Task(error)
+    }
+}
+
+#[cfg(feature = "cluster")]
+impl From<wasmpool_cluster::RunError> for Failure {
+    fn from(error: wasmpool_cluster::RunError) -> Self {
+        match error {
+            wasmpool_cluster::RunError::Task(error) => Self::Task(error),
+            error => Self::Cluster(error),
+        }
+    }
+}
+
+impl Failure {
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Task(error) => error.kind().name(),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(error) => error.name(),
+        }
+    }
+
+    pub(crate) fn task_error(&self) -> Option<&TaskError> {
+        match self {
+            Self::Task(error) => Some(error),
+            #[cfg(feature = "cluster")]
+            Self::Cluster(_) => None,
+        }
+    }
+
+    fn fields(&self, with_backtrace: bool) -> ErrorFields<'_> {
+        match self {
+            Self::Task(error) => ErrorFields {
+                kind: error.kind().name(),
+                message: error.message().into(),
+                code: error.code(),
+                exit_code: match error.kind() {
+                    TaskErrorKind::Exited(code) => Some(code),
+                    _ => None,
+                },
+                // The program's output already has all of it, if there is one.
+                stderr: error.output().map_or(error.stderr(), |_| ""),
+                backtrace: match with_backtrace {
+                    true => error.backtrace(),
+                    false => &[],
+                },
+            },
+            #[cfg(feature = "cluster")]
+            Self::Cluster(error) => ErrorFields::new(error.name(), error.to_string().into()),
+        }
+    }
 }
 
 impl Outcome {
-    pub(crate) fn error(&self) -> Option<&TaskError> {
+    pub(crate) fn failure(&self) -> Option<&Failure> {
         match self {
             Self::Task(outcome) => outcome.as_ref().err(),
             Self::Program(outcome) => outcome.as_ref().err(),
@@ -52,7 +117,8 @@ impl Outcome {
         match self {
             Self::Task(outcome) => outcome.as_ref().ok().map(Shown::Value),
             Self::Program(outcome) => {
-                let output = outcome.as_ref().map_or_else(TaskError::output, Some);
+                let of_failure = |failure| Failure::task_error(failure)?.output();
+                let output = outcome.as_ref().map_or_else(of_failure, Some);
                 output.map(|output| Shown::Printed(output.into()))
             }
         }
@@ -62,7 +128,7 @@ impl Outcome {
 #[derive(Serialize)]
 struct ErrorFields<'a> {
     kind: &'a str,
-    message: &'a str,
+    message: Cow<'a, str>,
     #[serde(skip_serializing_if = "str::is_empty")]
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -73,8 +139,23 @@ struct ErrorFields<'a> {
     backtrace: &'a [Frame],
 }
 
+impl<'a> ErrorFields<'a> {
+    fn new(kind: &'a str, message: Cow<'a, str>) -> Self {
+        Self {
+            kind,
+            message,
+            code: "",
+            exit_code: None,
+            stderr: "",
+            backtrace: &[],
+        }
+    }
+}
+
 #[derive(Serialize)]
 struct ReportFields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<&'a str>,
     worker: Option<usize>,
     queued_ms: f64,
     ran_ms: f64,
@@ -99,13 +180,14 @@ struct ChildrenFields {
     peak_memory: usize,
 }
 
-/// Formats the line of a task that has ended, with its line break, and with its report if
-/// `details` is set.
+/// Formats the line of a task that has ended, with its line break, and with its report and the node
+/// that ran it if `details` is set.
 pub(crate) fn line(
     index: u64,
     input: &RawValue,
     outcome: &Outcome,
     report: &TaskReport,
+    node: Option<&str>,
     details: bool,
 ) -> Vec<u8> {
     let refused = &*report.refused;
@@ -115,25 +197,11 @@ pub(crate) fn line(
         index,
         input,
         output: outcome.shown(),
-        error: outcome.error().map(|error| ErrorFields {
-            kind: error.kind().name(),
-            message: error.message(),
-            code: error.code(),
-            exit_code: match error.kind() {
-                TaskErrorKind::Exited(code) => Some(code),
-                _ => None,
-            },
-            // The program's output already has all of it, if there is one.
-            stderr: error.output().map_or(error.stderr(), |_| ""),
-            backtrace: if report.is_some() {
-                error.backtrace()
-            } else {
-                &[]
-            },
-        }),
+        error: outcome.failure().map(|failure| failure.fields(details)),
         report: report
             .zip(texts.as_ref())
             .map(|(report, (stdout, stderr))| ReportFields {
+                node,
                 worker: report.worker,
                 queued_ms: report.queued.as_secs_f64() * 1e3,
                 ran_ms: report.ran.as_secs_f64() * 1e3,
@@ -171,14 +239,7 @@ pub(crate) fn bad_line(index: u64, input: &RawValue, kind: &str, message: &str) 
         index,
         input,
         output: None,
-        error: Some(ErrorFields {
-            kind,
-            message,
-            code: "",
-            exit_code: None,
-            stderr: "",
-            backtrace: &[],
-        }),
+        error: Some(ErrorFields::new(kind, message.into())),
         report: None,
         refused: &[],
     };

@@ -2,13 +2,13 @@
 //!
 //! Does not know what becomes of the lines.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use anyhow::anyhow;
 use crossbeam_channel::Sender;
-use wasmpool::Pool;
 
-use super::reporter::{AnyTask, News, Position, Reporter, Submission};
+use super::place::Place;
+use super::reporter::{News, Position, Reporter, Submission};
 use super::results::{Done, Verdict};
 use super::sessions::Sessions;
 use crate::input::{Input, Inputs};
@@ -19,8 +19,7 @@ const SAME_INPUTS: &str =
 
 /// The reader thread: reads inputs and submits them.
 pub(super) struct Reader {
-    pub(super) pool: Pool,
-    pub(super) task: AnyTask,
+    pub(super) place: Arc<dyn Place>,
     /// Those that take the inputs, if the inputs have keys.
     pub(super) sessions: Option<Arc<Sessions>>,
     pub(super) chunk_size: usize,
@@ -110,27 +109,6 @@ impl Reader {
 
     /// Submits the chunk and empties it. Returns whether more inputs are wanted.
     fn submit(&self, chunk: &mut Vec<Submission>) -> bool {
-        let (names, arguments): (Vec<_>, Vec<_>) = chunk
-            .drain(..)
-            .map(|(input, text, arguments)| ((input, text), arguments))
-            .unzip();
-        let mut n_submitted = self
-            .reporter
-            .submitted
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let submitted = self.pool.submit_all(&self.task, arguments);
-        names
-            .into_iter()
-            .zip(submitted)
-            .all(|((input, text), submitted)| match submitted {
-                Ok(future) => {
-                    *n_submitted += 1;
-                    self.reporter.tell_when_done(input, text, &future, || ());
-                    true
-                }
-                Err(refused) if refused.is_shut_down() => false,
-                Err(refused) => self.reporter.refuse(input, &text, &refused.to_string()),
-            })
+        self.place.submit(std::mem::take(chunk), &self.reporter)
     }
 }

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use crossbeam_channel::Sender;
 use serde_json::value::RawValue;
-use wasmpool::{Task, TaskError, TaskFuture, Value};
+use wasmpool::{Task, TaskError, TaskFuture, TaskReport, Value};
 
-use super::output::{self, Outcome};
+use super::output::{self, Failure, Outcome};
 use super::tally::{BAD_INPUT, Cost};
 
 /// A task whose types are not known.
@@ -29,7 +29,7 @@ pub(super) enum News {
     Ended {
         input: Position,
         line: Vec<u8>,
-        error: Option<TaskError>,
+        failure: Option<Failed>,
         cost: Cost,
     },
     /// An input did not become a task.
@@ -42,6 +42,13 @@ pub(super) enum News {
     Skipped { input: Position, has_failed: bool },
     /// The inputs end early: one cannot be read, or they are not those of the earlier run.
     EndedEarly(anyhow::Error),
+}
+
+/// How a task has failed.
+#[derive(Clone, Copy)]
+pub(super) struct Failed {
+    pub(super) kind: &'static str,
+    pub(super) is_cancelled: bool,
 }
 
 /// Sends the messages.
@@ -81,21 +88,37 @@ impl Reporter {
         future: &TaskFuture<Value>,
         then: impl FnOnce() + Send + 'static,
     ) {
-        let (news, details, is_program) = (self.news.clone(), self.details, self.is_program);
+        let reporter = self.clone();
         future.on_done(move |future| {
-            let outcome = match is_program {
-                true => Outcome::Program(future.wait_as()),
-                false => Outcome::Task(future.wait()),
+            let outcome = match reporter.is_program {
+                true => Outcome::Program(future.wait_as().map_err(Failure::from)),
+                false => Outcome::Task(future.wait().map_err(Failure::from)),
             };
             let report = future.report().expect("a task that has ended has a report");
-            // Fails only when the main thread has stopped.
-            let _ = news.send(News::Ended {
-                input,
-                line: output::line(input.index, &text, &outcome, report, details),
-                error: outcome.error().cloned(),
-                cost: Cost::of(report),
-            });
+            reporter.report(input, &text, &outcome, report, None);
             then();
+        });
+    }
+
+    /// Reports the outcome of a task, and which node ran it.
+    pub(super) fn report(
+        &self,
+        input: Position,
+        text: &RawValue,
+        outcome: &Outcome,
+        report: &TaskReport,
+        node: Option<&str>,
+    ) {
+        let failed = |failure: &Failure| Failed {
+            kind: failure.kind(),
+            is_cancelled: failure.task_error().is_some_and(TaskError::is_cancelled),
+        };
+        // Fails only when the main thread has stopped.
+        let _ = self.news.send(News::Ended {
+            input,
+            line: output::line(input.index, text, outcome, report, node, self.details),
+            failure: outcome.failure().map(failed),
+            cost: Cost::of(report),
         });
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
-use wasmpool::{TaskError, TaskReport};
+use wasmpool::TaskReport;
 
 use crate::args::Why;
 
@@ -109,13 +109,14 @@ impl Tally {
         }
     }
 
-    pub(crate) fn count(&mut self, error: Option<&TaskError>, cost: &Cost) {
-        match error {
+    /// Counts a task that has ended; `failure` is of which kind, if it failed.
+    pub(crate) fn count(&mut self, failure: Option<&'static str>, cost: &Cost) {
+        match failure {
             None => {
                 self.n_tasks += 1;
                 self.n_ok += 1;
             }
-            Some(error) => self.count_failure(error.kind().name()),
+            Some(kind) => self.count_failure(kind),
         }
         record(&mut self.queued, cost.queued);
         if let Some(ran) = cost.ran {

@@ -3,12 +3,13 @@
 //! Does not know where inputs come from.
 
 use std::io::{self, BufWriter, Write};
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam_channel::{Receiver, select_biased};
-use wasmpool::{Pool, Shutdown};
 
 use super::output::Output;
+use super::place::Place;
 use super::progress::Progress;
 use super::reporter::News;
 use super::tally::Tally;
@@ -70,18 +71,18 @@ impl Writer<'_> {
     /// whether all have ended: the user may interrupt it.
     pub(super) fn write_until_idle(
         &mut self,
-        pool: &Pool,
+        place: &Arc<dyn Place>,
         news: &Receiver<News>,
         interrupt: &Receiver<()>,
     ) -> io::Result<bool> {
         self.output.flush()?;
-        // On a thread of its own, since it blocks. It returns when the pool is terminated, too.
+        // On a thread of its own, since it blocks. It returns when the tasks are stopped, too.
         let (ending, ended) = crossbeam_channel::bounded::<()>(0);
-        let pool = pool.clone();
+        let place = Arc::clone(place);
         thread::Builder::new()
             .name("wasmpool-halt".to_owned())
             .spawn(move || {
-                pool.shutdown(Shutdown::Cancel);
+                place.finish();
                 drop(ending);
             })?;
         loop {
@@ -121,10 +122,10 @@ impl Writer<'_> {
     fn write_or_count(&mut self, item: News) -> io::Result<()> {
         match &item {
             News::Ended {
-                error: Some(error),
+                failure: Some(failed),
                 cost,
                 ..
-            } if error.is_cancelled() => {
+            } if failed.is_cancelled => {
                 self.n_ended += 1;
                 self.tally.count_cancelled(cost);
                 Ok(())
@@ -138,11 +139,11 @@ impl Writer<'_> {
             News::Ended {
                 input,
                 line,
-                error,
+                failure,
                 cost,
             } => {
                 self.n_ended += 1;
-                self.tally.count(error.as_ref(), &cost);
+                self.tally.count(failure.map(|failed| failed.kind), &cost);
                 (input, line)
             }
             News::NoTask { input, line, kind } => {

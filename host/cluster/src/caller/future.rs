@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use wasmpool::{TaskErrorKind, TaskReport};
 
@@ -112,6 +113,16 @@ impl<Out: DeserializeOwned> ClusterFuture<Out> {
         self.task.settled().map(read)
     }
 
+    /// As [`wait`](Self::wait), but reads the result as a `T`, which may borrow from the future.
+    ///
+    /// # Errors
+    ///
+    /// As [`wait`](Self::wait).
+    pub fn wait_as<'a, T: Deserialize<'a>>(&'a self) -> Result<T, RunError> {
+        let settled = self.settled(None);
+        read(settled.expect("without a deadline it waits for the end"))
+    }
+
     /// Blocks until the task has settled, or the deadline has passed.
     fn settled(&self, deadline: Option<Instant>) -> Option<&Settled> {
         self.task.settled().or_else(|| {
@@ -132,7 +143,7 @@ impl<Out: DeserializeOwned> Future for ClusterFuture<Out> {
     }
 }
 
-fn read<Out: DeserializeOwned>(settled: &Settled) -> Result<Out, RunError> {
+fn read<'a, Out: Deserialize<'a>>(settled: &'a Settled) -> Result<Out, RunError> {
     let bytes = settled.result.as_ref().map_err(RunError::clone)?;
     transcode::decode(bytes).map_err(|problem| {
         let message = format!("the result cannot be read: {problem}");
