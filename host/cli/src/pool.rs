@@ -28,6 +28,7 @@ macro_rules! with_limits {
         settings
     }};
 }
+#[cfg(feature = "cluster")]
 pub(crate) use with_limits;
 
 /// Sets what a pool has, what its tasks may use, and that they are deterministic if that is a right
