@@ -345,7 +345,12 @@ fn idle_sessions_add_no_thread() {
         for session in &sessions {
             remember(&bench, session, 1);
         }
-        assert_eq!(threads_named("wasmpool-"), before);
+        // A thread that loaded the modules may have ended since.
+        let now = threads_named("wasmpool-");
+        assert!(
+            now.iter().all(|thread| before.contains(thread)),
+            "{before:?}, then {now:?}"
+        );
     });
 }
 
