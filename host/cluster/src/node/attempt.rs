@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::jetstream::{AckKind, Message};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wasmpool::{SubmitErrorKind, Task, TaskErrorKind, TaskReport};
 
 use super::member::Member;
@@ -20,8 +20,9 @@ const MAX_TRIES: u64 = 3;
 /// How an attempt ended.
 type Ended = (Result<Vec<u8>, RunError>, TaskReport);
 
-/// Runs a task that was delivered, stores what became of it, and tells the server.
-pub(super) async fn attempt(member: &Member, message: Message) {
+/// Runs a task that was delivered, stores what became of it, and tells the server. `worker` stands for
+/// the worker that runs it, which is free for another task before the server has answered.
+pub(super) async fn attempt(member: &Member, message: Message, worker: OwnedSemaphorePermit) {
     let (delivered, age) = match message.info() {
         Ok(info) => {
             let published = info.published.unix_timestamp_nanos();
@@ -38,11 +39,18 @@ pub(super) async fn attempt(member: &Member, message: Message) {
     let Some(running) = member.take(id, acker) else {
         return;
     };
-    settle(member, &running, &message.payload, delivered, age).await;
+    settle(member, &running, &message.payload, delivered, age, worker).await;
     member.end(&running);
 }
 
-async fn settle(member: &Member, running: &Running, payload: &[u8], delivered: u64, age: Duration) {
+async fn settle(
+    member: &Member,
+    running: &Running,
+    payload: &[u8],
+    delivered: u64,
+    age: Duration,
+    worker: OwnedSemaphorePermit,
+) {
     let task = match wire::decode::<TaskMessage>(payload) {
         Ok(task) => task,
         Err(problem) => {
@@ -71,6 +79,7 @@ async fn settle(member: &Member, running: &Running, payload: &[u8], delivered: u
         // The server does not answer: the task is delivered again.
         Err(_) => return,
     };
+    drop(worker);
     // A result that came before the stop is as good as any.
     let stop = match ended.0 {
         Ok(_) => None,

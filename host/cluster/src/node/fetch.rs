@@ -89,7 +89,6 @@ async fn take_some(
 fn start(member: &Arc<Member>, message: Message, permit: OwnedSemaphorePermit) {
     let member = Arc::clone(member);
     tokio::spawn(async move {
-        attempt::attempt(&member, message).await;
-        drop(permit);
+        attempt::attempt(&member, message, permit).await;
     });
 }
