@@ -27,6 +27,11 @@ fn status_shows_nodes_and_queues() {
     let _running = cluster.submit(&spin, (1,)).unwrap();
     let _queued = cluster.submit(&spin, (2,)).unwrap();
     until("the task runs", || n_running(&cluster) == 1);
+    // The node may have taken it ahead, since the task before was short.
+    until("the other task waits", || {
+        let tenants = cluster.status().unwrap().tenants;
+        tenants.iter().any(|tenant| tenant.queued == 1)
+    });
 
     let url = server.url();
     let printed = wasmpool(&["cluster", "status", "--nats", &url, "--json"]);

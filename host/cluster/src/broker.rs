@@ -6,7 +6,6 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use async_nats::Client;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
@@ -16,6 +15,7 @@ use async_nats::jetstream::stream::{
     self, DeleteMessageErrorKind, DiscardPolicy, RawMessageErrorKind, RetentionPolicy, Stream,
 };
 use async_nats::jetstream::{self, Context, ErrorCode, kv};
+use async_nats::{Client, ToSubject};
 use bytes::Bytes;
 use tokio::time::{Instant, sleep};
 
@@ -59,8 +59,8 @@ pub(crate) struct Broker {
     pub(crate) payloads: Payloads,
     /// The status of each node.
     pub(crate) nodes: kv::Store,
-    /// How many times a task was given back by a node that left.
-    pub(crate) returns: kv::Store,
+    /// How many times tasks that were delivered again were started.
+    starts: kv::Store,
     jetstream: Context,
     modules: ObjectStore,
 }
@@ -102,7 +102,7 @@ impl Broker {
             outcomes: open_stream(&jetstream, names::OUTCOMES, outcomes).await?,
             payloads: Payloads::new(payloads, in_message),
             nodes: open_store(&jetstream, names::NODES, NODE_KEPT).await?,
-            returns: open_store(&jetstream, names::RETURNS, KEPT).await?,
+            starts: open_store(&jetstream, names::STARTS, KEPT).await?,
             modules: bucket(&jetstream, names::MODULES, Duration::ZERO).await?,
             client,
             jetstream,
@@ -173,7 +173,7 @@ impl Broker {
     }
 
     /// Sends a message to whoever listens now.
-    pub(crate) async fn tell(&self, subject: String, payload: Vec<u8>) {
+    pub(crate) async fn tell(&self, subject: impl ToSubject, payload: Vec<u8>) {
         // It fails only when the client is closed.
         let _ = self.client.publish(subject, payload.into()).await;
     }
@@ -231,18 +231,17 @@ impl Broker {
         }
     }
 
-    /// How many times a task was given back by nodes that left. `key` is its key.
-    pub(crate) async fn n_returns(&self, key: &str) -> Result<u64, String> {
-        let stored = self.returns.get(key).await;
+    /// How many times a task was started, if that is noted. `key` is its key.
+    pub(crate) async fn n_starts(&self, key: &str) -> Result<Option<u64>, String> {
+        let stored = self.starts.get(key).await;
         let stored = stored.map_err(|error| error.to_string())?;
         let digits = stored.map(|digits| String::from_utf8_lossy(&digits).parse());
-        Ok(digits.transpose().ok().flatten().unwrap_or(0))
+        Ok(digits.transpose().ok().flatten())
     }
 
-    /// Notes that a task is given back once more.
-    pub(crate) async fn note_return(&self, key: &str) -> Result<(), String> {
-        let count = self.n_returns(key).await? + 1;
-        let stored = self.returns.put(key, count.to_string().into()).await;
+    /// Notes how many times a task was started.
+    pub(crate) async fn note_starts(&self, key: &str, count: u64) -> Result<(), String> {
+        let stored = self.starts.put(key, count.to_string().into()).await;
         stored.map_err(|error| error.to_string())?;
         Ok(())
     }

@@ -41,6 +41,10 @@ pub(crate) struct Outcome {
     pub(crate) result: Result<ByteBuf, RunError>,
 }
 
+/// Outcomes that a node hands to their caller, which confirms them with an empty message: the numbers
+/// of the tasks, each with its encoded [`Outcome`].
+pub(crate) type Answers = Vec<(u64, Body)>;
+
 /// What a caller says while it is there.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Lease {

@@ -11,9 +11,9 @@ pub(crate) const OUTCOMES_SUBJECTS: &str = "wasmpool.outcomes.>";
 /// The stores of modules, by their hash, and of payloads that are too large for a message.
 pub(crate) const MODULES: &str = "wasmpool-modules";
 pub(crate) const PAYLOADS: &str = "wasmpool-payloads";
-/// Which nodes there are, and how many times nodes have given a task back.
+/// Which nodes there are, and how many times tasks that were delivered again were started.
 pub(crate) const NODES: &str = "wasmpool-nodes";
-pub(crate) const RETURNS: &str = "wasmpool-returns";
+pub(crate) const STARTS: &str = "wasmpool-starts";
 /// A tenant has new tasks. The payload is its token.
 pub(crate) const WAKE: &str = "wasmpool.wake";
 /// Callers say that they are there, and which tasks they have cancelled: `wasmpool.lease.CALLER`.
@@ -78,6 +78,11 @@ pub(crate) fn outcomes_of(caller: &str) -> String {
 /// All queued tasks of a tenant.
 pub(crate) fn tasks_of_tenant(tenant: &str) -> String {
     format!("wasmpool.tasks.{tenant}.>")
+}
+
+/// Where a caller listens for outcomes that need not be stored.
+pub(crate) fn answers_to(caller: &str) -> String {
+    format!("wasmpool.answers.{caller}")
 }
 
 pub(crate) fn lease(caller: &str) -> String {

@@ -51,7 +51,8 @@ pub struct TenantStatus {
     pub tenant: Option<String>,
     /// How many of its tasks wait for a node.
     pub queued: u64,
-    /// How many of its tasks a node has taken and not ended.
+    /// How many of its tasks a node has taken and not ended. Some may wait there for a worker, for at
+    /// most 0.1 seconds.
     pub running: u64,
 }
 

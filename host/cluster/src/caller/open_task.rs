@@ -158,6 +158,10 @@ impl OpenTask {
         self.has_stored_arguments.store(true, Ordering::Release);
     }
 
+    pub(super) fn may_have_stored_arguments(&self) -> bool {
+        self.has_stored_arguments.load(Ordering::Acquire)
+    }
+
     /// Whether the arguments may be stored, for the one who deletes them.
     pub(super) fn take_arguments(&self) -> bool {
         self.has_stored_arguments.swap(false, Ordering::AcqRel)

@@ -3,10 +3,11 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_nats::jetstream::{AckKind, Message};
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 use wasmpool::{SubmitErrorKind, Task, TaskErrorKind, TaskReport};
 
 use super::member::Member;
+use super::room::Place;
 use super::running::{Running, Stop};
 use crate::error::RunError;
 use crate::message::{self, Outcome, TaskMessage};
@@ -15,20 +16,19 @@ use crate::transcode::{self, Argument, Encoded};
 use crate::wire;
 
 /// How many nodes a task may bring down.
-const MAX_TRIES: u64 = 3;
+const MAX_STARTS: u64 = 3;
 
 /// How an attempt ended.
 type Ended = (Result<Vec<u8>, RunError>, TaskReport);
 
-/// Runs a task that was delivered, stores what became of it, and tells the server. `worker` stands for
-/// the worker that runs it, which is free for another task before the server has answered.
-pub(super) async fn attempt(member: &Member, message: Message, worker: OwnedSemaphorePermit) {
-    let (delivered, age) = match message.info() {
-        Ok(info) => {
-            let published = info.published.unix_timestamp_nanos();
-            (u64::try_from(info.delivered).unwrap_or(1), age(published))
-        }
-        Err(_) => return,
+/// Runs a task that was delivered, hands over what became of it, and tells the server.
+pub(super) async fn attempt(member: &Member, message: Message, place: Place) {
+    let Ok(info) = message.info() else {
+        return;
+    };
+    let delivery = Delivery {
+        is_first: info.delivered <= 1,
+        published: info.published.unix_timestamp_nanos(),
     };
     let (message, acker) = message.split();
     let Some(id) = TaskId::of_subject(&message.subject) else {
@@ -39,17 +39,23 @@ pub(super) async fn attempt(member: &Member, message: Message, worker: OwnedSema
     let Some(running) = member.take(id, acker) else {
         return;
     };
-    settle(member, &running, &message.payload, delivered, age, worker).await;
+    settle(member, &running, &message.payload, &delivery, place).await;
     member.end(&running);
+}
+
+/// What the server says of a delivery.
+struct Delivery {
+    is_first: bool,
+    /// When the task was stored, in nanoseconds since 1970.
+    published: i128,
 }
 
 async fn settle(
     member: &Member,
     running: &Running,
     payload: &[u8],
-    delivered: u64,
-    age: Duration,
-    worker: OwnedSemaphorePermit,
+    delivery: &Delivery,
+    place: Place,
 ) {
     let task = match wire::decode::<TaskMessage>(payload) {
         Ok(task) => task,
@@ -70,15 +76,21 @@ async fn settle(
         message::Body::Stored(name) => Some(name.clone()),
         message::Body::Here(_) => None,
     };
+    let Some(worker) = place.worker().await else {
+        return give_back(member, running, delivery, None).await;
+    };
     if let Some(reason) = member.callers.unwanted(&running.id) {
         running.stop_for(reason);
     }
-    let ended = match verdict(member, running, is_at_most_once, delivered).await {
-        Ok(None) => run(member, running, task, age).await,
-        Ok(Some(error)) => (Err(error), TaskReport::default()),
-        // The server does not answer: the task is delivered again.
-        Err(_) => return,
+    let n_starts = match start(member, running, is_at_most_once, delivery).await {
+        Ok(n_starts) => n_starts,
+        Err(NotStarted::Verdict(error)) => {
+            return conclude(member, running, (Err(error), TaskReport::default())).await;
+        }
+        // The task is delivered again.
+        Err(NotStarted::NoAnswer) => return,
     };
+    let ended = run(member, running, task, age(delivery.published)).await;
     drop(worker);
     // A result that came before the stop is as good as any.
     let stop = match ended.0 {
@@ -106,36 +118,67 @@ async fn settle(
             conclude(member, running, (Err(error), ended.1)).await;
         }
         Some(Stop::GivenBack) => {
-            // Noted first: otherwise it would count as a node that was brought down.
-            if member.broker.note_return(&running.id.key()).await.is_ok() {
-                running.acknowledge(AckKind::Nak(None)).await;
-            }
+            give_back(member, running, delivery, n_starts).await;
             member.count_given_back();
         }
     }
 }
 
-/// Why a task is not tried again, if it is not.
-async fn verdict(
+/// Why a task is not started.
+enum NotStarted {
+    /// It was started too many times.
+    Verdict(RunError),
+    /// The server does not say how many times.
+    NoAnswer,
+}
+
+/// Notes that a task is started, if it was delivered before: nodes may have gone away while they ran
+/// it. Returns what is noted now, if anything.
+///
+/// A task that is delivered for the first time costs nothing here. If it is delivered again, it counts
+/// as started once.
+async fn start(
     member: &Member,
     running: &Running,
     is_at_most_once: bool,
-    delivered: u64,
-) -> Result<Option<RunError>, String> {
-    let allowed = match is_at_most_once {
-        true => 1,
-        false => MAX_TRIES,
-    };
-    if delivered <= allowed {
+    delivery: &Delivery,
+) -> Result<Option<u64>, NotStarted> {
+    if delivery.is_first {
         return Ok(None);
     }
-    // Deliveries that a node gave back are none that brought it down.
-    let n_returns = member.broker.n_returns(&running.id.key()).await?;
-    let n_lost = (delivered - 1).saturating_sub(n_returns);
-    Ok((n_lost >= allowed).then_some(match is_at_most_once {
-        true => RunError::NodeLost,
-        false => RunError::NodesLost { deliveries: n_lost },
-    }))
+    let allowed = match is_at_most_once {
+        true => 1,
+        false => MAX_STARTS,
+    };
+    let (broker, key) = (&member.broker, running.id.key());
+    let noted = broker.n_starts(&key).await;
+    let n_starts = noted.map_err(|_| NotStarted::NoAnswer)?.unwrap_or(1);
+    if n_starts >= allowed {
+        return Err(NotStarted::Verdict(match is_at_most_once {
+            true => RunError::NodeLost,
+            false => RunError::NodesLost {
+                deliveries: n_starts,
+            },
+        }));
+    }
+    let noted = broker.note_starts(&key, n_starts + 1).await;
+    noted.map_err(|_| NotStarted::NoAnswer)?;
+    Ok(Some(n_starts + 1))
+}
+
+/// Gives a task back to the server, which delivers it to a node at once. `n_starts` is what is noted
+/// of this start, if anything: it does not count.
+async fn give_back(member: &Member, running: &Running, delivery: &Delivery, n_starts: Option<u64>) {
+    let key = running.id.key();
+    let noted = match n_starts {
+        Some(n_starts) => member.broker.note_starts(&key, n_starts - 1).await,
+        None if delivery.is_first => member.broker.note_starts(&key, 0).await,
+        None => Ok(()),
+    };
+    // Otherwise the server delivers it later, and this start counts.
+    if noted.is_ok() {
+        running.acknowledge(AckKind::Nak(None)).await;
+    }
 }
 
 /// Runs a task in the pool, until it ends or is stopped.
@@ -212,7 +255,8 @@ async fn submit(
     Ok(ended)
 }
 
-/// Stores an outcome, once however many nodes have one, and then acknowledges the task.
+/// Hands an outcome to the caller, or stores it where the caller does not answer, and then acknowledges
+/// the task. However many nodes have an outcome, one counts.
 async fn conclude(member: &Member, running: &Running, (result, report): Ended) {
     let (broker, id) = (&member.broker, &running.id);
     member.count_outcome(result.is_ok());
@@ -234,6 +278,9 @@ async fn conclude(member: &Member, running: &Running, (result, report): Ended) {
             });
             message::Body::Here(serde_bytes::ByteBuf::from(outcome))
         }
+    };
+    let Err(body) = member.answering.hand_over(id, body).await else {
+        return running.acknowledge(AckKind::Ack).await;
     };
     let message = wire::encode(&body);
     let stored = broker

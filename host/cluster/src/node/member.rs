@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use async_nats::jetstream::consumer::PullConsumer;
 use async_nats::jetstream::message::Acker;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use wasmpool::Pool;
 
+use super::answers::Answering;
 use super::callers::Callers;
 use super::modules::Modules;
+use super::room::Room;
 use super::running::Running;
 use super::settings::NodeSettings;
 use crate::broker::Broker;
@@ -26,9 +28,9 @@ pub(super) struct Member {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) callers: Callers,
+    pub(super) answering: Arc<Answering>,
     pub(super) modules: Modules,
-    /// A permit for each worker that is free.
-    pub(super) free: Arc<Semaphore>,
+    pub(super) room: Arc<Room>,
     /// There may be new tasks.
     pub(super) wake: Notify,
     /// The queues of the tenants, by their tokens.
@@ -51,7 +53,8 @@ impl Member {
         name: String,
     ) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(pool.workers())),
+            room: Arc::new(Room::new(pool.workers())),
+            answering: Arc::new(Answering::new(broker.client.clone())),
             broker,
             pool,
             settings,
@@ -153,7 +156,7 @@ impl Member {
             name: self.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             workers: self.pool.workers(),
-            running: lock(&self.running).len(),
+            running: self.room.n_busy(),
             succeeded: self.n_succeeded.load(Ordering::Relaxed),
             failed: self.n_failed.load(Ordering::Relaxed),
         }

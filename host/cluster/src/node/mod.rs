@@ -1,11 +1,13 @@
 //! The node's side of a cluster: the pool of one machine, which runs the tasks of callers.
 
+mod answers;
 mod attempt;
 mod callers;
 mod fetch;
 mod housekeeping;
 mod member;
 mod modules;
+mod room;
 mod running;
 mod settings;
 
