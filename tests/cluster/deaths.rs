@@ -65,6 +65,37 @@ fn a_restarted_server_loses_no_task() {
     });
 }
 
+#[test]
+fn a_killed_server_loses_no_task() {
+    let mut server = NatsServer::start();
+    let _nodes = ["a", "b"].map(|name| NodeProcess::start(&server, name, &["--workers", "2"]));
+    check(&mut server, |server, n| {
+        if n % 5 == 1 {
+            server.kill_and_restart();
+        }
+    });
+}
+
+#[test]
+fn tasks_that_a_killed_server_has_lost_are_stored_again() {
+    let mut server = NatsServer::start();
+    let cluster = connect(&server);
+    let module = cluster.load(FACTORIZER.path()).unwrap();
+    let task = module.task::<(u64,), Vec<u64>>("factorize");
+    let futures = [6, 10, 14].map(|n| cluster.submit(&task, (n,)).unwrap());
+    let once = cluster.submit(&task.at_most_once(), (22,)).unwrap();
+    for sequence in [1, 3, 4] {
+        server.lose_message("WASMPOOL_TASKS", sequence);
+    }
+    server.kill_and_restart();
+    let _node = NodeProcess::start(&server, "a", &["--workers", "1"]);
+    let factors = futures.map(|future| future.wait().unwrap());
+    assert_eq!(factors, [[2, 3], [2, 5], [2, 7]]);
+    // Nobody knows whether it has run.
+    let error = once.wait().unwrap_err();
+    assert!(matches!(error, RunError::ServerLost), "{error:?}");
+}
+
 /// Kills the nodes that run the only task, one after the other.
 fn kill_nodes_that_run_it(server: &NatsServer, cluster: &Cluster, how_many: usize) {
     for n in 0..how_many {

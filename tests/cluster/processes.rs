@@ -38,6 +38,28 @@ impl NatsServer {
         self.process = Self::process(&self.folder, self.port, self.monitoring);
     }
 
+    /// Kills it, and starts it again on the same files.
+    pub(crate) fn kill_and_restart(&mut self) {
+        self.process.kill();
+        self.process = Self::process(&self.folder, self.port, self.monitoring);
+    }
+
+    /// Deletes a message, as a killed server can lose it.
+    pub(crate) fn lose_message(&self, stream: &str, sequence: u64) {
+        let request = format!("{{\"seq\":{sequence}}}");
+        let subject = format!("$JS.API.STREAM.MSG.DELETE.{stream}");
+        let mut connection = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        connection.set_read_timeout(Some(LONG)).unwrap();
+        let lines = format!(
+            "CONNECT {{\"verbose\":false}}\r\nSUB answer 1\r\nPUB {subject} answer {}\r\n{request}\r\n",
+            request.len()
+        );
+        connection.write_all(lines.as_bytes()).unwrap();
+        let mut answer = BufReader::new(connection).lines().map(Result::unwrap);
+        let answer = answer.find(|line| line.starts_with('{')).unwrap();
+        assert!(answer.contains("\"success\":true"), "{answer}");
+    }
+
     fn process(folder: &TempDir, port: u16, monitoring: u16) -> Process {
         let mut command = Command::new("nats-server");
         command.args(["-a", "127.0.0.1", "-p", &port.to_string()]);

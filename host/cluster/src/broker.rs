@@ -63,6 +63,8 @@ pub(crate) struct Broker {
     starts: kv::Store,
     jetstream: Context,
     modules: ObjectStore,
+    /// How many tasks a new queue holds.
+    capacity: u32,
 }
 
 /// Why a message was not stored.
@@ -74,7 +76,17 @@ pub(crate) enum Refusal {
 
 impl Broker {
     pub(crate) async fn connect(server: &Server, name: &str) -> Result<Self, ConnectError> {
-        let client = server.connect(name).await?;
+        Self::open(server.connect(name).await?, server.capacity()).await
+    }
+
+    /// Makes what a server that has lost its files does not have any more.
+    pub(crate) async fn restore(&self) -> Result<(), ConnectError> {
+        Self::open(self.client.clone(), self.capacity)
+            .await
+            .map(drop)
+    }
+
+    async fn open(client: Client, capacity: u32) -> Result<Self, ConnectError> {
         let jetstream = jetstream::context::ContextBuilder::new()
             .ack_timeout(CONFIRM_TIMEOUT)
             .build(client.clone());
@@ -84,7 +96,7 @@ impl Broker {
             retention: RetentionPolicy::WorkQueue,
             // A full queue refuses tasks, and never drops accepted ones.
             discard: DiscardPolicy::New,
-            max_messages: i64::from(server.capacity()),
+            max_messages: i64::from(capacity),
             ..Default::default()
         };
         let outcomes = stream::Config {
@@ -106,6 +118,7 @@ impl Broker {
             modules: bucket(&jetstream, names::MODULES, Duration::ZERO).await?,
             client,
             jetstream,
+            capacity,
         })
     }
 
@@ -115,10 +128,9 @@ impl Broker {
         &self,
         subject: &str,
         message_id: &str,
-        payload: Vec<u8>,
+        payload: Bytes,
         deadline: Option<Instant>,
     ) -> Result<PublishAck, Refusal> {
-        let payload = Bytes::from(payload);
         loop {
             let message = PublishMessage::build()
                 .payload(payload.clone())
@@ -157,6 +169,15 @@ impl Broker {
         if let Some(sequence) = sequence {
             // That it is not there any more is as good.
             let _ = self.tasks.delete_message(sequence).await;
+        }
+    }
+
+    /// Whether the queue has a task: the message with this number and subject.
+    pub(crate) async fn has_task(&self, subject: &str, sequence: u64) -> Result<bool, String> {
+        match self.tasks.get_raw_message(sequence).await {
+            Ok(found) => Ok(found.subject.as_str() == subject),
+            Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
+            Err(error) => Err(error.to_string()),
         }
     }
 

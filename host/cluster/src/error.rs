@@ -147,6 +147,12 @@ pub enum RunError {
     /// The node that ran the task went away, and the task is to run at most once.
     #[error("the node that ran the task went away, and the task is to run at most once")]
     NodeLost,
+    /// The server was restarted and has lost the task, which is to run at most once. It may have run.
+    #[error(
+        "the NATS server was restarted and has lost the task, which is to run at most once; it may have \
+         run"
+    )]
+    ServerLost,
     /// The nodes did not hear of the caller for too long, so they have dropped its tasks.
     #[error("the nodes have not heard of the caller for too long and dropped its tasks")]
     CallerLost,
@@ -176,6 +182,7 @@ impl RunError {
             Self::Task(error) => error.kind().name(),
             Self::NodesLost { .. } => "nodes-lost",
             Self::NodeLost => "node-lost",
+            Self::ServerLost => "server-lost",
             Self::CallerLost => "caller-lost",
             Self::Module(_) => "module",
             Self::Payload(_) => "payload",

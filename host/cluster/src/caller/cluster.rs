@@ -14,6 +14,7 @@ use super::future::ClusterFuture;
 use super::map::ClusterMap;
 use super::open_tasks::{LEASE_RENEWAL, OpenTasks, Patience};
 use super::outcomes;
+use super::recovery;
 use super::submit;
 use super::task::{ClusterModule, ClusterTask};
 use crate::broker::TIDYING;
@@ -247,6 +248,7 @@ async fn serve(tasks: Arc<OpenTasks>, stop: oneshot::Receiver<()>) {
         () = tasks.tell_of_tasks() => {}
         () = renew_lease(&tasks) => {}
         () = tidy(&tasks) => {}
+        () = recovery::recover(&tasks) => {}
         // That its sender is gone means the same.
         _ = stop => {}
     }

@@ -7,6 +7,7 @@ mod map;
 mod open_task;
 mod open_tasks;
 mod outcomes;
+mod recovery;
 mod submit;
 mod task;
 

@@ -4,11 +4,12 @@
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
+use bytes::Bytes;
 use wasmpool::TaskReport;
 
 use crate::error::RunError;
@@ -32,8 +33,11 @@ pub(super) struct OpenTask {
     /// Whether its arguments may be in the store of payloads. Set before they are stored, taken by
     /// the one who deletes them.
     has_stored_arguments: AtomicBool,
-    /// Its number in the queue, written when the server has stored it.
-    sequence: OnceLock<u64>,
+    /// Its number in the queue, from when the server has stored it; before that 0, which is none.
+    sequence: AtomicU64,
+    /// Its message, from before it is stored.
+    message: OnceLock<Bytes>,
+    pub(super) is_at_most_once: bool,
     /// Set by the first delivery of its outcome. A large one may be delivered again while it is read.
     is_arriving: AtomicBool,
     /// Written once, by whoever is first: the outcome of a node, or a cancel.
@@ -57,12 +61,14 @@ impl fmt::Debug for Waiting {
 }
 
 impl OpenTask {
-    pub(super) fn new(id: TaskId, tenant: String) -> Self {
+    pub(super) fn new(id: TaskId, tenant: String, is_at_most_once: bool) -> Self {
         Self {
             id,
             tenant,
             has_stored_arguments: AtomicBool::new(false),
-            sequence: OnceLock::new(),
+            sequence: AtomicU64::new(0),
+            message: OnceLock::new(),
+            is_at_most_once,
             is_arriving: AtomicBool::new(false),
             settled: OnceLock::new(),
             waiting: Mutex::default(),
@@ -146,11 +152,20 @@ impl OpenTask {
 
     /// The server has stored the task under this number.
     pub(super) fn queued(&self, sequence: u64) {
-        let _ = self.sequence.set(sequence);
+        self.sequence.store(sequence, Ordering::Relaxed);
     }
 
     pub(super) fn sequence(&self) -> Option<u64> {
-        self.sequence.get().copied()
+        Some(self.sequence.load(Ordering::Relaxed)).filter(|sequence| *sequence != 0)
+    }
+
+    /// The task is stored with this message, and perhaps later once more.
+    pub(super) fn keep(&self, message: Bytes) {
+        let _ = self.message.set(message);
+    }
+
+    pub(super) fn message(&self) -> Bytes {
+        self.message.get().cloned().unwrap_or_default()
     }
 
     /// The arguments may be stored from now on.

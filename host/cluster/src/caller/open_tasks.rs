@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OnceCell};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use wasmpool::TaskErrorKind;
 
 use super::open_task::{OpenTask, Settled, lock};
@@ -25,6 +25,9 @@ const CANCEL_REPEATED: Duration = Duration::from_secs(30);
 
 /// How long a submission waits for the server, unless its own timeout is shorter.
 const SERVER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// The pause before a queue that could not be made is made again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// A full queue says nothing when it has room again, so it is tried again after this time, or when
 /// a task of this caller has ended.
@@ -74,13 +77,17 @@ impl OpenTasks {
     }
 
     /// A new task, which can be settled from now on.
-    pub(super) fn open(&self, tenant: Option<&str>) -> Arc<OpenTask> {
+    pub(super) fn open(&self, tenant: Option<&str>, is_at_most_once: bool) -> Arc<OpenTask> {
         let number = self.next_number.fetch_add(1, Ordering::Relaxed);
         let id = TaskId {
             caller: self.caller.clone(),
             number,
         };
-        let task = Arc::new(OpenTask::new(id, names::tenant_token(tenant)));
+        let task = Arc::new(OpenTask::new(
+            id,
+            names::tenant_token(tenant),
+            is_at_most_once,
+        ));
         lock(&self.open).insert(number, Arc::clone(&task));
         task
     }
@@ -123,13 +130,18 @@ impl OpenTasks {
     ) -> Result<(), SubmitErrorKind> {
         let published = self.try_publish(task, message, patience).await;
         if let Err(kind) = &published {
-            self.forget(task);
-            match kind {
-                SubmitErrorKind::Unconfirmed(_) => self.withdraw(task).await,
-                _ => self.delete_arguments(task).await,
-            }
+            self.give_up(task, kind).await;
         }
         published
+    }
+
+    /// Leaves nothing of a task that cannot be stored.
+    pub(super) async fn give_up(&self, task: &OpenTask, kind: &SubmitErrorKind) {
+        self.forget(task);
+        match kind {
+            SubmitErrorKind::Unconfirmed(_) => self.withdraw(task).await,
+            _ => self.delete_arguments(task).await,
+        }
     }
 
     async fn try_publish(
@@ -138,35 +150,48 @@ impl OpenTasks {
         mut message: TaskMessage,
         patience: Patience,
     ) -> Result<(), SubmitErrorKind> {
-        let unconfirmed = SubmitErrorKind::Unconfirmed;
-        self.make_queue(&task.tenant).await.map_err(unconfirmed)?;
         if let Body::Here(arguments) = message.arguments {
             let name = task.id.arguments();
             task.store_arguments();
             let packed = self.broker.payloads.pack(name, arguments.into_vec()).await;
-            message.arguments = packed.map_err(unconfirmed)?;
+            message.arguments = packed.map_err(SubmitErrorKind::Unconfirmed)?;
         }
         if matches!(message.arguments, Body::Here(_)) {
             task.take_arguments();
         }
-        let bytes = wire::encode(&message);
-        let (subject, key) = (task.id.subject(&task.tenant), task.id.key());
-        let server = Instant::now() + SERVER_PATIENCE;
-        loop {
-            let deadline = match patience {
+        task.keep(wire::encode(&message).into());
+        self.store(task, patience).await
+    }
+
+    /// Stores a task in the queue.
+    pub(super) async fn store(
+        &self,
+        task: &OpenTask,
+        patience: Patience,
+    ) -> Result<(), SubmitErrorKind> {
+        let deadline = || {
+            let server = Instant::now() + SERVER_PATIENCE;
+            match patience {
                 Patience::Until(deadline) => deadline.min(server),
                 Patience::Forever | Patience::Never => server,
-            };
+            }
+        };
+        let queue = self.make_queue(&task.tenant, deadline()).await;
+        queue.map_err(SubmitErrorKind::Unconfirmed)?;
+        let (subject, key) = (task.id.subject(&task.tenant), task.id.key());
+        loop {
             let ended = self.ended.notified();
             let published = self
                 .broker
-                .publish(&subject, &key, bytes.clone(), Some(deadline));
+                .publish(&subject, &key, task.message(), Some(deadline()));
             match published.await {
                 Ok(stored) => {
                     task.queued(stored.sequence);
                     break;
                 }
-                Err(Refusal::Unconfirmed(problem)) => return Err(unconfirmed(problem)),
+                Err(Refusal::Unconfirmed(problem)) => {
+                    return Err(SubmitErrorKind::Unconfirmed(problem));
+                }
                 Err(Refusal::Full) => match patience {
                     Patience::Never => return Err(SubmitErrorKind::Full),
                     Patience::Until(deadline) if Instant::now() >= deadline => {
@@ -198,12 +223,23 @@ impl OpenTasks {
         }
     }
 
+    /// The queues of the tenants are made again before tasks are stored there.
+    pub(super) fn forget_queues(&self) {
+        lock(&self.tenants).clear();
+    }
+
     /// Makes the queue of a tenant, once.
-    async fn make_queue(&self, tenant: &str) -> Result<(), String> {
+    async fn make_queue(&self, tenant: &str, deadline: Instant) -> Result<(), String> {
         let queue = Arc::clone(lock(&self.tenants).entry(tenant.to_owned()).or_default());
         let made = queue.get_or_try_init(|| async {
-            self.broker.queue_of(tenant).await?;
-            Ok(())
+            loop {
+                match self.broker.queue_of(tenant).await {
+                    Ok(_) => return Ok(()),
+                    Err(problem) if Instant::now() >= deadline => return Err(problem),
+                    // The server may be restarting.
+                    Err(_) => sleep(AGAIN).await,
+                }
+            }
         });
         made.await.copied()
     }

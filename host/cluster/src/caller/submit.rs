@@ -24,7 +24,7 @@ pub(super) fn submit<Args: Arguments, Out>(
         Ok(message) => message,
         Err(kind) => return Err(SubmitError::new(kind, arguments)),
     };
-    let open = tasks.open(task.wishes().tenant.as_deref());
+    let open = tasks.open(task.wishes().tenant.as_deref(), task.is_at_most_once());
     let (publishing, published) = (Arc::clone(tasks), Arc::clone(&open));
     let submitted = connection::block_on(&tasks.runtime, async move {
         publishing.publish(&published, message, patience).await
@@ -45,7 +45,7 @@ pub(super) async fn submit_async<Args: Arguments, Out>(
         Ok(message) => message,
         Err(kind) => return Err(SubmitError::new(kind, arguments)),
     };
-    let open = tasks.open(task.wishes().tenant.as_deref());
+    let open = tasks.open(task.wishes().tenant.as_deref(), task.is_at_most_once());
     let (publishing, published) = (Arc::clone(tasks), Arc::clone(&open));
     let submitted = tasks.runtime.spawn(async move {
         let patience = Patience::Forever;
@@ -66,7 +66,7 @@ pub(super) fn begin<Args: Arguments, Out>(
     task: &ClusterTask<Args, Out>,
     arguments: &Args,
 ) -> ClusterFuture<Out> {
-    let open = tasks.open(task.wishes().tenant.as_deref());
+    let open = tasks.open(task.wishes().tenant.as_deref(), task.is_at_most_once());
     let future = ClusterFuture::new(Arc::clone(tasks), Arc::clone(&open));
     match message_of(task, arguments) {
         Ok(message) => {

@@ -284,7 +284,7 @@ async fn conclude(member: &Member, running: &Running, (result, report): Ended) {
     };
     let message = wire::encode(&body);
     let stored = broker
-        .publish(&id.outcome(), &id.key(), message, None)
+        .publish(&id.outcome(), &id.key(), message.into(), None)
         .await;
     match stored {
         // Another node was faster.
