@@ -17,10 +17,11 @@ use async_nats::jetstream::stream::{
 use async_nats::jetstream::{self, Context, ErrorCode, kv};
 use async_nats::{Client, ToSubject};
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use tokio::time::{Instant, sleep};
 
 use crate::error::ConnectError;
-use crate::names;
+use crate::names::{self, TaskId};
 use crate::object_store::ObjectStore;
 use crate::payloads::Payloads;
 use crate::server::Server;
@@ -179,6 +180,23 @@ impl Broker {
             Err(error) if error.kind() == RawMessageErrorKind::NoMessageFound => Ok(false),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// Deletes the tasks of a caller whose numbers are not `wanted`.
+    pub(crate) async fn delete_unwanted(
+        &self,
+        caller: &str,
+        wanted: impl Fn(u64) -> bool,
+    ) -> Result<(), String> {
+        let all = names::tasks_of_caller(caller);
+        let queued = self.tasks.info_with_subjects(all).await;
+        let mut queued = queued.map_err(|error| error.to_string())?;
+        while let Some((subject, _)) = queued.try_next().await.map_err(|error| error.to_string())? {
+            if TaskId::of_subject(&subject).is_some_and(|id| !wanted(id.number)) {
+                self.withdraw(&subject, None).await;
+            }
+        }
+        Ok(())
     }
 
     /// Deletes the tasks of a tenant that have ended.

@@ -85,6 +85,11 @@ pub(crate) fn answers_to(caller: &str) -> String {
     format!("wasmpool.answers.{caller}")
 }
 
+/// All queued tasks of a caller.
+pub(crate) fn tasks_of_caller(caller: &str) -> String {
+    format!("wasmpool.tasks.*.{caller}.*")
+}
+
 pub(crate) fn lease(caller: &str) -> String {
     format!("wasmpool.lease.{caller}")
 }

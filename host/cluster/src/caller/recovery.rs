@@ -1,13 +1,15 @@
-//! What a server that was killed has lost: open tasks that it does not have any more are stored again.
+//! What a server that was killed has lost: open tasks that it does not have any more are stored again,
+//! and settled ones that it has again are deleted: servers of version 2.9 keep some of them until then.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::open_task::OpenTask;
 use super::open_tasks::{OpenTasks, Patience};
+use crate::broker::TIDYING;
 use crate::error::RunError;
 
 /// How often a caller looks whether the server is another one than before.
@@ -19,10 +21,11 @@ const ASKED_AT_ONCE: usize = 64;
 /// How long the outcome of a task that the server does not have may be on its way.
 const ON_ITS_WAY: Duration = Duration::from_secs(5);
 
-/// Looks after the tasks whenever the server was restarted, until it is dropped.
+/// Looks after the tasks from when the server was restarted, until it is dropped.
 pub(super) async fn recover(tasks: &Arc<OpenTasks>) {
     let server_id = || tasks.broker.client.server_info().server_id;
     let mut server = server_id();
+    let mut tidied = None;
     let mut ticks = interval(LOOK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -32,6 +35,13 @@ pub(super) async fn recover(tasks: &Arc<OpenTasks>) {
         // If the server does not answer, it is asked again.
         if now != server && store_lost(tasks).await.is_ok() {
             server = now;
+            tidied = Some(Instant::now());
+        }
+        if tidied.is_some_and(|tidied| tidied.elapsed() >= TIDYING) {
+            // A task is open before it is stored.
+            let is_open = |number| tasks.find(number).is_some();
+            let _ = tasks.broker.delete_unwanted(&tasks.caller, is_open).await;
+            tidied = Some(Instant::now());
         }
     }
 }
