@@ -19,7 +19,7 @@ fn numbers() -> (Vec<u64>, Vec<Vec<u64>>) {
 }
 
 /// Runs all numbers, calls `strike` after each hundred, and compares with a pool.
-fn check(server: &mut NatsServer, mut strike: impl FnMut(&mut NatsServer, usize)) {
+fn check(server: &mut NatsServer, mut strike: impl FnMut(&mut NatsServer, usize)) -> Cluster {
     let (numbers, expected) = numbers();
     let cluster = connect(server);
     let module = cluster.load(FACTORIZER.path()).unwrap();
@@ -32,7 +32,11 @@ fn check(server: &mut NatsServer, mut strike: impl FnMut(&mut NatsServer, usize)
         }
     }
     assert_eq!(outcomes, expected);
-    // A task that ran twice has left no second outcome, and no task is left.
+    cluster
+}
+
+/// A task that ran twice has left no second outcome, and no task is left.
+fn assert_nothing_is_left(cluster: &Cluster) {
     until("no task is left", || cluster.status().unwrap().tasks == 0);
     until("no outcome is left", || {
         cluster.status().unwrap().outcomes == 0
@@ -46,23 +50,25 @@ fn killed_nodes_lose_no_task() {
         NodeProcess::start(server, &format!("node-{n}"), &["--workers", "2"])
     };
     let mut nodes = vec![node(&server, 0), node(&server, 1), node(&server, 2)];
-    check(&mut server, |server, n| {
+    let cluster = check(&mut server, |server, n| {
         if n % 4 == 1 {
             nodes.remove(0).kill();
             nodes.push(node(server, n + 2));
         }
     });
+    assert_nothing_is_left(&cluster);
 }
 
 #[test]
 fn a_restarted_server_loses_no_task() {
     let mut server = NatsServer::start();
     let _nodes = ["a", "b"].map(|name| NodeProcess::start(&server, name, &["--workers", "2"]));
-    check(&mut server, |server, n| {
+    let cluster = check(&mut server, |server, n| {
         if n % 5 == 1 {
             server.restart();
         }
     });
+    assert_nothing_is_left(&cluster);
 }
 
 #[test]

@@ -52,7 +52,7 @@ pub struct TenantStatus {
     /// How many of its tasks wait for a node.
     pub queued: u64,
     /// How many of its tasks a node has taken and not ended. Some may wait there for a worker, for at
-    /// most 0.1 seconds.
+    /// most 0.1 seconds, or were given back and wait for another node.
     pub running: u64,
 }
 

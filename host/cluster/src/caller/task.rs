@@ -86,8 +86,9 @@ impl<Args, Out> ClusterTask<Args, Out> {
     }
 
     /// A reference to the same task that is started at most once: if its node goes away, it ends as
-    /// [`NodeLost`](crate::RunError::NodeLost). For tasks that change something outside. Default:
-    /// such a task is started again on another node.
+    /// [`NodeLost`](crate::RunError::NodeLost), and if the server is killed and loses it, as
+    /// [`ServerLost`](crate::RunError::ServerLost). For tasks that change something outside. Default:
+    /// a task is started again on another node.
     pub fn at_most_once(&self) -> Self {
         Self {
             is_at_most_once: true,
