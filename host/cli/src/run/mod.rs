@@ -1,8 +1,9 @@
 //! `wasmpool run`: runs a task over inputs.
 //!
 //! A reader thread reads the inputs and submits them, the pool's workers run the tasks and format
-//! each outcome as a line (on a cluster, the thread of the connection formats them), and the main thread writes the lines. A bounded channel limits how many
-//! inputs are in flight, so that the memory of a run does not depend on its length.
+//! each outcome as a line (on a cluster, the thread of the connection formats them), and the main
+//! thread writes the lines. A bounded channel limits how many inputs are in flight, so that the memory
+//! of a run does not depend on its length.
 
 mod inputs;
 mod invoke;

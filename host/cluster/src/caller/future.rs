@@ -95,8 +95,7 @@ impl<Out: DeserializeOwned> ClusterFuture<Out> {
     /// The error that the task ended with, or a [`BadResult`](TaskErrorKind::BadResult) if its
     /// result is not of the type `Out`.
     pub fn wait(&self) -> Result<Out, RunError> {
-        let settled = self.settled(None);
-        read(settled.expect("without a deadline it waits for the end"))
+        self.wait_as()
     }
 
     /// As [`wait`](Self::wait), but blocks for at most `timeout`. Returns `None` if the task has not

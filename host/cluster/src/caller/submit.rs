@@ -6,6 +6,7 @@ use serde_bytes::ByteBuf;
 use wasmpool::Arguments;
 
 use super::future::ClusterFuture;
+use super::open_task::OpenTask;
 use super::open_tasks::{OpenTasks, Patience};
 use super::task::ClusterTask;
 use crate::connection;
@@ -24,7 +25,7 @@ pub(super) fn submit<Args: Arguments, Out>(
         Ok(message) => message,
         Err(kind) => return Err(SubmitError::new(kind, arguments)),
     };
-    let open = tasks.open(task.wishes().tenant.as_deref(), task.is_at_most_once());
+    let open = open(tasks, task);
     let (publishing, published) = (Arc::clone(tasks), Arc::clone(&open));
     let submitted = connection::block_on(&tasks.runtime, async move {
         publishing.publish(&published, message, patience).await
@@ -45,7 +46,7 @@ pub(super) async fn submit_async<Args: Arguments, Out>(
         Ok(message) => message,
         Err(kind) => return Err(SubmitError::new(kind, arguments)),
     };
-    let open = tasks.open(task.wishes().tenant.as_deref(), task.is_at_most_once());
+    let open = open(tasks, task);
     let (publishing, published) = (Arc::clone(tasks), Arc::clone(&open));
     let submitted = tasks.runtime.spawn(async move {
         let patience = Patience::Forever;
@@ -66,7 +67,7 @@ pub(super) fn begin<Args: Arguments, Out>(
     task: &ClusterTask<Args, Out>,
     arguments: &Args,
 ) -> ClusterFuture<Out> {
-    let open = tasks.open(task.wishes().tenant.as_deref(), task.is_at_most_once());
+    let open = open(tasks, task);
     let future = ClusterFuture::new(Arc::clone(tasks), Arc::clone(&open));
     match message_of(task, arguments) {
         Ok(message) => {
@@ -84,6 +85,11 @@ pub(super) fn begin<Args: Arguments, Out>(
         }
     }
     future
+}
+
+/// A new task, which can be settled from now on.
+fn open<Args, Out>(tasks: &OpenTasks, task: &ClusterTask<Args, Out>) -> Arc<OpenTask> {
+    tasks.open(task.wishes().tenant.as_deref(), task.is_at_most_once())
 }
 
 fn encode<Args: Arguments>(arguments: &Args) -> Result<Vec<u8>, SubmitErrorKind> {
